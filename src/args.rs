@@ -1,0 +1,408 @@
+//! The command's arguments, parsed in place: pure, and without a copy.
+//!
+//! Public for the command, the tests and the fuzz targets only.
+
+use core::time::Duration;
+
+use crate::options::DaemonizeOptions;
+use crate::protocol::{Say, cut, line, number};
+use crate::sys::ThinCStr;
+
+/// How the options are written, a line to each: letter, name, and what the value must be if it takes
+/// one. A table of texts is larger.
+///
+/// The ones that take a path come first, in the order of [`Invocation::paths`].
+static OPTIONS: &[u8] = b"\
+i stdin a file
+o stdout a file
+e stderr a file
+p pidfile a file
+c chdir a directory
+m umask an octal mask from 0 to 777
+t timeout a number of seconds
+E env NAME=VALUE
+a append
+q quiet
+v verbose
+h help
+V version";
+
+/// How many options take a path.
+const PATHS: usize = 5;
+
+/// How an option is written: its line in the table of options.
+#[derive(Clone, Copy, Debug)]
+pub struct Spelling(usize);
+
+impl Spelling {
+    /// The option with this letter or this name.
+    #[inline(never)]
+    fn find(letter: u8, name: &[u8]) -> Option<Self> {
+        let mut index = 0;
+        loop {
+            let spelling = Self(index);
+            match spelling.letter() {
+                0 => return None,
+                other if other == letter || spelling.name_and_value().0 == name => {
+                    return Some(spelling);
+                }
+                _ => index = index.saturating_add(1),
+            }
+        }
+    }
+
+    /// Zero where there is no option.
+    fn letter(self) -> u8 {
+        line(OPTIONS, self.0).first().copied().unwrap_or_default()
+    }
+
+    #[inline(never)]
+    fn name_and_value(self) -> (&'static [u8], Option<&'static [u8]>) {
+        cut(line(OPTIONS, self.0).get(2..).unwrap_or_default(), b' ')
+    }
+
+    fn takes_value(self) -> bool {
+        self.name_and_value().1.is_some()
+    }
+
+    fn tell(self, say: &mut Say<'_>) {
+        say(b"option --");
+        say(self.name_and_value().0);
+    }
+
+    fn tell_need(self, say: &mut Say<'_>) {
+        self.tell(say);
+        say(b" needs ");
+        say(self.name_and_value().1.unwrap_or_default());
+    }
+}
+
+/// What is wrong with a command line.
+#[derive(Clone, Copy, Debug)]
+pub enum UsageError<'a> {
+    /// There is no such option.
+    UnknownOption(ThinCStr<'a>),
+    /// There is no such letter as the first of these.
+    UnknownLetter(ThinCStr<'a>),
+    /// The option needs a value and has none.
+    NoValue(Spelling),
+    /// The option takes no value and has one.
+    UnwantedValue(Spelling),
+    /// The option's value is not what it must be.
+    BadValue(Spelling, ThinCStr<'a>),
+    /// There is no command.
+    NoCommand,
+}
+
+impl UsageError<'_> {
+    /// Says it in words.
+    pub fn tell(&self, say: &mut Say<'_>) {
+        match self {
+            Self::UnknownOption(option) => {
+                say(b"unknown option ");
+                say(option.to_bytes());
+            }
+            Self::UnknownLetter(letters) => {
+                say(b"unknown option -");
+                say(&[letters.first()]);
+            }
+            Self::NoValue(spelling) => spelling.tell_need(say),
+            Self::UnwantedValue(spelling) => {
+                spelling.tell(say);
+                say(b" takes no value");
+            }
+            Self::BadValue(spelling, given) => {
+                spelling.tell_need(say);
+                say(b", which '");
+                say(given.to_bytes());
+                say(b"' is not");
+            }
+            Self::NoCommand => say(b"no command given"),
+        }
+    }
+}
+
+const EMPTY: ThinCStr<'static> = ThinCStr::new(c"");
+
+/// A list of arguments that ends at its first `None`, as main(3) has it but without the program's
+/// own name.
+pub type Arguments<'a> = &'a [Option<ThinCStr<'a>>];
+
+/// The options at the head of a list of arguments, one after the other. What is left at the end are
+/// the command and its arguments.
+#[derive(Clone, Copy, Debug)]
+struct Options<'a> {
+    left: Arguments<'a>,
+    /// The letters of a group that are still to be read.
+    letters: ThinCStr<'a>,
+}
+
+impl<'a> Options<'a> {
+    const fn new(arguments: Arguments<'a>) -> Self {
+        Self {
+            left: arguments,
+            letters: EMPTY,
+        }
+    }
+
+    fn take(&mut self) -> Option<ThinCStr<'a>> {
+        let [Some(argument), left @ ..] = self.left else {
+            return None;
+        };
+        self.left = left;
+        Some(*argument)
+    }
+
+    /// `-x`, `-xVALUE` or `-x VALUE`, where more letters may follow an option that takes no value.
+    fn read_letter(&mut self) -> Result<Given<'a>, UsageError<'a>> {
+        let spelling = Spelling::find(self.letters.first(), b"");
+        let spelling = spelling.ok_or(UsageError::UnknownLetter(self.letters))?;
+        self.letters = self.letters.rest();
+        if !spelling.takes_value() {
+            return Ok((spelling, EMPTY));
+        }
+        let attached = core::mem::replace(&mut self.letters, EMPTY);
+        self.value(spelling, (attached.first() != 0).then_some(attached))
+    }
+
+    /// `--name`, `--name=VALUE` or `--name VALUE`.
+    fn read_long(&mut self, argument: ThinCStr<'a>) -> Result<Given<'a>, UsageError<'a>> {
+        let text = argument.rest().rest();
+        let (name, attached) = cut(text.to_bytes(), b'=');
+        let attached = attached.map(|_| text.tail(name.len().saturating_add(1)));
+        let spelling = Spelling::find(0, name);
+        let spelling = spelling.ok_or(UsageError::UnknownOption(argument))?;
+        match attached {
+            _ if spelling.takes_value() => self.value(spelling, attached),
+            None => Ok((spelling, EMPTY)),
+            Some(_) => Err(UsageError::UnwantedValue(spelling)),
+        }
+    }
+
+    /// The option with the value that is attached to it or follows it.
+    // Smaller where it is called: there the compiler knows more.
+    #[inline(always)]
+    fn value(
+        &mut self,
+        spelling: Spelling,
+        attached: Option<ThinCStr<'a>>,
+    ) -> Result<Given<'a>, UsageError<'a>> {
+        let value = attached.or_else(|| self.take());
+        Ok((spelling, value.ok_or(UsageError::NoValue(spelling))?))
+    }
+}
+
+/// An option and its value; the value is empty if it takes none.
+type Given<'a> = (Spelling, ThinCStr<'a>);
+
+impl<'a> Iterator for Options<'a> {
+    type Item = Result<Given<'a>, UsageError<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.letters.first() == 0 {
+            let arguments = self.left;
+            let argument = self.take()?;
+            let behind_dash = argument.rest();
+            match (argument.first(), behind_dash.first()) {
+                // What follows is the command, even if it looks like an option.
+                (b'-', b'-') if behind_dash.rest().first() == 0 => return None,
+                (b'-', b'-') => return Some(self.read_long(argument)),
+                (b'-', 1..) => self.letters = behind_dash,
+                _ => {
+                    self.left = arguments;
+                    return None;
+                }
+            }
+        }
+        Some(self.read_letter())
+    }
+}
+
+/// What shall be done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Action {
+    /// Start the command.
+    #[default]
+    Start,
+    /// Print the help.
+    Help,
+    /// Print the version.
+    Version,
+}
+
+/// How much is said on standard error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verbosity {
+    /// Nothing.
+    Quiet,
+    /// What fails.
+    #[default]
+    Normal,
+    /// What fails, what was done, and the daemon's pid.
+    Verbose,
+}
+
+/// A command line, understood. Of an option that is given twice, the last one counts.
+#[allow(missing_docs)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Invocation<'a> {
+    pub action: Action,
+    pub append: bool,
+    /// Standard input, output and error, the pidfile and the working directory.
+    pub paths: [Option<ThinCStr<'a>>; PATHS],
+    pub umask: Option<u32>,
+    pub timeout: Option<Duration>,
+    pub verbosity: Verbosity,
+    /// Which argument is the command.
+    pub command: usize,
+}
+
+impl<'a> Invocation<'a> {
+    /// Understands the arguments, up to the command's name.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong, from left to right.
+    #[inline(never)]
+    pub fn parse(arguments: Arguments<'a>) -> Result<Self, UsageError<'a>> {
+        let mut invocation = Self::default();
+        let mut options = Options::new(arguments);
+        for option in options.by_ref() {
+            let (spelling, value) = option?;
+            invocation
+                .set(spelling, value)
+                .ok_or(UsageError::BadValue(spelling, value))?;
+            if invocation.action != Action::Start {
+                return Ok(invocation);
+            }
+        }
+        invocation.command = arguments.len().saturating_sub(options.left.len());
+        match options.left {
+            [Some(_), ..] => Ok(invocation),
+            _ => Err(UsageError::NoCommand),
+        }
+    }
+
+    /// `None` if the value is not what it must be.
+    #[inline(never)]
+    fn set(&mut self, spelling: Spelling, value: ThinCStr<'a>) -> Option<()> {
+        if let Some(path) = self.paths.get_mut(spelling.0) {
+            *path = Some(value);
+            // An empty path is mostly a shell variable that was never set.
+            return (value.first() != 0).then_some(());
+        }
+        match spelling.letter() {
+            b'm' => self.umask = Some(octal_mask(value.to_bytes())?),
+            b't' => self.timeout = Some(seconds(value.to_bytes())?),
+            b'E' => drop(variable(value)?),
+            b'a' => self.append = true,
+            b'q' => self.verbosity = Verbosity::Quiet,
+            b'v' => self.verbosity = Verbosity::Verbose,
+            b'h' => self.action = Action::Help,
+            _ => self.action = Action::Version,
+        }
+        Some(())
+    }
+
+    /// The library's options for this command line.
+    pub fn options(&self) -> DaemonizeOptions<'a> {
+        let [input, output, error, pidfile, chdir] = self.paths;
+        DaemonizeOptions {
+            timeout: self.timeout,
+            chdir: chdir.unwrap_or(ThinCStr::new(c"/")),
+            umask: self.umask,
+            streams: [input, output, error],
+            append: self.append,
+            pidfile,
+        }
+    }
+}
+
+fn octal_mask(text: &[u8]) -> Option<u32> {
+    number(text, 8)
+        .filter(|mask| *mask <= 0o777)
+        .map(|mask| mask as u32)
+}
+
+/// A second in nanoseconds.
+const SECOND: u32 = 1_000_000_000;
+
+/// Decimal seconds: digits, and a fraction after a point. What is smaller than a nanosecond is cut
+/// off.
+fn seconds(text: &[u8]) -> Option<Duration> {
+    let (whole, fraction) = match cut(text, b'.') {
+        (b"", Some(fraction @ [_, ..])) => (0, fraction),
+        (whole, fraction) => (number(whole, 10)?, fraction.unwrap_or_default()),
+    };
+    let mut nanoseconds = 0;
+    let mut place = SECOND;
+    for digit in fraction {
+        place /= 10;
+        let digit = number(&[*digit], 10)? as u32;
+        nanoseconds = digit.wrapping_mul(place).wrapping_add(nanoseconds);
+    }
+    // The fraction is less than a second: the compiler knows that after `%`.
+    Some(Duration::new(whole, nanoseconds % SECOND))
+}
+
+/// The name of a variable in `NAME=VALUE`; it is not empty.
+fn variable(assignment: ThinCStr<'_>) -> Option<&[u8]> {
+    match cut(assignment.to_bytes(), b'=') {
+        (name @ [_, ..], Some(_)) => Some(name),
+        _ => None,
+    }
+}
+
+/// The variables that `-E` sets, in their order.
+pub const fn assignments<'a>(arguments: Arguments<'a>) -> Assignments<'a> {
+    Assignments(Options::new(arguments))
+}
+
+/// What [`assignments`] gives.
+#[derive(Clone, Copy, Debug)]
+pub struct Assignments<'a>(Options<'a>);
+
+impl<'a> Iterator for Assignments<'a> {
+    type Item = ThinCStr<'a>;
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<ThinCStr<'a>> {
+        while let Some(Ok((spelling, value))) = self.0.next() {
+            if spelling.letter() == b'E' {
+                return Some(value);
+            }
+        }
+        None
+    }
+}
+
+/// Fills `room` with the environment: what was inherited and is not assigned, and of the assignments
+/// the last one of each name. The room that it takes is the number of both, and one for the `None` at
+/// the end.
+#[inline(never)]
+pub fn merge_environment<'a>(
+    room: &mut [Option<ThinCStr<'a>>],
+    inherited: Arguments<'a>,
+    assignments: impl Iterator<Item = ThinCStr<'a>> + Clone,
+) {
+    let mut places = room.iter_mut();
+    let mut inherited = inherited;
+    let mut assignments = assignments;
+    loop {
+        let string = if let [Some(string), others @ ..] = inherited {
+            inherited = others;
+            *string
+        } else if let Some(string) = assignments.next() {
+            string
+        } else {
+            return;
+        };
+        let name = variable(string);
+        // Of an assignment, only what comes after it can take its place.
+        if !assignments.clone().any(|other| variable(other) == name) {
+            if let Some(place) = places.next() {
+                *place = Some(string);
+            }
+        }
+    }
+}

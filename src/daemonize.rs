@@ -1,0 +1,301 @@
+//! The original's and the intermediate's story, and the daemon's as far as it is the same for a
+//! process and a command.
+//!
+//! ```text
+//! original ──clone──▶ intermediate ──setsid, clone──▶ daemon
+//!     ▲                  │      ▲                        │
+//!     └── exit code ─────┘      └───── exit code ────────┘
+//!         + verdict record             + report record
+//! ```
+
+use core::time::Duration;
+
+use crate::monitor;
+use crate::options::DaemonizeOptions;
+use crate::pidfile;
+use crate::program::PATH_SIZE;
+use crate::protocol::{Cause, Errno, Error, ExitCode, Goal, Pid, Record, encode, outcome};
+use crate::ready::Ready;
+use crate::steps;
+use crate::sys::{
+    self, Child, Disposition, ExitSignal, Forked, Nanoseconds, Pipe, RawFd, SignalSet,
+    ThreadIdPlace,
+};
+use crate::threads::refuse_threads;
+
+/// Which process the caller of [`daemonize`] finds itself in.
+#[derive(Debug)]
+#[must_use]
+pub enum Identity {
+    /// The process that called. The daemon runs, with this pid. It belongs to init, or to the
+    /// subreaper that is nearest above; should that be the caller itself, the caller reaps it.
+    Original(Pid),
+    /// The daemon.
+    Daemon(Ready),
+}
+
+/// Turns the calling process into a daemon, with the defaults of [`DaemonizeOptions::new`].
+///
+/// # Errors
+///
+/// As [`DaemonizeOptions::daemonize`].
+///
+/// # Examples
+///
+/// ```no_run
+/// use rawdaemon::Identity;
+///
+/// match rawdaemon::daemonize()? {
+///     Identity::Original(pid) => println!("the daemon runs as {pid}"),
+///     Identity::Daemon(ready) => {
+///         // … get ready …
+///         let _ = ready.notify();
+///         // … serve …
+///     }
+/// }
+/// # Ok::<(), rawdaemon::Error>(())
+/// ```
+pub fn daemonize() -> Result<Identity, Error> {
+    DaemonizeOptions::new().daemonize()
+}
+
+impl DaemonizeOptions<'_> {
+    /// Turns the calling process into a daemon: forks, leads a new session, forks again, and does
+    /// the steps of daemon(7) in the daemon.
+    ///
+    /// It returns twice. In the original it returns when the daemon has said that it is ready, or
+    /// is still alive after the timeout; with a timeout of zero, as soon as the daemon has done its
+    /// steps. In the daemon it returns when all steps are done: that process has no controlling
+    /// terminal and can get none, for it does not lead its session.
+    ///
+    /// The original's state is as before: its signal mask, its dispositions, its descriptors. The
+    /// daemon has the original's memory, dispositions, signal mask and other descriptors. It has no
+    /// file locks and no timers of the original's (fork(2)).
+    ///
+    /// # Errors
+    ///
+    /// In the original only. `Threaded` when the process has other threads: of these the daemon
+    /// would have none, and every lock that they hold for ever. Otherwise the step that failed, in
+    /// which process it may have been, with the kernel's errno; or `DaemonDied`, with the exit
+    /// status or the signal, when the daemon ended before the time was over; or `TimedOut`. Then
+    /// the daemon has ended, and its pidfile is gone. What it had started itself is not looked for.
+    /// `WaitFailed` is the exception: somebody has killed the process that knew.
+    pub fn daemonize(&self) -> Result<Identity, Error> {
+        refuse_threads()?;
+        self.daemonize_self()
+    }
+
+    /// [`daemonize`](Self::daemonize) without the check for other threads.
+    ///
+    /// # Errors
+    ///
+    /// As [`daemonize`](Self::daemonize), `Threaded` excepted.
+    ///
+    /// # Safety
+    ///
+    /// The daemon has only the thread that called, and memory as it was at that moment. If the
+    /// process has other threads, the caller must see to it that the daemon uses nothing that one
+    /// of them may have been changing or holding a lock on: that includes the allocator, standard
+    /// streams, and all that is not async-signal-safe (signal-safety(7)) until it executes or
+    /// exits.
+    #[allow(unsafe_code)]
+    pub unsafe fn daemonize_unchecked(&self) -> Result<Identity, Error> {
+        self.daemonize_self()
+    }
+
+    fn daemonize_self(&self) -> Result<Identity, Error> {
+        let caller = Caller {
+            thread_id: ThreadIdPlace::find(),
+            child_signal: sys::child_signal().map_err(failed(ExitCode::SignalsFailed))?,
+        };
+        match start(self, &caller)? {
+            Forked::Parent(pid) => Ok(Identity::Original(pid)),
+            Forked::Child(report) => Ok(Identity::Daemon(Ready::new(report, sys::process_id()))),
+        }
+    }
+}
+
+/// What becomes a daemon, as far as that makes a difference: the calling process or a command. Each
+/// has a code of its own made for it, so that a program holds only what it uses.
+pub(crate) trait Kind: Sized {
+    /// What a daemon has left when its steps are done.
+    type Left;
+    /// How long a daemon is watched by default.
+    const TIMEOUT: Duration;
+    const UMASK: u32;
+
+    /// Where the daemon's C library remembers its thread.
+    fn thread_id(&self) -> ThreadIdPlace;
+
+    /// The first of the daemon's steps. Gives the working directory, as far as it will be needed.
+    fn begin<'b>(
+        &self,
+        birth: &Birth<'_, Self>,
+        buffer: &'b mut [u8; PATH_SIZE],
+    ) -> Result<&'b [u8], Error>;
+
+    /// The last ones.
+    fn finish(
+        &self,
+        birth: &Birth<'_, Self>,
+        working_directory: &[u8],
+        pidfile: RawFd,
+    ) -> Result<Self::Left, Error>;
+}
+
+/// The calling process.
+struct Caller {
+    thread_id: ThreadIdPlace,
+    /// What it does with SIGCHLD. The intermediate must not ignore it, and the daemon may.
+    child_signal: Disposition,
+}
+
+impl Kind for Caller {
+    /// Its end of the report pipe.
+    type Left = RawFd;
+    const TIMEOUT: Duration = Duration::from_secs(1);
+    /// That of a daemon that has called for it itself.
+    const UMASK: u32 = 0;
+
+    fn thread_id(&self) -> ThreadIdPlace {
+        self.thread_id
+    }
+
+    fn begin<'b>(
+        &self,
+        _: &Birth<'_, Self>,
+        _: &'b mut [u8; PATH_SIZE],
+    ) -> Result<&'b [u8], Error> {
+        sys::set_child_signal(&self.child_signal).map_err(failed(ExitCode::SignalsFailed))?;
+        Ok(b"")
+    }
+
+    fn finish(&self, birth: &Birth<'_, Self>, _: &[u8], _: RawFd) -> Result<RawFd, Error> {
+        let report = birth.report.writer;
+        // Should the intermediate be gone, there is nobody to be told.
+        let _ = sys::write(report, &encode(&Record::SetUp));
+        Ok(report)
+    }
+}
+
+/// What all three processes know of the start.
+pub(crate) struct Start<'a, K> {
+    pub(crate) options: &'a DaemonizeOptions<'a>,
+    pub(crate) kind: &'a K,
+    /// From the intermediate to the original.
+    verdict: Pipe,
+}
+
+/// What the intermediate and the daemon know besides.
+pub(crate) struct Birth<'a, K> {
+    pub(crate) start: &'a Start<'a, K>,
+    /// From the daemon to the intermediate.
+    pub(crate) report: Pipe,
+}
+
+/// The original: creates the intermediate, waits for it, and returns its verdict.
+///
+/// All signals are blocked until the mask is put back, by the original here, and by the daemon once
+/// it has done its steps: no handler of the caller's runs in between.
+pub(crate) fn start<K: Kind>(
+    options: &DaemonizeOptions<'_>,
+    kind: &K,
+) -> Result<Forked<K::Left>, Error> {
+    let mask = sys::block(SignalSet::ALL).map_err(failed(ExitCode::SignalsFailed))?;
+    let verdict = match sys::pipe() {
+        Ok(verdict) => verdict,
+        Err(errno) => {
+            let _ = sys::set_mask(mask);
+            return Err(failed(ExitCode::ChannelFailed)(errno));
+        }
+    };
+    let start = Start {
+        options,
+        kind,
+        verdict,
+    };
+    let forked = sys::clone(ExitSignal::None, ThreadIdPlace::NONE, &start, intermediate);
+    let unmasked = sys::set_mask(mask);
+    sys::close(verdict.writer);
+    let forked = match forked {
+        Ok(Forked::Parent(intermediate)) => {
+            let ended = sys::wait(intermediate);
+            outcome(monitor::hear(verdict.reader).flatten(), ended).map(Forked::Parent)
+        }
+        Ok(Forked::Child(left)) => Ok(Forked::Child(left)),
+        Err(errno) => Err(failed(ExitCode::FirstForkFailed)(errno)),
+    };
+    sys::close(verdict.reader);
+    unmasked.map_err(failed(ExitCode::SignalsFailed))?;
+    forked
+}
+
+/// The intermediate: leads the session, creates the daemon, watches it, and tells the original how
+/// that went.
+fn intermediate<K: Kind>(start: &Start<'_, K>) -> Child<K::Left> {
+    let (record, code) = match create_daemon(start) {
+        Ok(Forked::Child(left)) => return Child::Returns(left),
+        Ok(Forked::Parent(daemon)) => (Record::Runs(daemon), ExitCode::Ok.into()),
+        Err(error) => (Record::Failed(error), error.into()),
+    };
+    // Should the original be gone, nobody is left to be told.
+    let _ = sys::write(start.verdict.writer, &encode(&record));
+    Child::Exits(code)
+}
+
+/// Gives the pid of a daemon that runs; in the daemon itself, what it has left.
+fn create_daemon<K: Kind>(start: &Start<'_, K>) -> Result<Forked<K::Left>, Error> {
+    let session = sys::lead_session().map_err(failed(ExitCode::SetsidFailed))?;
+    if session.get() == 1 {
+        // The first process of a pid namespace: when it exits, the kernel kills all others.
+        return Err(failed(ExitCode::ForkFailed)(Errno::EINVAL));
+    }
+    // Were SIGCHLD ignored, the daemon's status would be lost (wait(2)).
+    sys::set_child_signal(&Disposition::DEFAULT).map_err(failed(ExitCode::SignalsFailed))?;
+    let report = sys::pipe().map_err(failed(ExitCode::ChannelFailed))?;
+    let birth = Birth { start, report };
+    let forked = sys::clone(ExitSignal::Child, start.kind.thread_id(), &birth, daemon)
+        .map_err(failed(ExitCode::ForkFailed))?;
+    match forked {
+        Forked::Parent(daemon) => {
+            sys::close(report.writer);
+            let (goal, time) = goal_and_time(start);
+            let judgement = monitor::watch(daemon, session, report.reader, goal, time);
+            match (judgement, start.options.pidfile) {
+                (Err(error), Some(path)) if error.code() != ExitCode::AlreadyRunning => {
+                    pidfile::remove_after(path, daemon);
+                }
+                _ => {}
+            }
+            judgement?;
+        }
+        Forked::Child(_) => sys::close(report.reader),
+    }
+    Ok(forked)
+}
+
+/// What counts as success, and after how long.
+fn goal_and_time<K: Kind>(start: &Start<'_, K>) -> (Goal, Nanoseconds) {
+    match start.options.timeout.unwrap_or(K::TIMEOUT) {
+        Duration::ZERO => (Goal::Begun, Nanoseconds::MAX),
+        timeout => (Goal::Alive, sys::nanoseconds(timeout)),
+    }
+}
+
+/// The daemon: does its steps, and reports the first one that fails.
+#[inline(never)]
+fn daemon<K: Kind>(birth: &Birth<'_, K>) -> Child<K::Left> {
+    match steps::take(birth, &mut [0; PATH_SIZE]) {
+        Ok(left) => Child::Returns(left),
+        Err(error) => {
+            // Should the intermediate be gone, the exit code still names the step.
+            let _ = sys::write(birth.report.writer, &encode(&Record::Failed(error)));
+            Child::Exits(error.into())
+        }
+    }
+}
+
+/// Makes an errno the error of a step.
+pub(crate) fn failed(code: ExitCode) -> impl Fn(Errno) -> Error {
+    move |errno| Error::new(code, Cause::Errno(errno))
+}

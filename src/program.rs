@@ -1,0 +1,234 @@
+//! Where a command is looked for, and what its first bytes say about its interpreter.
+
+use crate::protocol::cut;
+use crate::sys::ThinCStr;
+
+/// Where commands are looked for when the environment does not say it: init scripts may run without
+/// PATH.
+const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The longest path that the kernel takes, with the zero byte at its end: `PATH_MAX`.
+pub(crate) const PATH_SIZE: usize = 4096;
+
+/// Makes the paths that a command may have, one after the other, until `attempt` takes one; `None`
+/// stands for a path that is too long.
+///
+/// As execvp(3) has it: a name without a slash is looked for in the directories of PATH, an empty
+/// one of which is the working directory. What is relative counts from `working_directory`, and is
+/// left out if that is empty.
+#[inline(never)]
+pub(crate) fn any_path(
+    name: ThinCStr<'_>,
+    environment: &[Option<ThinCStr<'_>>],
+    working_directory: &[u8],
+    attempt: &mut dyn FnMut(Option<ThinCStr<'_>>) -> bool,
+) {
+    let name = name.to_bytes();
+    let (_, after_slash) = cut(name, b'/');
+    let mut directories = Some(match after_slash {
+        Some(_) => b"",
+        None => search_path(environment),
+    });
+    let mut path = Path::new();
+    while let Some(path_list) = directories {
+        let (directory, others) = cut(path_list, b':');
+        directories = others;
+        path.length = 0;
+        if !is_absolute(name) {
+            if !is_absolute(directory) {
+                if working_directory.is_empty() {
+                    continue;
+                }
+                path.add(working_directory, b'/');
+            }
+            if !directory.is_empty() {
+                path.add(directory, b'/');
+            }
+        }
+        path.add(name, 0);
+        // One that is too long has no end.
+        if attempt(ThinCStr::at_start(&path.bytes)) {
+            return;
+        }
+    }
+}
+
+fn search_path<'a>(environment: &[Option<ThinCStr<'a>>]) -> &'a [u8] {
+    for variable in environment.iter().flatten() {
+        if let (b"PATH", Some(path)) = cut(variable.to_bytes(), b'=') {
+            return path;
+        }
+    }
+    DEFAULT_PATH
+}
+
+const fn is_absolute(path: &[u8]) -> bool {
+    matches!(path, [b'/', ..])
+}
+
+/// Room for a path, which is built from its parts.
+struct Path {
+    bytes: [u8; PATH_SIZE],
+    length: usize,
+}
+
+impl Path {
+    const fn new() -> Self {
+        Self {
+            bytes: [0; PATH_SIZE],
+            length: 0,
+        }
+    }
+
+    /// Adds as much as there is room for.
+    #[inline(never)]
+    fn add(&mut self, part: &[u8], end: u8) {
+        part.iter().for_each(|byte| self.put(*byte));
+        self.put(end);
+    }
+
+    fn put(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.length) {
+            *place = byte;
+            self.length = self.length.saturating_add(1);
+        }
+    }
+}
+
+/// The interpreter that a file asks for in its first bytes: after `#!` in a script, by a program
+/// header in an ELF file (the dynamic linker).
+pub(crate) fn interpreter(head: &[u8]) -> Option<&[u8]> {
+    match head {
+        [b'#', b'!', line @ ..] => {
+            let line = cut(line, b'\n').0;
+            line.split(|byte| matches!(byte, b' ' | b'\t'))
+                .find(|word| !word.is_empty())
+        }
+        [0x7f, b'E', b'L', b'F', class, ..] => elf_interpreter(head, *class == 2),
+        _ => None,
+    }
+}
+
+/// `PT_INTERP` of a little-endian ELF file, as elf(5) lays it out. Of numbers with 64 bits the lower
+/// half is enough.
+fn elf_interpreter(head: &[u8], wide: bool) -> Option<&[u8]> {
+    const PT_INTERP: usize = 3;
+    let number = |at: usize| {
+        let bytes = head.get(at..)?.first_chunk()?;
+        Some(u32::from_le_bytes(*bytes) as usize)
+    };
+    let (table_at, sizes_at, offset_at) = if wide { (32, 54, 8) } else { (28, 42, 4) };
+    let mut entry = number(table_at)?;
+    let sizes = number(sizes_at)?;
+    let (entry_size, entries) = (sizes & 0xffff, sizes >> 16);
+    for _ in 0..entries {
+        if number(entry)? == PT_INTERP {
+            let offset = number(entry.saturating_add(offset_at))?;
+            let (path, end) = cut(head.get(offset..)?, 0);
+            return end.map(|_| path);
+        }
+        entry = entry.saturating_add(entry_size);
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use core::ffi::CStr;
+    use std::borrow::ToOwned;
+    use std::ffi::CString;
+    use std::fs;
+    use std::vec::Vec;
+
+    use super::{PATH_SIZE, ThinCStr, any_path, interpreter};
+
+    fn environment(variable: &CStr) -> [Option<ThinCStr<'_>>; 3] {
+        [Some(c"HOME=/".into()), Some(variable.into()), None]
+    }
+
+    fn paths_from(directory: &[u8], name: &CStr, variable: &CStr) -> Vec<Option<CString>> {
+        let mut paths = Vec::new();
+        any_path(
+            name.into(),
+            &environment(variable),
+            directory,
+            &mut |path| {
+                paths.push(path.map(|path| path.to_c_str().into()));
+                false
+            },
+        );
+        paths
+    }
+
+    fn paths(name: &CStr, variable: &CStr) -> Vec<CString> {
+        let paths = paths_from(b"/home", name, variable);
+        paths.into_iter().map(Option::unwrap).collect()
+    }
+
+    #[test]
+    fn a_name_without_a_slash_is_looked_for_in_path() {
+        assert_eq!(
+            paths(c"web", c"PATH=/a:/b"),
+            [c"/a/web".into(), CString::from(c"/b/web")]
+        );
+        assert_eq!(paths(c"web", c"PATH="), [CString::from(c"/home/web")]);
+        assert_eq!(paths(c"web", c"PATHS=/a").len(), 6);
+        assert_eq!(paths(c"web", c"PATH").len(), 6);
+    }
+
+    #[test]
+    fn the_first_path_that_is_taken_is_the_last() {
+        let mut tried = 0;
+        let path = environment(c"PATH=/a:/b:/c");
+        any_path(c"web".into(), &path, b"", &mut |_| {
+            tried += 1;
+            tried == 2
+        });
+        assert_eq!(tried, 2);
+    }
+
+    #[test]
+    fn paths_count_from_the_working_directory() {
+        let path = c"PATH=/bin:bin:/a:";
+        assert_eq!(paths(c"/bin/web", path), [c"/bin/web".to_owned()]);
+        assert_eq!(paths(c"./web", path), [c"/home/./web".to_owned()]);
+        let expected = [c"/bin/web", c"/home/bin/web", c"/a/web", c"/home/web"];
+        assert_eq!(paths(c"web", path), expected.map(CStr::to_owned));
+        let expected = [c"/bin/web", c"/a/web"].map(|path| Some(path.to_owned()));
+        assert_eq!(paths_from(b"", c"web", path), expected);
+        assert_eq!(paths_from(b"", c"./web", path), []);
+    }
+
+    #[test]
+    fn a_path_that_is_too_long_is_told_as_none() {
+        for (length, fits) in [(PATH_SIZE - 8, false), (PATH_SIZE - 9, true)] {
+            let directory = [b"PATH=/a:", &[b'a'; PATH_SIZE][..length], b":/b"].concat();
+            let directory = CString::new(directory).unwrap();
+            let paths = paths_from(b"/home", c"w", &directory);
+            let lengths = paths
+                .iter()
+                .map(|path| path.as_ref().map(|path| path.count_bytes()));
+            let expected = [Some(4), fits.then_some(PATH_SIZE - 1), Some(4)];
+            assert_eq!(lengths.collect::<Vec<_>>(), expected);
+        }
+    }
+
+    #[test]
+    fn the_interpreter_of_a_script_and_of_an_executable() {
+        assert_eq!(interpreter(b"#!/bin/sh\nexit\n"), Some(&b"/bin/sh"[..]));
+        assert_eq!(
+            interpreter(b"#! \t/usr/bin/env python3\n"),
+            Some(&b"/usr/bin/env"[..])
+        );
+        assert_eq!(interpreter(b"#!/bin/sh"), Some(&b"/bin/sh"[..]));
+        assert_eq!(interpreter(b"#!\n/bin/sh"), None);
+        assert_eq!(interpreter(b"exit 3\n"), None);
+        assert_eq!(interpreter(b"\x7fELF\x02"), None);
+        let own = fs::read("/proc/self/exe").unwrap();
+        let linker = interpreter(&own[..4096]).unwrap();
+        assert!(
+            linker.starts_with(b"/lib") && linker.windows(3).any(|part| part == b"ld-"),
+            "{linker:?}"
+        );
+    }
+}

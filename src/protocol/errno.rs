@@ -1,0 +1,240 @@
+//! The kernel's error numbers, with their names and their words.
+
+use core::fmt;
+use core::num::NonZeroU32;
+
+use linux_raw_sys::errno;
+
+use super::text::{Say, cut, display, line, say_number};
+
+/// An error number of the kernel, as in errno(3).
+///
+/// The numbers are those of the architecture. `Display` gives words and name, `Permission denied
+/// (EACCES)`; a number that has no name here is shown as it is, `error 50`: those of STREAMS and
+/// other interfaces that Linux never had.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Errno(NonZeroU32);
+
+macro_rules! errnos {
+    ($($name:ident $words:literal,)* ; $($rare:ident $meaning:literal,)*) => {
+        impl Errno {
+            $(
+                #[doc = $words]
+                pub const $name: Self = match Self::new(errno::$name as i32) {
+                    Some(errno) => errno,
+                    None => Self::UNKNOWN,
+                };
+            )*
+            $(
+                #[doc = $meaning]
+                pub const $rare: Self = match Self::new(errno::$rare as i32) {
+                    Some(errno) => errno,
+                    None => Self::UNKNOWN,
+                };
+            )*
+        }
+
+        static NUMBERS: &[u16] = &[$(errno::$name as u16,)*];
+
+        /// Name and words, a line to each number. One text is a third of the size of a table of
+        /// texts.
+        static TEXT: &str = concat!($(stringify!($name), " ", $words, "\n",)*);
+    };
+}
+
+impl Errno {
+    /// The error with this number; `None` outside 1 to 4095, the range that the kernel uses.
+    #[must_use]
+    pub const fn new(number: i32) -> Option<Self> {
+        match NonZeroU32::new(number as u32) {
+            Some(nonzero) if 0 < number && number < 4096 => Some(Self(nonzero)),
+            _ => None,
+        }
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn number(self) -> i32 {
+        self.0.get() as i32
+    }
+
+    /// No number of the kernel's.
+    const UNKNOWN: Self = Self(NonZeroU32::MAX);
+
+    /// The error that the kernel has just given.
+    pub(crate) fn from_kernel(errno: syscalls::Errno) -> Self {
+        NonZeroU32::new(errno.into_raw() as u32).map_or(Self::UNKNOWN, Self)
+    }
+
+    fn name_and_words(self) -> Option<(&'static [u8], &'static [u8])> {
+        let index = NUMBERS
+            .iter()
+            .position(|number| u32::from(*number) == self.0.get())?;
+        let (name, words) = cut(line(TEXT.as_bytes(), index), b' ');
+        Some((name, words.unwrap_or_default()))
+    }
+
+    /// Says `Permission denied (EACCES)`.
+    pub(super) fn tell(self, say: &mut Say<'_>) {
+        match self.name_and_words() {
+            Some((name, words)) => {
+                say(words);
+                say(b" (");
+                say(name);
+                say(b")");
+            }
+            None => {
+                say(b"error ");
+                say_number(self.0.get().into(), say);
+            }
+        }
+    }
+}
+
+impl fmt::Display for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        display(f, |say| self.tell(say))
+    }
+}
+
+impl fmt::Debug for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl core::error::Error for Errno {}
+
+errnos! {
+    EPERM "Operation not permitted",
+    ENOENT "No such file or directory",
+    ESRCH "No such process",
+    EINTR "Interrupted system call",
+    EIO "Input/output error",
+    ENXIO "No such device or address",
+    E2BIG "Argument list too long",
+    ENOEXEC "Exec format error",
+    EBADF "Bad file descriptor",
+    ECHILD "No child processes",
+    EAGAIN "Resource temporarily unavailable",
+    ENOMEM "Cannot allocate memory",
+    EACCES "Permission denied",
+    EFAULT "Bad address",
+    ENOTBLK "Block device required",
+    EBUSY "Device or resource busy",
+    EEXIST "File exists",
+    EXDEV "Invalid cross-device link",
+    ENODEV "No such device",
+    ENOTDIR "Not a directory",
+    EISDIR "Is a directory",
+    EINVAL "Invalid argument",
+    ENFILE "Too many open files in system",
+    EMFILE "Too many open files",
+    ENOTTY "Inappropriate ioctl for device",
+    ETXTBSY "Text file busy",
+    EFBIG "File too large",
+    ENOSPC "No space left on device",
+    ESPIPE "Illegal seek",
+    EROFS "Read-only file system",
+    EMLINK "Too many links",
+    EPIPE "Broken pipe",
+    EDOM "Numerical argument out of domain",
+    ERANGE "Numerical result out of range",
+    EDEADLK "Resource deadlock avoided",
+    ENAMETOOLONG "File name too long",
+    ENOLCK "No locks available",
+    ENOSYS "Function not implemented",
+    ENOTEMPTY "Directory not empty",
+    ELOOP "Too many levels of symbolic links",
+    EOVERFLOW "Value too large for defined data type",
+    ELIBBAD "Accessing a corrupted shared library",
+    EILSEQ "Invalid or incomplete multibyte or wide character",
+    EOPNOTSUPP "Operation not supported",
+    ENETUNREACH "Network is unreachable",
+    ECONNABORTED "Software caused connection abort",
+    ECONNRESET "Connection reset by peer",
+    ENOTCONN "Transport endpoint is not connected",
+    ETIMEDOUT "Connection timed out",
+    ECONNREFUSED "Connection refused",
+    EHOSTUNREACH "No route to host",
+    ESTALE "Stale file handle",
+    EUCLEAN "Structure needs cleaning",
+    EDQUOT "Disk quota exceeded",
+    ENOMEDIUM "No medium found",
+    ENOKEY "Required key not available",
+    EKEYREJECTED "Key was rejected by service",
+    // Only sockets, message queues and the like give these: no file and no process does, and so no
+    // step of a daemon. They are shown as numbers.
+    ;
+    ENOMSG "No message of desired type",
+    EIDRM "Identifier removed",
+    EPROTO "Protocol error",
+    EUSERS "Too many users",
+    ENOTSOCK "Socket operation on non-socket",
+    EDESTADDRREQ "Destination address required",
+    EMSGSIZE "Message too long",
+    EPROTOTYPE "Protocol wrong type for socket",
+    ENOPROTOOPT "Protocol not available",
+    EPROTONOSUPPORT "Protocol not supported",
+    EAFNOSUPPORT "Address family not supported by protocol",
+    EADDRINUSE "Address already in use",
+    EADDRNOTAVAIL "Cannot assign requested address",
+    ENETDOWN "Network is down",
+    ENETRESET "Network dropped connection on reset",
+    ENOBUFS "No buffer space available",
+    EISCONN "Transport endpoint is already connected",
+    EALREADY "Operation already in progress",
+    EINPROGRESS "Operation now in progress",
+    ECANCELED "Operation canceled",
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::CStr;
+    use std::string::ToString;
+
+    use super::{Errno, NUMBERS};
+
+    #[test]
+    fn numbers_have_the_words_that_the_c_library_has() {
+        for number in 1..=4095 {
+            let errno = Errno::new(number).unwrap();
+            assert_eq!(errno.number(), number);
+            // SAFETY: strerror returns a string of static or thread-local storage, read before the
+            // next call.
+            #[allow(unsafe_code)]
+            let theirs = unsafe { CStr::from_ptr(libc::strerror(number)) }
+                .to_str()
+                .unwrap();
+            match errno.name_and_words() {
+                Some((name, words)) => {
+                    assert_eq!(words, theirs.as_bytes());
+                    let name = std::str::from_utf8(name).unwrap();
+                    assert_eq!(errno.to_string(), std::format!("{theirs} ({name})"));
+                }
+                None => {
+                    assert!(number > 40, "{theirs}");
+                    assert_eq!(errno.to_string(), std::format!("error {number}"));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_outside_the_range_of_the_kernel_are_none() {
+        for number in [i32::MIN, -1, 0, 4096, 65537, i32::MAX] {
+            assert_eq!(Errno::new(number), None);
+        }
+    }
+
+    #[test]
+    fn no_number_stands_twice_in_the_table() {
+        for (index, number) in NUMBERS.iter().enumerate() {
+            assert_eq!(
+                NUMBERS.iter().position(|other| other == number),
+                Some(index)
+            );
+        }
+        assert_eq!(Errno::EACCES.to_string(), "Permission denied (EACCES)");
+    }
+}

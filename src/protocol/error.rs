@@ -1,0 +1,400 @@
+//! The one error type: which step failed, and why.
+
+use core::ffi::CStr;
+use core::fmt;
+use core::num::{NonZeroI32, NonZeroU64};
+use core::time::Duration;
+
+use super::text::{Say, display, line, say_number};
+use super::{Errno, ExitCode, WaitStatus};
+
+/// The id of a process; greater than zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pid(NonZeroI32);
+
+impl Pid {
+    /// The largest number that fits.
+    pub(crate) const LARGEST: Self = Self(NonZeroI32::MAX);
+
+    /// The id with this number, unless it is zero or negative, which stand for groups in kill(2).
+    #[must_use]
+    pub const fn new(number: i32) -> Option<Self> {
+        match NonZeroI32::new(number) {
+            Some(number) if number.get() > 0 => Some(Self(number)),
+            _ => None,
+        }
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> i32 {
+        self.0.get()
+    }
+}
+
+impl fmt::Display for Pid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// A standard stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Stream {
+    /// Descriptor 0.
+    Input = 0,
+    /// Descriptor 1.
+    Output = 1,
+    /// Descriptor 2.
+    Error = 2,
+}
+
+impl Stream {
+    /// The three streams, by their descriptors.
+    pub(crate) const ALL: [Self; 3] = [Self::Input, Self::Output, Self::Error];
+
+    fn name(self) -> &'static [u8] {
+        line(b"input\noutput\nerror", self as usize)
+    }
+}
+
+/// Why a step failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The code says it all, or nothing more is known.
+    Unknown,
+    /// The kernel refused with this error.
+    Errno(Errno),
+    /// A process ended.
+    Died {
+        /// How: with which exit status, or by which signal.
+        status: WaitStatus,
+        /// How long it had lived, in whole milliseconds, if that is known.
+        after: Option<Duration>,
+    },
+    /// This process holds the lock.
+    Owner(Pid),
+    /// The path names something other than a regular file.
+    NotAFile,
+}
+
+/// A start that failed: the step, and the cause.
+///
+/// It displays as one line without the path, which the caller knows: `cannot enter the working
+/// directory: No such file or directory (ENOENT)`. [`Error::with_path`] puts the path in.
+///
+/// ```
+/// use rawdaemon::{Cause, DaemonizeOptions, Errno, ExitCode};
+///
+/// let error = DaemonizeOptions::new()
+///     .chdir(c"/no/such/directory")
+///     .spawn(c"/bin/true", &[Some(c"true".into()), None], &[None])
+///     .unwrap_err();
+/// assert_eq!(error.code(), ExitCode::ChdirFailed);
+/// assert_eq!(error.cause(), Cause::Errno(Errno::ENOENT));
+/// assert_eq!(
+///     error.to_string(),
+///     "cannot enter the working directory: No such file or directory (ENOENT)",
+/// );
+/// assert_eq!(
+///     error.with_path(c"/no/such/directory").to_string(),
+///     "cannot enter the working directory /no/such/directory: No such file or directory (ENOENT)",
+/// );
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Error {
+    /// The record, which is never zero, so that a `Result` without a value is one word too: from
+    /// the lowest byte on, the kind, the code, an errno or a wait status in two bytes, and a pid,
+    /// milliseconds or a standard stream in four.
+    record: NonZeroU64,
+}
+
+const _: () = assert!(size_of::<Result<(), Error>>() == 8);
+
+/// What the numbers of an error mean: the variants of [`Cause`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Kind {
+    Unknown = 1,
+    Errno,
+    Died,
+    Owner,
+    NotAFile,
+}
+
+/// The milliseconds of a process whose life was not timed.
+const UNTIMED: u32 = u32::MAX;
+
+impl Error {
+    /// A failure of this step for this cause.
+    // Smaller where it is called: a constant, or nearly one, when the cause is known there.
+    #[inline(always)]
+    #[must_use]
+    pub const fn new(code: ExitCode, cause: Cause) -> Self {
+        match cause {
+            Cause::Unknown => Self::of(Kind::Unknown, code, 0, 0),
+            Cause::Errno(errno) => Self::of(Kind::Errno, code, errno.number(), 0),
+            Cause::Died { status, after } => {
+                Self::of(Kind::Died, code, status.as_raw(), millis(after))
+            }
+            Cause::Owner(pid) => Self::of(Kind::Owner, code, 0, pid.get().unsigned_abs()),
+            Cause::NotAFile => Self::of(Kind::NotAFile, code, 0, 0),
+        }
+    }
+
+    /// An errno of one of the standard streams.
+    #[must_use]
+    #[inline(never)]
+    pub const fn of_stream(code: ExitCode, errno: Errno, stream: Stream) -> Self {
+        let large = (stream as u32).wrapping_add(1);
+        Self::of(Kind::Errno, code, errno.number(), large)
+    }
+
+    /// A daemon that ended too soon.
+    pub(super) const fn of_death(status: WaitStatus, milliseconds: u64) -> Self {
+        let told = told(milliseconds);
+        Self::of(Kind::Died, ExitCode::DaemonDied, status.as_raw(), told)
+    }
+
+    const fn of(kind: Kind, code: ExitCode, small: i32, large: u32) -> Self {
+        let record =
+            kind as u64 | (code as u64) << 8 | (small as u16 as u64) << 16 | (large as u64) << 32;
+        // A kind is not zero.
+        match NonZeroU64::new(record) {
+            Some(record) => Self { record },
+            None => Self {
+                record: NonZeroU64::MIN,
+            },
+        }
+    }
+
+    /// The record.
+    pub(super) const fn to_word(self) -> u64 {
+        self.record.get()
+    }
+
+    /// The error of this record, whatever it is; `None` for one without a code.
+    pub(super) fn from_word(word: u64) -> Option<Self> {
+        let record = NonZeroU64::new(word)?;
+        let error = Self { record };
+        (u8::from(error) != ExitCode::Ok.as_u8()).then_some(error)
+    }
+
+    const fn kind(self) -> Option<Kind> {
+        match self.record.get() as u8 {
+            1 => Some(Kind::Unknown),
+            2 => Some(Kind::Errno),
+            3 => Some(Kind::Died),
+            4 => Some(Kind::Owner),
+            5 => Some(Kind::NotAFile),
+            _ => None,
+        }
+    }
+
+    const fn small(self) -> u16 {
+        (self.record.get() >> 16) as u16
+    }
+
+    const fn large(self) -> u32 {
+        (self.record.get() >> 32) as u32
+    }
+
+    /// Which step failed.
+    #[must_use]
+    pub const fn code(&self) -> ExitCode {
+        match ExitCode::from_u8((self.record.get() >> 8) as u8) {
+            Some(code) => code,
+            // No process of this crate's says so.
+            None => ExitCode::WaitFailed,
+        }
+    }
+
+    /// Why it failed.
+    #[must_use]
+    pub fn cause(&self) -> Cause {
+        let large = self.large();
+        match self.kind() {
+            Some(Kind::Errno) => Cause::Errno(self.errno()),
+            Some(Kind::Died) => Cause::Died {
+                status: self.status(),
+                after: (large != UNTIMED).then(|| Duration::from_millis(large.into())),
+            },
+            Some(Kind::Owner) => Pid::new(large as i32).map_or(Cause::Unknown, Cause::Owner),
+            Some(Kind::NotAFile) => Cause::NotAFile,
+            Some(Kind::Unknown) | None => Cause::Unknown,
+        }
+    }
+
+    /// The standard stream whose file could not be opened, if that is what failed.
+    #[must_use]
+    pub fn stream(&self) -> Option<Stream> {
+        Stream::ALL.into_iter().find(|stream| {
+            self.kind() == Some(Kind::Errno) && self.large() == (*stream as u32).wrapping_add(1)
+        })
+    }
+
+    fn errno(&self) -> Errno {
+        Errno::new(self.small().into()).unwrap_or(Errno::EINVAL)
+    }
+
+    const fn status(&self) -> WaitStatus {
+        WaitStatus::from_raw(self.small() as i32)
+    }
+
+    /// The error for display together with the path that the step was given.
+    #[must_use]
+    pub const fn with_path<'a>(&'a self, path: &'a CStr) -> WithPath<'a> {
+        WithPath {
+            error: self,
+            path: Some(path),
+        }
+    }
+}
+
+/// A span in whole milliseconds; the longest that is told is seven weeks.
+const fn millis(span: Option<Duration>) -> u32 {
+    let Some(span) = span else { return UNTIMED };
+    let millis = span.as_secs().saturating_mul(1000);
+    told(millis.saturating_add(span.subsec_millis() as u64))
+}
+
+const fn told(millis: u64) -> u32 {
+    if millis < UNTIMED as u64 {
+        millis as u32
+    } else {
+        UNTIMED - 1
+    }
+}
+
+/// Says the error in words, with the path that the step was given.
+///
+/// For the command: what `Display` shows, as bytes and without `core::fmt`.
+#[doc(hidden)]
+pub fn tell(error: &Error, path: Option<&CStr>, say: &mut Say<'_>) {
+    let (code, large) = (error.code(), error.large());
+    say(code.words());
+    match (path, code) {
+        (Some(path), _) => {
+            say(b" ");
+            say(path.to_bytes());
+        }
+        (None, ExitCode::OpenFailed) => say(b" the file"),
+        (None, ExitCode::ExecFailed) => say(b" the command"),
+        (None, _) => {}
+    }
+    if let Some(stream) = error.stream() {
+        say(b" for standard ");
+        say(stream.name());
+    }
+    match error.kind() {
+        Some(Kind::Unknown) | None => {}
+        Some(Kind::Errno) => {
+            say(b": ");
+            error.errno().tell(say);
+        }
+        Some(Kind::Died) => {
+            say(b": ");
+            error.status().tell(say);
+            if large != UNTIMED {
+                say(b" after ");
+                say_number(large.into(), say);
+                say(b" ms");
+            }
+        }
+        Some(Kind::Owner) => {
+            say(b" as pid ");
+            say_number(large.into(), say);
+        }
+        Some(Kind::NotAFile) => say(b": not a regular file"),
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        display(f, |say| tell(self, None, say))
+    }
+}
+
+/// As `Display`, since this is what a `main` that returns the error prints.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl core::error::Error for Error {}
+
+impl From<Error> for ExitCode {
+    fn from(error: Error) -> Self {
+        error.code()
+    }
+}
+
+impl From<Error> for u8 {
+    fn from(error: Error) -> Self {
+        (error.record.get() >> 8) as Self
+    }
+}
+
+/// An [`Error`] and the path that the step was given, for display.
+#[derive(Clone, Copy, Debug)]
+pub struct WithPath<'a> {
+    error: &'a Error,
+    path: Option<&'a CStr>,
+}
+
+impl fmt::Display for WithPath<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        display(f, |say| tell(self.error, self.path, say))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+    use std::string::ToString;
+
+    use super::{Cause, Error, Pid, Stream};
+    use crate::protocol::{Errno, ExitCode, WaitStatus};
+
+    #[test]
+    fn errors_are_one_line_of_plain_words() {
+        let denied = Error::of_stream(ExitCode::OpenFailed, Errno::EACCES, Stream::Output);
+        assert_eq!(
+            denied.to_string(),
+            "cannot open the file for standard output: Permission denied (EACCES)"
+        );
+        assert_eq!(
+            denied.with_path(c"/var/log/web.log").to_string(),
+            "cannot open /var/log/web.log for standard output: Permission denied (EACCES)"
+        );
+        let died = Cause::Died {
+            status: WaitStatus::from_raw(11),
+            after: Some(Duration::from_millis(12)),
+        };
+        assert_eq!(
+            Error::new(ExitCode::DaemonDied, died).to_string(),
+            "the daemon ended too soon: killed by signal 11 (SIGSEGV) after 12 ms"
+        );
+        let owner = Cause::Owner(Pid::new(1234).unwrap());
+        assert_eq!(
+            Error::new(ExitCode::AlreadyRunning, owner).to_string(),
+            "already running as pid 1234"
+        );
+        let not_utf8 = Error::new(ExitCode::ExecFailed, Cause::Errno(Errno::EACCES));
+        assert_eq!(
+            not_utf8.with_path(c"/\xffx").to_string(),
+            "cannot execute /\u{fffd}x: Permission denied (EACCES)"
+        );
+    }
+
+    #[test]
+    fn only_positive_numbers_are_pids() {
+        assert_eq!(Pid::new(0), None);
+        assert_eq!(Pid::new(-1), None);
+        assert_eq!(Pid::new(i32::MIN), None);
+        assert_eq!(Pid::new(i32::MAX).map(Pid::get), Some(i32::MAX));
+    }
+}

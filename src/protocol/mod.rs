@@ -1,0 +1,21 @@
+//! What passes between original, intermediate and daemon: pure functions, and not one system call.
+//!
+//! Public for the tests and the fuzz targets only. What users need of it stands at the crate's
+//! root.
+
+mod code;
+mod errno;
+mod error;
+mod record;
+mod status;
+mod text;
+mod verdict;
+
+pub use code::ExitCode;
+pub use errno::Errno;
+pub use error::{Cause, Error, Pid, Stream, WithPath, tell};
+pub use record::{RECORD_SIZE, Record, decode, encode, outcome};
+pub use status::{Change, WaitStatus};
+pub use text::{DIGITS, Say, digits, line, say_number};
+pub(crate) use text::{cut, number};
+pub use verdict::{Event, Goal, Judgement, Verdict};

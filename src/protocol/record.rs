@@ -1,0 +1,207 @@
+//! The record: what does not fit in an exit code, in eight bytes over a pipe.
+//!
+//! | bytes | what |
+//! | --- | --- |
+//! | 0 | what the numbers mean: the kind of the cause |
+//! | 1 | the exit code |
+//! | 2, 3 | an errno or a wait status; little-endian, as the next |
+//! | 4 to 7 | a pid, milliseconds, or a standard stream |
+
+use super::{Cause, Change, Errno, Error, ExitCode, Pid, WaitStatus};
+
+/// The size of a record in bytes. A pipe writes so few whole or not at all (`PIPE_BUF`, pipe(7)).
+pub const RECORD_SIZE: usize = 8;
+
+/// What one process says to the one that waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// The daemon has done all its steps.
+    SetUp,
+    /// The daemon runs as this process: ready by its own word, or successfully started by the
+    /// intermediate's verdict.
+    Runs(Pid),
+    /// The start failed.
+    Failed(Error),
+}
+
+/// The kinds of the records that are no failures.
+const KIND_RUNS: u64 = 254;
+const KIND_SET_UP: u64 = 255;
+
+/// The bytes of a record.
+#[must_use]
+// Smaller where it is called: there the compiler knows more.
+#[inline(always)]
+pub fn encode(record: &Record) -> [u8; RECORD_SIZE] {
+    let word = match *record {
+        Record::SetUp => KIND_SET_UP,
+        Record::Runs(pid) => KIND_RUNS | u64::from(pid.get().unsigned_abs()) << 32,
+        Record::Failed(error) => error.to_word(),
+    };
+    word.to_le_bytes()
+}
+
+/// The record that these bytes are. `None` for bytes that say neither success nor failure.
+///
+/// Only the crate's own processes write to the pipes. So this does not look for numbers that they
+/// never write in a failure; what can be asked of an [`Error`] has an answer for all of them.
+#[must_use]
+pub fn decode(bytes: &[u8; RECORD_SIZE]) -> Option<Record> {
+    let word = u64::from_le_bytes(*bytes);
+    match word & 0xffff_ffff {
+        KIND_SET_UP if word == KIND_SET_UP => Some(Record::SetUp),
+        KIND_RUNS => Pid::new((word >> 32) as i32).map(Record::Runs),
+        _ => Error::from_word(word).map(Record::Failed),
+    }
+}
+
+/// The outcome of a start, as the original learns it: from the intermediate's record, and without
+/// one from its exit code alone. `ended` is how the intermediate ended, or why that is not known.
+///
+/// # Errors
+///
+/// The error that the record tells; the bare code when the intermediate exited with one and left no
+/// record; `WaitFailed` when neither says anything.
+pub fn outcome(record: Option<Record>, ended: Result<WaitStatus, Errno>) -> Result<Pid, Error> {
+    match record {
+        Some(Record::Runs(pid)) => return Ok(pid),
+        Some(Record::Failed(error)) => return Err(error),
+        Some(Record::SetUp) | None => {}
+    }
+    let status = match ended {
+        Ok(status) => status,
+        Err(errno) => return Err(Error::new(ExitCode::WaitFailed, Cause::Errno(errno))),
+    };
+    let code = match status.change() {
+        Change::Exited(byte) => ExitCode::from_u8(byte),
+        _ => None,
+    };
+    let after = None;
+    Err(match code {
+        Some(ExitCode::Ok) | None => {
+            Error::new(ExitCode::WaitFailed, Cause::Died { status, after })
+        }
+        Some(code) => Error::new(code, Cause::Unknown),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+    use std::vec::Vec;
+
+    use super::{RECORD_SIZE, Record, decode, encode, outcome};
+    use crate::protocol::{Cause, Errno, Error, ExitCode, Pid, Stream, WaitStatus};
+
+    /// Every cause, with every errno and wait status, and numbers at the ends of their ranges.
+    fn causes() -> Vec<Cause> {
+        let mut causes = Vec::from([Cause::Unknown, Cause::NotAFile]);
+        causes.extend((1..=4095).filter_map(Errno::new).map(Cause::Errno));
+        causes.extend(
+            [1, 2, 255, 32768, 4_194_304, i32::MAX]
+                .into_iter()
+                .filter_map(Pid::new)
+                .map(Cause::Owner),
+        );
+        for word in 0..=0xffff {
+            let after = Duration::from_millis(u64::from(word as u32) * 65_537);
+            causes.push(Cause::Died {
+                status: WaitStatus::from_raw(word),
+                after: (word != 0xffff).then_some(after),
+            });
+        }
+        causes
+    }
+
+    #[test]
+    fn every_code_and_every_record_decodes_to_what_was_encoded() {
+        let told_and_heard = |record| assert_eq!(decode(&encode(&record)), Some(record));
+        told_and_heard(Record::SetUp);
+        for pid in [1, 2, 300, 4_194_304, i32::MAX] {
+            told_and_heard(Record::Runs(Pid::new(pid).unwrap()));
+        }
+        for cause in causes() {
+            for code in ExitCode::ALL
+                .into_iter()
+                .filter(|code| *code != ExitCode::Ok)
+            {
+                told_and_heard(Record::Failed(Error::new(code, cause)));
+            }
+        }
+        for code in ExitCode::ALL
+            .into_iter()
+            .filter(|code| *code != ExitCode::Ok)
+        {
+            for errno in (1..=4095).filter_map(Errno::new) {
+                for stream in Stream::ALL {
+                    told_and_heard(Record::Failed(Error::of_stream(code, errno, stream)));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_that_differ_in_one_place_are_another_record_or_none() {
+        let record = Record::Failed(Error::new(
+            ExitCode::ChdirFailed,
+            Cause::Errno(Errno::ENOENT),
+        ));
+        for place in 0..RECORD_SIZE {
+            for byte in 0..=u8::MAX {
+                let mut changed = encode(&record);
+                changed[place] = byte;
+                match decode(&changed) {
+                    Some(other) => assert_eq!(encode(&other), changed),
+                    None => assert_ne!(changed, encode(&record)),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_but_zeros_is_not_a_success() {
+        assert_eq!(decode(&[0; RECORD_SIZE]), None);
+        let noise = decode(&[255; RECORD_SIZE]);
+        assert!(matches!(noise, Some(Record::Failed(error)) if error.code() != ExitCode::Ok));
+    }
+
+    #[test]
+    fn without_a_record_the_exit_code_alone_names_the_step() {
+        for byte in 0..=u8::MAX {
+            let status = WaitStatus::from_raw(i32::from(byte) << 8);
+            let lost = Error::new(
+                ExitCode::WaitFailed,
+                Cause::Died {
+                    status,
+                    after: None,
+                },
+            );
+            let expected = match ExitCode::from_u8(byte) {
+                Some(ExitCode::Ok) | None => lost,
+                Some(code) => Error::new(code, Cause::Unknown),
+            };
+            assert_eq!(outcome(None, Ok(status)), Err(expected));
+            assert_eq!(outcome(Some(Record::SetUp), Ok(status)), Err(expected));
+        }
+        let killed = WaitStatus::from_raw(9);
+        let lost = Error::new(
+            ExitCode::WaitFailed,
+            Cause::Died {
+                status: killed,
+                after: None,
+            },
+        );
+        assert_eq!(outcome(None, Ok(killed)), Err(lost));
+        let unknown = Error::new(ExitCode::WaitFailed, Cause::Errno(Errno::ECHILD));
+        assert_eq!(outcome(None, Err(Errno::ECHILD)), Err(unknown));
+        let pid = Pid::new(7).unwrap();
+        assert_eq!(
+            outcome(Some(Record::Runs(pid)), Err(Errno::ECHILD)),
+            Ok(pid)
+        );
+        assert_eq!(
+            outcome(Some(Record::Failed(lost)), Ok(WaitStatus::from_raw(0))),
+            Err(lost)
+        );
+    }
+}

@@ -1,0 +1,134 @@
+//! Plain text, said in pieces: without the machinery of `core::fmt`, which is larger than the rest
+//! of the command.
+
+/// Takes text, piece after piece.
+pub type Say<'s> = dyn FnMut(&[u8]) + 's;
+
+/// The most digits that a number has, `u64::MAX`.
+pub const DIGITS: usize = 20;
+
+/// The number in decimal digits, at the end of `buffer`.
+pub fn digits(mut number: u64, buffer: &mut [u8; DIGITS]) -> &[u8] {
+    let mut start = DIGITS;
+    for place in buffer.iter_mut().rev() {
+        *place = b'0' | (number % 10) as u8;
+        number /= 10;
+        start = start.saturating_sub(1);
+        if number == 0 {
+            break;
+        }
+    }
+    buffer.get(start..).unwrap_or_default()
+}
+
+/// Says a number in decimal digits.
+pub fn say_number(number: u64, say: &mut Say<'_>) {
+    say(digits(number, &mut [0; DIGITS]));
+}
+
+/// What comes before the first such byte, and what follows it if it is there.
+#[inline(never)]
+pub(crate) fn cut(text: &[u8], byte: u8) -> (&[u8], Option<&[u8]>) {
+    for (index, other) in text.iter().enumerate() {
+        if *other == byte {
+            let (before, after) = text.split_at_checked(index).unwrap_or_default();
+            return (before, after.split_first().map(|(_, after)| after));
+        }
+    }
+    (text, None)
+}
+
+/// The line of `text` with this index; empty if there is none.
+#[inline(never)]
+#[must_use]
+pub fn line(text: &[u8], index: usize) -> &[u8] {
+    let mut rest = text;
+    for _ in 0..index {
+        rest = cut(rest, b'\n').1.unwrap_or_default();
+    }
+    cut(rest, b'\n').0
+}
+
+/// The number that these digits are, to a base of at most ten; `None` for anything else.
+#[inline(never)]
+pub(crate) fn number(text: &[u8], base: u8) -> Option<u64> {
+    if text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0_u64, |number, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        let number = number.checked_mul(base.into())?;
+        (digit < base).then_some(number.checked_add(digit.into())?)
+    })
+}
+
+/// Lets `Display` say what [`Say`] takes; what is not UTF-8 shows as U+FFFD.
+pub(super) fn display(
+    f: &mut core::fmt::Formatter<'_>,
+    tell: impl FnOnce(&mut Say<'_>),
+) -> core::fmt::Result {
+    let mut result = Ok(());
+    tell(&mut |piece| {
+        for chunk in piece.utf8_chunks() {
+            let replacement = if chunk.invalid().is_empty() {
+                ""
+            } else {
+                "\u{fffd}"
+            };
+            result = result
+                .and_then(|()| f.write_str(chunk.valid()))
+                .and_then(|()| f.write_str(replacement));
+        }
+    });
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use std::format;
+
+    use super::{DIGITS, cut, digits, line, number};
+
+    #[test]
+    fn text_is_cut_at_the_first_such_byte() {
+        assert_eq!(cut(b"a=b=c", b'='), (&b"a"[..], Some(&b"b=c"[..])));
+        assert_eq!(cut(b"a=", b'='), (&b"a"[..], Some(&b""[..])));
+        assert_eq!(cut(b"=", b'='), (&b""[..], Some(&b""[..])));
+        assert_eq!(cut(b"a", b'='), (&b"a"[..], None));
+        assert_eq!(cut(b"", b'='), (&b""[..], None));
+        let lines = [0, 1, 2, 3].map(|index| line(b"one 1\n\nthree", index));
+        assert_eq!(lines, [&b"one 1"[..], b"", b"three", b""]);
+    }
+
+    #[test]
+    fn only_digits_are_a_number() {
+        assert_eq!(number(b"0", 10), Some(0));
+        assert_eq!(number(b"1048576", 10), Some(1_048_576));
+        assert_eq!(number(b"18446744073709551615", 10), Some(u64::MAX));
+        assert_eq!(number(b"0777", 8), Some(0o777));
+        for text in [&b""[..], b".", b"-1", b"+1", b"1a", b"18446744073709551616"] {
+            assert_eq!(number(text, 10), None);
+        }
+        assert_eq!(number(b"8", 8), None);
+    }
+
+    #[test]
+    fn numbers_are_decimal() {
+        for number in [
+            0,
+            1,
+            9,
+            10,
+            42,
+            1234,
+            4_194_304,
+            u64::from(u32::MAX),
+            u64::MAX,
+        ] {
+            assert_eq!(
+                digits(number, &mut [0; DIGITS]),
+                format!("{number}").as_bytes()
+            );
+        }
+    }
+}

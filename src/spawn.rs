@@ -1,0 +1,185 @@
+//! Starting another program as a daemon.
+
+use core::convert::Infallible;
+use core::ffi::CStr;
+use core::time::Duration;
+
+use crate::daemonize::{Birth, Kind, failed, start};
+use crate::descriptors::close_all_but;
+use crate::options::DaemonizeOptions;
+use crate::pidfile;
+use crate::program::{PATH_SIZE, any_path, interpreter};
+use crate::protocol::{Errno, Error, ExitCode, Pid, cut};
+use crate::sys::{self, Forked, NOTHING, Open, RawFd, SignalSet, ThinCStr, ThreadIdPlace};
+
+/// Starts a command as a daemon, with the defaults of [`DaemonizeOptions::new`], and returns its
+/// pid as soon as it has been executed.
+///
+/// # Errors
+///
+/// As [`DaemonizeOptions::spawn`].
+///
+/// # Examples
+///
+/// ```
+/// let argv = [Some(c"sleep".into()), Some(c"0.1".into()), None];
+/// let envp = [Some(c"PATH=/usr/bin:/bin".into()), None];
+/// let pid = rawdaemon::spawn(c"sleep", &argv, &envp)?;
+/// println!("sleep runs as {pid}");
+/// # Ok::<(), rawdaemon::Error>(())
+/// ```
+///
+/// With `std`, to hand on what is known only at run time, here the environment:
+///
+/// ```
+/// use std::ffi::CString;
+/// use std::os::unix::ffi::OsStrExt;
+///
+/// let strings: Vec<CString> = std::env::vars_os()
+///     .map(|(name, value)| CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()))
+///     .collect::<Result<_, _>>()?;
+/// let envp: Vec<_> =
+///     strings.iter().map(|string| Some(string.as_c_str().into())).chain([None]).collect();
+/// rawdaemon::spawn(c"sleep", &[Some(c"sleep".into()), Some(c"0.1".into()), None], &envp)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn spawn(
+    program: &CStr,
+    argv: &[Option<ThinCStr<'_>>],
+    envp: &[Option<ThinCStr<'_>>],
+) -> Result<Pid, Error> {
+    DaemonizeOptions::new().spawn(program, argv, envp)
+}
+
+impl DaemonizeOptions<'_> {
+    /// Starts a command as a daemon and returns its pid. The calling process goes on as it was; it
+    /// may have threads.
+    ///
+    /// A `program` without a slash is looked for in the PATH of `envp`. A relative path, in PATH
+    /// too, counts from the caller's working directory. Both lists end in `None`, as [`ThinCStr`]
+    /// shows.
+    ///
+    /// Besides what the options say, the command gets default dispositions for all signals, an
+    /// empty signal mask, and no descriptor above 2 but the one that holds the pidfile's lock.
+    ///
+    /// # Errors
+    ///
+    /// `CommandNotFound` when there is no such file, `ExecFailed` when there is one that the kernel
+    /// will not execute, `Usage` with `EINVAL` when a list does not end in `None`, and otherwise as
+    /// [`daemonize`](Self::daemonize), but never `Threaded`.
+    pub fn spawn(
+        &self,
+        program: &CStr,
+        argv: &[Option<ThinCStr<'_>>],
+        envp: &[Option<ThinCStr<'_>>],
+    ) -> Result<Pid, Error> {
+        if !matches!((argv, envp), ([.., None], [.., None])) {
+            return Err(failed(ExitCode::Usage)(Errno::EINVAL));
+        }
+        if program.is_empty() {
+            return Err(failed(ExitCode::CommandNotFound)(Errno::ENOENT));
+        }
+        let command = Command {
+            program: program.into(),
+            argv,
+            envp,
+        };
+        let Forked::Parent(pid) = start(self, &command)?;
+        Ok(pid)
+    }
+}
+
+/// What is to be executed.
+struct Command<'a> {
+    program: ThinCStr<'a>,
+    argv: &'a [Option<ThinCStr<'a>>],
+    envp: &'a [Option<ThinCStr<'a>>],
+}
+
+impl Kind for Command<'_> {
+    /// The steps end in exec or in a failure.
+    type Left = Infallible;
+    const TIMEOUT: Duration = Duration::ZERO;
+    const UMASK: u32 = 0o022;
+
+    fn thread_id(&self) -> ThreadIdPlace {
+        // It has a memory of its own.
+        ThreadIdPlace::NONE
+    }
+
+    fn begin<'b>(
+        &self,
+        birth: &Birth<'_, Self>,
+        buffer: &'b mut [u8; PATH_SIZE],
+    ) -> Result<&'b [u8], Error> {
+        sys::reset_dispositions().map_err(failed(ExitCode::SignalsFailed))?;
+        close_all_but(birth.report.writer).map_err(failed(ExitCode::CloseFailed))?;
+        Ok(sys::current_directory(buffer))
+    }
+
+    // Smaller where it is called: there the compiler knows more.
+    #[inline(always)]
+    fn finish(
+        &self,
+        _: &Birth<'_, Self>,
+        working_directory: &[u8],
+        pidfile: RawFd,
+    ) -> Result<Infallible, Error> {
+        if pidfile != NOTHING {
+            pidfile::keep_across_exec(pidfile)?;
+        }
+        sys::set_mask(SignalSet::NONE).map_err(failed(ExitCode::SignalsFailed))?;
+        Err(self.execute(working_directory))
+    }
+}
+
+impl Command<'_> {
+    /// Executes the command, from the first directory where that works.
+    fn execute(&self, working_directory: &[u8]) -> Error {
+        let Command {
+            program,
+            argv,
+            envp,
+        } = *self;
+        let is_searched = cut(program.to_bytes(), b'/').1.is_none();
+        let mut error = failed(ExitCode::CommandNotFound)(Errno::ENOENT);
+        any_path(program, envp, working_directory, &mut |path| {
+            let errno = match path {
+                Some(path) => match sys::execute(path, argv, envp) {
+                    // Not here; but ENOENT may also mean that the file's interpreter is missing.
+                    Errno::ENOENT | Errno::ENOTDIR if !sys::exists(path) => return false,
+                    // Nor here, as far as this process may know.
+                    Errno::EACCES if is_searched && !sys::exists(path) => return false,
+                    errno => errno,
+                },
+                None => Errno::ENAMETOOLONG,
+            };
+            error = failed(ExitCode::ExecFailed)(errno);
+            // With these, another directory may have one that works.
+            !matches!(errno, Errno::ENOENT | Errno::EACCES | Errno::ENAMETOOLONG)
+        });
+        error
+    }
+}
+
+/// The interpreter that a command asks for, after `#!` or as the dynamic linker of an ELF file:
+/// what may be missing when [`spawn`] says `ExecFailed` with `ENOENT`.
+///
+/// The command is looked for as by [`spawn`], and its first bytes are read to `buffer`. `None` when
+/// there is no such file, when it cannot be read, or when `buffer` does not reach as far as the
+/// name; 4096 bytes mostly do.
+#[inline(never)]
+pub fn interpreter_of<'b>(
+    program: &CStr,
+    envp: &[Option<ThinCStr<'_>>],
+    buffer: &'b mut [u8],
+) -> Option<&'b [u8]> {
+    let mut file = None;
+    any_path(program.into(), envp, b".", &mut |path| {
+        file = path.and_then(|path| sys::open(path, Open::Read).ok());
+        file.is_some()
+    });
+    let file = file?;
+    let length = sys::read(file.raw(), buffer).ok()?;
+    interpreter(buffer.get(..length as usize)?)
+}

@@ -1,0 +1,73 @@
+//! Time, and waiting for descriptors.
+
+use core::mem::MaybeUninit;
+use core::time::Duration;
+
+use linux_raw_sys::general::{__kernel_old_timespec, CLOCK_MONOTONIC, POLLIN, pollfd};
+use syscalls::Sysno;
+
+use super::RawFd;
+use crate::protocol::Errno;
+
+/// A time or a span of it, in nanoseconds: 584 years fit.
+pub(crate) type Nanoseconds = u64;
+
+const SECOND: Nanoseconds = 1_000_000_000;
+
+/// A span in nanoseconds, or the longest there is.
+pub(crate) const fn nanoseconds(span: Duration) -> Nanoseconds {
+    let whole = span.as_secs().saturating_mul(SECOND);
+    whole.saturating_add(span.subsec_nanos() as Nanoseconds)
+}
+
+/// `clock_gettime(CLOCK_MONOTONIC)`.
+pub(crate) fn monotonic_time() -> Nanoseconds {
+    let mut time = MaybeUninit::<__kernel_old_timespec>::zeroed();
+    // SAFETY: the kernel writes a timespec to `time`. The old call is on every architecture, and no
+    // 32-bit monotonic clock runs over in 68 years of uptime.
+    let result = unsafe { attempt!(Sysno::clock_gettime, CLOCK_MONOTONIC, time.as_mut_ptr()) };
+    // SAFETY: all zeros is a timespec, and so is what the kernel wrote.
+    let time = unsafe { time.assume_init() };
+    match result {
+        Ok(()) => (time.tv_sec as Nanoseconds)
+            .saturating_mul(SECOND)
+            .saturating_add(time.tv_nsec as Nanoseconds),
+        Err(_) => 0,
+    }
+}
+
+/// The number of a descriptor that [`poll`] leaves out.
+pub(crate) const NOTHING: RawFd = RawFd::MAX; // -1 to the kernel
+
+/// `ppoll(fds, n, timeout, NULL, _)`—Waits until one of two descriptors has something to read or is
+/// at its end, for at most `timeout`.
+///
+/// Says which of the two are ready. A signal ends the wait with `EINTR`.
+pub(crate) fn poll(descriptors: [RawFd; 2], timeout: Nanoseconds) -> Result<[bool; 2], Errno> {
+    let input = |fd: RawFd| pollfd {
+        fd: fd as _,
+        events: POLLIN as _,
+        revents: 0,
+    };
+    let [one, other] = descriptors;
+    let mut polled = [input(one), input(other)];
+    // The kernel writes the time that is left to the timespec, so it gets one of its own.
+    let mut time = __kernel_old_timespec {
+        tv_sec: (timeout / SECOND).try_into().unwrap_or(i32::MAX as _),
+        tv_nsec: (timeout % SECOND) as _,
+    };
+    // SAFETY: the kernel reads and writes two pollfds and a timespec, which outlive the call; a
+    // null mask is none.
+    unsafe {
+        call!(
+            Sysno::ppoll,
+            polled.as_mut_ptr(),
+            polled.len(),
+            &raw mut time,
+            0,
+            0
+        )
+    }?;
+    let [one, other] = polled;
+    Ok([one.revents != 0, other.revents != 0])
+}

@@ -1,0 +1,155 @@
+//! Descriptors: owning, moving, reading and writing them.
+
+use core::mem::ManuallyDrop;
+
+use linux_raw_sys::general::{
+    F_DUPFD_CLOEXEC, F_SETFD, F_SETFL, O_APPEND, O_CLOEXEC, O_NONBLOCK, RLIMIT_NOFILE, SIGPIPE,
+    rlimit64,
+};
+use syscalls::Sysno;
+
+use super::signal::{self, SignalSet};
+use crate::protocol::Errno;
+
+/// The number of a descriptor: an `int` to the kernel, and without a sign that would have to be
+/// extended for it.
+pub(crate) type RawFd = u32;
+
+/// A descriptor that is closed when its owner goes.
+#[derive(Debug)]
+pub(crate) struct Fd(RawFd);
+
+impl Fd {
+    /// Owns the descriptor that the kernel has just given out, moved away from 0 to 2.
+    ///
+    /// A caller may run with any of the three closed, and then the kernel hands these numbers out.
+    /// Whatever lies there would be lost when the standard streams are put in place, so nothing of
+    /// this crate ever stays there.
+    pub(super) fn above_standard_streams(fd: u32) -> Result<Self, Errno> {
+        let fd = Self(fd);
+        if fd.0 > 2 {
+            return Ok(fd);
+        }
+        // SAFETY: numbers only.
+        unsafe { call!(Sysno::fcntl, fd.0, F_DUPFD_CLOEXEC, 3) }.map(Self)
+    }
+
+    pub(crate) const fn raw(&self) -> RawFd {
+        self.0
+    }
+
+    /// The number, which nobody owns from here on.
+    pub(crate) fn into_raw(self) -> RawFd {
+        ManuallyDrop::new(self).0
+    }
+}
+
+impl Drop for Fd {
+    fn drop(&mut self) {
+        close(self.0);
+    }
+}
+
+/// `close(fd)`—Once, whatever it says: after an error, `EINTR` too, the descriptor is gone on Linux
+/// (close(2)).
+pub(crate) fn close(fd: RawFd) {
+    // SAFETY: a number only. No `Fd` is closed twice: the callers close numbers that they own.
+    let _ = unsafe { call!(Sysno::close, fd) };
+}
+
+/// The two ends of a pipe. They stay open until they are closed by name, or the process ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pipe {
+    pub(crate) reader: RawFd,
+    pub(crate) writer: RawFd,
+}
+
+/// `pipe2(_, O_CLOEXEC | O_NONBLOCK)`
+pub(crate) fn pipe() -> Result<Pipe, Errno> {
+    let mut ends = [0; 2];
+    // SAFETY: the kernel writes two ints to `ends`.
+    unsafe { attempt!(Sysno::pipe2, ends.as_mut_ptr(), O_CLOEXEC | O_NONBLOCK) }?;
+    let [reader, writer] = ends.map(Fd::above_standard_streams);
+    let (reader, writer) = (reader?, writer?);
+    Ok(Pipe {
+        reader: reader.into_raw(),
+        writer: writer.into_raw(),
+    })
+}
+
+/// `read(fd, buffer)`, again after `EINTR`.
+pub(crate) fn read(fd: RawFd, buffer: &mut [u8]) -> Result<u32, Errno> {
+    loop {
+        // SAFETY: the kernel writes at most `buffer.len()` bytes to `buffer`.
+        match unsafe { call!(Sysno::read, fd, buffer.as_mut_ptr(), buffer.len()) } {
+            Err(Errno::EINTR) => {}
+            result => return result,
+        }
+    }
+}
+
+/// [`write`] to a pipe whose reader may be gone: that is `EPIPE` here, and never a SIGPIPE.
+///
+/// The signal goes to the thread that writes (pipe(7)). So it is blocked, taken off again if this
+/// write raised it, and the mask put back. Bytes up to `PIPE_BUF` are written whole.
+pub(crate) fn send(fd: RawFd, bytes: &[u8]) -> Result<(), Errno> {
+    let pipe_signal = SignalSet::of(SIGPIPE);
+    let pending_before = signal::is_pending(pipe_signal);
+    let mask = signal::block(pipe_signal)?;
+    let result = write(fd, bytes).map(|_| ());
+    if result == Err(Errno::EPIPE) && !pending_before {
+        signal::take_pending(pipe_signal);
+    }
+    signal::set_mask(mask)?;
+    result
+}
+
+/// `write(fd, bytes)`, again after `EINTR`.
+pub(crate) fn write(fd: RawFd, bytes: &[u8]) -> Result<u32, Errno> {
+    loop {
+        // SAFETY: the kernel reads `bytes.len()` bytes from `bytes`.
+        match unsafe { call!(Sysno::write, fd, bytes.as_ptr(), bytes.len()) } {
+            Err(Errno::EINTR) => {}
+            result => return result,
+        }
+    }
+}
+
+/// `dup3(from, to, 0)`—Makes `to` a descriptor for the same file that stays open across exec.
+///
+/// `from` and `to` are never equal here: everything that this crate opens lies above 2.
+pub(crate) fn move_to(from: RawFd, to: RawFd) -> Result<(), Errno> {
+    // SAFETY: numbers only.
+    unsafe { attempt!(Sysno::dup3, from, to, 0) }
+}
+
+/// `fcntl(fd, F_SETFD, 0)`
+pub(crate) fn keep_across_exec(fd: RawFd) -> Result<(), Errno> {
+    // SAFETY: numbers only.
+    unsafe { attempt!(Sysno::fcntl, fd, F_SETFD, 0) }
+}
+
+/// `fcntl(fd, F_SETFL, O_APPEND)` or `fcntl(fd, F_SETFL, 0)`—Takes `O_NONBLOCK` off, and appends or
+/// not.
+pub(crate) fn set_blocking(fd: RawFd, append: bool) -> Result<(), Errno> {
+    let flags = if append { O_APPEND } else { 0 };
+    // SAFETY: numbers only.
+    unsafe { attempt!(Sysno::fcntl, fd, F_SETFL, flags) }
+}
+
+/// `close_range(first, last, 0)`—Since Linux 5.9.
+pub(crate) fn close_range(first: RawFd, last: RawFd) -> Result<(), Errno> {
+    // SAFETY: numbers only; the callers own every descriptor from `first` to `last`.
+    unsafe { attempt!(Sysno::close_range, first, last, 0) }
+}
+
+/// `prlimit64(0, RLIMIT_NOFILE)`—One more than the highest number that a new descriptor can have.
+pub(crate) fn descriptor_limit() -> Result<u64, Errno> {
+    let mut limit = rlimit64 {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the kernel reads nothing from null and writes a rlimit64 to `limit`.
+    unsafe { call!(Sysno::prlimit64, 0, RLIMIT_NOFILE, 0, &raw mut limit) }?;
+    Ok(limit.rlim_cur)
+}

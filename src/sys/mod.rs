@@ -1,0 +1,143 @@
+//! One thin typed function to a system call, and the only room with `unsafe` and
+//! `cfg(target_arch)`.
+//!
+//! # Safety
+//!
+//! Every function here is safe to call: it hands the kernel only numbers, and pointers to what its
+//! arguments borrow for as long as the call lasts. What fork(2) asks of its caller beyond memory
+//! safety stands at [`clone`]. Structures that the kernel fills in are the ones that linux-raw-sys
+//! generates from the kernel's headers; what this room assumes of their layout is asserted at
+//! compile time.
+
+#[cfg(not(any(
+    all(target_arch = "x86_64", target_pointer_width = "64"),
+    target_arch = "x86",
+    all(target_arch = "aarch64", target_pointer_width = "64"),
+    target_arch = "arm",
+    target_arch = "riscv64",
+)))]
+compile_error!("rawdaemon knows the system calls of x86_64, x86, aarch64, arm and riscv64 only");
+
+/// [`call`], or [`call_five`] for more than three arguments. They become words, and those that are not
+/// given become zeros.
+macro_rules! call {
+    ($number:expr) => {
+        $crate::sys::call(0, 0, 0, $number)
+    };
+    ($number:expr, $one:expr) => {
+        $crate::sys::call($one as usize, 0, 0, $number)
+    };
+    ($number:expr, $one:expr, $two:expr) => {
+        $crate::sys::call($one as usize, $two as usize, 0, $number)
+    };
+    ($number:expr, $one:expr, $two:expr, $three:expr) => {
+        $crate::sys::call($one as usize, $two as usize, $three as usize, $number)
+    };
+    ($number:expr, $one:expr, $two:expr, $three:expr, $four:expr) => {
+        call!($number, $one, $two, $three, $four, 0)
+    };
+    ($number:expr, $one:expr, $two:expr, $three:expr, $four:expr, $five:expr) => {
+        $crate::sys::call_five(
+            $one as usize,
+            $two as usize,
+            $three as usize,
+            $four as usize,
+            $five as usize,
+            $number,
+        )
+    };
+}
+
+/// [`attempt`], as [`call!`].
+macro_rules! attempt {
+    ($number:expr, $one:expr) => {
+        attempt!($number, $one, 0, 0)
+    };
+    ($number:expr, $one:expr, $two:expr) => {
+        attempt!($number, $one, $two, 0)
+    };
+    ($number:expr, $one:expr, $two:expr, $three:expr) => {
+        $crate::sys::attempt($one as usize, $two as usize, $three as usize, $number)
+    };
+}
+
+mod clock;
+mod fd;
+mod file;
+mod process;
+mod signal;
+mod strings;
+
+pub(crate) use clock::{NOTHING, Nanoseconds, monotonic_time, nanoseconds, poll};
+pub(crate) use fd::RawFd;
+pub(crate) use fd::{
+    Fd, Pipe, close, close_range, descriptor_limit, keep_across_exec, move_to, pipe, read, send,
+    set_blocking, write,
+};
+pub(crate) use file::{
+    Locker, Open, Owner, change_directory, current_directory, exists, file_at, file_of, lock,
+    lock_owner, open, read_directory, set_umask, truncate, unlink,
+};
+pub(crate) use process::{
+    Child, ExitSignal, Forked, ThreadIdPlace, ask_to_end, check_single_threaded, clone, execute,
+    has_executed, kill, lead_session, process_id, wait, wait_if_ended, watch_child,
+};
+pub(crate) use signal::{
+    Disposition, SignalSet, block, child_signal, reset_dispositions, set_child_signal, set_mask,
+};
+pub use strings::ThinCStr;
+
+use syscalls::{Sysno, syscall};
+
+use crate::protocol::Errno;
+
+/// One system call, and its result with this crate's error. No call of this crate gives more than
+/// an `int`.
+///
+/// A call of its own, and the number comes last: so the arguments of the functions here mostly lie
+/// in their registers already, and the command stays small.
+///
+/// # Safety
+///
+/// What the call asks for.
+#[inline(never)]
+unsafe fn call(one: usize, two: usize, three: usize, number: Sysno) -> Result<u32, Errno> {
+    // SAFETY: the caller's promise.
+    result(unsafe { syscall!(number, one, two, three) })
+}
+
+/// [`call`] without a value, which is one word: most callers need no more, and many end in it.
+///
+/// # Safety
+///
+/// What the call asks for.
+#[inline(never)]
+unsafe fn attempt(one: usize, two: usize, three: usize, number: Sysno) -> Result<(), Errno> {
+    // SAFETY: the caller's promise.
+    unsafe { call(one, two, three, number) }.map(drop)
+}
+
+/// [`call`] with five arguments.
+///
+/// # Safety
+///
+/// What the call asks for.
+#[inline(never)]
+unsafe fn call_five(
+    one: usize,
+    two: usize,
+    three: usize,
+    four: usize,
+    five: usize,
+    number: Sysno,
+) -> Result<u32, Errno> {
+    // SAFETY: the caller's promise.
+    result(unsafe { syscall!(number, one, two, three, four, five) })
+}
+
+fn result(result: Result<usize, syscalls::Errno>) -> Result<u32, Errno> {
+    match result {
+        Ok(value) => Ok(value as u32),
+        Err(errno) => Err(Errno::from_kernel(errno)),
+    }
+}

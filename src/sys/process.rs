@@ -1,0 +1,247 @@
+//! Processes: creating, watching, ending and replacing them.
+
+use core::ffi::c_int;
+
+use linux_raw_sys::general::{
+    __WALL, CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_THREAD, SIGCHLD, SIGKILL, SIGTERM,
+    WNOHANG,
+};
+use linux_raw_sys::prctl::PR_GET_TID_ADDRESS;
+use syscalls::Sysno;
+
+use super::fd::Fd;
+use super::signal::watch_children;
+use super::strings::ThinCStr;
+use crate::protocol::{Errno, Pid, WaitStatus};
+
+/// How the part of a child ends.
+#[derive(Debug)]
+pub(crate) enum Child<R> {
+    /// The process exits with this status.
+    Exits(u8),
+    /// The process lives on and returns to the caller of [`clone`], with this.
+    Returns(R),
+}
+
+/// Who returns from [`clone`].
+#[derive(Debug)]
+pub(crate) enum Forked<R> {
+    /// The process that called; this is its child.
+    Parent(Pid),
+    /// A child that lives on.
+    Child(R),
+}
+
+/// The signal that a child sends to its parent when it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ExitSignal {
+    /// None: no handler of the parent runs, an ignored SIGCHLD loses no status, and a wait for any
+    /// child (without `__WALL`) does not see this one.
+    None,
+    /// SIGCHLD.
+    Child,
+}
+
+/// Where the C library of this process remembers the id of the calling thread.
+///
+/// glibc does at the address that it has given to set_tid_address(2), and a raw clone leaves the
+/// parent's id there. The kernel corrects it, if it is told the address. musl keeps another thing at
+/// its address, and a program without a C library has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ThreadIdPlace(usize);
+
+impl ThreadIdPlace {
+    /// No place.
+    pub(crate) const NONE: Self = Self(0);
+
+    /// `prctl(PR_GET_TID_ADDRESS)`, if what stands there is the id, gettid(2).
+    ///
+    /// Since Linux 3.5, in kernels with CONFIG_CHECKPOINT_RESTORE.
+    pub(crate) fn find() -> Self {
+        // A kernel of 64 bits writes as many to a process of 32.
+        let mut address = 0_u64;
+        // SAFETY: the kernel writes an address to `address`.
+        let known = unsafe { call!(Sysno::prctl, PR_GET_TID_ADDRESS, &raw mut address) };
+        // SAFETY: no arguments.
+        let id = unsafe { call!(Sysno::gettid) };
+        let place = address as usize as *const c_int;
+        if known.is_err() || place.is_null() || !place.is_aligned() {
+            return Self::NONE;
+        }
+        // SAFETY: this thread has registered the address of an int, which the kernel will clear when
+        // the thread ends.
+        let remembered = unsafe { place.read() };
+        if id == Ok(remembered as u32) {
+            Self(address as usize)
+        } else {
+            Self::NONE
+        }
+    }
+}
+
+/// `clone(exit_signal, 0)`—Creates a process that runs `part`. Its thread id is put in its place, if
+/// there is one.
+///
+/// The child has a copy of everything and shares nothing. Of the caller's threads it has only the
+/// one that called: in a threaded program, `part` may make system calls and compute, but must not
+/// touch what other threads may have had under a lock, and must not return.
+pub(crate) fn clone<T, R>(
+    exit_signal: ExitSignal,
+    thread_id: ThreadIdPlace,
+    start: &T,
+    part: fn(&T) -> Child<R>,
+) -> Result<Forked<R>, Errno> {
+    match fork(exit_signal, thread_id)? {
+        None => match part(start) {
+            Child::Exits(status) => exit(status),
+            Child::Returns(left) => Ok(Forked::Child(left)),
+        },
+        Some(child) => Ok(Forked::Parent(child)),
+    }
+}
+
+fn fork(exit_signal: ExitSignal, thread_id: ThreadIdPlace) -> Result<Option<Pid>, Errno> {
+    let signal = match exit_signal {
+        ExitSignal::None => 0,
+        ExitSignal::Child => SIGCHLD,
+    };
+    let flags = match thread_id {
+        ThreadIdPlace::NONE => signal,
+        _ => signal | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID,
+    };
+    // The last two arguments are the child's thread id and its thread-local storage, in the order of
+    // the architecture; the latter is not used.
+    #[cfg(target_arch = "x86_64")]
+    let (fourth, fifth) = (thread_id.0, 0);
+    #[cfg(not(target_arch = "x86_64"))]
+    let (fourth, fifth) = (0, thread_id.0);
+    // SAFETY: without CLONE_VM the child has memory and a stack of its own. The kernel writes the
+    // thread id to the child's memory, where there is one already.
+    match unsafe { call!(Sysno::clone, flags, 0, 0, fourth, fifth) } {
+        Ok(pid) => Ok(Pid::new(pid as i32)),
+        // qemu's user-mode emulation knows no other exit signal.
+        Err(Errno::EINVAL) if exit_signal == ExitSignal::None => fork(ExitSignal::Child, thread_id),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// `exit_group(status)`—No atexit handler runs and no buffer is flushed: those belong to the
+/// original.
+pub(crate) fn exit(status: u8) -> ! {
+    loop {
+        // SAFETY: a number only. Should a sandbox refuse the call, there is nothing else to do than
+        // to ask again.
+        let _ = unsafe { call!(Sysno::exit_group, status) };
+    }
+}
+
+/// `getpid()`
+pub(crate) fn process_id() -> Pid {
+    // SAFETY: no arguments.
+    let pid = unsafe { call!(Sysno::getpid) }
+        .ok()
+        .and_then(|pid| Pid::new(pid as i32));
+    // The call cannot fail (getpid(2)); no process has this number, which is above the kernel's
+    // limit.
+    pid.unwrap_or(Pid::LARGEST)
+}
+
+/// `setsid()`—Gives the id of the new session, which is the caller's own pid.
+pub(crate) fn lead_session() -> Result<Pid, Errno> {
+    // SAFETY: no arguments.
+    let session = unsafe { call!(Sysno::setsid) }?;
+    Pid::new(session as i32).ok_or(Errno::EINVAL)
+}
+
+/// `wait4(pid, status, options | __WALL, NULL)`, again after `EINTR`.
+///
+/// `None` with `WNOHANG`, as long as the child has not ended.
+fn wait_with(pid: Pid, options: u32) -> Result<Option<WaitStatus>, Errno> {
+    let mut status: c_int = 0;
+    loop {
+        // SAFETY: the kernel writes an int to `status`, and nothing to a null rusage.
+        let result = unsafe {
+            call!(
+                Sysno::wait4,
+                pid.get(),
+                &raw mut status,
+                options | __WALL,
+                0
+            )
+        };
+        match result {
+            Err(Errno::EINTR) => {}
+            Ok(0) => return Ok(None),
+            Ok(_) => return Ok(Some(WaitStatus::from_raw(status))),
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// `wait4(pid, status, __WALL, NULL)`—Waits until this child has ended, and takes its status.
+pub(crate) fn wait(pid: Pid) -> Result<WaitStatus, Errno> {
+    wait_with(pid, 0)?.ok_or(Errno::ECHILD)
+}
+
+/// `wait4(pid, status, WNOHANG | __WALL, NULL)`—Takes the status of this child if it has ended.
+pub(crate) fn wait_if_ended(pid: Pid) -> Result<Option<WaitStatus>, Errno> {
+    wait_with(pid, WNOHANG)
+}
+
+/// `pidfd_open(pid, 0)`—A descriptor that can be read when the process has ended. Since Linux 5.3;
+/// before that, [`watch_children`].
+pub(crate) fn watch_child(pid: Pid) -> Result<Fd, Errno> {
+    // SAFETY: numbers only.
+    let fd = unsafe { call!(Sysno::pidfd_open, pid.get(), 0) };
+    Fd::above_standard_streams(fd.or_else(|_| watch_children())?)
+}
+
+/// `kill(pid, SIGTERM)`
+pub(crate) fn ask_to_end(pid: Pid) {
+    // SAFETY: numbers only, and a pid is never a group. An error means that it has ended.
+    let _ = unsafe { call!(Sysno::kill, pid.get(), SIGTERM) };
+}
+
+/// `kill(pid, SIGKILL)`
+pub(crate) fn kill(pid: Pid) {
+    // SAFETY: as above.
+    let _ = unsafe { call!(Sysno::kill, pid.get(), SIGKILL) };
+}
+
+/// `setpgid(child, group)`—Whether this child has executed a program.
+///
+/// Putting a child into the group that it is in changes nothing, and the kernel refuses even that
+/// with `EACCES` once the child has executed (setpgid(2)): an answer that needs no `/proc` and is
+/// the same for a child that has already ended and was not waited for. `EPERM` comes when the child
+/// has moved to a session of its own, which only its program does. Where a sandbox refuses the
+/// question, the end of the close-on-exec pipe, which is when it is asked, has to be enough.
+pub(crate) fn has_executed(child: Pid, group: Pid) -> bool {
+    // SAFETY: numbers only.
+    unsafe { attempt!(Sysno::setpgid, child.get(), group.get()) }.is_err()
+}
+
+/// `unshare(CLONE_THREAD)`—Whether the caller's process has other threads.
+///
+/// The flag has no effect; the kernel only checks that it could have one, which is so in a
+/// single-threaded process (unshare(2)), and answers `EINVAL` otherwise.
+pub(crate) fn check_single_threaded() -> Result<(), Errno> {
+    // SAFETY: a number only, and one without an effect.
+    unsafe { attempt!(Sysno::unshare, CLONE_THREAD) }
+}
+
+/// `execve(path, argv, envp)`—Returns only when it failed. Both lists end at their first `None`.
+pub(crate) fn execute(
+    path: ThinCStr<'_>,
+    argv: &[Option<ThinCStr<'_>>],
+    envp: &[Option<ThinCStr<'_>>],
+) -> Errno {
+    if !matches!((argv, envp), ([.., None], [.., None])) {
+        return Errno::EINVAL;
+    }
+    // SAFETY: the lists are arrays of C strings that end in a null pointer, which has just been
+    // checked.
+    match unsafe { call!(Sysno::execve, path.as_ptr(), argv.as_ptr(), envp.as_ptr()) } {
+        Ok(_) => Errno::EINVAL,
+        Err(errno) => errno,
+    }
+}

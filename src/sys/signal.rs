@@ -1,0 +1,158 @@
+//! Signals: masks, dispositions, and a descriptor that tells of children.
+
+use core::mem::MaybeUninit;
+use core::ops::Range;
+
+use linux_raw_sys::general::{
+    __kernel_old_timespec, O_CLOEXEC, O_NONBLOCK, SIG_BLOCK, SIG_SETMASK, SIGCHLD, SIGKILL,
+    SIGSTOP, kernel_sigaction, kernel_sigset_t,
+};
+use syscalls::Sysno;
+
+use super::fd::RawFd;
+use crate::protocol::Errno;
+
+/// The kernel's signals are 1 to 64 on every architecture here.
+const SIGNALS: Range<u32> = 1..65;
+
+/// A set of signals, as the kernel has it: bit `n - 1` for signal `n`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(transparent)]
+pub(crate) struct SignalSet(u64);
+
+const SET_SIZE: usize = size_of::<SignalSet>();
+const _: () = assert!(SET_SIZE == size_of::<kernel_sigset_t>());
+// A word order other than little-endian would put the lower signals into the upper half on 32 bits.
+const _: () = assert!(cfg!(target_endian = "little"));
+
+impl SignalSet {
+    pub(crate) const NONE: Self = Self(0);
+    pub(crate) const ALL: Self = Self(u64::MAX);
+
+    pub(super) const fn of(signal: u32) -> Self {
+        Self(1_u64.wrapping_shl(signal.wrapping_sub(1)))
+    }
+}
+
+/// `rt_sigprocmask(SIG_SETMASK, set)`
+#[inline(never)]
+pub(crate) fn set_mask(set: SignalSet) -> Result<(), Errno> {
+    // SAFETY: the kernel reads a set of the size given, and writes none to null.
+    unsafe {
+        call!(
+            Sysno::rt_sigprocmask,
+            SIG_SETMASK,
+            &raw const set,
+            0,
+            SET_SIZE
+        )
+    }
+    .map(drop)
+}
+
+/// `rt_sigprocmask(SIG_BLOCK, set)`; gives the mask that was.
+pub(crate) fn block(set: SignalSet) -> Result<SignalSet, Errno> {
+    let mut old = SignalSet::NONE;
+    // SAFETY: the kernel reads one set and writes another, each of the size given.
+    unsafe {
+        call!(
+            Sysno::rt_sigprocmask,
+            SIG_BLOCK,
+            &raw const set,
+            &raw mut old,
+            SET_SIZE
+        )
+    }?;
+    Ok(old)
+}
+
+/// `rt_sigpending`—Whether one of these signals waits to be delivered.
+pub(super) fn is_pending(set: SignalSet) -> bool {
+    let mut pending = SignalSet::NONE;
+    // SAFETY: the kernel writes a set of the size given.
+    let result = unsafe { call!(Sysno::rt_sigpending, &raw mut pending, SET_SIZE) };
+    result.is_ok() && pending.0 & set.0 != 0
+}
+
+/// `rt_sigtimedwait(set, NULL, 0)`—Takes one of these signals off, if one is pending.
+pub(super) fn take_pending(set: SignalSet) {
+    let now = __kernel_old_timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the kernel reads a set of the size given and a timespec; it writes nothing to a null
+    // siginfo.
+    let _ = unsafe {
+        call!(
+            Sysno::rt_sigtimedwait,
+            &raw const set,
+            0,
+            &raw const now,
+            SET_SIZE
+        )
+    };
+}
+
+/// What a process does with a signal, kept as the kernel told it.
+///
+/// The spare word is for qemu's user-mode emulation of riscv64, which writes one more than the kernel
+/// does.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct Disposition(kernel_sigaction, usize);
+
+impl Disposition {
+    /// `SIG_DFL`. No handler, and so no restorer and no flags.
+    pub(crate) const DEFAULT: Self =
+        // SAFETY: all zeros is a valid sigaction: `SIG_DFL` is null, and null function pointers are
+        // `None` here.
+        Self(unsafe { MaybeUninit::zeroed().assume_init() }, 0);
+}
+
+/// `rt_sigaction(signal, disposition, NULL, 8)`
+#[inline(never)]
+fn set_disposition(signal: u32, disposition: &Disposition) -> Result<(), Errno> {
+    let disposition = core::ptr::from_ref(disposition);
+    // SAFETY: the kernel reads a sigaction, and writes none to null. The handlers it may be told of
+    // here are none, or those that it named itself for this very signal in this program.
+    unsafe { call!(Sysno::rt_sigaction, signal, disposition, 0, SET_SIZE) }.map(drop)
+}
+
+/// `rt_sigaction(SIGCHLD, NULL)`
+pub(crate) fn child_signal() -> Result<Disposition, Errno> {
+    let mut found = Disposition::DEFAULT;
+    // SAFETY: the kernel reads nothing from null and writes a sigaction.
+    unsafe { call!(Sysno::rt_sigaction, SIGCHLD, 0, &raw mut found, SET_SIZE) }?;
+    Ok(found)
+}
+
+/// `rt_sigaction(SIGCHLD)`
+pub(crate) fn set_child_signal(disposition: &Disposition) -> Result<(), Errno> {
+    set_disposition(SIGCHLD, disposition)
+}
+
+/// `rt_sigaction(_, SIG_DFL)` for every signal that has a disposition.
+pub(crate) fn reset_dispositions() -> Result<(), Errno> {
+    for signal in SIGNALS {
+        if !matches!(signal, SIGKILL | SIGSTOP) {
+            set_disposition(signal, &Disposition::DEFAULT)?;
+        }
+    }
+    Ok(())
+}
+
+/// `signalfd4(-1, {SIGCHLD}, 8, SFD_CLOEXEC | SFD_NONBLOCK)`—A descriptor that can be read when a
+/// child has changed state; SIGCHLD must be blocked. Since Linux 2.6.27.
+pub(super) fn watch_children() -> Result<RawFd, Errno> {
+    let set = SignalSet::of(SIGCHLD);
+    // SAFETY: the kernel reads a set of the size given.
+    unsafe {
+        call!(
+            Sysno::signalfd4,
+            -1_isize,
+            &raw const set,
+            SET_SIZE,
+            O_CLOEXEC | O_NONBLOCK
+        )
+    }
+}
