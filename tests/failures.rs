@@ -1,0 +1,441 @@
+//! Every failure is told, with its code and its line, and leaves nothing behind.
+
+#![allow(missing_docs, unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use support::{
+    Daemon, Output, Place, before_exec, eventually, fails_under_strace, has, is_root, under_strace,
+};
+
+#[test]
+fn a_command_that_cannot_be_executed() {
+    let place = Place::new();
+    let says =
+        "rawdaemon: cannot find the command no-such-command: No such file or directory (ENOENT)";
+    place.fails(
+        &mut place.rawdaemon(["-p", "pid", "no-such-command"]),
+        127,
+        says,
+    );
+    let says =
+        "rawdaemon: cannot find the command /no/such/command: No such file or directory (ENOENT)";
+    place.fails(
+        &mut place.rawdaemon(["-p", "pid", "/no/such/command"]),
+        127,
+        says,
+    );
+    let says = "rawdaemon: cannot find the command : No such file or directory (ENOENT)";
+    place.fails(&mut place.rawdaemon(["-p", "pid", ""]), 127, says);
+
+    fs::write(place.path("plain"), "#!/bin/sh\n").unwrap();
+    let says = "rawdaemon: cannot execute ./plain: Permission denied (EACCES)";
+    place.fails(&mut place.rawdaemon(["-p", "pid", "./plain"]), 126, says);
+    let says = "rawdaemon: cannot execute /tmp: Permission denied (EACCES)";
+    place.fails(&mut place.rawdaemon(["-p", "pid", "/tmp"]), 126, says);
+    place.script("binary", "\x7fnothing that a kernel knows");
+    let says = "rawdaemon: cannot execute ./binary: Exec format error (ENOEXEC)";
+    place.fails(&mut place.rawdaemon(["-p", "pid", "./binary"]), 126, says);
+
+    assert!(!place.path("pid").exists());
+}
+
+#[test]
+fn a_missing_interpreter_is_named() {
+    let place = Place::new();
+    let why = "No such file or directory (ENOENT); its interpreter /bin/nosuch may be missing";
+    place.script("web", "#! /bin/nosuch -x\nexit 0\n");
+    let says = format!("rawdaemon: cannot execute ./web: {why}");
+    place.fails(&mut place.rawdaemon(["-p", "pid", "./web"]), 126, &says);
+    let says = format!("rawdaemon: cannot execute web: {why}");
+    place.fails(
+        place
+            .rawdaemon(["-p", "pid", "web"])
+            .env("PATH", "/nowhere:."),
+        126,
+        &says,
+    );
+
+    // The PATH of the daemon's own environment counts here too.
+    let path = format!("PATH={}", place.path(".").display());
+    place.fails(
+        place
+            .rawdaemon(["-E", &path, "web"])
+            .env("PATH", "/nowhere"),
+        126,
+        &says,
+    );
+
+    // A dynamic executable whose dynamic linker is missing: the test program itself, but for one byte of that path.
+    let mut program = fs::read("/proc/self/exe").unwrap();
+    let linker = program.windows(4).position(|part| part == b"/lib").unwrap();
+    program[linker + 1] = b'X';
+    let end = linker
+        + program[linker..]
+            .iter()
+            .position(|byte| *byte == 0)
+            .unwrap();
+    let name = String::from_utf8(program[linker..end].to_vec()).unwrap();
+    fs::write(place.path("dynamic"), program).unwrap();
+    fs::set_permissions(
+        place.path("dynamic"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
+    let why = format!("No such file or directory (ENOENT); its interpreter {name} may be missing");
+    let says = format!("rawdaemon: cannot execute ./dynamic: {why}");
+    place.fails(&mut place.rawdaemon(["-p", "pid", "./dynamic"]), 126, &says);
+    assert!(!place.path("pid").exists());
+}
+
+#[test]
+fn a_step_that_fails() {
+    let place = Place::new();
+    fs::write(place.path("file"), "").unwrap();
+    fs::create_dir(place.path("folder")).unwrap();
+    std::os::unix::fs::symlink("target", place.path("link")).unwrap();
+    rustix::fs::mkfifoat(
+        rustix::fs::CWD,
+        place.path("fifo"),
+        rustix::fs::Mode::from_raw_mode(0o600),
+    )
+    .unwrap();
+    let missing = "No such file or directory (ENOENT)";
+    for (arguments, code, says) in [
+        (
+            ["-c", "nowhere"],
+            3,
+            format!("cannot enter the working directory nowhere: {missing}"),
+        ),
+        (
+            ["-c", "file"],
+            3,
+            "cannot enter the working directory file: Not a directory (ENOTDIR)".into(),
+        ),
+        (
+            ["-i", "nowhere"],
+            8,
+            format!("cannot open nowhere for standard input: {missing}"),
+        ),
+        (
+            ["-o", "nowhere/out"],
+            8,
+            format!("cannot open nowhere/out for standard output: {missing}"),
+        ),
+        (
+            ["-e", "nowhere/err"],
+            8,
+            format!("cannot open nowhere/err for standard error: {missing}"),
+        ),
+        (
+            ["-p", "nowhere/pid"],
+            11,
+            format!("cannot write the pidfile nowhere/pid: {missing}"),
+        ),
+        (
+            ["-p", "folder"],
+            11,
+            "cannot write the pidfile folder: Is a directory (EISDIR)".into(),
+        ),
+        (
+            ["-p", "link"],
+            11,
+            "cannot write the pidfile link: Too many levels of symbolic links (ELOOP)".into(),
+        ),
+        (
+            ["-p", "fifo"],
+            11,
+            "cannot write the pidfile fifo: not a regular file".into(),
+        ),
+    ] {
+        let mut command = place.rawdaemon(["-p", "pid"]);
+        place.fails(
+            command.args(arguments).args(["sleep", "1000"]),
+            code,
+            &format!("rawdaemon: {says}"),
+        );
+        assert!(
+            !place.path("pid").exists(),
+            "{arguments:?} left the pidfile"
+        );
+    }
+    assert!(!place.path("target").exists());
+    let says = format!("rawdaemon: cannot open nowhere for standard input: {missing}");
+    fs::write(place.path("pid"), "text of somebody else\n").unwrap();
+    place.fails(
+        &mut place.rawdaemon(["-p", "pid", "-i", "nowhere", "sleep", "1000"]),
+        8,
+        &says,
+    );
+    assert_eq!(
+        place.read("pid"),
+        "text of somebody else\n",
+        "what this start did not write is not removed"
+    );
+}
+
+#[test]
+fn the_first_process_of_a_pid_namespace_cannot_stay_for_the_daemon() {
+    if !is_root() || !has("unshare") {
+        return;
+    }
+    let place = Place::new();
+    let unshare = ["--pid", env!("CARGO_BIN_EXE_rawdaemon"), "sleep", "1000"];
+    let says = "rawdaemon: cannot create the daemon process: Invalid argument (EINVAL)";
+    place.fails(&mut place.program(Path::new("unshare"), unshare), 1, says);
+}
+
+#[test]
+fn a_root_with_nothing_in_it_is_enough() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    fs::copy(env!("CARGO_BIN_EXE_rawdaemon"), place.path("rawdaemon")).unwrap();
+    let inside = |arguments: &[&str]| {
+        let root = place.path("");
+        let mut command = place.program(Path::new("/rawdaemon"), arguments);
+        before_exec(&mut command, move || Ok(rustix::process::chroot(&root)?));
+        command
+    };
+    let says = "rawdaemon: cannot open /dev/null: No such file or directory (ENOENT)";
+    place.fails(&mut inside(&["-p", "/pid", "/rawdaemon", "-V"]), 4, says);
+    // With a file for each stream there is no need of it.
+    let files = [
+        "-i",
+        "/rawdaemon",
+        "-o",
+        "/out",
+        "-e",
+        "/out",
+        "/rawdaemon",
+        "-V",
+    ];
+    let output = place.run(&mut inside(&files));
+    assert_eq!(output.code(), 0, "{output:?}");
+    let version = concat!("rawdaemon ", env!("CARGO_PKG_VERSION"), "\n");
+    eventually("the version is printed", || place.read("out") == version);
+    assert!(!place.path("pid").exists());
+}
+
+#[test]
+fn a_bad_command_line() {
+    let place = Place::new();
+    for (arguments, says) in [
+        (&[][..], "no command given"),
+        (&["-v"], "no command given"),
+        (&["--nonsense", "sleep"], "unknown option --nonsense"),
+        (&["-vz", "sleep"], "unknown option -z"),
+        (&["-p"], "option --pidfile needs a file"),
+        (
+            &["-m", "abc", "sleep"],
+            "option --umask needs an octal mask from 0 to 777, which 'abc' is not",
+        ),
+        (
+            &["-E", "NAME", "sleep"],
+            "option --env needs NAME=VALUE, which 'NAME' is not",
+        ),
+    ] {
+        let says = format!("rawdaemon: {says}; see rawdaemon --help");
+        place.fails(&mut place.rawdaemon(arguments), 64, &says);
+    }
+}
+
+/// The milliseconds in `… after N ms`, and the text before.
+fn lived(output: &Output) -> (&str, u64) {
+    let (before, after) = output.stderr.rsplit_once(" after ").unwrap();
+    (
+        before,
+        after.strip_suffix(" ms\n").unwrap().parse().unwrap(),
+    )
+}
+
+#[test]
+fn a_daemon_that_dies_while_it_is_watched() {
+    let place = Place::new();
+    for (program, how) in [
+        ("exit 3", "exited with status 3"),
+        ("exit 0", "exited with status 0"),
+        ("kill -SEGV $$", "killed by signal 11 (SIGSEGV)"),
+        ("kill -KILL $$", "killed by signal 9 (SIGKILL)"),
+        ("kill -40 $$", "killed by signal 40"),
+        ("sleep 0.2; exit 127", "exited with status 127"),
+        // The shell dies, and a child of it holds on to everything.
+        ("sleep 1000 & exit 4", "exited with status 4"),
+    ] {
+        let mut command = place.rawdaemon(["-t", "10", "-p", "pid", "sh", "-c", program]);
+        let output = place.run(before_exec(&mut command, || {
+            rustix::process::setrlimit(
+                rustix::process::Resource::Core,
+                rustix::process::Rlimit {
+                    current: Some(0),
+                    maximum: Some(0),
+                },
+            )?;
+            Ok(())
+        }));
+        assert_eq!(output.code(), 5, "{output:?}");
+        let (text, milliseconds) = lived(&output);
+        assert_eq!(text, format!("rawdaemon: the daemon ended too soon: {how}"));
+        let least = if program.starts_with("sleep 0.2") {
+            200
+        } else {
+            0
+        };
+        assert!((least..5000).contains(&milliseconds), "{output:?}");
+        assert!(
+            output.took < Duration::from_secs(5),
+            "a death is told at once: {output:?}"
+        );
+        assert!(!place.path("pid").exists());
+        if program.starts_with("sleep 1000") {
+            let left = place.processes();
+            assert_eq!(
+                left.len(),
+                1,
+                "what the daemon has started is not the launcher's to end"
+            );
+            drop(Daemon::new(left[0]));
+        }
+        place.assert_no_process();
+    }
+}
+
+#[test]
+fn every_step_that_the_kernel_refuses_is_named() {
+    if !has("strace") {
+        return;
+    }
+    let pipe = "cannot make a channel between the processes: Too many open files (EMFILE)";
+    let clone = "cannot create the intermediate process: Resource temporarily unavailable (EAGAIN)";
+    let session = "cannot lead a new session: Operation not permitted (EPERM)";
+    let signals = "cannot reset the signals: Invalid argument (EINVAL)";
+    let null = "cannot open /dev/null: No such file or directory (ENOENT)";
+    let stdio = "cannot put the standard descriptors in place: Device or resource busy (EBUSY)";
+    let folder = Place::new();
+    let program = folder.script("program", "#!/bin/sh\nexec sleep 1000\n");
+    let program = program.to_str().unwrap();
+    let execute = &*format!("cannot execute {program}: Argument list too long (E2BIG)");
+    let directory = "cannot enter the working directory /: Input/output error (EIO)";
+    for (options, code, says) in [
+        (&["--inject=pipe2:error=EMFILE"][..], 20, pipe),
+        (&["--inject=clone:error=EAGAIN"], 21, clone),
+        (&["--inject=setsid:error=EPERM"], 2, session),
+        (&["--inject=rt_sigaction:error=EINVAL:when=3"], 7, signals),
+        (&["--inject=openat:error=ENOENT"], 4, null),
+        (&["--inject=dup3:error=EBUSY"], 9, stdio),
+        (
+            &["-P", program, "--inject=execve:error=E2BIG"],
+            126,
+            execute,
+        ),
+        (&["--inject=chdir:error=EIO"], 3, directory),
+    ] {
+        let place = Place::new();
+        let output = fails_under_strace(&place, options, &["-c", "/", program]);
+        let expected = (code, format!("rawdaemon: {says}\n"));
+        assert_eq!((output.code(), output.stderr), expected, "{options:?}");
+    }
+}
+
+#[test]
+fn newer_system_calls_may_be_missing() {
+    if !has("strace") {
+        return;
+    }
+    for errno in ["ENOSYS", "EPERM", "EACCES", "EOPNOTSUPP"] {
+        let place = Place::new();
+        let inject = |call| format!("--inject={call}:error={errno}");
+        let faults = ["pidfd_open", "close_range"].map(inject);
+        let faults = faults.each_ref().map(String::as_str);
+        let output = under_strace(&place, &faults, &["-v", "-t", "0.1", "sleep", "1000"]);
+        assert_eq!(output.code(), 0, "{errno}: {output:?}");
+        let daemon = Daemon::new(output.pid());
+        daemon.assert_alive();
+        let descriptors: Vec<_> = daemon.state().descriptors.into_keys().collect();
+        assert_eq!(descriptors, [0, 1, 2], "{errno}");
+        drop(daemon);
+        let arguments = ["-t", "10", "sh", "-c", "sleep 0.1; exit 3"];
+        let output = fails_under_strace(&place, &faults, &arguments);
+        assert_eq!(output.code(), 5, "{errno}: {output:?}");
+        let says = "rawdaemon: the daemon ended too soon: exited with status 3";
+        assert_eq!(lived(&output).0, says);
+        assert!(output.took < Duration::from_secs(5), "{errno}: {output:?}");
+    }
+}
+
+#[test]
+fn without_proc_the_descriptors_are_counted() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    let mut command = place.program(Path::new("strace"), ["-D", "-f", "-qq", "-o", "trace"]);
+    command.args([
+        "--inject=close_range:error=ENOSYS",
+        "--inject=getdents64:error=EIO",
+    ]);
+    command.args([env!("CARGO_BIN_EXE_rawdaemon"), "-v", "/bin/sleep", "1000"]);
+    let daemon = place.start_by(before_exec(&mut command, || {
+        for fd in [77, 500] {
+            // SAFETY: numbers only.
+            unsafe { libc::dup2(0, fd) };
+        }
+        Ok(())
+    }));
+    let descriptors: Vec<_> = daemon.state().descriptors.into_keys().collect();
+    assert_eq!(descriptors, [0, 1, 2]);
+}
+
+#[test]
+fn a_daemon_killed_before_it_has_executed_was_not_started() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    let options = ["--inject=chdir:signal=SIGKILL"];
+    let output = fails_under_strace(&place, &options, &["-p", "pid", "sleep", "1000"]);
+    assert_eq!(output.code(), 5, "{output:?}");
+    let says = "rawdaemon: the daemon ended too soon: killed by signal 9 (SIGKILL)";
+    assert_eq!(lived(&output).0, says);
+    assert!(!place.path("pid").exists());
+}
+
+#[test]
+fn an_intermediate_that_is_killed_is_told() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    let output = fails_under_strace(
+        &place,
+        &["--inject=setsid:signal=SIGKILL"],
+        &["sleep", "1000"],
+    );
+    let says = "rawdaemon: lost track of the intermediate process: killed by signal 9 (SIGKILL)\n";
+    assert_eq!((output.code(), output.stderr.as_str()), (22, says));
+}
+
+#[test]
+fn a_daemon_that_cannot_execute_in_time_is_stopped() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    let options = ["--inject=chdir:delay_enter=3s"];
+    let output = fails_under_strace(
+        &place,
+        &options,
+        &["-t", "0.1", "-p", "pid", "sleep", "1000"],
+    );
+    assert_eq!(output.code(), 6, "{output:?}");
+    // strace may say something of its own before.
+    let says = "rawdaemon: the daemon did not get ready in time\n";
+    assert!(output.stderr.ends_with(says), "{output:?}");
+    assert!(!place.path("pid").exists());
+}

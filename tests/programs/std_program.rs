@@ -1,0 +1,232 @@
+//! A program with `std` and glibc that uses the library; the tests run it with the name of a case.
+
+#![allow(missing_docs, unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::ffi::CString;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+use std::{env, io, process, thread};
+
+use rawdaemon::{DaemonizeOptions, Error, Identity, Ready};
+
+fn main() -> ExitCode {
+    let case = env::args().nth(1).unwrap_or_default();
+    let began = Instant::now();
+    match run(&case, began) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("{error}");
+            ExitCode::from(u8::from(error))
+        }
+    }
+}
+
+fn run(case: &str, began: Instant) -> Result<(), Error> {
+    let options = DaemonizeOptions::new();
+    match case {
+        "defaults" => started(rawdaemon::daemonize()?, began, sleep_on),
+        "notify" => started(
+            options.timeout(Duration::from_secs(10)).daemonize()?,
+            began,
+            |ready| {
+                thread::sleep(Duration::from_millis(50));
+                ready.notify().unwrap();
+                sleep();
+            },
+        ),
+        "no timeout" => started(
+            options.timeout(Duration::ZERO).daemonize()?,
+            began,
+            sleep_on,
+        ),
+        "files" => {
+            // The paths count from here, whatever the daemon's directory will be.
+            let options = options
+                .stdin(c"in")
+                .stdout(c"out")
+                .stderr(c"out")
+                .append(true)
+                .pidfile(c"pid")
+                .umask(0o027);
+            let folder = CString::new(env::args().nth(2).unwrap()).unwrap();
+            started(
+                options.chdir(&folder).timeout(Duration::ZERO).daemonize()?,
+                began,
+                |_ready| {
+                    println!("{}", io::read_to_string(io::stdin()).unwrap());
+                    eprintln!("said on standard error");
+                    sleep();
+                },
+            );
+        }
+        "exit 3" => started(options.daemonize()?, began, |_ready| process::exit(3)),
+        "SIGCHLD ignored" => {
+            // SAFETY: no handler is installed.
+            unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+            let options = options.timeout(Duration::ZERO);
+            started(options.daemonize()?, began, sleep_on);
+        }
+        "exit 3 with SIGCHLD ignored" => {
+            // SAFETY: no handler is installed.
+            unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+            started(options.daemonize()?, began, |_ready| process::exit(3));
+        }
+        "exit 3 with a handler that reaps" => {
+            // SAFETY: the handler calls async-signal-safe functions only.
+            unsafe { libc::signal(libc::SIGCHLD, reap as *const () as usize) };
+            let outcome = options.daemonize();
+            println!("the handler ran {} times", HANDLED.load(Ordering::Relaxed));
+            started(outcome?, began, |_ready| process::exit(3));
+        }
+        "abort" => started(options.daemonize()?, began, |_ready| process::abort()),
+        "leaves a child and exits 4" => started(options.daemonize()?, began, |_ready| {
+            // SAFETY: this process has one thread; the child only sleeps, and holds on to all descriptors.
+            if unsafe { libc::fork() } == 0 {
+                sleep();
+            }
+            process::exit(4);
+        }),
+        "bad directory" => started(
+            options.chdir(c"/no/such/directory").daemonize()?,
+            began,
+            sleep_on,
+        ),
+        "thread id" => {
+            let options = options.stdout(c"out").timeout(Duration::ZERO);
+            started(options.daemonize()?, began, |_ready| {
+                // The clock of a thread is found by the id that the C library remembers.
+                let mut clock = 0;
+                // SAFETY: the kernel and the C library write to what is given to them.
+                let (own, time) = unsafe {
+                    let own = libc::pthread_getcpuclockid(libc::pthread_self(), &mut clock);
+                    let mut time = std::mem::zeroed();
+                    (own, libc::clock_gettime(clock, &mut time))
+                };
+                println!("{own} {time}");
+                sleep();
+            });
+        }
+        "storm of signals" => {
+            // SAFETY: the handler does nothing; the timer is initialized.
+            unsafe {
+                libc::signal(libc::SIGALRM, ignore as *const () as usize);
+                let interval = libc::timeval {
+                    tv_sec: 0,
+                    tv_usec: 3000,
+                };
+                let timer = libc::itimerval {
+                    it_interval: interval,
+                    it_value: interval,
+                };
+                libc::setitimer(libc::ITIMER_REAL, &timer, std::ptr::null_mut());
+            }
+            started(
+                options.timeout(Duration::from_millis(300)).daemonize()?,
+                began,
+                sleep_on,
+            );
+        }
+        "late" => {
+            // SAFETY: no handler is installed.
+            unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+            let options = options.stdout(c"out").timeout(Duration::from_millis(500));
+            started(options.daemonize()?, began, |ready| {
+                // The launcher is gone when init, or whoever reaps, is the parent.
+                let launcher = parent();
+                while parent() == launcher {
+                    thread::sleep(Duration::from_millis(2));
+                }
+                println!("{}", ready.notify().unwrap_err());
+                sleep();
+            });
+        }
+        "once" => {
+            extern "C" fn say() {
+                println!("at exit");
+            }
+            // SAFETY: the function may be called at exit.
+            unsafe { libc::atexit(say) };
+            print!("buffered, ");
+            started(options.daemonize()?, began, sleep_on);
+        }
+        "threads" => {
+            thread::scope(|scope| {
+                scope.spawn(|| thread::sleep(Duration::from_millis(500)));
+                let error = rawdaemon::daemonize().unwrap_err();
+                println!("{error}");
+                spawn(&options)
+            })?;
+        }
+        "unchecked" => {
+            thread::spawn(sleep);
+            // SAFETY: the other thread sleeps; the daemon, which does not have it, uses nothing of it.
+            started(unsafe { options.daemonize_unchecked() }?, began, sleep_on);
+        }
+        "spawn" => spawn(&options)?,
+        _ => panic!("no such case: {case}"),
+    }
+    Ok(())
+}
+
+/// Tells who this is and when; the daemon goes on with its part.
+fn started(identity: Identity, began: Instant, daemon: impl FnOnce(Ready)) {
+    match identity {
+        Identity::Original(pid) => {
+            println!("after {} ms", began.elapsed().as_millis());
+            println!("the daemon runs as pid {pid}");
+        }
+        Identity::Daemon(ready) => {
+            assert_eq!(ready.pid().get().unsigned_abs(), process::id());
+            daemon(ready);
+        }
+    }
+}
+
+fn spawn(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
+    let mark: Vec<CString> = env::vars()
+        .map(|(name, value)| CString::new(format!("{name}={value}")).unwrap())
+        .collect();
+    let envp: Vec<_> = mark
+        .iter()
+        .map(|variable| Some(variable.as_c_str().into()))
+        .chain([None])
+        .collect();
+    let argv = [Some(c"sleep".into()), Some(c"1000".into()), None];
+    let pid = options.spawn(c"sleep", &argv, &envp)?;
+    println!("the daemon runs as pid {pid}");
+    let error = options.spawn(c"sleep", &[], &envp).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "wrong arguments: Invalid argument (EINVAL)"
+    );
+    let error = options.spawn(c"sleep", &argv, &envp[..1]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "wrong arguments: Invalid argument (EINVAL)"
+    );
+    Ok(())
+}
+
+fn sleep() {
+    thread::sleep(Duration::from_secs(1000));
+}
+
+fn sleep_on(_ready: Ready) {
+    sleep();
+}
+
+fn parent() -> u32 {
+    std::os::unix::process::parent_id()
+}
+
+static HANDLED: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn reap(_signal: i32) {
+    HANDLED.fetch_add(1, Ordering::Relaxed);
+    // SAFETY: a null status is not written to.
+    while unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) } > 0 {}
+}
+
+extern "C" fn ignore(_signal: i32) {}
