@@ -1,0 +1,10 @@
+//! Fuzzes the command's arguments: no list of them breaks the parser.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../properties/options.rs"]
+mod property;
+
+fuzz_target!(|data: &[u8]| property::check(data));

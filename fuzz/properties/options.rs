@@ -1,0 +1,286 @@
+//! What holds for every command line, and for the environment that it makes.
+
+use std::ffi::{CStr, CString};
+use std::time::Duration;
+
+use rawdaemon::ThinCStr;
+use rawdaemon::args::{Action, Invocation, UsageError, Verbosity, assignments, merge_environment};
+
+/// Checks one command line. Each argument ends at a zero byte, which the last one may lack.
+pub fn check(data: &[u8]) {
+    let words = data.split_inclusive(|byte| *byte == 0);
+    let words: Vec<CString> = words
+        .map(|word| word.strip_suffix(&[0]).unwrap_or(word))
+        .map(c_string)
+        .collect();
+    let arguments = list(&words);
+    let set: Vec<&CStr> = assignments(&arguments).map(ThinCStr::to_c_str).collect();
+    match Invocation::parse(&arguments) {
+        Ok(invocation) => {
+            check_values(&invocation);
+            if invocation.action == Action::Start {
+                check_environment(&set, &words);
+                let command = &words[invocation.command..];
+                check_spellings(&invocation, &set, command);
+                check_opposite(&invocation, &set, command);
+            } else {
+                // What comes after --help or --version is not understood.
+                check_spellings(&invocation, &[], &[]);
+            }
+        }
+        Err(error) => check_told(&error, &words),
+    }
+}
+
+fn c_string(bytes: &[u8]) -> CString {
+    CString::new(bytes).expect("no zero byte inside")
+}
+
+fn list(words: &[CString]) -> Vec<Option<ThinCStr<'_>>> {
+    let words = words.iter().map(|word| Some(word.as_c_str().into()));
+    words.chain([None]).collect()
+}
+
+/// An error is told in one line, unless an argument that stands in it has more.
+fn check_told(error: &UsageError<'_>, words: &[CString]) {
+    let mut told = Vec::new();
+    error.tell(&mut |piece| told.extend_from_slice(piece));
+    assert!(!told.is_empty());
+    assert!(!told.contains(&0));
+    let has_line_break = |bytes: &[u8]| bytes.contains(&b'\n');
+    assert!(!has_line_break(&told) || words.iter().any(|word| has_line_break(word.as_bytes())));
+}
+
+/// What was understood is something that can be done.
+fn check_values(invocation: &Invocation<'_>) {
+    let Invocation { paths, umask, .. } = *invocation;
+    assert!(
+        paths
+            .into_iter()
+            .flatten()
+            .all(|path| !path.to_c_str().is_empty())
+    );
+    assert!(umask.is_none_or(|mask| mask <= 0o777));
+    let _ = invocation.options();
+}
+
+/// The opposite of a command line, with all that it leaves out and nothing of the rest, is a command
+/// line too. This finds what the parser overlooks, since that is not in what it has understood.
+fn check_opposite(invocation: &Invocation<'_>, set: &[&CStr], command: &[CString]) {
+    let path = command
+        .iter()
+        .map(CString::as_c_str)
+        .find(|word| !word.is_empty())
+        .unwrap_or(c"/");
+    let other = |place: Option<ThinCStr<'_>>| place.is_none().then_some(path.into());
+    let bytes = path.to_bytes();
+    let number = bytes.iter().fold(bytes.len() as u64, |sum, byte| {
+        sum.wrapping_mul(257).wrapping_add(u64::from(*byte))
+    });
+    let time = Duration::new(number, (number % 1_000_000_000) as u32);
+    let opposite = Invocation {
+        action: Action::Start,
+        append: !invocation.append,
+        paths: invocation.paths.map(other),
+        umask: invocation.umask.is_none().then_some(number as u32 % 0o1000),
+        timeout: invocation.timeout.is_none().then_some(time),
+        verbosity: match invocation.verbosity {
+            Verbosity::Quiet => Verbosity::Normal,
+            Verbosity::Normal => Verbosity::Verbose,
+            Verbosity::Verbose => Verbosity::Quiet,
+        },
+        command: 0,
+    };
+    let made_up = c_string(&[b"NAME=", bytes].concat());
+    let made_up = [made_up.as_c_str()];
+    let set = if set.is_empty() { &made_up[..] } else { &[] };
+    check_spellings(&opposite, set, command);
+    let action = if invocation.append {
+        Action::Help
+    } else {
+        Action::Version
+    };
+    check_spellings(&Invocation { action, ..opposite }, &[], &[]);
+}
+
+/// An option as it is to be written.
+struct Written {
+    letter: u8,
+    name: &'static str,
+    value: Option<Vec<u8>>,
+}
+
+/// The ways to write an option.
+#[derive(Clone, Copy, Debug)]
+enum Style {
+    /// `--name=VALUE`
+    Long,
+    /// `--name VALUE`
+    LongApart,
+    /// `-x VALUE`
+    ShortApart,
+    /// `-xyzVALUE`
+    Grouped,
+}
+
+/// Whatever way the options are written, they are understood as what they are.
+fn check_spellings(invocation: &Invocation<'_>, set: &[&CStr], command: &[CString]) {
+    let options = written(invocation, set);
+    for style in [
+        Style::Long,
+        Style::LongApart,
+        Style::ShortApart,
+        Style::Grouped,
+    ] {
+        let mut words = spelled(&options, style);
+        if invocation.action == Action::Start {
+            words.push(c"--".into());
+            words.extend_from_slice(command);
+        }
+        let arguments = list(&words);
+        let again = match Invocation::parse(&arguments) {
+            Ok(again) => again,
+            Err(error) => panic!("{style:?} {words:?}: {error:?}"),
+        };
+        let expected = Invocation {
+            command: again.command,
+            ..*invocation
+        };
+        assert_eq!(again, expected, "{style:?} {words:?}");
+        if invocation.action == Action::Start {
+            assert_eq!(&words[again.command..], command, "{style:?} {words:?}");
+        }
+        let set_again: Vec<&CStr> = assignments(&arguments).map(ThinCStr::to_c_str).collect();
+        assert_eq!(set_again, set, "{style:?} {words:?}");
+    }
+}
+
+/// The options of a command line. A new field is missed here by the compiler.
+fn written(invocation: &Invocation<'_>, set: &[&CStr]) -> Vec<Written> {
+    let Invocation {
+        action,
+        append,
+        paths: [stdin, stdout, stderr, pidfile, chdir],
+        umask,
+        timeout,
+        verbosity,
+        command: _,
+    } = *invocation;
+    let path = |path: Option<ThinCStr<'_>>| path.map(|path| path.to_c_str().to_bytes().to_vec());
+    let mask = umask.map(|mask| format!("{mask:o}").into_bytes());
+    let time = timeout.map(|time| format!("{}.{:09}", time.as_secs(), time.subsec_nanos()));
+    let flags = [
+        (b'a', "append", append),
+        (b'v', "verbose", verbosity == Verbosity::Verbose),
+        (b'q', "quiet", verbosity == Verbosity::Quiet),
+    ];
+    let values = [
+        (b'c', "chdir", path(chdir)),
+        (b'i', "stdin", path(stdin)),
+        (b'o', "stdout", path(stdout)),
+        (b'e', "stderr", path(stderr)),
+        (b'p', "pidfile", path(pidfile)),
+        (b'm', "umask", mask),
+        (b't', "timeout", time.map(String::into_bytes)),
+    ];
+    let set = set
+        .iter()
+        .map(|assignment| (b'E', "env", Some(assignment.to_bytes().to_vec())));
+    // These two end the list.
+    let actions = [
+        (b'h', "help", action == Action::Help),
+        (b'V', "version", action == Action::Version),
+    ];
+    let flag = |(letter, name, is_given): (u8, _, bool)| {
+        is_given.then_some(Written {
+            letter,
+            name,
+            value: None,
+        })
+    };
+    let valued = |(letter, name, value): (u8, _, Option<Vec<u8>>)| {
+        value.is_some().then_some(Written {
+            letter,
+            name,
+            value,
+        })
+    };
+    let flags = flags.into_iter().filter_map(flag);
+    let values = values.into_iter().chain(set).filter_map(valued);
+    let actions = actions.into_iter().filter_map(flag);
+    flags.chain(values).chain(actions).collect()
+}
+
+fn spelled(options: &[Written], style: Style) -> Vec<CString> {
+    let mut words: Vec<Vec<u8>> = Vec::new();
+    let mut group = Vec::new();
+    for option in options {
+        let long = ["--", option.name].concat().into_bytes();
+        let short = vec![b'-', option.letter];
+        match (style, &option.value) {
+            (Style::Long, Some(value)) => words.push([&long, &b"="[..], value].concat()),
+            (Style::LongApart, Some(value)) => words.extend([long, value.clone()]),
+            (Style::Long | Style::LongApart, None) => words.push(long),
+            (Style::ShortApart, Some(value)) => words.extend([short, value.clone()]),
+            (Style::ShortApart, None) => words.push(short),
+            (Style::Grouped, Some(value)) => {
+                group.push(option.letter);
+                words.push([b"-", group.as_slice(), value].concat());
+                group.clear();
+            }
+            (Style::Grouped, None) => group.push(option.letter),
+        }
+    }
+    if !group.is_empty() {
+        words.push([b"-", group.as_slice()].concat());
+    }
+    words.iter().map(|word| c_string(word)).collect()
+}
+
+/// What `-E` sets is in the environment and counts, and all else is there as it was.
+fn check_environment(set: &[&CStr], words: &[CString]) {
+    // An argument less its last byte is often a variable that is set to something else.
+    let inherited: Vec<CString> = words
+        .iter()
+        .map(|word| c_string(word.as_bytes().split_last().map_or(b"", |(_, rest)| rest)))
+        .collect();
+    let variables = list(&inherited);
+    let mut room = vec![None; variables.len() + set.len()];
+    merge_environment(
+        &mut room,
+        &variables,
+        set.iter().copied().map(ThinCStr::new),
+    );
+
+    let merged = room.iter().map_while(|variable| *variable);
+    let merged: Vec<&CStr> = merged.map(ThinCStr::to_c_str).collect();
+    assert!(merged.len() < room.len());
+    assert!(room[merged.len()..].iter().all(Option::is_none));
+
+    for assignment in set {
+        let name = name(assignment);
+        assert!(name.is_some());
+        let same = |other: &&CStr| self::name(other) == name;
+        let last = set.iter().copied().rfind(same);
+        assert_eq!(merged.iter().copied().find(same), last);
+        assert_eq!(merged.iter().copied().filter(same).count(), 1);
+    }
+    let is_left = |variable: &&CStr| set.iter().all(|other| name(other) != name(variable));
+    let left = inherited.iter().map(CString::as_c_str).filter(is_left);
+    assert!(left.eq(merged.iter().copied().filter(is_left)));
+
+    // Too little room is no reason to panic.
+    let half = room.len() / 2;
+    merge_environment(
+        &mut room[..half],
+        &variables,
+        set.iter().copied().map(ThinCStr::new),
+    );
+}
+
+/// The name of a variable; `None` for a string of the environment that is none.
+fn name(variable: &CStr) -> Option<&[u8]> {
+    let bytes = variable.to_bytes();
+    let name = bytes.split(|byte| *byte == b'=').next()?;
+    (name.len() < bytes.len() && !name.is_empty()).then_some(name)
+}

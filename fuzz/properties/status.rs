@@ -1,0 +1,288 @@
+//! What holds for every wait status, every record, and everything that may be seen of a daemon.
+
+use std::time::Duration;
+
+use rawdaemon::protocol::{
+    Event, Goal, RECORD_SIZE, Record, Verdict, decode, encode, outcome, tell,
+};
+use rawdaemon::{Cause, Change, Errno, Error, ExitCode, Pid, Stream, WaitStatus};
+
+/// Checks what the data says: a status word, the bytes of a record, an error, how the intermediate
+/// ended, the goal, and then one event after the other.
+pub fn check(data: &[u8]) {
+    let mut data = Data(data);
+    let status = WaitStatus::from_raw(data.number());
+    check_status(status);
+
+    let bytes: [u8; RECORD_SIZE] = data.take();
+    let record = decode(&bytes);
+    check_record(record, bytes);
+
+    let error = check_error(&mut data);
+    let pid = pid(data.number());
+    for made in [Record::SetUp, Record::Runs(pid)] {
+        assert_eq!(decode(&encode(&made)), Some(made));
+    }
+
+    let ended = match data.byte() % 2 {
+        0 => Ok(status),
+        _ => Err(errno(data.number())),
+    };
+    for record in [
+        None,
+        record,
+        Some(Record::SetUp),
+        Some(Record::Runs(pid)),
+        Some(Record::Failed(error)),
+    ] {
+        check_outcome(record, ended);
+    }
+
+    let goal = match data.byte() % 2 {
+        0 => Goal::Begun,
+        _ => Goal::Alive,
+    };
+    let events: Vec<Event> = std::iter::from_fn(|| data.event()).collect();
+    check_verdict(goal, &events);
+}
+
+/// What is left of the data; it goes on in zeros.
+struct Data<'d>(&'d [u8]);
+
+impl Data<'_> {
+    fn take<const N: usize>(&mut self) -> [u8; N] {
+        let mut taken = [0; N];
+        let (head, rest) = self.0.split_at(self.0.len().min(N));
+        taken[..head.len()].copy_from_slice(head);
+        self.0 = rest;
+        taken
+    }
+
+    fn byte(&mut self) -> u8 {
+        let [byte] = self.take();
+        byte
+    }
+
+    fn number(&mut self) -> i32 {
+        i32::from_le_bytes(self.take())
+    }
+
+    fn code(&mut self) -> ExitCode {
+        ExitCode::ALL[usize::from(self.byte()) % ExitCode::ALL.len()]
+    }
+
+    fn cause(&mut self) -> (Cause, Option<Stream>) {
+        let streams = [Stream::Input, Stream::Output, Stream::Error];
+        match self.byte() % 7 {
+            0 => (Cause::Unknown, None),
+            1 => (Cause::NotAFile, None),
+            2 => (Cause::Owner(pid(self.number())), None),
+            3 => (Cause::Errno(errno(self.number())), None),
+            4 => {
+                let cause = Cause::Errno(errno(self.number()));
+                (cause, Some(streams[usize::from(self.byte()) % 3]))
+            }
+            timed => {
+                let status = WaitStatus::from_raw(self.number());
+                let after = (timed == 6).then(|| self.span());
+                (Cause::Died { status, after }, None)
+            }
+        }
+    }
+
+    /// From microseconds to half a million years.
+    fn span(&mut self) -> Duration {
+        Duration::from_micros(u64::from_le_bytes(self.take()))
+    }
+
+    /// `None` at the end of the data.
+    fn event(&mut self) -> Option<Event> {
+        if self.0.is_empty() {
+            return None;
+        }
+        Some(match self.byte() % 7 {
+            0 => Event::Said(Record::SetUp),
+            1 => Event::Said(Record::Runs(pid(self.byte().into()))),
+            2 => {
+                let code = self.code();
+                let (cause, stream) = self.cause();
+                Event::Said(Record::Failed(error(code, cause, stream)))
+            }
+            3 => Event::Closed { executed: true },
+            4 => Event::Closed { executed: false },
+            5 => Event::Died {
+                status: WaitStatus::from_raw(u16::from_le_bytes(self.take()).into()),
+                milliseconds: self.byte().into(),
+            },
+            _ => Event::Deadline,
+        })
+    }
+}
+
+fn errno(number: i32) -> Errno {
+    Errno::new(number & 0xfff).unwrap_or(Errno::EPERM)
+}
+
+fn pid(number: i32) -> Pid {
+    let smallest = Pid::new(1).expect("greater than zero");
+    Pid::new(number & i32::MAX).unwrap_or(smallest)
+}
+
+fn error(code: ExitCode, cause: Cause, stream: Option<Stream>) -> Error {
+    match (cause, stream) {
+        (Cause::Errno(errno), Some(stream)) => Error::of_stream(code, errno, stream),
+        _ => Error::new(code, cause),
+    }
+}
+
+fn check_line(text: &str) {
+    assert!(!text.is_empty());
+    assert!(!text.contains(['\n', '\r', '\0']), "{text:?}");
+}
+
+/// The kernel fills sixteen bits, and they mean what libc says.
+fn check_status(status: WaitStatus) {
+    let word = status.as_raw() & 0xffff;
+    assert_eq!(status.change(), libc_says(word), "word {word:#06x}");
+    assert_eq!(status.change(), WaitStatus::from_raw(word).change());
+    check_line(&status.to_string());
+}
+
+fn libc_says(word: i32) -> Change {
+    if libc::WIFEXITED(word) {
+        Change::Exited(libc::WEXITSTATUS(word) as u8)
+    } else if libc::WIFSIGNALED(word) {
+        Change::Killed {
+            signal: libc::WTERMSIG(word) as u8,
+            core_dumped: libc::WCOREDUMP(word),
+        }
+    } else if libc::WIFCONTINUED(word) {
+        Change::Continued
+    } else if libc::WIFSTOPPED(word) {
+        Change::Stopped(libc::WSTOPSIG(word) as u8)
+    } else {
+        Change::Unknown
+    }
+}
+
+/// Bytes that are a record are the only ones of that record, which is no failure with code 0, and
+/// all that a failure says can be asked of it.
+fn check_record(record: Option<Record>, bytes: [u8; RECORD_SIZE]) {
+    let Some(record) = record else { return };
+    assert_eq!(encode(&record), bytes);
+    match record {
+        Record::SetUp => {}
+        Record::Runs(pid) => assert!(pid.get() > 0),
+        Record::Failed(error) => {
+            assert_ne!(error.code(), ExitCode::Ok);
+            let again = self::error(error.code(), error.cause(), error.stream());
+            assert_eq!(again.code(), error.code());
+            assert_eq!(again.cause(), error.cause());
+            assert_eq!(again.stream(), error.stream());
+            check_line(&error.to_string());
+        }
+    }
+}
+
+/// An error keeps what it was made of, and loses nothing on its way as a record.
+fn check_error(data: &mut Data<'_>) -> Error {
+    let code = data.code();
+    let (cause, stream) = data.cause();
+    let error = error(code, cause, stream);
+    assert_eq!((error.code(), error.stream()), (code, stream));
+    assert_eq!(error.cause(), kept(cause));
+
+    let record = Record::Failed(error);
+    // A failure that says 'the daemon runs' is not heard at all, and so not as a success.
+    let heard = (code != ExitCode::Ok).then_some(record);
+    assert_eq!(decode(&encode(&record)), heard, "{error:?}");
+
+    let text = error.to_string();
+    check_line(&text);
+    let mut told = Vec::new();
+    tell(&error, None, &mut |piece| told.extend_from_slice(piece));
+    assert_eq!(told, text.as_bytes());
+    check_line(&error.with_path(c"/\xff").to_string());
+    error
+}
+
+/// What an error keeps of a cause: the kernel's bits of a status, and whole milliseconds below
+/// seven weeks.
+fn kept(cause: Cause) -> Cause {
+    let longest = Duration::from_millis(u64::from(u32::MAX) - 1);
+    match cause {
+        Cause::Died { status, after } => Cause::Died {
+            status: WaitStatus::from_raw(status.as_raw() & 0xffff),
+            after: after.map(|after| Duration::from_millis(after.as_millis() as u64).min(longest)),
+        },
+        other => other,
+    }
+}
+
+/// Only the record of a daemon that runs is a success; what a record says counts more than how the
+/// intermediate ended.
+fn check_outcome(record: Option<Record>, ended: Result<WaitStatus, Errno>) {
+    let outcome = outcome(record, ended);
+    let code = outcome.map_or_else(|error| error.code(), |_| ExitCode::Ok);
+    let exited = ended.map(WaitStatus::change);
+    match (record, exited) {
+        (Some(Record::Runs(pid)), _) => assert_eq!(outcome, Ok(pid)),
+        (Some(Record::Failed(error)), _) => assert_eq!(outcome, Err(error)),
+        (_, Ok(Change::Exited(byte))) => {
+            let known = ExitCode::from_u8(byte).filter(|code| *code != ExitCode::Ok);
+            assert!(outcome.is_err());
+            assert_eq!(code, known.unwrap_or(ExitCode::WaitFailed));
+        }
+        _ => {
+            assert!(outcome.is_err());
+            assert_eq!(code, ExitCode::WaitFailed);
+        }
+    }
+}
+
+/// There is no success without a daemon that lives, and the first event that decides is the one
+/// that is told.
+fn check_verdict(goal: Goal, events: &[Event]) {
+    let mut verdict = Verdict::new(goal);
+    // The watch ends at the first judgement. What comes later is no reason to panic.
+    let judgements: Vec<_> = events.iter().map(|event| verdict.judge(*event)).collect();
+    let first = judgements.iter().position(Option::is_some);
+    let seen = first.map_or(events, |first| &events[..=first]);
+    let judgement = first.and_then(|first| judgements[first]);
+
+    let any = |wanted: fn(&Event) -> bool| seen.iter().any(wanted);
+    let executed = any(|event| matches!(event, Event::Closed { executed: true }));
+    let begun = executed || any(|event| matches!(event, Event::Said(Record::SetUp)));
+    let ready = any(|event| matches!(event, Event::Said(Record::Runs(_))));
+    let late = any(|event| matches!(event, Event::Deadline));
+    let failed = any(|event| matches!(event, Event::Said(Record::Failed(_))));
+    let died = any(|event| matches!(event, Event::Died { .. }));
+    match judgement {
+        Some(Ok(())) => {
+            assert!(begun || ready, "{goal:?} {seen:?}");
+            assert!(!died && !failed, "{goal:?} {seen:?}");
+            let alive = ready || late || goal == Goal::Begun;
+            assert!(alive, "{goal:?} {seen:?}");
+        }
+        Some(Err(error)) => match seen.last() {
+            Some(Event::Said(Record::Failed(told))) => assert_eq!(error, *told),
+            Some(Event::Died {
+                status,
+                milliseconds,
+            }) => {
+                let (status, after) = (*status, Some(Duration::from_millis(*milliseconds)));
+                assert_eq!(error.code(), ExitCode::DaemonDied);
+                assert_eq!(error.cause(), kept(Cause::Died { status, after }));
+            }
+            Some(Event::Deadline) => {
+                assert_eq!(error.code(), ExitCode::TimedOut);
+                assert!(!begun && !ready, "{goal:?} {seen:?}");
+            }
+            _ => panic!("{error:?} after {goal:?} {seen:?}"),
+        },
+        None => {
+            assert!(!ready && !late && !failed && !died, "{goal:?} {seen:?}");
+            assert!(!begun || goal == Goal::Alive, "{goal:?} {seen:?}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Replays the seeds of the fuzz targets, and small changes of each, as ordinary tests.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    unreachable_pub
+)]
+
+use std::path::Path;
+use std::{fs, panic};
+
+#[path = "../fuzz/properties/options.rs"]
+mod options;
+#[path = "../fuzz/properties/status.rs"]
+mod status;
+
+fn run(check: fn(&[u8]), name: &Path, data: &[u8]) {
+    let result = panic::catch_unwind(|| check(data));
+    assert!(
+        result.is_ok(),
+        "{}: {}",
+        name.display(),
+        data.escape_ascii()
+    );
+}
+
+/// Replays each seed, the beginnings of it, and what it is with another byte in each place.
+fn replay(target: &str, bytes: &[u8], check: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz/seeds")
+        .join(target);
+    let mut count = 0;
+    for entry in fs::read_dir(&folder).unwrap() {
+        let name = entry.unwrap().path();
+        let seed = fs::read(&name).unwrap();
+        count += 1;
+        for length in 0..=seed.len() {
+            run(check, &name, &seed[..length]);
+        }
+        let mut changed = seed.clone();
+        for place in 0..seed.len() {
+            for byte in bytes {
+                changed[place] = *byte;
+                run(check, &name, &changed);
+            }
+            changed[place] = seed[place];
+        }
+    }
+    assert_ne!(count, 0, "no seeds in {}", folder.display());
+}
+
+#[test]
+fn options_hold_for_every_seed() {
+    replay("options", b"\0-7=Eo\xff", options::check);
+}
+
+#[test]
+fn statuses_hold_for_every_seed() {
+    let bytes = [
+        0, 1, 2, 3, 4, 5, 6, 8, 11, 126, 127, 128, 0x7e, 0x80, 0xfe, 0xff,
+    ];
+    replay("status", &bytes, status::check);
+}
