@@ -4,31 +4,40 @@
 
 use core::time::Duration;
 
-use crate::options::DaemonizeOptions;
-use crate::protocol::{Say, cut, line, number};
+use crate::options::{DaemonizeOptions, Limit, Resource, place};
+use crate::protocol::{LIMITS, Say, cut, line, number, signed_number};
 use crate::sys::ThinCStr;
 
 /// How the options are written, a line to each: letter, name, and what the value must be if it takes
-/// one. A table of texts is larger.
+/// one. A digit stands for an option without a letter. A table of texts is larger.
 ///
-/// The ones that take a path come first, in the order of [`Invocation::paths`].
+/// The ones whose value is kept as it is come first: the paths in the order of the library, and then
+/// those of [`Invocation::names`].
 static OPTIONS: &[u8] = b"\
 i stdin a file
 o stdout a file
 e stderr a file
 p pidfile a file
+l lock a file
+r chroot a directory
 c chdir a directory
+u user USER or USER:GROUP
+g group a group
+0 argv0 a name
 m umask an octal mask from 0 to 777
 t timeout a number of seconds
+n nice a number from -20 to 19
+1 oom-score-adj a number from -1000 to 1000
+2 rlimit NAME=SOFT or NAME=SOFT:HARD
+3 keep-fd a number above 2 (16 of them at most)
 E env NAME=VALUE
+4 no-new-privs
+5 clear-env
 a append
 q quiet
 v verbose
 h help
 V version";
-
-/// How many options take a path.
-const PATHS: usize = 5;
 
 /// How an option is written: its line in the table of options.
 #[derive(Clone, Copy, Debug)]
@@ -43,9 +52,8 @@ impl Spelling {
             let spelling = Self(index);
             match spelling.letter() {
                 0 => return None,
-                other if other == letter || spelling.name_and_value().0 == name => {
-                    return Some(spelling);
-                }
+                other if other == letter && !letter.is_ascii_digit() => return Some(spelling),
+                _ if spelling.name_and_value().0 == name => return Some(spelling),
                 _ => index = index.saturating_add(1),
             }
         }
@@ -242,16 +250,30 @@ pub enum Verbosity {
     Verbose,
 }
 
+/// The largest number of descriptors that can be kept.
+const KEPT: usize = 16;
+
 /// A command line, understood. Of an option that is given twice, the last one counts.
 #[allow(missing_docs)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Invocation<'a> {
     pub action: Action,
-    pub append: bool,
-    /// Standard input, output and error, the pidfile and the working directory.
-    pub paths: [Option<ThinCStr<'a>>; PATHS],
+    /// Standard input, output and error, the pidfile, the lock file, the root and the working
+    /// directory.
+    pub paths: [Option<ThinCStr<'a>>; place::COUNT],
+    /// The user, the group, and the command's own name.
+    pub names: [Option<ThinCStr<'a>>; 3],
     pub umask: Option<u32>,
     pub timeout: Option<Duration>,
+    pub niceness: Option<i32>,
+    pub oom_score_adj: Option<i32>,
+    pub limits: [Option<Limit>; Resource::ALL.len()],
+    /// The descriptors to be kept, and how many they are.
+    pub keep: [i32; KEPT],
+    pub kept: usize,
+    pub no_new_privs: bool,
+    pub clear_env: bool,
+    pub append: bool,
     pub verbosity: Verbosity,
     /// Which argument is the command.
     pub command: usize,
@@ -286,15 +308,23 @@ impl<'a> Invocation<'a> {
     /// `None` if the value is not what it must be.
     #[inline(never)]
     fn set(&mut self, spelling: Spelling, value: ThinCStr<'a>) -> Option<()> {
-        if let Some(path) = self.paths.get_mut(spelling.0) {
-            *path = Some(value);
+        let mut as_they_are = self.paths.iter_mut().chain(&mut self.names);
+        if let Some(place) = as_they_are.nth(spelling.0) {
+            *place = Some(value);
             // An empty path is mostly a shell variable that was never set.
             return (value.first() != 0).then_some(());
         }
+        let text = value.to_bytes();
         match spelling.letter() {
-            b'm' => self.umask = Some(octal_mask(value.to_bytes())?),
-            b't' => self.timeout = Some(seconds(value.to_bytes())?),
+            b'm' => self.umask = Some(octal_mask(text)?),
+            b't' => self.timeout = Some(seconds(text)?),
+            b'n' => self.niceness = Some(signed_number(text, -20, 19)?),
+            b'1' => self.oom_score_adj = Some(signed_number(text, -1000, 1000)?),
+            b'2' => self.set_limit(text)?,
+            b'3' => self.keep_descriptor(text)?,
             b'E' => drop(variable(value)?),
+            b'4' => self.no_new_privs = true,
+            b'5' => self.clear_env = true,
             b'a' => self.append = true,
             b'q' => self.verbosity = Verbosity::Quiet,
             b'v' => self.verbosity = Verbosity::Verbose,
@@ -304,17 +334,48 @@ impl<'a> Invocation<'a> {
         Some(())
     }
 
-    /// The library's options for this command line.
-    pub fn options(&self) -> DaemonizeOptions<'a> {
-        let [input, output, error, pidfile, chdir] = self.paths;
+    /// `NAME=SOFT` or `NAME=SOFT:HARD`; a soft limit alone stands for both.
+    fn set_limit(&mut self, text: &[u8]) -> Option<()> {
+        let (name, limits) = cut(text, b'=');
+        let (soft, hard) = cut(limits?, b':');
+        let soft = limit(soft)?;
+        let hard = hard.map_or(Some(soft), limit)?;
+        let index = (0..self.limits.len()).find(|index| line(LIMITS, *index) == name)?;
+        *self.limits.get_mut(index)? = Some(Limit { soft, hard });
+        (soft <= hard).then_some(())
+    }
+
+    fn keep_descriptor(&mut self, text: &[u8]) -> Option<()> {
+        let fd = i32::try_from(number(text, 10)?).ok()?;
+        *self.keep.get_mut(self.kept)? = fd;
+        self.kept = self.kept.saturating_add(1);
+        (fd > 2).then_some(())
+    }
+
+    /// The library's options for this command line, but for the user and the group, whose names have
+    /// to be looked up.
+    #[inline(always)]
+    pub fn options(&self) -> DaemonizeOptions<'_> {
         DaemonizeOptions {
             timeout: self.timeout,
-            chdir: chdir.unwrap_or(ThinCStr::new(c"/")),
-            umask: self.umask,
-            streams: [input, output, error],
+            paths: self.paths,
             append: self.append,
-            pidfile,
+            umask: self.umask,
+            niceness: self.niceness,
+            oom_score_adj: self.oom_score_adj,
+            limits: self.limits,
+            no_new_privs: self.no_new_privs,
+            keep: self.keep.get(..self.kept),
+            ..DaemonizeOptions::new()
         }
+    }
+}
+
+/// A number, or `unlimited`.
+fn limit(text: &[u8]) -> Option<u64> {
+    match text {
+        b"unlimited" => Some(Limit::UNLIMITED),
+        digits => number(digits, 10),
     }
 }
 
@@ -346,7 +407,7 @@ fn seconds(text: &[u8]) -> Option<Duration> {
 }
 
 /// The name of a variable in `NAME=VALUE`; it is not empty.
-fn variable(assignment: ThinCStr<'_>) -> Option<&[u8]> {
+pub fn variable(assignment: ThinCStr<'_>) -> Option<&[u8]> {
     match cut(assignment.to_bytes(), b'=') {
         (name @ [_, ..], Some(_)) => Some(name),
         _ => None,
@@ -376,32 +437,24 @@ impl<'a> Iterator for Assignments<'a> {
     }
 }
 
-/// Fills `room` with the environment: what was inherited and is not assigned, and of the assignments
-/// the last one of each name. The room that it takes is the number of both, and one for the `None` at
-/// the end.
+/// Sets a variable in an environment that has room for one more, whatever it is there.
 #[inline(never)]
-pub fn merge_environment<'a>(
-    room: &mut [Option<ThinCStr<'a>>],
-    inherited: Arguments<'a>,
-    assignments: impl Iterator<Item = ThinCStr<'a>> + Clone,
-) {
-    let mut places = room.iter_mut();
-    let mut inherited = inherited;
-    let mut assignments = assignments;
-    loop {
-        let string = if let [Some(string), others @ ..] = inherited {
-            inherited = others;
-            *string
-        } else if let Some(string) = assignments.next() {
-            string
-        } else {
-            return;
-        };
-        let name = variable(string);
-        // Of an assignment, only what comes after it can take its place.
-        if !assignments.clone().any(|other| variable(other) == name) {
-            if let Some(place) = places.next() {
-                *place = Some(string);
+pub fn set_variable<'a>(environment: &mut [Option<ThinCStr<'a>>], assignment: ThinCStr<'a>) {
+    let name = variable(assignment);
+    let mut is_set = false;
+    for place in environment {
+        match place {
+            // One that is there twice is the same in both places then.
+            Some(other) if variable(*other) == name => {
+                *other = assignment;
+                is_set = true;
+            }
+            Some(_) => {}
+            None => {
+                if !is_set {
+                    *place = Some(assignment);
+                }
+                return;
             }
         }
     }

@@ -12,6 +12,7 @@ use core::time::Duration;
 
 use crate::monitor;
 use crate::options::DaemonizeOptions;
+use crate::options::place;
 use crate::pidfile;
 use crate::program::PATH_SIZE;
 use crate::protocol::{Cause, Errno, Error, ExitCode, Goal, Pid, Record, encode, outcome};
@@ -124,22 +125,21 @@ pub(crate) trait Kind: Sized {
     const TIMEOUT: Duration;
     const UMASK: u32;
 
+    /// Whether it executes a command, which wants nothing of what the caller has set up for itself.
+    const EXECUTES: bool;
+
     /// Where the daemon's C library remembers its thread.
     fn thread_id(&self) -> ThreadIdPlace;
 
-    /// The first of the daemon's steps. Gives the working directory, as far as it will be needed.
-    fn begin<'b>(
-        &self,
-        birth: &Birth<'_, Self>,
-        buffer: &'b mut [u8; PATH_SIZE],
-    ) -> Result<&'b [u8], Error>;
+    /// Makes the daemon what the caller was before the start: as far as nothing else does.
+    fn restore(birth: &Birth<'_, Self>) -> Result<(), Errno>;
 
-    /// The last ones.
+    /// The last of the daemon's steps.
     fn finish(
         &self,
         birth: &Birth<'_, Self>,
         working_directory: &[u8],
-        pidfile: RawFd,
+        locks: [RawFd; 2],
     ) -> Result<Self::Left, Error>;
 }
 
@@ -157,20 +157,21 @@ impl Kind for Caller {
     /// That of a daemon that has called for it itself.
     const UMASK: u32 = 0;
 
+    const EXECUTES: bool = false;
+
     fn thread_id(&self) -> ThreadIdPlace {
         self.thread_id
     }
 
-    fn begin<'b>(
-        &self,
-        _: &Birth<'_, Self>,
-        _: &'b mut [u8; PATH_SIZE],
-    ) -> Result<&'b [u8], Error> {
-        sys::set_child_signal(&self.child_signal).map_err(failed(ExitCode::SignalsFailed))?;
-        Ok(b"")
+    fn restore(birth: &Birth<'_, Self>) -> Result<(), Errno> {
+        let Start { kind, verdict, .. } = birth.start;
+        sys::close(verdict.reader);
+        sys::close(verdict.writer);
+        sys::close(birth.report.reader);
+        sys::set_child_signal(&kind.child_signal)
     }
 
-    fn finish(&self, birth: &Birth<'_, Self>, _: &[u8], _: RawFd) -> Result<RawFd, Error> {
+    fn finish(&self, birth: &Birth<'_, Self>, _: &[u8], _: [RawFd; 2]) -> Result<RawFd, Error> {
         let report = birth.report.writer;
         // Should the intermediate be gone, there is nobody to be told.
         let _ = sys::write(report, &encode(&Record::SetUp));
@@ -201,6 +202,11 @@ pub(crate) fn start<K: Kind>(
     options: &DaemonizeOptions<'_>,
     kind: &K,
 ) -> Result<Forked<K::Left>, Error> {
+    for fd in options.keep.unwrap_or_default() {
+        // Then no descriptor of this crate's can get that number.
+        let fd = *fd as RawFd;
+        sys::check_open(fd).map_err(|errno| Error::of_kept(errno, fd))?;
+    }
     let mask = sys::block(SignalSet::ALL).map_err(failed(ExitCode::SignalsFailed))?;
     let verdict = match sys::pipe() {
         Ok(verdict) => verdict,
@@ -215,19 +221,26 @@ pub(crate) fn start<K: Kind>(
         verdict,
     };
     let forked = sys::clone(ExitSignal::None, ThreadIdPlace::NONE, &start, intermediate);
-    let unmasked = sys::set_mask(mask);
-    sys::close(verdict.writer);
-    let forked = match forked {
+    let mask = match forked {
+        Ok(Forked::Child(_)) if options.reset_signals => SignalSet::NONE,
+        _ => mask,
+    };
+    let unmasked = sys::set_mask(mask).map_err(failed(ExitCode::SignalsFailed));
+    let outcome = match forked {
+        Ok(Forked::Child(left)) => return Ok(Forked::Child(left)),
         Ok(Forked::Parent(intermediate)) => {
+            sys::close(verdict.writer);
             let ended = sys::wait(intermediate);
             outcome(monitor::hear(verdict.reader).flatten(), ended).map(Forked::Parent)
         }
-        Ok(Forked::Child(left)) => Ok(Forked::Child(left)),
-        Err(errno) => Err(failed(ExitCode::FirstForkFailed)(errno)),
+        Err(errno) => {
+            sys::close(verdict.writer);
+            Err(failed(ExitCode::FirstForkFailed)(errno))
+        }
     };
     sys::close(verdict.reader);
-    unmasked.map_err(failed(ExitCode::SignalsFailed))?;
-    forked
+    unmasked?;
+    outcome
 }
 
 /// The intermediate: leads the session, creates the daemon, watches it, and tells the original how
@@ -261,7 +274,7 @@ fn create_daemon<K: Kind>(start: &Start<'_, K>) -> Result<Forked<K::Left>, Error
             sys::close(report.writer);
             let (goal, time) = goal_and_time(start);
             let judgement = monitor::watch(daemon, session, report.reader, goal, time);
-            match (judgement, start.options.pidfile) {
+            match (judgement, start.options.paths[place::PIDFILE]) {
                 (Err(error), Some(path)) if error.code() != ExitCode::AlreadyRunning => {
                     pidfile::remove_after(path, daemon);
                 }
@@ -269,7 +282,7 @@ fn create_daemon<K: Kind>(start: &Start<'_, K>) -> Result<Forked<K::Left>, Error
             }
             judgement?;
         }
-        Forked::Child(_) => sys::close(report.reader),
+        Forked::Child(_) => {}
     }
     Ok(forked)
 }

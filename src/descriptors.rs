@@ -9,28 +9,57 @@ const FIRST: RawFd = 3;
 /// How far the last resort goes.
 const FARTHEST: RawFd = 1 << 20;
 
-/// Closes every descriptor above 2 but one.
+/// The descriptors that stay open: those that the caller wants, and one of this crate's own.
+#[derive(Clone, Copy)]
+pub(crate) struct Kept<'a> {
+    pub(crate) listed: &'a [i32],
+    pub(crate) own: RawFd,
+}
+
+impl Kept<'_> {
+    fn iter(&self) -> impl Iterator<Item = RawFd> {
+        let listed = self.listed.iter().map(|fd| *fd as RawFd);
+        listed.chain([self.own])
+    }
+
+    /// The lowest one that is not below `from`.
+    fn next(&self, from: RawFd) -> Option<RawFd> {
+        self.iter().filter(|fd| *fd >= from).min()
+    }
+
+    fn close_unless_kept(&self, fd: RawFd) {
+        if self.next(fd) != Some(fd) {
+            sys::close(fd);
+        }
+    }
+}
+
+/// Closes every descriptor above 2 but those that are kept.
 ///
 /// `close_range` does it on Linux 5.9 and later; `/proc/self/fd` where that is missing or
 /// forbidden; and without `/proc` one number after the other, up to the soft limit of RLIMIT_NOFILE
 /// or a million, whichever is less.
-pub(crate) fn close_all_but(kept: RawFd) -> Result<(), Errno> {
-    match close_around(kept) {
+pub(crate) fn close_all_but(kept: Kept<'_>) -> Result<(), Errno> {
+    match close_between(kept) {
         Ok(()) => Ok(()),
         Err(_) => close_listed(kept).or_else(|_| close_counted(kept)),
     }
 }
 
-/// Closes what lies below and above.
-fn close_around(kept: RawFd) -> Result<(), Errno> {
-    if kept > FIRST {
-        sys::close_range(FIRST, kept.saturating_sub(1))?;
+/// Closes what lies between, below and above those that are kept.
+fn close_between(kept: Kept<'_>) -> Result<(), Errno> {
+    let mut from = FIRST;
+    while let Some(next) = kept.next(from) {
+        if next > from {
+            sys::close_range(from, next.saturating_sub(1))?;
+        }
+        from = next.saturating_add(1);
     }
-    sys::close_range(kept.saturating_add(1), RawFd::MAX)
+    sys::close_range(from, RawFd::MAX)
 }
 
 /// Closes what `/proc/self/fd` names.
-fn close_listed(kept: RawFd) -> Result<(), Errno> {
+fn close_listed(kept: Kept<'_>) -> Result<(), Errno> {
     // The table may be full, and the directory needs a place.
     close_numbers(FIRST + 8, kept);
     let directory = sys::open(ThinCStr::new(c"/proc/self/fd"), Open::Directory)?;
@@ -44,14 +73,14 @@ fn close_listed(kept: RawFd) -> Result<(), Errno> {
         }
         for name in Names(buffer.get(..length as usize).unwrap_or_default()) {
             let fd = number(name, 10).map_or(0, |fd| fd as RawFd);
-            if fd >= FIRST && fd != directory.raw() && fd != kept {
-                sys::close(fd);
+            if fd >= FIRST && fd != directory.raw() {
+                kept.close_unless_kept(fd);
             }
         }
     }
 }
 
-fn close_counted(kept: RawFd) -> Result<(), Errno> {
+fn close_counted(kept: Kept<'_>) -> Result<(), Errno> {
     let limit = RawFd::try_from(sys::descriptor_limit()?)
         .unwrap_or(FARTHEST)
         .min(FARTHEST);
@@ -59,11 +88,9 @@ fn close_counted(kept: RawFd) -> Result<(), Errno> {
     Ok(())
 }
 
-fn close_numbers(end: RawFd, kept: RawFd) {
+fn close_numbers(end: RawFd, kept: Kept<'_>) {
     for fd in FIRST..end {
-        if fd != kept {
-            sys::close(fd);
-        }
+        kept.close_unless_kept(fd);
     }
 }
 

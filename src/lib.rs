@@ -93,10 +93,12 @@ compile_error!("rawdaemon speaks to the Linux kernel directly and builds for Lin
 #[cfg(test)]
 extern crate std;
 
+mod accounts;
 #[doc(hidden)]
 pub mod args;
 mod daemonize;
 mod descriptors;
+mod look_up;
 mod monitor;
 mod options;
 mod pidfile;
@@ -110,8 +112,10 @@ mod steps;
 mod sys;
 mod threads;
 
+pub use accounts::{Account, find_account, find_group};
 pub use daemonize::{Identity, daemonize};
-pub use options::DaemonizeOptions;
+pub use look_up::{look_up, look_up_group};
+pub use options::{DaemonizeOptions, Limit, Resource};
 pub use protocol::{Cause, Change, Errno, Error, ExitCode, Pid, Stream, WaitStatus, WithPath};
 pub use ready::Ready;
 pub use spawn::{interpreter_of, spawn};

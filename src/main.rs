@@ -2,9 +2,10 @@
 #![no_std]
 #![no_main]
 
+mod prepare;
 mod start;
 
-use rawdaemon::args::{Action, Arguments, Invocation, Verbosity, assignments, merge_environment};
+use rawdaemon::args::{Action, Arguments, Invocation, Verbosity};
 use rawdaemon::protocol::{line, say_number, tell};
 use rawdaemon::{Cause, Errno, Error, ExitCode, ThinCStr, interpreter_of};
 
@@ -15,22 +16,27 @@ const HELP: &str = "\
 Usage: rawdaemon [OPTIONS] [--] COMMAND [ARGUMENTS]
 Start COMMAND as a daemon, and tell by the exit code whether it started.
 
-  -c, --chdir DIR       working directory (default: /)
-  -m, --umask MASK      file mode creation mask, octal (default: 022)
-  -i, --stdin FILE      standard input (default of all three: /dev/null)
-  -o, --stdout FILE     standard output
-  -e, --stderr FILE     standard error
-  -a, --append          append to these files instead of emptying them
   -p, --pidfile FILE    write the pid to FILE, locked while the daemon lives
-  -E, --env NAME=VALUE  set a variable for the daemon; repeatable
+  -l, --lock FILE       lock FILE only
+  -i, --stdin FILE, -o, --stdout FILE, -e, --stderr FILE
+                        standard streams (default: /dev/null)
+  -a, --append          append to these files instead of emptying them
+  -c, --chdir DIR       working directory (default: /)
+  -r, --chroot DIR      root directory, for COMMAND and --chdir too
+  -u, --user USER[:GROUP], -g, --group GROUP    by names or numbers
+  -m, --umask MASK      file mode creation mask, octal (default: 022)
+  -n, --nice N, --oom-score-adj N    -20 to 19, -1000 to 1000
+  --rlimit NAME=SOFT[:HARD]   nofile, core, as, data, stack, memlock, nproc,
+                        fsize or cpu; a number or 'unlimited'; repeatable
+  --no-new-privs        no privileges by set-user-ID programs
+  --keep-fd N           leave descriptor N open; repeatable
+  -E, --env NAME=VALUE  set a variable; repeatable
+  --clear-env           inherit nothing but PATH
+  --argv0 NAME          what COMMAND sees as its own name
   -t, --timeout SECS    watch that long that it stays alive (default: 0)
-  -v, --verbose         say what was done, and the daemon's pid
-  -q, --quiet           say nothing, not even why a start failed
-  -h, --help            print this help
-  -V, --version         print the version
+  -v, --verbose; -q, --quiet; -h, --help; -V, --version
 
-Exit codes: 0 it runs; 3 no DIR; 5 it ended too soon; 8 no FILE; 11 no pidfile;
-12 already running; 64 usage; 126 cannot execute; 127 not found; more in README.
+Exit codes: 0 it runs; 5 it ended too soon; 12 already running; 127 not found.
 ";
 
 const VERSION: &str = concat!("rawdaemon ", env!("CARGO_PKG_VERSION"), "\n");
@@ -62,26 +68,15 @@ fn run(given: &Given) -> ExitCode {
 
 #[inline(never)]
 fn start_daemon(given: &Given, invocation: &Invocation<'static>) -> ExitCode {
-    let command = given
-        .arguments
-        .get(invocation.command..)
-        .unwrap_or_default();
-    let program = command
-        .first()
-        .copied()
-        .flatten()
-        .unwrap_or(ThinCStr::new(c""));
-    let (environment, outcome) = match environment(given) {
-        Ok(environment) => {
-            let options = invocation.options();
-            let outcome = options.spawn(program.to_c_str(), command, environment);
-            (environment, outcome)
-        }
-        Err(errno) => {
-            let error = Error::new(ExitCode::ExecFailed, Cause::Errno(errno));
-            (Arguments::default(), Err(error))
-        }
-    };
+    let program = given.arguments.get(invocation.command).copied().flatten();
+    let program = program.unwrap_or(ThinCStr::new(c""));
+    let mut environment = given.environment;
+    let outcome = prepare::whom(invocation).and_then(|(account, group)| {
+        environment = prepare::environment(given, invocation, account)?;
+        let command = prepare::command(given, invocation)?;
+        let options = prepare::running_as(invocation.options(), account, group);
+        options.spawn(program.to_c_str(), command, environment)
+    });
     let is_verbose = invocation.verbosity == Verbosity::Verbose;
     match outcome {
         Ok(pid) => {
@@ -108,17 +103,6 @@ fn start_daemon(given: &Given, invocation: &Invocation<'static>) -> ExitCode {
     }
 }
 
-/// The inherited environment, with what `-E` sets.
-fn environment(given: &Given) -> Result<Arguments<'static>, Errno> {
-    if assignments(given.arguments).next().is_none() {
-        return Ok(given.environment);
-    }
-    // There are at least as many arguments as assignments in them.
-    let room = start::pointers(given.environment, given.arguments)?;
-    merge_environment(room, given.environment, assignments(given.arguments));
-    Ok(room)
-}
-
 /// One line that says what failed, on what, and why.
 fn tell_failure(
     environment: Arguments<'_>,
@@ -129,7 +113,8 @@ fn tell_failure(
     let path = path_of(invocation, program, error);
     let mut head = [0; 4096];
     let no_such_file = Error::new(ExitCode::ExecFailed, Cause::Errno(Errno::ENOENT));
-    let interpreter = if *error == no_such_file {
+    let is_inside = path_at(invocation, program, CHROOT).is_some();
+    let interpreter = if *error == no_such_file && !is_inside {
         interpreter_of(program.to_c_str(), environment, &mut head)
     } else {
         None
@@ -154,36 +139,58 @@ fn path_of<'a>(
 ) -> Option<ThinCStr<'a>> {
     let place = match error.code() {
         ExitCode::OpenFailed => error.stream()? as usize,
-        ExitCode::PidfileFailed => 3,
-        ExitCode::ChdirFailed => 4,
-        ExitCode::ExecFailed | ExitCode::CommandNotFound => 5,
+        ExitCode::PidfileFailed if error.is_of_lock_file() => LOCK_FILE,
+        ExitCode::PidfileFailed => PIDFILE,
+        ExitCode::ChrootFailed => CHROOT,
+        ExitCode::ChdirFailed => CHDIR,
+        ExitCode::SetuidFailed => USER,
+        ExitCode::SetgidFailed => match path_at(invocation, program, GROUP) {
+            Some(group) => return Some(group),
+            None => USER,
+        },
+        ExitCode::ExecFailed | ExitCode::CommandNotFound => PROGRAM,
         _ => return None,
     };
     path_at(invocation, program, place)
 }
 
-/// The path at this place of the invocation's, or behind them the program.
+/// The places of the paths and names, and of the program behind them.
+const PIDFILE: usize = 3;
+const LOCK_FILE: usize = 4;
+const CHROOT: usize = 5;
+const CHDIR: usize = 6;
+const USER: usize = 7;
+const GROUP: usize = 8;
+const PROGRAM: usize = 10;
+
+/// What stands at this place.
+#[inline(never)]
 fn path_at<'a>(
     invocation: &Invocation<'a>,
     program: ThinCStr<'a>,
     place: usize,
 ) -> Option<ThinCStr<'a>> {
-    let path = invocation.paths.get(place);
-    path.copied().unwrap_or(Some(program))
+    let mut paths = invocation.paths.iter().chain(&invocation.names);
+    paths.nth(place).copied().unwrap_or(Some(program))
 }
 
-/// The steps, in the order of [`steps_before`], with the place of the path that each was given.
+/// The steps, in the order of [`steps_before`], with the place of what each was given, counted from
+/// the letter A.
 static STEPS: &[u8] = b"\
-5reset the signals and closed the descriptors of
-0opened as standard input
-1opened as standard output
-2opened as standard error
-3locked the pidfile
-4entered
-3wrote the pidfile
-5executed";
+Kreset the signals and closed the descriptors of
+Aopened as standard input
+Bopened as standard output
+Copened as standard error
+Dlocked the pidfile
+Elocked the lock file
+Fchanged the root to
+Gentered
+Dwrote the pidfile
+Hbecame user
+Ibecame group
+Kexecuted";
 
-const STEPS_COUNT: usize = 8;
+const STEPS_COUNT: usize = 12;
 
 /// A line for each step that was taken.
 #[inline(never)]
@@ -192,8 +199,8 @@ fn tell_steps(invocation: &Invocation<'_>, program: ThinCStr<'_>, taken: usize) 
         let [place, words @ ..] = line(STEPS, index) else {
             return;
         };
-        let path = match path_at(invocation, program, place.wrapping_sub(b'0').into()) {
-            None if *place == b'4' => Some(ThinCStr::new(c"/")),
+        let path = match path_at(invocation, program, place.wrapping_sub(b'A').into()) {
+            None if *place == b'G' => Some(ThinCStr::new(c"/")),
             path => path,
         };
         if let Some(path) = path {
@@ -211,8 +218,10 @@ const fn steps_before(failure: ExitCode) -> usize {
     match failure {
         ExitCode::OpenDevNullFailed | ExitCode::OpenFailed => 1,
         ExitCode::PidfileFailed | ExitCode::AlreadyRunning => 4,
-        ExitCode::ChdirFailed => 5,
-        ExitCode::ExecFailed | ExitCode::CommandNotFound => 7,
+        ExitCode::ChrootFailed | ExitCode::LimitsFailed => 6,
+        ExitCode::ChdirFailed => 7,
+        ExitCode::GroupsFailed => 9,
+        ExitCode::ExecFailed | ExitCode::CommandNotFound => 11,
         _ => 0,
     }
 }

@@ -32,28 +32,56 @@ use crate::sys::ThinCStr;
 /// }
 /// # Ok::<(), rawdaemon::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "options do nothing until daemonize or spawn is called"]
 pub struct DaemonizeOptions<'a> {
     pub(crate) timeout: Option<Duration>,
-    pub(crate) chdir: ThinCStr<'a>,
-    pub(crate) umask: Option<u32>,
-    pub(crate) streams: [Option<ThinCStr<'a>>; 3],
+    /// The paths, at the places of [`place`].
+    pub(crate) paths: [Option<ThinCStr<'a>>; place::COUNT],
     pub(crate) append: bool,
-    pub(crate) pidfile: Option<ThinCStr<'a>>,
+    pub(crate) umask: Option<u32>,
+    pub(crate) niceness: Option<i32>,
+    pub(crate) oom_score_adj: Option<i32>,
+    /// In the order of [`Resource::ALL`].
+    pub(crate) limits: [Option<Limit>; Resource::ALL.len()],
+    pub(crate) user: Option<u32>,
+    pub(crate) group: Option<u32>,
+    pub(crate) groups: &'a [u32],
+    pub(crate) no_new_privs: bool,
+    pub(crate) reset_signals: bool,
+    pub(crate) keep: Option<&'a [i32]>,
+}
+
+/// The places of the paths. The streams come first, by their descriptors.
+pub(crate) mod place {
+    pub(crate) const STDIN: usize = 0;
+    pub(crate) const STDOUT: usize = 1;
+    pub(crate) const STDERR: usize = 2;
+    pub(crate) const PIDFILE: usize = 3;
+    pub(crate) const LOCK_FILE: usize = 4;
+    pub(crate) const CHROOT: usize = 5;
+    pub(crate) const CHDIR: usize = 6;
+    pub(crate) const COUNT: usize = 7;
 }
 
 impl<'a> DaemonizeOptions<'a> {
-    /// The defaults: working directory `/`, descriptors 0 to 2 on `/dev/null`, no pidfile; see
-    /// [`timeout`](Self::timeout) and [`umask`](Self::umask) for theirs.
+    /// The defaults: working directory `/`, descriptors 0 to 2 on `/dev/null`, and all else as the
+    /// caller has it; see [`timeout`](Self::timeout) and [`umask`](Self::umask) for theirs.
     pub const fn new() -> Self {
         Self {
             timeout: None,
-            chdir: ThinCStr::new(c"/"),
-            umask: None,
-            streams: [None; 3],
+            paths: [None; place::COUNT],
             append: false,
-            pidfile: None,
+            umask: None,
+            niceness: None,
+            oom_score_adj: None,
+            limits: [None; Resource::ALL.len()],
+            user: None,
+            group: None,
+            groups: &[],
+            no_new_privs: false,
+            reset_signals: false,
+            keep: None,
         }
     }
 
@@ -69,9 +97,20 @@ impl<'a> DaemonizeOptions<'a> {
     }
 
     /// The daemon's working directory, `/` by default, so that it keeps no file system busy
-    /// (daemon(7), step 11).
+    /// (daemon(7), step 11). With [`chroot`](Self::chroot), the path counts inside.
     pub const fn chdir(mut self, path: &'a CStr) -> Self {
-        self.chdir = ThinCStr::new(path);
+        self.paths[place::CHDIR] = Some(ThinCStr::new(path));
+        self
+    }
+
+    /// The daemon's root directory (chroot(2)), always followed by chdir(2): first to its `/`, and
+    /// then where [`chdir`](Self::chdir) says. This needs CAP_SYS_CHROOT, else it fails with
+    /// `ChrootFailed`.
+    ///
+    /// All other paths count outside, but for the command of [`spawn`](Self::spawn): that is looked
+    /// for and executed inside.
+    pub const fn chroot(mut self, path: &'a CStr) -> Self {
+        self.paths[place::CHROOT] = Some(ThinCStr::new(path));
         self
     }
 
@@ -87,27 +126,24 @@ impl<'a> DaemonizeOptions<'a> {
 
     /// The file that the daemon reads as its standard input, in place of `/dev/null`.
     pub const fn stdin(mut self, path: &'a CStr) -> Self {
-        let [_, output, error] = self.streams;
-        self.streams = [Some(ThinCStr::new(path)), output, error];
+        self.paths[place::STDIN] = Some(ThinCStr::new(path));
         self
     }
 
     /// The file that the daemon's standard output goes to, in place of `/dev/null`.
     ///
     /// A missing file is created with mode 0644, less the caller's umask; one that is there is
-    /// emptied first, unless [`append`](Self::append) is set. A directory, a socket and a FIFO that
-    /// nobody reads are errors.
+    /// emptied first, unless [`append`](Self::append) is set. It is opened before user and group
+    /// change. A directory, a socket and a FIFO that nobody reads are errors.
     pub const fn stdout(mut self, path: &'a CStr) -> Self {
-        let [input, _, error] = self.streams;
-        self.streams = [input, Some(ThinCStr::new(path)), error];
+        self.paths[place::STDOUT] = Some(ThinCStr::new(path));
         self
     }
 
     /// The file that the daemon's standard error goes to, as with [`stdout`](Self::stdout). If it
     /// is the same path as for standard output, it is opened once for both.
     pub const fn stderr(mut self, path: &'a CStr) -> Self {
-        let [input, output, _] = self.streams;
-        self.streams = [input, output, Some(ThinCStr::new(path))];
+        self.paths[place::STDERR] = Some(ThinCStr::new(path));
         self
     }
 
@@ -127,7 +163,90 @@ impl<'a> DaemonizeOptions<'a> {
     /// A process gives up its locks on a file when it closes any descriptor for it. So a daemon must
     /// not open and close its pidfile, nor write it as a pidfile of its own.
     pub const fn pidfile(mut self, path: &'a CStr) -> Self {
-        self.pidfile = Some(ThinCStr::new(path));
+        self.paths[place::PIDFILE] = Some(ThinCStr::new(path));
+        self
+    }
+
+    /// A file that the daemon locks as the [`pidfile`](Self::pidfile), and neither writes nor
+    /// removes: for a daemon that writes its pidfile itself, or needs none.
+    pub const fn lock_file(mut self, path: &'a CStr) -> Self {
+        self.paths[place::LOCK_FILE] = Some(ThinCStr::new(path));
+        self
+    }
+
+    /// The daemon's niceness, from -20 to 19 (setpriority(2)): this one, whatever the caller's is.
+    /// A number beyond is taken as the nearest.
+    pub const fn nice(mut self, niceness: i32) -> Self {
+        self.niceness = Some(niceness);
+        self
+    }
+
+    /// One of the daemon's resource limits (setrlimit(2)).
+    pub fn limit(mut self, resource: Resource, limit: Limit) -> Self {
+        if let Some(place) = self.limits.get_mut(resource as usize) {
+            *place = Some(limit);
+        }
+        self
+    }
+
+    /// How ready the kernel shall be to kill the daemon when memory runs out, from -1000, never, to
+    /// 1000 (proc_pid_oom_score_adj(5)). This needs `/proc`.
+    pub const fn oom_score_adj(mut self, adjustment: i32) -> Self {
+        self.oom_score_adj = Some(adjustment);
+        self
+    }
+
+    /// The user and the group that the daemon runs as, real, effective and saved, and its
+    /// supplementary groups, which are these and no others (credentials(7)). [`look_up`] finds the
+    /// numbers that go with names.
+    ///
+    /// They are set after all files have been opened, and checked. This needs CAP_SETUID and
+    /// CAP_SETGID, else it fails with `GroupsFailed`, `SetgidFailed` or `SetuidFailed`.
+    ///
+    /// [`look_up`]: crate::look_up
+    pub const fn user(mut self, user: u32, group: u32, groups: &'a [u32]) -> Self {
+        self.user = Some(user);
+        self.group = Some(group);
+        self.groups = groups;
+        self
+    }
+
+    /// The group that the daemon runs as, with the caller's user and no supplementary group.
+    pub const fn group(mut self, group: u32) -> Self {
+        self.group = Some(group);
+        self.groups = &[];
+        self
+    }
+
+    /// Whether the daemon, and all that it executes, can never get privileges from set-user-ID
+    /// programs and the like (PR_SET_NO_NEW_PRIVS, since Linux 3.5).
+    pub const fn no_new_privs(mut self, no_new_privs: bool) -> Self {
+        self.no_new_privs = no_new_privs;
+        self
+    }
+
+    /// Whether a process that daemonizes itself gets the default disposition for every signal and an
+    /// empty signal mask; a command always does (daemon(7), steps 2 and 3).
+    ///
+    /// Off by default, for the program has done what it wants with its signals already, and its
+    /// language too: Rust's standard library ignores SIGPIPE, so that a write to a closed
+    /// connection is an error and does not end the program, and tells of a stack overflow by a
+    /// handler for SIGSEGV and SIGBUS. With this, both are gone.
+    pub const fn reset_signals(mut self, reset: bool) -> Self {
+        self.reset_signals = reset;
+        self
+    }
+
+    /// Closes every inherited descriptor above 2 but these (daemon(7), step 1). The ones that are
+    /// kept stay open across exec.
+    ///
+    /// A command gets no others in any case. A process that daemonizes itself keeps all by default,
+    /// for nobody but the program knows which of them it needs: closing one that is in use, by the
+    /// runtime of its language, say, breaks what uses it.
+    ///
+    /// One that is not open fails with `CloseFailed` and `EBADF`, before anything else is done.
+    pub const fn close_fds(mut self, keep: &'a [i32]) -> Self {
+        self.keep = Some(keep);
         self
     }
 }
@@ -136,4 +255,57 @@ impl Default for DaemonizeOptions<'_> {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// What getrlimit(2) can limit; the names are those of ulimit and the like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Resource {
+    /// `nofile`: one more than the highest number of a descriptor.
+    OpenFiles,
+    /// `core`: the size of a core dump, in bytes.
+    Core,
+    /// `as`: the size of the virtual memory, in bytes.
+    AddressSpace,
+    /// `data`: the size of the data segment, in bytes.
+    Data,
+    /// `stack`: the size of the stack, in bytes.
+    Stack,
+    /// `memlock`: the size of what is locked in memory, in bytes.
+    LockedMemory,
+    /// `nproc`: the number of the real user's processes and threads.
+    Processes,
+    /// `fsize`: the size of a file that is written, in bytes.
+    FileSize,
+    /// `cpu`: the time on a processor, in seconds.
+    CpuTime,
+}
+
+impl Resource {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::OpenFiles,
+        Self::Core,
+        Self::AddressSpace,
+        Self::Data,
+        Self::Stack,
+        Self::LockedMemory,
+        Self::Processes,
+        Self::FileSize,
+        Self::CpuTime,
+    ];
+}
+
+/// A limit, in the unit of its [`Resource`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// What counts. The process may change it, up to the hard limit.
+    pub soft: u64,
+    /// What the soft limit may be raised to. To raise this one takes CAP_SYS_RESOURCE.
+    pub hard: u64,
+}
+
+impl Limit {
+    /// No limit: `RLIM_INFINITY`.
+    pub const UNLIMITED: u64 = u64::MAX;
 }

@@ -5,7 +5,7 @@
 //! still names the file that is locked: the owner before may have removed it meanwhile.
 
 use crate::daemonize::failed;
-use crate::protocol::{Cause, DIGITS, Errno, Error, ExitCode, Pid, digits};
+use crate::protocol::{Cause, Errno, Error, ExitCode, NUMBER_LINE, Pid, number_line};
 use crate::sys::{self, Fd, Locker, NOTHING, Nanoseconds, Open, Owner, RawFd, ThinCStr};
 
 /// How often, and after what time, a file is tried again that others are removing.
@@ -43,8 +43,8 @@ pub(crate) fn lock(path: ThinCStr<'_>) -> Result<RawFd, Error> {
 
 /// Makes the text of a locked file this pid and a newline.
 pub(crate) fn write(file: RawFd, pid: Pid) -> Result<(), Error> {
-    let mut buffer = [0; TEXT_SIZE];
-    let text = text_of(pid, &mut buffer);
+    let mut buffer = [0; NUMBER_LINE];
+    let text = number_line(pid.get(), &mut buffer);
     sys::truncate(file).map_err(refused)?;
     let errno = match sys::write(file, text) {
         Ok(written) if written as usize == text.len() => return Ok(()),
@@ -54,11 +54,6 @@ pub(crate) fn write(file: RawFd, pid: Pid) -> Result<(), Error> {
     // Half a pid is worse than none.
     let _ = sys::truncate(file);
     Err(refused(errno))
-}
-
-/// Leaves a file locked until the program that is to be executed ends.
-pub(crate) fn keep_across_exec(file: RawFd) -> Result<(), Error> {
-    sys::keep_across_exec(file).map_err(refused)
 }
 
 /// Removes what a daemon has left that failed to start: a regular file with its pid, or with
@@ -71,22 +66,27 @@ pub(crate) fn remove_after(path: ThinCStr<'_>, daemon: Pid) {
     if sys::lock(file.raw(), Locker::Cleaner) != Ok(true) || is_still_at(path, &file) != Ok(true) {
         return;
     }
-    let mut expected = [0; TEXT_SIZE];
+    let mut buffer = [0; NUMBER_LINE];
+    let expected = number_line(daemon.get(), &mut buffer);
     // One byte more, so that a longer text is seen to be longer.
-    let mut found = [0; TEXT_SIZE + 1];
+    let mut found = [0; NUMBER_LINE + 1];
     if let Ok(length) = sys::read(file.raw(), &mut found) {
-        if length == 0 || found.get(..length as usize) == Some(text_of(daemon, &mut expected)) {
+        if length == 0 || found.get(..length as usize) == Some(expected) {
             let _ = sys::unlink(path);
         }
     }
 }
 
-/// Whether a path still names the file that is locked, which must be a regular one.
+/// Whether a path still names the file that is locked, which must be a regular one, and
+/// have no other name: whoever may make links here could have us overwrite what is not theirs.
 #[inline(never)]
 fn is_still_at(path: ThinCStr<'_>, file: &Fd) -> Result<bool, Error> {
     let locked = sys::file_of(file.raw()).map_err(refused)?;
     if !locked.is_regular {
         return Err(Error::new(ExitCode::PidfileFailed, Cause::NotAFile));
+    }
+    if locked.has_other_names {
+        return Err(refused(Errno::EMLINK));
     }
     match sys::file_at(path) {
         Ok(named) => Ok(named == locked),
@@ -97,38 +97,4 @@ fn is_still_at(path: ThinCStr<'_>, file: &Fd) -> Result<bool, Error> {
 
 fn refused(errno: Errno) -> Error {
     failed(ExitCode::PidfileFailed)(errno)
-}
-
-/// Room for the digits and a newline.
-const TEXT_SIZE: usize = DIGITS + 1;
-
-/// The pid in decimal digits, and a newline.
-fn text_of(pid: Pid, buffer: &mut [u8; TEXT_SIZE]) -> &[u8] {
-    let (number, newline) = buffer.split_at_mut(DIGITS);
-    newline.fill(b'\n');
-    let length = match number.first_chunk_mut() {
-        Some(number) => digits(pid.get().unsigned_abs().into(), number).len(),
-        None => 0,
-    };
-    buffer
-        .get(DIGITS.saturating_sub(length)..)
-        .unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::format;
-
-    use super::{Pid, TEXT_SIZE, text_of};
-
-    #[test]
-    fn a_pid_is_written_in_decimal() {
-        for number in [1, 9, 10, 42, 1234, 4_194_304, i32::MAX] {
-            let mut buffer = [0; TEXT_SIZE];
-            assert_eq!(
-                text_of(Pid::new(number).unwrap(), &mut buffer),
-                format!("{number}\n").as_bytes()
-            );
-        }
-    }
 }

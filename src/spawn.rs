@@ -5,10 +5,8 @@ use core::ffi::CStr;
 use core::time::Duration;
 
 use crate::daemonize::{Birth, Kind, failed, start};
-use crate::descriptors::close_all_but;
 use crate::options::DaemonizeOptions;
-use crate::pidfile;
-use crate::program::{PATH_SIZE, any_path, interpreter};
+use crate::program::{any_path, interpreter};
 use crate::protocol::{Errno, Error, ExitCode, Pid, cut};
 use crate::sys::{self, Forked, NOTHING, Open, RawFd, SignalSet, ThinCStr, ThreadIdPlace};
 
@@ -101,32 +99,30 @@ impl Kind for Command<'_> {
     type Left = Infallible;
     const TIMEOUT: Duration = Duration::ZERO;
     const UMASK: u32 = 0o022;
+    const EXECUTES: bool = true;
 
     fn thread_id(&self) -> ThreadIdPlace {
         // It has a memory of its own.
         ThreadIdPlace::NONE
     }
 
-    fn begin<'b>(
-        &self,
-        birth: &Birth<'_, Self>,
-        buffer: &'b mut [u8; PATH_SIZE],
-    ) -> Result<&'b [u8], Error> {
-        sys::reset_dispositions().map_err(failed(ExitCode::SignalsFailed))?;
-        close_all_but(birth.report.writer).map_err(failed(ExitCode::CloseFailed))?;
-        Ok(sys::current_directory(buffer))
+    fn restore(_: &Birth<'_, Self>) -> Result<(), Errno> {
+        // All is reset and closed for a command.
+        Ok(())
     }
 
     // Smaller where it is called: there the compiler knows more.
     #[inline(always)]
     fn finish(
         &self,
-        _: &Birth<'_, Self>,
+        birth: &Birth<'_, Self>,
         working_directory: &[u8],
-        pidfile: RawFd,
+        locks: [RawFd; 2],
     ) -> Result<Infallible, Error> {
-        if pidfile != NOTHING {
-            pidfile::keep_across_exec(pidfile)?;
+        let listed = birth.start.options.keep.unwrap_or_default();
+        let kept = listed.iter().map(|fd| *fd as RawFd);
+        for fd in kept.chain(locks).filter(|fd| *fd != NOTHING) {
+            sys::keep_across_exec(fd).map_err(failed(ExitCode::StdioFailed))?;
         }
         sys::set_mask(SignalSet::NONE).map_err(failed(ExitCode::SignalsFailed))?;
         Err(self.execute(working_directory))

@@ -14,8 +14,7 @@ use core::arch::{asm, global_asm};
 use linux_raw_sys::general::{
     MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE, SIG_BLOCK, SIGPIPE,
 };
-use rawdaemon::args::Arguments;
-use rawdaemon::{Errno, ThinCStr};
+use rawdaemon::{Cause, Errno, Error, ExitCode, ThinCStr};
 use syscalls::{Sysno, syscall};
 
 use crate::Given;
@@ -98,19 +97,35 @@ pub(crate) fn write_all(fd: i32, mut bytes: &[u8]) {
     }
 }
 
-/// `mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS)`—Room for as many pointers
-/// as are in both lists, all null.
-pub(crate) fn pointers(
-    one: Arguments<'_>,
-    other: Arguments<'_>,
-) -> Result<&'static mut [Option<ThinCStr<'static>>], Errno> {
+/// Values whose bytes may all be zero.
+///
+/// # Safety
+///
+/// They must be.
+pub(crate) unsafe trait Zeroed: Sized + 'static {}
+
+// SAFETY: a number.
+unsafe impl Zeroed for u8 {}
+// SAFETY: a number.
+unsafe impl Zeroed for u32 {}
+// SAFETY: zero is the null pointer, which is `None`.
+unsafe impl Zeroed for Option<ThinCStr<'static>> {}
+
+/// Room for so many values, all zero.
+pub(crate) fn room<T: Zeroed>(count: usize) -> Result<&'static mut [T], Error> {
+    let address = map(count.saturating_mul(size_of::<T>()))? as *mut T;
+    // SAFETY: the mapping begins at a page, has room for that many values, all of them zero, and is
+    // never unmapped.
+    Ok(unsafe { core::slice::from_raw_parts_mut(address, count) })
+}
+
+/// `mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS)`
+#[inline(never)]
+fn map(size: usize) -> Result<usize, Error> {
     #[cfg(target_pointer_width = "64")]
     const CALL: Sysno = Sysno::mmap;
     #[cfg(target_pointer_width = "32")]
     const CALL: Sysno = Sysno::mmap2;
-    // Neither is larger than half of the memory.
-    let size = size_of_val(one).wrapping_add(size_of_val(other));
-    let count = one.len().wrapping_add(other.len());
     // SAFETY: a new mapping touches no other memory.
     let address = unsafe {
         syscall!(
@@ -123,14 +138,7 @@ pub(crate) fn pointers(
             0
         )
     };
-    let address = address.map_err(|errno| Errno::new(errno.into_raw()).unwrap_or(Errno::ENOMEM))?;
-    // SAFETY: the mapping has room for that many pointers, is zero, which is `None`, and is never
-    // unmapped.
-    Ok(
-        unsafe {
-            core::slice::from_raw_parts_mut(address as *mut Option<ThinCStr<'static>>, count)
-        },
-    )
+    address.map_err(|_| Error::new(ExitCode::ExecFailed, Cause::Errno(Errno::ENOMEM)))
 }
 
 /// The release build contains no panic and drops this; a debug build traps.

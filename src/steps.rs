@@ -1,52 +1,89 @@
 //! The daemon's steps, in the order of the README's list.
 
 use crate::daemonize::{Birth, Kind, Start, failed};
-use crate::options::DaemonizeOptions;
+use crate::descriptors::{Kept, close_all_but};
+use crate::options::{DaemonizeOptions, Resource, place};
 use crate::pidfile;
 use crate::program::PATH_SIZE;
-use crate::protocol::{Errno, Error, ExitCode, Stream};
+use crate::protocol::{
+    Errno, Error, ExitCode, NICENESS, NO_NEW_PRIVS, NUMBER_LINE, OOM_SCORE_ADJ, Stream, number_line,
+};
 use crate::sys::{self, NOTHING, Open, RawFd, ThinCStr};
 
 /// Takes the steps.
 ///
-/// The lock comes when all that will be closed is closed: closing any descriptor for the pidfile
-/// gives it up, be it an inherited one or one that was opened here. And output files are emptied
-/// under the lock only, for another daemon may be writing to them.
+/// The locks come when all that will be closed is closed: closing any descriptor for a file gives
+/// them up, be it an inherited one or one that was opened here. And output files are emptied under
+/// the lock only, for another daemon may be writing to them.
 pub(crate) fn take<K: Kind>(
     birth: &Birth<'_, K>,
     buffer: &mut [u8; PATH_SIZE],
 ) -> Result<K::Left, Error> {
     let Start { options, kind, .. } = birth.start;
 
-    let working_directory = kind.begin(birth, buffer)?;
+    K::restore(birth).map_err(failed(ExitCode::SignalsFailed))?;
+    reset_signals::<K>(options).map_err(failed(ExitCode::SignalsFailed))?;
+    close_inherited::<K>(options, birth.report.writer).map_err(failed(ExitCode::CloseFailed))?;
+    let working_directory = command_directory::<K>(options, buffer);
     let streams = open_streams(options)?;
     put_in_place(&streams).map_err(failed(ExitCode::StdioFailed))?;
-    let pidfile = match options.pidfile {
-        Some(path) => pidfile::lock(path)?,
-        None => NOTHING,
-    };
+    let locks = lock_files(options)?;
+    set_oom_score_adj(options).map_err(|errno| Error::of_limit(errno, OOM_SCORE_ADJ))?;
 
     sys::set_umask(options.umask.unwrap_or(K::UMASK));
-    sys::change_directory(options.chdir).map_err(failed(ExitCode::ChdirFailed))?;
+    change_root(options).map_err(failed(ExitCode::ChrootFailed))?;
+    change_directory(options).map_err(failed(ExitCode::ChdirFailed))?;
 
     empty_outputs(options)?;
-    if pidfile != NOTHING {
-        pidfile::write(pidfile, sys::process_id())?;
+    write_pidfile(locks)?;
+
+    set_limits(options)?;
+    change_user(options)?;
+    kind.finish(birth, working_directory, locks)
+}
+
+fn reset_signals<K: Kind>(options: &DaemonizeOptions<'_>) -> Result<(), Errno> {
+    if K::EXECUTES || options.reset_signals {
+        sys::reset_dispositions()
+    } else {
+        Ok(())
     }
-    kind.finish(birth, working_directory, pidfile)
+}
+
+fn close_inherited<K: Kind>(options: &DaemonizeOptions<'_>, own: RawFd) -> Result<(), Errno> {
+    match options.keep {
+        None if !K::EXECUTES => Ok(()),
+        listed => close_all_but(Kept {
+            listed: listed.unwrap_or_default(),
+            own,
+        }),
+    }
+}
+
+/// The directory that a relative path of the command counts from.
+fn command_directory<'b, K: Kind>(
+    options: &DaemonizeOptions<'_>,
+    buffer: &'b mut [u8; PATH_SIZE],
+) -> &'b [u8] {
+    match options.paths[place::CHROOT] {
+        _ if !K::EXECUTES => b"",
+        // It is looked for inside, where the daemon will be.
+        Some(_) => b".",
+        None => sys::current_directory(buffer),
+    }
 }
 
 /// Opens the files for descriptors 0 to 2, above them: `/dev/null` for those that have none.
 ///
 /// Where a step fails the process ends, so that nothing here needs to be closed again.
 fn open_streams(options: &DaemonizeOptions<'_>) -> Result<[RawFd; 3], Error> {
-    let [input, output, error] = options.streams;
+    let [input, output, error, ..] = options.paths;
     let writing = if options.append {
         Open::Append
     } else {
         Open::Write
     };
-    let null = if matches!(options.streams, [Some(_), Some(_), Some(_)]) {
+    let null = if matches!((input, output, error), (Some(_), Some(_), Some(_))) {
         NOTHING
     } else {
         sys::open(ThinCStr::new(c"/dev/null"), Open::ReadWrite)
@@ -74,7 +111,7 @@ fn open_for(
     file: &mut RawFd,
 ) -> Result<(), Error> {
     let Some(path) = path else { return Ok(()) };
-    let refused = |errno| Error::of_stream(ExitCode::OpenFailed, errno, stream);
+    let refused = |errno| Error::of_stream(errno, stream);
     *file = sys::open(path, how).map_err(refused)?.into_raw();
     sys::set_blocking(*file, how == Open::Append).map_err(refused)
 }
@@ -96,9 +133,45 @@ fn put_in_place(files: &[RawFd]) -> Result<(), Errno> {
     Ok(())
 }
 
+/// Locks the pidfile and the lock file. The descriptors must stay open: closing one would give up
+/// its lock.
+fn lock_files(options: &DaemonizeOptions<'_>) -> Result<[RawFd; 2], Error> {
+    let [pidfile, lock_file] = [place::PIDFILE, place::LOCK_FILE].map(|place| {
+        let path = options.paths.get(place).copied().flatten();
+        path.map_or(Ok(NOTHING), pidfile::lock)
+    });
+    Ok([pidfile?, lock_file.map_err(Error::of_lock_file)?])
+}
+
+/// While the caller's `/proc` is in sight.
+fn set_oom_score_adj(options: &DaemonizeOptions<'_>) -> Result<(), Errno> {
+    let Some(adjustment) = options.oom_score_adj else {
+        return Ok(());
+    };
+    let file = sys::open(ThinCStr::new(c"/proc/self/oom_score_adj"), Open::ReadWrite)?;
+    sys::write(file.raw(), number_line(adjustment, &mut [0; NUMBER_LINE])).map(drop)
+}
+
+fn change_root(options: &DaemonizeOptions<'_>) -> Result<(), Errno> {
+    match options.paths[place::CHROOT] {
+        Some(path) => {
+            sys::change_root(path)?;
+            // The working directory is still outside, and a way out.
+            sys::change_directory(ROOT)
+        }
+        None => Ok(()),
+    }
+}
+
+fn change_directory(options: &DaemonizeOptions<'_>) -> Result<(), Errno> {
+    sys::change_directory(options.paths[place::CHDIR].unwrap_or(ROOT))
+}
+
+const ROOT: ThinCStr<'static> = ThinCStr::new(c"/");
+
 /// Empties the files for output, unless they are to be appended to.
 fn empty_outputs(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
-    let [_, output, error] = options.streams;
+    let [_, output, error, ..] = options.paths;
     if !options.append {
         empty(Stream::Output, output)?;
         empty(Stream::Error, error)?;
@@ -110,6 +183,41 @@ fn empty(stream: Stream, path: Option<ThinCStr<'_>>) -> Result<(), Error> {
     match path.map(|_| sys::truncate(stream as RawFd)) {
         // A FIFO or a device has nothing to be emptied.
         None | Some(Ok(()) | Err(Errno::EINVAL)) => Ok(()),
-        Some(Err(errno)) => Err(Error::of_stream(ExitCode::OpenFailed, errno, stream)),
+        Some(Err(errno)) => Err(Error::of_stream(errno, stream)),
     }
+}
+
+fn write_pidfile([pidfile, _]: [RawFd; 2]) -> Result<(), Error> {
+    match pidfile {
+        NOTHING => Ok(()),
+        file => pidfile::write(file, sys::process_id()),
+    }
+}
+
+/// Resource limits, niceness and privileges.
+fn set_limits(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
+    for ((resource, limit), line) in Resource::ALL.into_iter().zip(options.limits).zip(0..) {
+        if let Some(limit) = limit {
+            sys::set_limit(resource, limit).map_err(|errno| Error::of_limit(errno, line))?;
+        }
+    }
+    if let Some(niceness) = options.niceness {
+        sys::set_niceness(niceness).map_err(|errno| Error::of_limit(errno, NICENESS))?;
+    }
+    if options.no_new_privs {
+        sys::forbid_new_privileges().map_err(|errno| Error::of_limit(errno, NO_NEW_PRIVS))?;
+    }
+    Ok(())
+}
+
+/// The groups first: only root may change them.
+fn change_user(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
+    if let Some(group) = options.group {
+        sys::set_groups(options.groups).map_err(failed(ExitCode::GroupsFailed))?;
+        sys::set_group(group).map_err(failed(ExitCode::SetgidFailed))?;
+    }
+    if let Some(user) = options.user {
+        sys::set_user(user).map_err(failed(ExitCode::SetuidFailed))?;
+    }
+    Ok(())
 }

@@ -7,7 +7,7 @@ use std::ffi::CStr;
 use std::time::Duration;
 
 use rawdaemon::ThinCStr;
-use rawdaemon::args::{Action, Invocation, Verbosity, assignments, merge_environment};
+use rawdaemon::args::{Action, Invocation, Verbosity, assignments, set_variable};
 
 fn list<'a>(arguments: &[&'a CStr]) -> Vec<Option<ThinCStr<'a>>> {
     arguments
@@ -42,7 +42,7 @@ fn every_way_to_write_an_option() {
         let expected = Invocation {
             append: true,
             verbosity: Verbosity::Verbose,
-            paths: [None, Some(c"out".into()), None, None, None],
+            paths: [None, Some(c"out".into()), None, None, None, None, None],
             command: invocation.command,
             ..Invocation::default()
         };
@@ -74,10 +74,10 @@ fn parsing_stops_at_the_command() {
 fn a_value_may_look_like_anything() {
     let list_ = list(&[c"-o", c"--", c"-e", c"-v", c"--pidfile=a=b", c"web"]);
     let invocation = Invocation::parse(&list_).unwrap();
-    let [input, output, error, pidfile, chdir] = invocation.paths;
+    let [input, output, error, pidfile, lock, chroot, chdir] = invocation.paths;
     assert_eq!((output, error), (Some(c"--".into()), Some(c"-v".into())));
     assert_eq!(pidfile, Some(c"a=b".into()));
-    assert_eq!((input, chdir), (None, None));
+    assert_eq!((input, lock, chroot, chdir), (None, None, None, None));
 }
 
 #[test]
@@ -177,18 +177,26 @@ fn seconds_may_have_a_fraction() {
 
 #[test]
 fn assignments_replace_or_follow_what_was_inherited() {
-    let inherited = list(&[c"PATH=/bin", c"HOME=/first", c"odd", c"HOME=/second"]);
-    let given = [c"HOME=/home", c"NEW=1", c"HOMES=x", c"NEW=2"];
-    let mut room = vec![None; inherited.len() + given.len()];
-    merge_environment(&mut room, &inherited, given.into_iter().map(ThinCStr::new));
-    let merged: Vec<_> = room
+    let mut environment = list(&[c"PATH=/bin", c"HOME=/first", c"odd", c"HOME=/second"]);
+    environment.extend([None; 2]);
+    for assignment in [c"HOME=/home", c"NEW=1", c"HOMES=x", c"NEW=2"] {
+        set_variable(&mut environment, assignment.into());
+    }
+    let set: Vec<_> = environment
         .iter()
         .map_while(|variable| *variable)
         .map(ThinCStr::to_c_str)
         .collect();
     assert_eq!(
-        merged,
-        [c"PATH=/bin", c"odd", c"HOME=/home", c"HOMES=x", c"NEW=2"]
+        set,
+        [
+            c"PATH=/bin",
+            c"HOME=/home",
+            c"odd",
+            c"HOME=/home",
+            c"NEW=2",
+            c"HOMES=x"
+        ]
     );
-    assert!(room.last().unwrap().is_none());
+    assert!(environment.last().unwrap().is_none());
 }

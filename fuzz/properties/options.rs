@@ -3,8 +3,8 @@
 use std::ffi::{CStr, CString};
 use std::time::Duration;
 
-use rawdaemon::ThinCStr;
-use rawdaemon::args::{Action, Invocation, UsageError, Verbosity, assignments, merge_environment};
+use rawdaemon::args::{Action, Invocation, UsageError, Verbosity, assignments, set_variable};
+use rawdaemon::{Limit, ThinCStr};
 
 /// Checks one command line. Each argument ends at a zero byte, which the last one may lack.
 pub fn check(data: &[u8]) {
@@ -21,11 +21,11 @@ pub fn check(data: &[u8]) {
             if invocation.action == Action::Start {
                 check_environment(&set, &words);
                 let command = &words[invocation.command..];
-                check_spellings(&invocation, &set, command);
+                check_spellings(&invocation, &set, command, &STYLES);
                 check_opposite(&invocation, &set, command);
             } else {
                 // What comes after --help or --version is not understood.
-                check_spellings(&invocation, &[], &[]);
+                check_spellings(&invocation, &[], &[], &STYLES);
             }
         }
         Err(error) => check_told(&error, &words),
@@ -53,14 +53,34 @@ fn check_told(error: &UsageError<'_>, words: &[CString]) {
 
 /// What was understood is something that can be done.
 fn check_values(invocation: &Invocation<'_>) {
-    let Invocation { paths, umask, .. } = *invocation;
+    let Invocation {
+        paths,
+        names,
+        umask,
+        niceness,
+        oom_score_adj,
+        limits,
+        keep,
+        kept,
+        ..
+    } = *invocation;
     assert!(
         paths
             .into_iter()
+            .chain(names)
             .flatten()
             .all(|path| !path.to_c_str().is_empty())
     );
     assert!(umask.is_none_or(|mask| mask <= 0o777));
+    assert!(niceness.is_none_or(|niceness| (-20..20).contains(&niceness)));
+    assert!(oom_score_adj.is_none_or(|adjustment| (-1000..=1000).contains(&adjustment)));
+    assert!(
+        limits
+            .iter()
+            .flatten()
+            .all(|limit| limit.soft <= limit.hard)
+    );
+    assert!(keep[..kept].iter().all(|fd| *fd > 2));
     let _ = invocation.options();
 }
 
@@ -78,10 +98,40 @@ fn check_opposite(invocation: &Invocation<'_>, set: &[&CStr], command: &[CString
         sum.wrapping_mul(257).wrapping_add(u64::from(*byte))
     });
     let time = Duration::new(number, (number % 1_000_000_000) as u32);
+    let kept = if invocation.kept == 0 {
+        number as usize % 17
+    } else {
+        0
+    };
     let opposite = Invocation {
         action: Action::Start,
         append: !invocation.append,
         paths: invocation.paths.map(other),
+        names: invocation.names.map(other),
+        niceness: invocation.niceness.is_none().then_some(number as i32 % 20),
+        oom_score_adj: invocation
+            .oom_score_adj
+            .is_none()
+            .then_some(number as i32 % 1001),
+        limits: invocation.limits.map(|limit| {
+            let hard = if number % 2 == 0 {
+                Limit::UNLIMITED
+            } else {
+                number
+            };
+            let soft = number / 3;
+            limit.is_none().then_some(Limit { soft, hard })
+        }),
+        keep: std::array::from_fn(|index| {
+            if index < kept {
+                number as i32 & i32::MAX | 4
+            } else {
+                0
+            }
+        }),
+        kept,
+        no_new_privs: !invocation.no_new_privs,
+        clear_env: !invocation.clear_env,
         umask: invocation.umask.is_none().then_some(number as u32 % 0o1000),
         timeout: invocation.timeout.is_none().then_some(time),
         verbosity: match invocation.verbosity {
@@ -94,17 +144,20 @@ fn check_opposite(invocation: &Invocation<'_>, set: &[&CStr], command: &[CString
     let made_up = c_string(&[b"NAME=", bytes].concat());
     let made_up = [made_up.as_c_str()];
     let set = if set.is_empty() { &made_up[..] } else { &[] };
-    check_spellings(&opposite, set, command);
+    // One way of writing is enough here, for it is long.
+    let style = [STYLES[number as usize % STYLES.len()]];
+    check_spellings(&opposite, set, command, &style);
     let action = if invocation.append {
         Action::Help
     } else {
         Action::Version
     };
-    check_spellings(&Invocation { action, ..opposite }, &[], &[]);
+    check_spellings(&Invocation { action, ..opposite }, &[], &[], &style);
 }
 
 /// An option as it is to be written.
 struct Written {
+    /// Zero if it has none.
     letter: u8,
     name: &'static str,
     value: Option<Vec<u8>>,
@@ -123,16 +176,23 @@ enum Style {
     Grouped,
 }
 
+const STYLES: [Style; 4] = [
+    Style::Long,
+    Style::LongApart,
+    Style::ShortApart,
+    Style::Grouped,
+];
+
 /// Whatever way the options are written, they are understood as what they are.
-fn check_spellings(invocation: &Invocation<'_>, set: &[&CStr], command: &[CString]) {
+fn check_spellings(
+    invocation: &Invocation<'_>,
+    set: &[&CStr],
+    command: &[CString],
+    styles: &[Style],
+) {
     let options = written(invocation, set);
-    for style in [
-        Style::Long,
-        Style::LongApart,
-        Style::ShortApart,
-        Style::Grouped,
-    ] {
-        let mut words = spelled(&options, style);
+    for style in styles {
+        let mut words = spelled(&options, *style);
         if invocation.action == Action::Start {
             words.push(c"--".into());
             words.extend_from_slice(command);
@@ -160,19 +220,30 @@ fn written(invocation: &Invocation<'_>, set: &[&CStr]) -> Vec<Written> {
     let Invocation {
         action,
         append,
-        paths: [stdin, stdout, stderr, pidfile, chdir],
+        paths: [stdin, stdout, stderr, pidfile, lock, chroot, chdir],
+        names: [user, group, argv0],
         umask,
         timeout,
+        niceness,
+        oom_score_adj,
+        limits,
+        keep,
+        kept,
+        no_new_privs,
+        clear_env,
         verbosity,
         command: _,
     } = *invocation;
     let path = |path: Option<ThinCStr<'_>>| path.map(|path| path.to_c_str().to_bytes().to_vec());
     let mask = umask.map(|mask| format!("{mask:o}").into_bytes());
     let time = timeout.map(|time| format!("{}.{:09}", time.as_secs(), time.subsec_nanos()));
+    let text = |number: i32| number.to_string().into_bytes();
     let flags = [
         (b'a', "append", append),
         (b'v', "verbose", verbosity == Verbosity::Verbose),
         (b'q', "quiet", verbosity == Verbosity::Quiet),
+        (0, "no-new-privs", no_new_privs),
+        (0, "clear-env", clear_env),
     ];
     let values = [
         (b'c', "chdir", path(chdir)),
@@ -180,9 +251,26 @@ fn written(invocation: &Invocation<'_>, set: &[&CStr]) -> Vec<Written> {
         (b'o', "stdout", path(stdout)),
         (b'e', "stderr", path(stderr)),
         (b'p', "pidfile", path(pidfile)),
+        (b'l', "lock", path(lock)),
+        (b'r', "chroot", path(chroot)),
+        (b'u', "user", path(user)),
+        (b'g', "group", path(group)),
+        (0, "argv0", path(argv0)),
+        (b'n', "nice", niceness.map(text)),
+        (0, "oom-score-adj", oom_score_adj.map(text)),
         (b'm', "umask", mask),
         (b't', "timeout", time.map(String::into_bytes)),
     ];
+    let keep = keep[..kept]
+        .iter()
+        .map(|fd| (0, "keep-fd", Some(text(*fd))));
+    let names = [
+        "nofile", "core", "as", "data", "stack", "memlock", "nproc", "fsize", "cpu",
+    ];
+    let limits = names.iter().zip(limits).map(|(name, limit)| {
+        let limit = limit.map(|limit| format!("{name}={}", amounts(limit)).into_bytes());
+        (0, "rlimit", limit)
+    });
     let set = set
         .iter()
         .map(|assignment| (b'E', "env", Some(assignment.to_bytes().to_vec())));
@@ -206,9 +294,27 @@ fn written(invocation: &Invocation<'_>, set: &[&CStr]) -> Vec<Written> {
         })
     };
     let flags = flags.into_iter().filter_map(flag);
-    let values = values.into_iter().chain(set).filter_map(valued);
+    let values = values
+        .into_iter()
+        .chain(keep)
+        .chain(limits)
+        .chain(set)
+        .filter_map(valued);
     let actions = actions.into_iter().filter_map(flag);
     flags.chain(values).chain(actions).collect()
+}
+
+/// A limit as it may be written.
+fn amounts(limit: Limit) -> String {
+    let amount = |amount: u64| match amount {
+        Limit::UNLIMITED => "unlimited".to_owned(),
+        number => number.to_string(),
+    };
+    if limit.soft == limit.hard {
+        amount(limit.soft)
+    } else {
+        [amount(limit.soft), amount(limit.hard)].join(":")
+    }
 }
 
 fn spelled(options: &[Written], style: Style) -> Vec<CString> {
@@ -217,6 +323,10 @@ fn spelled(options: &[Written], style: Style) -> Vec<CString> {
     for option in options {
         let long = ["--", option.name].concat().into_bytes();
         let short = vec![b'-', option.letter];
+        let style = match (style, option.letter) {
+            (Style::ShortApart | Style::Grouped, 0) => Style::LongApart,
+            _ => style,
+        };
         match (style, &option.value) {
             (Style::Long, Some(value)) => words.push([&long, &b"="[..], value].concat()),
             (Style::LongApart, Some(value)) => words.extend([long, value.clone()]),
@@ -244,38 +354,32 @@ fn check_environment(set: &[&CStr], words: &[CString]) {
         .iter()
         .map(|word| c_string(word.as_bytes().split_last().map_or(b"", |(_, rest)| rest)))
         .collect();
-    let variables = list(&inherited);
-    let mut room = vec![None; variables.len() + set.len()];
-    merge_environment(
-        &mut room,
-        &variables,
-        set.iter().copied().map(ThinCStr::new),
-    );
+    let mut variables = list(&inherited);
+    variables.extend(set.iter().map(|_| None));
+    for assignment in set {
+        set_variable(&mut variables, (*assignment).into());
+    }
+    assert_eq!(variables.last(), Some(&None));
 
-    let merged = room.iter().map_while(|variable| *variable);
-    let merged: Vec<&CStr> = merged.map(ThinCStr::to_c_str).collect();
-    assert!(merged.len() < room.len());
-    assert!(room[merged.len()..].iter().all(Option::is_none));
-
+    let found = variables.iter().map_while(|variable| *variable);
+    let found: Vec<&CStr> = found.map(ThinCStr::to_c_str).collect();
     for assignment in set {
         let name = name(assignment);
         assert!(name.is_some());
         let same = |other: &&CStr| self::name(other) == name;
         let last = set.iter().copied().rfind(same);
-        assert_eq!(merged.iter().copied().find(same), last);
-        assert_eq!(merged.iter().copied().filter(same).count(), 1);
+        let mut all = found.iter().copied().filter(same).peekable();
+        assert!(all.peek().is_some());
+        assert!(all.all(|other| Some(other) == last));
     }
     let is_left = |variable: &&CStr| set.iter().all(|other| name(other) != name(variable));
     let left = inherited.iter().map(CString::as_c_str).filter(is_left);
-    assert!(left.eq(merged.iter().copied().filter(is_left)));
+    assert!(left.eq(found.iter().copied().filter(is_left)));
 
-    // Too little room is no reason to panic.
-    let half = room.len() / 2;
-    merge_environment(
-        &mut room[..half],
-        &variables,
-        set.iter().copied().map(ThinCStr::new),
-    );
+    // No room at all is no reason to panic.
+    for assignment in set {
+        set_variable(&mut variables[..0], (*assignment).into());
+    }
 }
 
 /// The name of a variable; `None` for a string of the environment that is none.

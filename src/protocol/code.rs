@@ -55,7 +55,7 @@ codes! {
     /// Another process holds the pidfile's lock; the cause says which.
     AlreadyRunning = 12, "already running";
     /// The daemon could not change its root directory.
-    ChrootFailed = 13, "cannot change the root";
+    ChrootFailed = 13, "cannot chroot";
     /// Supplementary groups could not be set.
     GroupsFailed = 14, "cannot set the groups";
     /// The group could not be set.

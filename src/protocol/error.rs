@@ -53,11 +53,10 @@ pub enum Stream {
 impl Stream {
     /// The three streams, by their descriptors.
     pub(crate) const ALL: [Self; 3] = [Self::Input, Self::Output, Self::Error];
-
-    fn name(self) -> &'static [u8] {
-        line(b"input\noutput\nerror", self as usize)
-    }
 }
+
+/// What the streams are called.
+static STREAMS: &[u8] = b"input\noutput\nerror";
 
 /// Why a step failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -78,6 +77,8 @@ pub enum Cause {
     Owner(Pid),
     /// The path names something other than a regular file.
     NotAFile,
+    /// There is no such user in `/etc/passwd`, or no such group in `/etc/group`.
+    NotListed,
 }
 
 /// A start that failed: the step, and the cause.
@@ -122,7 +123,17 @@ enum Kind {
     Died,
     Owner,
     NotAFile,
+    NotListed,
 }
+
+/// What a limit is called: those of `Resource`, in its order, and the others that code 17 tells of.
+pub(crate) static LIMITS: &[u8] =
+    b"nofile\ncore\nas\ndata\nstack\nmemlock\nnproc\nfsize\ncpu\nniceness\noom_score_adj\nno_new_privs";
+
+/// The lines of the others.
+pub(crate) const NICENESS: u32 = 9;
+pub(crate) const OOM_SCORE_ADJ: u32 = 10;
+pub(crate) const NO_NEW_PRIVS: u32 = 11;
 
 /// The milliseconds of a process whose life was not timed.
 const UNTIMED: u32 = u32::MAX;
@@ -141,15 +152,37 @@ impl Error {
             }
             Cause::Owner(pid) => Self::of(Kind::Owner, code, 0, pid.get().unsigned_abs()),
             Cause::NotAFile => Self::of(Kind::NotAFile, code, 0, 0),
+            Cause::NotListed => Self::of(Kind::NotListed, code, 0, 0),
         }
     }
 
-    /// An errno of one of the standard streams.
+    /// The file for this stream could not be opened.
     #[must_use]
     #[inline(never)]
-    pub const fn of_stream(code: ExitCode, errno: Errno, stream: Stream) -> Self {
-        let large = (stream as u32).wrapping_add(1);
-        Self::of(Kind::Errno, code, errno.number(), large)
+    pub const fn of_stream(errno: Errno, stream: Stream) -> Self {
+        Self::of_part(ExitCode::OpenFailed, errno, stream as u32)
+    }
+
+    /// The limit on this line of [`LIMITS`] could not be set.
+    pub(crate) const fn of_limit(errno: Errno, limit: u32) -> Self {
+        Self::of_part(ExitCode::LimitsFailed, errno, limit)
+    }
+
+    /// This descriptor, which the caller wants to keep, is not open.
+    pub(crate) const fn of_kept(errno: Errno, fd: u32) -> Self {
+        Self::of_part(ExitCode::CloseFailed, errno, fd)
+    }
+
+    const fn of_part(code: ExitCode, errno: Errno, part: u32) -> Self {
+        Self::of(Kind::Errno, code, errno.number(), part.wrapping_add(1))
+    }
+
+    /// The same of the lock file, if it is a failure of the pidfile.
+    pub(crate) const fn of_lock_file(self) -> Self {
+        if self.large() != 0 || !matches!(self.code(), ExitCode::PidfileFailed) {
+            return self;
+        }
+        Self::of(self.kind(), self.code(), self.small() as i32, 1)
     }
 
     /// A daemon that ended too soon.
@@ -182,14 +215,14 @@ impl Error {
         (u8::from(error) != ExitCode::Ok.as_u8()).then_some(error)
     }
 
-    const fn kind(self) -> Option<Kind> {
+    const fn kind(self) -> Kind {
         match self.record.get() as u8 {
-            1 => Some(Kind::Unknown),
-            2 => Some(Kind::Errno),
-            3 => Some(Kind::Died),
-            4 => Some(Kind::Owner),
-            5 => Some(Kind::NotAFile),
-            _ => None,
+            2 => Kind::Errno,
+            3 => Kind::Died,
+            4 => Kind::Owner,
+            5 => Kind::NotAFile,
+            6 => Kind::NotListed,
+            _ => Kind::Unknown,
         }
     }
 
@@ -216,23 +249,40 @@ impl Error {
     pub fn cause(&self) -> Cause {
         let large = self.large();
         match self.kind() {
-            Some(Kind::Errno) => Cause::Errno(self.errno()),
-            Some(Kind::Died) => Cause::Died {
+            Kind::Errno => Cause::Errno(self.errno()),
+            Kind::Died => Cause::Died {
                 status: self.status(),
                 after: (large != UNTIMED).then(|| Duration::from_millis(large.into())),
             },
-            Some(Kind::Owner) => Pid::new(large as i32).map_or(Cause::Unknown, Cause::Owner),
-            Some(Kind::NotAFile) => Cause::NotAFile,
-            Some(Kind::Unknown) | None => Cause::Unknown,
+            Kind::Owner => Pid::new(large as i32).map_or(Cause::Unknown, Cause::Owner),
+            Kind::NotAFile => Cause::NotAFile,
+            Kind::Unknown => Cause::Unknown,
+            Kind::NotListed => Cause::NotListed,
         }
     }
 
     /// The standard stream whose file could not be opened, if that is what failed.
     #[must_use]
     pub fn stream(&self) -> Option<Stream> {
-        Stream::ALL.into_iter().find(|stream| {
-            self.kind() == Some(Kind::Errno) && self.large() == (*stream as u32).wrapping_add(1)
-        })
+        let part = match self.code() {
+            ExitCode::OpenFailed => self.part()?,
+            _ => return None,
+        };
+        Stream::ALL.get(part).copied()
+    }
+
+    /// Whether it is the lock file that could not be locked, and not the pidfile.
+    #[must_use]
+    pub fn is_of_lock_file(&self) -> bool {
+        self.code() == ExitCode::PidfileFailed && self.part().is_some()
+    }
+
+    /// Which one of those that the step had failed.
+    fn part(&self) -> Option<usize> {
+        match self.kind() {
+            Kind::Errno | Kind::NotAFile => (self.large() as usize).checked_sub(1),
+            _ => None,
+        }
     }
 
     fn errno(&self) -> Errno {
@@ -274,7 +324,14 @@ const fn told(millis: u64) -> u32 {
 #[doc(hidden)]
 pub fn tell(error: &Error, path: Option<&CStr>, say: &mut Say<'_>) {
     let (code, large) = (error.code(), error.large());
-    say(code.words());
+    match (code, error.part()) {
+        (ExitCode::PidfileFailed, Some(_)) => say(b"cannot use the lock file"),
+        (ExitCode::CloseFailed, Some(fd)) => {
+            say(b"cannot keep descriptor ");
+            say_number(fd as u64, say);
+        }
+        _ => say(code.words()),
+    }
     match (path, code) {
         (Some(path), _) => {
             say(b" ");
@@ -284,17 +341,25 @@ pub fn tell(error: &Error, path: Option<&CStr>, say: &mut Say<'_>) {
         (None, ExitCode::ExecFailed) => say(b" the command"),
         (None, _) => {}
     }
-    if let Some(stream) = error.stream() {
-        say(b" for standard ");
-        say(stream.name());
+    match (code, error.part()) {
+        (ExitCode::OpenFailed, Some(stream)) => {
+            say(b" for standard ");
+            say(line(STREAMS, stream));
+        }
+        (ExitCode::LimitsFailed, Some(limit)) => {
+            say(b" (");
+            say(line(LIMITS, limit));
+            say(b")");
+        }
+        _ => {}
     }
     match error.kind() {
-        Some(Kind::Unknown) | None => {}
-        Some(Kind::Errno) => {
+        Kind::Unknown => {}
+        Kind::Errno => {
             say(b": ");
             error.errno().tell(say);
         }
-        Some(Kind::Died) => {
+        Kind::Died => {
             say(b": ");
             error.status().tell(say);
             if large != UNTIMED {
@@ -303,11 +368,19 @@ pub fn tell(error: &Error, path: Option<&CStr>, say: &mut Say<'_>) {
                 say(b" ms");
             }
         }
-        Some(Kind::Owner) => {
+        Kind::Owner => {
             say(b" as pid ");
             say_number(large.into(), say);
         }
-        Some(Kind::NotAFile) => say(b": not a regular file"),
+        Kind::NotAFile => say(b": not a regular file"),
+        Kind::NotListed => {
+            say(b": not in /etc/");
+            say(if code == ExitCode::SetuidFailed {
+                b"passwd"
+            } else {
+                b"group"
+            });
+        }
     }
 }
 
@@ -361,7 +434,7 @@ mod tests {
 
     #[test]
     fn errors_are_one_line_of_plain_words() {
-        let denied = Error::of_stream(ExitCode::OpenFailed, Errno::EACCES, Stream::Output);
+        let denied = Error::of_stream(Errno::EACCES, Stream::Output);
         assert_eq!(
             denied.to_string(),
             "cannot open the file for standard output: Permission denied (EACCES)"

@@ -95,7 +95,7 @@ mod tests {
 
     /// Every cause, with every errno and wait status, and numbers at the ends of their ranges.
     fn causes() -> Vec<Cause> {
-        let mut causes = Vec::from([Cause::Unknown, Cause::NotAFile]);
+        let mut causes = Vec::from([Cause::Unknown, Cause::NotAFile, Cause::NotListed]);
         causes.extend((1..=4095).filter_map(Errno::new).map(Cause::Errno));
         causes.extend(
             [1, 2, 255, 32768, 4_194_304, i32::MAX]
@@ -128,15 +128,15 @@ mod tests {
                 told_and_heard(Record::Failed(Error::new(code, cause)));
             }
         }
-        for code in ExitCode::ALL
-            .into_iter()
-            .filter(|code| *code != ExitCode::Ok)
-        {
-            for errno in (1..=4095).filter_map(Errno::new) {
-                for stream in Stream::ALL {
-                    told_and_heard(Record::Failed(Error::of_stream(code, errno, stream)));
-                }
+        for errno in (1..=4095).filter_map(Errno::new) {
+            for stream in Stream::ALL {
+                told_and_heard(Record::Failed(Error::of_stream(errno, stream)));
             }
+            for limit in 0..12 {
+                told_and_heard(Record::Failed(Error::of_limit(errno, limit)));
+            }
+            let pidfile = Error::new(ExitCode::PidfileFailed, Cause::Errno(errno));
+            told_and_heard(Record::Failed(pidfile.of_lock_file()));
         }
     }
 

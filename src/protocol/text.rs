@@ -21,6 +21,25 @@ pub fn digits(mut number: u64, buffer: &mut [u8; DIGITS]) -> &[u8] {
     buffer.get(start..).unwrap_or_default()
 }
 
+/// Room for a sign, the digits and a newline.
+pub(crate) const NUMBER_LINE: usize = DIGITS + 2;
+
+/// The number as a line of its own, which is what files of one number have.
+pub(crate) fn number_line(number: i32, buffer: &mut [u8; NUMBER_LINE]) -> &[u8] {
+    let sign: &[u8] = if number < 0 { b"-" } else { b"" };
+    let mut place = [0; DIGITS];
+    let digits = digits(number.unsigned_abs().into(), &mut place);
+    let mut length = 0_usize;
+    for (place, byte) in buffer
+        .iter_mut()
+        .zip(sign.iter().chain(digits).chain(b"\n"))
+    {
+        *place = *byte;
+        length = length.saturating_add(1);
+    }
+    buffer.get(..length).unwrap_or_default()
+}
+
 /// Says a number in decimal digits.
 pub fn say_number(number: u64, say: &mut Say<'_>) {
     say(digits(number, &mut [0; DIGITS]));
@@ -44,7 +63,10 @@ pub(crate) fn cut(text: &[u8], byte: u8) -> (&[u8], Option<&[u8]>) {
 pub fn line(text: &[u8], index: usize) -> &[u8] {
     let mut rest = text;
     for _ in 0..index {
-        rest = cut(rest, b'\n').1.unwrap_or_default();
+        match cut(rest, b'\n').1 {
+            Some(lines) => rest = lines,
+            None => return b"",
+        }
     }
     cut(rest, b'\n').0
 }
@@ -60,6 +82,15 @@ pub(crate) fn number(text: &[u8], base: u8) -> Option<u64> {
         let number = number.checked_mul(base.into())?;
         (digit < base).then_some(number.checked_add(digit.into())?)
     })
+}
+
+/// The number that these digits are, after a minus sign if there is one, in this range.
+pub(crate) fn signed_number(text: &[u8], least: i32, most: i32) -> Option<i32> {
+    let number = match text {
+        [b'-', digits @ ..] => i32::try_from(number(digits, 10)?).ok()?.wrapping_neg(),
+        digits => i32::try_from(number(digits, 10)?).ok()?,
+    };
+    (least <= number && number <= most).then_some(number)
 }
 
 /// Lets `Display` say what [`Say`] takes; what is not UTF-8 shows as U+FFFD.
@@ -87,7 +118,7 @@ pub(super) fn display(
 mod tests {
     use std::format;
 
-    use super::{DIGITS, cut, digits, line, number};
+    use super::{DIGITS, NUMBER_LINE, cut, digits, line, number, number_line, signed_number};
 
     #[test]
     fn text_is_cut_at_the_first_such_byte() {
@@ -110,6 +141,23 @@ mod tests {
             assert_eq!(number(text, 10), None);
         }
         assert_eq!(number(b"8", 8), None);
+    }
+
+    #[test]
+    fn a_number_may_have_a_sign() {
+        for value in [0, 1, -1, 9, -20, 1000, -1000, i32::MAX, -i32::MAX] {
+            let line = format!("{value}\n");
+            assert_eq!(number_line(value, &mut [0; NUMBER_LINE]), line.as_bytes());
+            let text = line.trim().as_bytes();
+            assert_eq!(signed_number(text, value, value), Some(value));
+            assert_eq!(signed_number(text, i32::MIN, value - 1), None);
+            assert_eq!(signed_number(text, -i32::MAX, i32::MAX), Some(value));
+        }
+        let least = number_line(i32::MIN, &mut [0; NUMBER_LINE]).to_vec();
+        assert_eq!(least, format!("{}\n", i32::MIN).as_bytes());
+        for text in ["", "-", "--1", "+1", "2147483648", "-2147483648", "1-"] {
+            assert_eq!(signed_number(text.as_bytes(), i32::MIN, i32::MAX), None);
+        }
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use core::mem::ManuallyDrop;
 
 use linux_raw_sys::general::{
-    F_DUPFD_CLOEXEC, F_SETFD, F_SETFL, O_APPEND, O_CLOEXEC, O_NONBLOCK, RLIMIT_NOFILE, SIGPIPE,
-    rlimit64,
+    F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_SETFL, O_APPEND, O_CLOEXEC, O_NONBLOCK, RLIMIT_NOFILE,
+    SIGPIPE, rlimit64,
 };
 use syscalls::Sysno;
 
@@ -121,6 +121,12 @@ pub(crate) fn write(fd: RawFd, bytes: &[u8]) -> Result<u32, Errno> {
 pub(crate) fn move_to(from: RawFd, to: RawFd) -> Result<(), Errno> {
     // SAFETY: numbers only.
     unsafe { attempt!(Sysno::dup3, from, to, 0) }
+}
+
+/// `fcntl(fd, F_GETFD)`—`EBADF` if it is not open.
+pub(crate) fn check_open(fd: RawFd) -> Result<(), Errno> {
+    // SAFETY: numbers only.
+    unsafe { attempt!(Sysno::fcntl, fd, F_GETFD) }
 }
 
 /// `fcntl(fd, F_SETFD, 0)`

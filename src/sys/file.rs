@@ -21,7 +21,7 @@ use linux_raw_sys::general::stat64 as Stat;
 /// What a file is opened for: with flags that never let open(2) wait for the other end of a FIFO.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Open {
-    /// `O_RDWR`: a device.
+    /// `O_RDWR`: a device, or a file of `/proc`.
     ReadWrite,
     /// `O_RDONLY | O_NONBLOCK`
     Read,
@@ -105,6 +105,7 @@ pub(crate) struct FileId {
     device: u64,
     inode: u64,
     pub(crate) is_regular: bool,
+    pub(crate) has_other_names: bool,
 }
 
 impl FileId {
@@ -117,6 +118,7 @@ impl FileId {
             device: stat.st_dev as u64,
             inode: stat.st_ino as u64,
             is_regular: stat.st_mode as u32 & S_IFMT == S_IFREG,
+            has_other_names: stat.st_nlink as u32 > 1,
         }
     }
 }

@@ -62,6 +62,7 @@ macro_rules! attempt {
 }
 
 mod clock;
+mod credentials;
 mod fd;
 mod file;
 mod process;
@@ -69,10 +70,13 @@ mod signal;
 mod strings;
 
 pub(crate) use clock::{NOTHING, Nanoseconds, monotonic_time, nanoseconds, poll};
+pub(crate) use credentials::{
+    change_root, forbid_new_privileges, set_group, set_groups, set_limit, set_niceness, set_user,
+};
 pub(crate) use fd::RawFd;
 pub(crate) use fd::{
-    Fd, Pipe, close, close_range, descriptor_limit, keep_across_exec, move_to, pipe, read, send,
-    set_blocking, write,
+    Fd, Pipe, check_open, close, close_range, descriptor_limit, keep_across_exec, move_to, pipe,
+    read, send, set_blocking, write,
 };
 pub(crate) use file::{
     Locker, Open, Owner, change_directory, current_directory, exists, file_at, file_of, lock,

@@ -77,7 +77,8 @@ impl<'a> ThinCStr<'a> {
     }
 
     /// The string that begins at the start of these bytes; `None` if it has no end there.
-    pub(crate) fn at_start(bytes: &'a [u8]) -> Option<Self> {
+    #[must_use]
+    pub fn at_start(bytes: &'a [u8]) -> Option<Self> {
         // Not `contains`, whose search is made for long texts and is large.
         bytes.iter().position(|byte| *byte == 0)?;
         Some(Self {
