@@ -386,6 +386,28 @@ impl State {
     }
 }
 
+/// A line of `/proc/PID/status`, in words.
+pub fn status_line(pid: Pid, name: &str) -> Vec<String> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let value = status.lines().find_map(|line| line.strip_prefix(name));
+    let words = value.unwrap().trim_start_matches(':').split_whitespace();
+    words.map(str::to_owned).collect()
+}
+
+/// The environment of a process, a line to each variable, in order.
+pub fn environment(pid: Pid) -> Vec<String> {
+    let bytes = fs::read(format!("/proc/{pid}/environ")).unwrap();
+    let variables = bytes
+        .split(|byte| *byte == 0)
+        .filter(|text| !text.is_empty());
+    let mut lines: Vec<_> = variables
+        .map(|text| String::from_utf8_lossy(text).into_owned())
+        .filter(|line| !line.starts_with(MARK))
+        .collect();
+    lines.sort();
+    lines
+}
+
 /// Lets something be done in the child between fork and exec.
 pub fn before_exec(
     command: &mut Command,
