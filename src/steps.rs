@@ -133,14 +133,12 @@ fn put_in_place(files: &[RawFd]) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Locks the pidfile and the lock file. The descriptors must stay open: closing one would give up
-/// its lock.
+/// Locks the lock file and the pidfile. The descriptors must stay open: closing one would give up its
+/// lock. The pidfile comes last, since it is made for this start, if the lock file is free.
 fn lock_files(options: &DaemonizeOptions<'_>) -> Result<[RawFd; 2], Error> {
-    let [pidfile, lock_file] = [place::PIDFILE, place::LOCK_FILE].map(|place| {
-        let path = options.paths.get(place).copied().flatten();
-        path.map_or(Ok(NOTHING), pidfile::lock)
-    });
-    Ok([pidfile?, lock_file.map_err(Error::of_lock_file)?])
+    let lock = |path: Option<ThinCStr<'_>>| path.map_or(Ok(NOTHING), pidfile::lock);
+    let lock_file = lock(options.paths[place::LOCK_FILE]).map_err(Error::of_lock_file)?;
+    Ok([lock(options.paths[place::PIDFILE])?, lock_file])
 }
 
 /// While the caller's `/proc` is in sight.

@@ -15,7 +15,8 @@ use std::process::Command;
 
 use rustix::process::Pid;
 use support::{
-    Daemon, Output, Place, before_exec, environment, eventually, is_root, pid_in, status_line,
+    Daemon, Output, Place, before_exec, copy, environment, eventually, is_root, mount, own_mounts,
+    pid_in, status_line,
 };
 
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\n\
@@ -52,24 +53,6 @@ fn with_accounts(place: &Place, arguments: &[&str]) -> Command {
         Ok(())
     });
     command
-}
-
-/// What is mounted from here on is seen by this process and its descendants only.
-fn own_mounts() {
-    // SAFETY: a number only.
-    assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNS) }, 0);
-    mount(
-        c"none".as_ptr(),
-        c"/".as_ptr(),
-        libc::MS_REC | libc::MS_PRIVATE,
-    );
-}
-
-fn mount(from: *const libc::c_char, to: *const libc::c_char, flags: libc::c_ulong) {
-    let nothing = std::ptr::null();
-    // SAFETY: the paths are strings, which the callers hold.
-    let result = unsafe { libc::mount(from, to, nothing, flags, nothing.cast()) };
-    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
 }
 
 /// The ids of a process: real, effective and saved, and the one for file access.
@@ -261,10 +244,9 @@ fn an_account_that_is_not_there_is_named() {
 
 /// The command, run by an ordinary user.
 fn as_nobody(place: &Place, arguments: &[&str]) -> Command {
-    // Where anybody may execute it.
-    fs::copy(env!("CARGO_BIN_EXE_rawdaemon"), place.path("rawdaemon")).unwrap();
+    let copy = place.executable(Path::new(env!("CARGO_BIN_EXE_rawdaemon")), "rawdaemon");
     fs::set_permissions(place.path(""), fs::Permissions::from_mode(0o777)).unwrap();
-    let mut command = place.program(&place.path("rawdaemon"), arguments);
+    let mut command = place.program(&copy, arguments);
     if rustix::process::geteuid().is_root() {
         before_exec(&mut command, || {
             // SAFETY: numbers and an empty list.
@@ -444,7 +426,7 @@ fn furnish(root: &Path, program: &str) {
     for path in paths.chain([program]) {
         let inside = root.join(path.trim_start_matches('/'));
         fs::create_dir_all(inside.parent().unwrap()).unwrap();
-        fs::copy(path, inside).unwrap();
+        copy(Path::new(path), &inside);
     }
 }
 
@@ -492,7 +474,7 @@ fn a_daemon_has_the_root_that_was_asked_for() {
         let names: Vec<_> = descriptors.values().cloned().collect();
         let expected = ["in", "out"].map(|name| place.path(name));
         assert_eq!(names[..2], expected);
-        assert_eq!(names[3..], ["pid", "lock"].map(|name| place.path(name)));
+        assert_eq!(names[3..], ["lock", "pid"].map(|name| place.path(name)));
         assert_eq!(pid_in(&place.path("pid")), daemon.pid);
         fails_beside(
             &place,

@@ -196,7 +196,7 @@ fn a_root_with_nothing_in_it_is_enough() {
         return;
     }
     let place = Place::new();
-    fs::copy(env!("CARGO_BIN_EXE_rawdaemon"), place.path("rawdaemon")).unwrap();
+    place.executable(Path::new(env!("CARGO_BIN_EXE_rawdaemon")), "rawdaemon");
     let inside = |arguments: &[&str]| {
         let root = place.path("");
         let mut command = place.program(Path::new("/rawdaemon"), arguments);

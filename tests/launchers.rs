@@ -5,6 +5,8 @@
 
 mod support;
 
+use std::path::Path;
+
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use support::{Place, before_exec, is_root};
 
@@ -83,9 +85,8 @@ fn without_a_free_process_the_step_is_named() {
     for (processes, code, step) in [(1, 21, intermediate), (2, 1, daemon)] {
         let place = Place::new();
         let user = 54_321;
-        // Where anybody may execute it.
-        std::fs::copy(env!("CARGO_BIN_EXE_rawdaemon"), place.path("rawdaemon")).unwrap();
-        let mut command = place.program(&place.path("rawdaemon"), ["sleep", "1000"]);
+        let copy = place.executable(Path::new(env!("CARGO_BIN_EXE_rawdaemon")), "rawdaemon");
+        let mut command = place.program(&copy, ["sleep", "1000"]);
         before_exec(&mut command, move || {
             limit(Resource::Nproc, processes)?;
             // SAFETY: numbers only.

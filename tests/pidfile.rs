@@ -5,12 +5,15 @@
 
 mod support;
 
+use std::ffi::CString;
 use std::fs;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use support::{Daemon, Place, before_exec, eventually, fails_under_strace, has, is_root, pid_in};
+use support::{
+    Daemon, Place, before_exec, eventually, fails_under_strace, has, is_root, own_mounts, pid_in,
+};
 
 #[test]
 fn a_pidfile_is_locked_as_long_as_the_daemon_lives() {
@@ -81,32 +84,136 @@ fn a_file_may_be_both_pidfile_and_output() {
 
 #[test]
 fn many_starts_at_once_have_one_winner() {
-    for _ in 0..5 {
+    const STARTS: usize = 64;
+    for round in 0..50 {
         let place = Place::new();
-        let starts: Vec<_> = (0..32)
-            .map(|_| {
-                let mut command = place.rawdaemon(["-v", "-p", "pid", "sleep", "1000"]);
-                command
-                    .stderr(std::process::Stdio::piped())
-                    .spawn()
-                    .unwrap()
-            })
-            .collect();
-        let ends: Vec<_> = starts
-            .into_iter()
-            .map(|start| start.wait_with_output().unwrap())
-            .collect();
+        if round % 2 == 1 {
+            fs::write(place.path("pid"), "1\n").unwrap();
+        }
+        // What each start said, and what it found in the pidfile if it was the winner.
+        let start = || {
+            let mut command = place.rawdaemon(["-v", "-p", "pid", "sleep", "1000"]);
+            let end = command.output().unwrap();
+            let found = end.status.success().then(|| place.read("pid"));
+            (end, found)
+        };
+        let ends: Vec<_> = std::thread::scope(|scope| {
+            let starts: Vec<_> = (0..STARTS).map(|_| scope.spawn(start)).collect();
+            let ends = starts.into_iter().map(|start| start.join().unwrap());
+            ends.collect()
+        });
         let daemon = Daemon::new(pid_in(&place.path("pid")));
         daemon.assert_alive();
         assert_eq!(place.processes(), [daemon.pid]);
+        let found: Vec<_> = ends
+            .iter()
+            .filter_map(|(_, found)| found.as_ref())
+            .collect();
+        assert_eq!(found, [&format!("{}\n", daemon.pid)]);
         let loses = format!("rawdaemon: already running as pid {}\n", daemon.pid);
-        let (winners, losers): (Vec<_>, Vec<_>) = ends.iter().partition(|end| end.status.success());
-        assert_eq!(winners.len(), 1);
-        for end in losers {
+        for (end, _) in ends.iter().filter(|(_, found)| found.is_none()) {
             assert_eq!(end.status.code(), Some(12));
             assert!(end.stderr.ends_with(loses.as_bytes()), "{end:?}");
         }
     }
+}
+
+#[test]
+fn a_lock_file_is_locked_and_nothing_else() {
+    let place = Place::new();
+    fs::write(place.path("lock"), "somebody's text\n").unwrap();
+    let daemon = place.start(["-l", "lock", "-p", "pid", "sleep", "1000"]);
+    let says = format!("rawdaemon: already running as pid {}\n", daemon.pid);
+    for second in [
+        &["-l", "lock"][..],
+        &["-l", "lock", "-p", "other"],
+        &["-p", "pid"],
+        &["-l", "pid"],
+    ] {
+        let output = place.run(place.rawdaemon(second).args(["sleep", "1000"]));
+        assert_eq!((output.code(), &output.stderr), (12, &says), "{second:?}");
+    }
+    assert!(!place.path("other").exists());
+    daemon.kill();
+    let output = place.run(&mut place.rawdaemon(["-l", "lock", "/no/such/command"]));
+    assert_eq!(output.code(), 127);
+    assert_eq!(place.read("lock"), "somebody's text\n");
+    // One file may be both.
+    let daemon = place.start(["-l", "pid", "-p", "pid", "sleep", "1000"]);
+    assert_eq!(pid_in(&place.path("pid")), daemon.pid);
+    assert_eq!(
+        place
+            .run(&mut place.rawdaemon(["-p", "pid", "sleep", "1000"]))
+            .code(),
+        12
+    );
+}
+
+#[test]
+fn what_is_no_lock_file_is_refused() {
+    let place = Place::new();
+    fs::create_dir(place.path("folder")).unwrap();
+    fs::write(place.path("target"), "").unwrap();
+    std::os::unix::fs::symlink("target", place.path("link")).unwrap();
+    for (path, why) in [
+        ("folder", "Is a directory (EISDIR)"),
+        ("link", "Too many levels of symbolic links (ELOOP)"),
+        ("nowhere/lock", "No such file or directory (ENOENT)"),
+    ] {
+        let says = format!("rawdaemon: cannot use the lock file {path}: {why}");
+        let mut command = place.rawdaemon(["-p", "pid", "-l", path, "sleep", "1000"]);
+        place.fails(&mut command, 11, &says);
+        assert!(!place.path("pid").exists());
+    }
+}
+
+#[test]
+fn a_file_with_another_name_is_no_pidfile() {
+    let place = Place::new();
+    fs::write(place.path("precious"), "text of somebody else\n").unwrap();
+    fs::hard_link(place.path("precious"), place.path("pid")).unwrap();
+    let why = "Too many links (EMLINK)";
+    let says = format!("rawdaemon: cannot write the pidfile pid: {why}");
+    place.fails(
+        &mut place.rawdaemon(["-p", "pid", "sleep", "1000"]),
+        11,
+        &says,
+    );
+    let says = format!("rawdaemon: cannot use the lock file pid: {why}");
+    place.fails(
+        &mut place.rawdaemon(["-l", "pid", "sleep", "1000"]),
+        11,
+        &says,
+    );
+    assert_eq!(place.read("precious"), "text of somebody else\n");
+    assert!(place.path("pid").exists());
+}
+
+#[test]
+fn a_full_file_system_is_told() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    fs::create_dir(place.path("full")).unwrap();
+    let folder = CString::new(place.path("full").into_os_string().into_encoded_bytes()).unwrap();
+    let mut command = place.rawdaemon(["-p", "full/pid", "sleep", "1000"]);
+    before_exec(&mut command, move || {
+        own_mounts();
+        let (kind, size) = (c"tmpfs".as_ptr(), c"size=4096".as_ptr().cast());
+        // SAFETY: the arguments are strings.
+        let result = unsafe { libc::mount(kind, folder.as_ptr(), kind, 0, size) };
+        assert_eq!(result, 0);
+        let folder = Path::new(folder.to_str().unwrap());
+        fs::write(folder.join("filler"), [0; 4096])?;
+        Ok(())
+    });
+    let why = "No space left on device (ENOSPC)";
+    place.fails(
+        &mut command,
+        11,
+        &format!("rawdaemon: cannot write the pidfile full/pid: {why}"),
+    );
 }
 
 #[test]

@@ -88,9 +88,17 @@ impl Place {
 
     /// An executable file with this text.
     pub fn script(&self, name: &str, text: &str) -> PathBuf {
+        let source = tempfile::NamedTempFile::new_in(self.folder.path()).unwrap();
+        fs::write(source.path(), text).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(source.path(), mode).unwrap();
+        self.executable(source.path(), name)
+    }
+
+    /// A copy of an executable file, where anybody may execute it.
+    pub fn executable(&self, from: &Path, name: &str) -> PathBuf {
         let path = self.path(name);
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        copy(from, &path);
         path
     }
 
@@ -408,6 +416,14 @@ pub fn environment(pid: Pid) -> Vec<String> {
     lines
 }
 
+/// Copies a file that will be executed. Another process writes it: as long as it is open for writing
+/// in any process, be it in the child that another test is just about to start, the kernel does not
+/// execute it (ETXTBSY).
+pub fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg(from).arg(to).status().unwrap();
+    assert!(copied.success(), "{}", from.display());
+}
+
 /// Lets something be done in the child between fork and exec.
 pub fn before_exec(
     command: &mut Command,
@@ -415,6 +431,25 @@ pub fn before_exec(
 ) -> &mut Command {
     // SAFETY: the actions of these tests make system calls only.
     unsafe { command.pre_exec(action) }
+}
+
+/// What is mounted from here on is seen by this process and its descendants only.
+pub fn own_mounts() {
+    // SAFETY: a number only.
+    assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNS) }, 0);
+    mount(
+        c"none".as_ptr(),
+        c"/".as_ptr(),
+        libc::MS_REC | libc::MS_PRIVATE,
+    );
+}
+
+/// `mount(from, to, NULL, flags, NULL)`
+pub fn mount(from: *const libc::c_char, to: *const libc::c_char, flags: libc::c_ulong) {
+    let nothing = std::ptr::null();
+    // SAFETY: the paths are strings, which the callers hold.
+    let result = unsafe { libc::mount(from, to, nothing, flags, nothing.cast()) };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
 }
 
 /// Whether a program is installed; if it is not, that is said, and the test has nothing to test.
