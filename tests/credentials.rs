@@ -524,16 +524,16 @@ fn descriptors_are_kept_on_request() {
     let from = file.as_raw_fd();
     let mut command = place.rawdaemon([
         "-v",
-        "--keep-fd=40",
+        "--keep-fd=400",
         "--keep-fd",
-        "5",
+        "250",
         "-p",
         "pid",
         "sleep",
         "1000",
     ]);
     before_exec(&mut command, move || {
-        for fd in [4, 5, 6, 40, 41] {
+        for fd in [249, 250, 251, 400, 401] {
             // SAFETY: numbers only.
             unsafe { libc::dup2(from, fd) };
         }
@@ -547,7 +547,7 @@ fn descriptors_are_kept_on_request() {
         .filter(|(_, path)| **path == place.path("kept"))
         .map(|(fd, _)| *fd)
         .collect();
-    assert_eq!(kept, [5, 40]);
+    assert_eq!(kept, [250, 400]);
     assert_eq!(state.descriptors.len(), 6, "{state:?}");
 }
 
