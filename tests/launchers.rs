@@ -8,7 +8,9 @@ mod support;
 use std::path::Path;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use support::{Place, before_exec, is_root};
+use support::{
+    Place, State, before_exec, eventually, example, has, is_root, mount, own_mounts, status_line,
+};
 
 fn limit(resource: Resource, value: u64) -> std::io::Result<()> {
     let maximum = getrlimit(resource)
@@ -121,4 +123,166 @@ fn children_that_nobody_waits_for_are_waited_for() {
     assert_eq!(output.code(), 5, "{output:?}");
     assert!(output.stderr.contains("exited with status 3"), "{output:?}");
     place.assert_no_process();
+}
+
+/// What a launcher has done to itself, by name.
+type Launcher = (&'static str, fn() -> std::io::Result<()>);
+
+/// What anybody may do.
+const LAUNCHERS: [Launcher; 6] = [
+    ("leader of a process group", || {
+        Ok(rustix::process::setpgid(None, None)?)
+    }),
+    ("leader of a session", || {
+        Ok(rustix::process::setsid().map(drop)?)
+    }),
+    ("SIGCHLD ignored", || {
+        // SAFETY: no handler is installed.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+        Ok(())
+    }),
+    ("everything ignored", || {
+        for signal in 1..65 {
+            // SAFETY: no handler is installed.
+            unsafe { libc::signal(signal, libc::SIG_IGN) };
+        }
+        Ok(())
+    }),
+    ("everything blocked", || {
+        let all = u64::MAX;
+        // SAFETY: the kernel reads a set of eight bytes.
+        unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_BLOCK, &all, 0, 8) };
+        Ok(())
+    }),
+    ("own umask and directory", || {
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o777));
+        Ok(rustix::process::chdir("/usr")?)
+    }),
+];
+
+/// What takes root.
+const PRIVILEGED: [Launcher; 2] = [
+    ("no /proc", || {
+        own_mounts();
+        hide(c"/proc")
+    }),
+    ("read-only root", || {
+        own_mounts();
+        let flags = libc::MS_REMOUNT | libc::MS_BIND | libc::MS_RDONLY;
+        mount(c"none".as_ptr(), c"/".as_ptr(), flags);
+        Ok(())
+    }),
+];
+
+/// Puts an empty file system in its place.
+fn hide(path: &std::ffi::CStr) -> std::io::Result<()> {
+    let kind = c"tmpfs".as_ptr();
+    // SAFETY: the arguments are strings.
+    match unsafe { libc::mount(kind, path.as_ptr(), kind, 0, std::ptr::null()) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
+}
+
+#[test]
+fn whoever_starts_it_the_daemon_is_the_same() {
+    let privileged = if is_root() { &PRIVILEGED[..] } else { &[] };
+    for (name, launcher) in LAUNCHERS.iter().chain(privileged) {
+        eprintln!("{name}");
+        let place = Place::new();
+        let mut command = place.rawdaemon(["-v", "sleep", "1000"]);
+        before_exec(&mut command, launcher);
+        let daemon = place.start_by(&mut command);
+        daemon.state().assert_well_behaved(daemon.pid);
+        drop(daemon);
+        // And a death is told, with its status.
+        let mut command = place.rawdaemon(["-t", "10", "sh", "-c", "exit 3"]);
+        before_exec(&mut command, launcher);
+        let output = place.run(&mut command);
+        assert_eq!(output.code(), 5, "{output:?}");
+        assert!(output.stderr.contains("exited with status 3"), "{output:?}");
+        place.assert_no_process();
+    }
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    let mut command = place.rawdaemon(["sleep", "1000"]);
+    before_exec(&mut command, || {
+        own_mounts();
+        hide(c"/dev")
+    });
+    let why = "No such file or directory (ENOENT)";
+    place.fails(
+        &mut command,
+        4,
+        &format!("rawdaemon: cannot open /dev/null: {why}"),
+    );
+    let mut command = place.rawdaemon(["--oom-score-adj", "1", "sleep", "1000"]);
+    before_exec(&mut command, || {
+        own_mounts();
+        hide(c"/proc")
+    });
+    let says = format!("rawdaemon: cannot set a limit (oom_score_adj): {why}");
+    place.fails(&mut command, 17, &says);
+    let (_, read_only) = PRIVILEGED[1];
+    let mut command = place.rawdaemon(["-p", "pid", "sleep", "1000"]);
+    before_exec(&mut command, read_only);
+    let says = "rawdaemon: cannot write the pidfile pid: Read-only file system (EROFS)";
+    place.fails(&mut command, 11, says);
+}
+
+#[test]
+fn without_any_argument_there_is_no_command() {
+    let place = Place::new();
+    let mut command = place.rawdaemon([""; 0]);
+    before_exec(&mut command, || {
+        let program = concat!(env!("CARGO_BIN_EXE_rawdaemon"), "\0");
+        let nothing = [std::ptr::null()];
+        // SAFETY: a string, and two lists that end in a null pointer.
+        unsafe { libc::execve(program.as_ptr().cast(), nothing.as_ptr(), nothing.as_ptr()) };
+        Err(std::io::Error::last_os_error())
+    });
+    let says = "rawdaemon: no command given; see rawdaemon --help";
+    place.fails(&mut command, 64, says);
+}
+
+#[test]
+fn the_first_process_of_a_pid_namespace_may_start_daemons() {
+    if !is_root() || !has("unshare") {
+        return;
+    }
+    // A shell that is init, and a program that is init and turns itself into a daemon.
+    let shell = "\"$0\" -p pid sleep 1000; echo $? >code; while :; do sleep 1; done";
+    let starts: [&[&str]; 2] = [
+        &["sh", "-c", shell, env!("CARGO_BIN_EXE_rawdaemon")],
+        &[&example("std_program").display().to_string(), "as init"],
+    ];
+    for start in starts {
+        let place = Place::new();
+        let mut command = place.program(Path::new("unshare"), ["--pid", "--fork", "--kill-child"]);
+        let mut unshare = command.args(start).spawn().unwrap();
+        let read = |name| std::fs::read_to_string(place.path(name)).unwrap_or_default();
+        eventually("the start has returned", || read("code").ends_with('\n'));
+        assert_eq!(read("code"), "0\n", "{start:?}");
+        // Seen from here it has another number.
+        let inside = read("pid");
+        let daemons = place.processes().into_iter();
+        let daemon = daemons.map(|pid| (pid, status_line(pid, "NSpid")));
+        let (daemon, _) = daemon
+            .into_iter()
+            .find(|(_, ids)| ids.get(1) == Some(&inside.trim().to_owned()))
+            .unwrap();
+        let state = State::of(daemon);
+        assert_ne!(state.session, daemon.as_raw_pid());
+        assert_eq!(state.terminal, 0);
+        assert_eq!(state.directory, Path::new("/"));
+        unshare.kill().unwrap();
+        unshare.wait().unwrap();
+        eventually("the namespace is empty", || place.processes().is_empty());
+    }
 }

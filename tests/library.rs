@@ -11,7 +11,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::Pid;
-use support::{Daemon, Output, Place, State, before_exec, eventually, example, pid_in};
+use support::{
+    Daemon, Output, Place, State, before_exec, eventually, example, is_root, pid_in, status_line,
+};
 
 fn std_program(place: &Place, case: &str) -> Command {
     place.program(&example("std_program"), [case])
@@ -168,6 +170,87 @@ fn the_c_library_of_the_daemon_knows_its_thread() {
         place.path("out").exists() && !place.read("out").is_empty()
     });
     assert_eq!(place.read("out"), "0 0\n");
+}
+
+#[test]
+fn the_locks_and_signals_of_the_c_library_work_in_the_daemon() {
+    let place = Place::new();
+    // Without the id put right, the signal would go to the original, or to nobody.
+    let output = run(&place, "mutex");
+    assert_eq!(output.code(), 0, "{output:?}");
+    Daemon::new(output.pid()).ended();
+    assert_eq!(place.read("out"), "[0, 35, 0, 0, 0, 0, 0] 35\n");
+}
+
+#[test]
+fn a_program_may_ask_for_everything() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    fs::create_dir_all(place.path("root/data")).unwrap();
+    fs::write(place.path("in"), "").unwrap();
+    let output = run(&place, "everything");
+    let (daemon, _) = started(&output);
+    let pid = daemon.pid;
+    let link = |name: &str| fs::read_link(format!("/proc/{pid}/{name}")).unwrap();
+    assert_eq!(link("root"), place.path("root"));
+    assert_eq!(link("cwd"), place.path("root/data"));
+    let state = daemon.state();
+    // The kept one leads to what was standard input before; the last is the word to the launcher.
+    let files = ["in", "out", "lock", "pid"].map(|name| place.path(name));
+    let [input, out, lock, pidfile] = &files;
+    let mut found = state.descriptors.clone();
+    assert_eq!(found.remove(&0).as_ref(), Some(input));
+    assert_eq!(found.remove(&1).as_ref(), Some(out));
+    assert_eq!(found.remove(&2), Some("/dev/null".into()));
+    assert_eq!(found.remove(&41), Some("/dev/null".into()));
+    let mut rest: Vec<_> = found.into_values().collect();
+    rest.sort();
+    assert_eq!(rest.len(), 3, "{state:?}");
+    assert_eq!([&rest[0], &rest[1]], [lock, pidfile]);
+    assert_eq!(
+        (
+            state.ignored.as_str(),
+            state.caught.as_str(),
+            state.blocked.as_str()
+        ),
+        ("", "", "")
+    );
+    let words = |name| status_line(pid, name);
+    let nobody = words("Uid");
+    assert_ne!(nobody[0], "0");
+    assert_eq!(
+        nobody,
+        [
+            nobody[0].clone(),
+            nobody[0].clone(),
+            nobody[0].clone(),
+            nobody[0].clone()
+        ]
+    );
+    assert_eq!(words("Gid"), ["5100"; 4]);
+    assert_eq!(words("Groups"), ["5100", "5200"]);
+    assert_eq!(words("NoNewPrivs"), ["1"]);
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let has_line = |start: &str| {
+        limits.lines().any(|line| {
+            line.split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ")
+                .starts_with(start)
+        })
+    };
+    assert!(has_line("Max open files 90 91"), "{limits}");
+    assert!(has_line("Max core file size 0 unlimited"), "{limits}");
+    assert_eq!(
+        fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap(),
+        "7\n"
+    );
+    assert_eq!(pid_in(pidfile), pid);
+    // The locks are held, and the failed attempts before have left the program as it was.
+    let second = run(&place, "everything");
+    assert_eq!(second.stdout, format!("already running as pid {pid}\n"));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, io, process, thread};
 
-use rawdaemon::{DaemonizeOptions, Error, Identity, Ready};
+use rawdaemon::{DaemonizeOptions, Error, Identity, Limit, Ready, Resource};
 
 fn main() -> ExitCode {
     let case = env::args().nth(1).unwrap_or_default();
@@ -151,6 +151,43 @@ fn run(case: &str, began: Instant) -> Result<(), Error> {
             print!("buffered, ");
             started(options.daemonize()?, began, sleep_on);
         }
+        "as init" => {
+            let options = options.timeout(Duration::ZERO).pidfile(c"pid");
+            let identity = options.daemonize()?;
+            if matches!(identity, Identity::Original(_)) {
+                std::fs::write("code", "0\n").unwrap();
+            }
+            sleep();
+        }
+        "everything" => everything(began)?,
+        "mutex" => {
+            let options = options.stdout(c"out").timeout(Duration::ZERO);
+            started(options.daemonize()?, began, |_ready| {
+                // SAFETY: the mutex is initialized before it is used.
+                let results = unsafe {
+                    let mut kind = std::mem::zeroed();
+                    libc::pthread_mutexattr_init(&mut kind);
+                    libc::pthread_mutexattr_settype(&mut kind, libc::PTHREAD_MUTEX_ERRORCHECK);
+                    let mut checked = std::mem::zeroed();
+                    libc::pthread_mutex_init(&mut checked, &kind);
+                    libc::pthread_mutexattr_settype(&mut kind, libc::PTHREAD_MUTEX_RECURSIVE);
+                    let mut recursive = std::mem::zeroed();
+                    libc::pthread_mutex_init(&mut recursive, &kind);
+                    [
+                        libc::pthread_mutex_lock(&mut checked),
+                        libc::pthread_mutex_lock(&mut checked),
+                        libc::pthread_mutex_unlock(&mut checked),
+                        libc::pthread_mutex_lock(&mut recursive),
+                        libc::pthread_mutex_lock(&mut recursive),
+                        libc::pthread_mutex_unlock(&mut recursive),
+                        libc::pthread_mutex_unlock(&mut recursive),
+                    ]
+                };
+                println!("{results:?} {}", libc::EDEADLK);
+                // SAFETY: it ends this process, and no other one.
+                unsafe { libc::raise(libc::SIGUSR1) };
+            });
+        }
         "threads" => {
             thread::scope(|scope| {
                 scope.spawn(|| thread::sleep(Duration::from_millis(500)));
@@ -167,6 +204,49 @@ fn run(case: &str, began: Instant) -> Result<(), Error> {
         "spawn" => spawn(&options)?,
         _ => panic!("no such case: {case}"),
     }
+    Ok(())
+}
+
+/// Every option that changes what the daemon is.
+fn everything(began: Instant) -> Result<(), Error> {
+    // What is closed, what is kept, and what a Rust program ignores.
+    for fd in [40, 41, 42] {
+        // SAFETY: numbers only.
+        unsafe { libc::fcntl(0, libc::F_DUPFD_CLOEXEC, fd) };
+    }
+    let (mut buffer, mut groups) = (vec![0; 1 << 20], [0; 64]);
+    let nobody = rawdaemon::look_up(c"nobody", Some(c"5100"), &mut buffer, &mut groups)?;
+    assert!(nobody.groups.contains(&5100));
+    let options = DaemonizeOptions::new()
+        .timeout(Duration::ZERO)
+        .chroot(c"root")
+        .chdir(c"data")
+        .stdin(c"in")
+        .stdout(c"out")
+        .pidfile(c"pid")
+        .lock_file(c"lock")
+        .nice(3)
+        .limit(Resource::OpenFiles, Limit { soft: 90, hard: 91 })
+        .limit(
+            Resource::Core,
+            Limit {
+                soft: 0,
+                hard: Limit::UNLIMITED,
+            },
+        )
+        .oom_score_adj(7)
+        .user(nobody.user, nobody.group, &[5100, 5200])
+        .no_new_privs(true)
+        .reset_signals(true)
+        .close_fds(&[41]);
+    let error = options.close_fds(&[41, 99]).daemonize().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "cannot keep descriptor 99: Bad file descriptor (EBADF)"
+    );
+    let error = options.close_fds(&[-1]).daemonize().unwrap_err();
+    assert_eq!(error.code(), rawdaemon::ExitCode::CloseFailed);
+    started(options.daemonize()?, began, sleep_on);
     Ok(())
 }
 
