@@ -132,7 +132,8 @@ fn collect_groups<'a>(
 ) -> Result<&'a [u32], Error> {
     let joined = entries(groups).filter_map(|line| {
         let (_, group, members) = name_and_id(line)?;
-        members
+        cut(members, b':')
+            .0
             .split(|byte| *byte == b',')
             .any(|member| member == user)
             .then_some(group)

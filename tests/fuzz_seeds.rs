@@ -11,6 +11,8 @@
 use std::path::Path;
 use std::{fs, panic};
 
+#[path = "../fuzz/properties/accounts.rs"]
+mod accounts;
 #[path = "../fuzz/properties/options.rs"]
 mod options;
 #[path = "../fuzz/properties/status.rs"]
@@ -49,6 +51,11 @@ fn replay(target: &str, bytes: &[u8], check: fn(&[u8])) {
         }
     }
     assert_ne!(count, 0, "no seeds in {}", folder.display());
+}
+
+#[test]
+fn accounts_hold_for_every_seed() {
+    replay("accounts", b"\0\n:,+-1a", accounts::check);
 }
 
 #[test]

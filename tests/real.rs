@@ -8,11 +8,12 @@ mod support;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::chown;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use support::{DEADLINE, Place, eventually, has};
+use support::{DEADLINE, Place, State, before_exec, eventually, has, is_root, pid_in, status_line};
 
 /// A port of this machine that nobody listens on.
 fn free_port() -> u16 {
@@ -127,6 +128,96 @@ fn redis_answers() {
     assert!(place.read("log").contains("ready to accept connections"));
     assert_eq!(ask(connect, "SHUTDOWN NOSAVE\r\n"), "");
     daemon.ended();
+}
+
+#[test]
+fn nginx_serves_as_its_own_user_and_comes_back_at_once() {
+    if !is_root() || !has("nginx") {
+        return;
+    }
+    let place = Place::new();
+    let home = place.path("home");
+    fs::create_dir(&home).unwrap();
+    chown(&home, Some(33), Some(33)).unwrap();
+    fs::write(home.join("index.html"), "served by nginx\n").unwrap();
+    let port = free_port();
+    let paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+    let paths = paths
+        .map(|name| format!("{name}_temp_path {name};"))
+        .join(" ");
+    let configuration = format!(
+        "daemon off; master_process off; pid nginx.pid; error_log stderr notice;
+        events {{ worker_connections 3000; }}
+        http {{ access_log access.log; {paths}
+            server {{ listen 127.0.0.1:{port}; root .; }} }}"
+    );
+    fs::write(place.path("nginx.conf"), configuration).unwrap();
+    let configuration = place.path("nginx.conf");
+    let prefix = format!("{}/", home.display());
+    let serve = [
+        "-u",
+        "www-data",
+        "-c",
+        "home",
+        "-p",
+        "pid",
+        "-a",
+        "-o",
+        "log",
+        "-e",
+        "log",
+        "--rlimit",
+        "nofile=4096",
+        "-t",
+        "0.1",
+        "nginx",
+        "-p",
+        &prefix,
+        "-c",
+        configuration.to_str().unwrap(),
+    ];
+    let start = || {
+        let mut command = place.rawdaemon(["-v"]);
+        before_exec(command.args(serve), || {
+            let limit = rustix::process::Rlimit {
+                current: Some(256),
+                maximum: Some(8192),
+            };
+            Ok(rustix::process::setrlimit(
+                rustix::process::Resource::Nofile,
+                limit,
+            )?)
+        });
+        place.start_by(&mut command)
+    };
+    let address = format!("127.0.0.1:{port}");
+    let request = "GET / HTTP/1.0\r\n\r\n";
+    for _ in 0..3 {
+        let daemon = start();
+        let answer = ask(|| TcpStream::connect(&address), request);
+        assert!(
+            answer.ends_with("served by nginx\n"),
+            "{answer}: {}",
+            place.read("log")
+        );
+        assert_eq!(status_line(daemon.pid, "Uid"), ["33"; 4]);
+        assert_eq!(status_line(daemon.pid, "Gid"), ["33"; 4]);
+        assert_eq!(State::of(daemon.pid).directory, home);
+        let limits = fs::read_to_string(format!("/proc/{}/limits", daemon.pid)).unwrap();
+        let files = limits
+            .lines()
+            .find(|line| line.starts_with("Max open files"))
+            .unwrap();
+        assert_eq!(files.split_whitespace().nth(3), Some("4096"));
+        assert_eq!(pid_in(&place.path("pid")), daemon.pid);
+        // By SIGKILL, and so without tidying up.
+        daemon.kill();
+        assert!(place.path("pid").exists());
+    }
+    let log = place.read("home/access.log");
+    assert_eq!(log.matches("GET / HTTP/1.0").count(), 3, "{log}");
+    let log = place.read("log");
+    assert!(log.matches("[notice]").count() >= 3, "{log}");
 }
 
 #[test]

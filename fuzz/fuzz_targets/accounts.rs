@@ -1,0 +1,10 @@
+//! Fuzzes the text of `/etc/passwd` and `/etc/group`: no text breaks the lookup.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../properties/accounts.rs"]
+mod property;
+
+fuzz_target!(|data: &[u8]| property::check(data));

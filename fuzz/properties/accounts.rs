@@ -1,0 +1,149 @@
+//! What holds for every text of `/etc/passwd` and `/etc/group`, and for everybody who is looked for
+//! in them.
+
+use rawdaemon::{Cause, Errno, Error, ExitCode, find_account, find_group};
+
+/// Checks four parts, each of which ends at a zero byte, which the last one may lack: whom to look
+/// for, the group (none if empty), and the two texts.
+pub fn check(data: &[u8]) {
+    let mut parts = data.splitn(4, |byte| *byte == 0);
+    let mut part = || parts.next().unwrap_or_default();
+    let (asked, group, passwd, groups) = (part(), part(), part(), part());
+    check_group(group, groups);
+    let group = Some(group).filter(|group| !group.is_empty());
+    for room in [64, 1] {
+        check_account(asked, group, passwd, groups, room);
+    }
+    // Whoever is in the list is found in it.
+    for line in lines(passwd) {
+        if let Some(user) = user(&line) {
+            check_account(user.name, group, passwd, groups, 64);
+            check_account(user.id.to_string().as_bytes(), None, passwd, groups, 64);
+        }
+    }
+}
+
+/// A user as the lines are read here: all fields first, and then what they must be.
+struct User<'a> {
+    name: &'a [u8],
+    id: u32,
+    group: u32,
+    home: &'a [u8],
+    shell: &'a [u8],
+}
+
+fn lines(text: &[u8]) -> Vec<Vec<&[u8]>> {
+    let lines = text.split(|byte| *byte == b'\n');
+    lines
+        .map(|line| line.split(|byte| *byte == b':').collect())
+        .collect()
+}
+
+fn id(text: &[u8]) -> Option<u32> {
+    let is_plain = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    let number = std::str::from_utf8(text).ok().filter(|_| is_plain)?;
+    number.parse().ok().filter(|id| *id != u32::MAX)
+}
+
+fn is_name(name: &[u8]) -> bool {
+    !name.is_empty() && !name.starts_with(b"+") && !name.starts_with(b"-")
+}
+
+fn user<'a>(fields: &[&'a [u8]]) -> Option<User<'a>> {
+    let [name, _, number, group, _, home, shell, ..] = *fields else {
+        return None;
+    };
+    is_name(name).then_some(())?;
+    Some(User {
+        name,
+        id: id(number)?,
+        group: id(group)?,
+        home,
+        shell,
+    })
+}
+
+/// Name, id and members.
+fn group<'a>(fields: &[&'a [u8]]) -> Option<(&'a [u8], u32, Vec<&'a [u8]>)> {
+    let [name, _, number, members, ..] = *fields else {
+        return None;
+    };
+    is_name(name).then_some(())?;
+    let members = members.split(|byte| *byte == b',').collect();
+    Some((name, id(number)?, members))
+}
+
+fn expected_group(name: &[u8], groups: &[u8]) -> Option<u32> {
+    let all = lines(groups);
+    let listed = all.iter().filter_map(|line| group(line));
+    let mut named = listed
+        .filter(|(other, ..)| *other == name)
+        .map(|(_, id, _)| id);
+    named.next().or_else(|| id(name))
+}
+
+fn check_group(name: &[u8], groups: &[u8]) {
+    let not_listed = Error::new(ExitCode::SetgidFailed, Cause::NotListed);
+    let expected = expected_group(name, groups).ok_or(not_listed);
+    assert_eq!(find_group(name, groups), expected);
+}
+
+fn check_account(asked: &[u8], group: Option<&[u8]>, passwd: &[u8], groups: &[u8], room: usize) {
+    let mut room = vec![0; room];
+    let most = room.len();
+    let found = find_account(asked, group, passwd, groups, &mut room);
+
+    let mut halves = asked.splitn(2, |byte| *byte == b':');
+    let name = halves.next().unwrap_or_default();
+    let group = group.or(halves.next());
+    let all = lines(passwd);
+    let users = || all.iter().filter_map(|line| user(line));
+    let mut listed = users().filter(|user| user.name == name);
+    let listed = listed
+        .next()
+        .or_else(|| users().find(|user| Some(user.id) == id(name)));
+
+    let expected_id = listed.as_ref().map(|user| user.id).or_else(|| id(name));
+    let expected_gid = match group {
+        Some(group) => expected_group(group, groups),
+        None => listed.as_ref().map(|user| user.group),
+    };
+    let account = match found {
+        Ok(account) => account,
+        Err(error) => {
+            let too_many = Cause::Errno(Errno::E2BIG);
+            match (error.code(), error.cause()) {
+                (ExitCode::SetuidFailed, Cause::NotListed) => {
+                    assert!(expected_id.is_none() || listed.is_none() && group.is_none());
+                }
+                (ExitCode::SetgidFailed, Cause::NotListed) => assert!(expected_gid.is_none()),
+                (ExitCode::GroupsFailed, cause) if cause == too_many => {}
+                _ => panic!("{error:?}"),
+            }
+            return;
+        }
+    };
+    assert_eq!(
+        (Some(account.user), Some(account.group)),
+        (expected_id, expected_gid)
+    );
+    assert_eq!(account.name, listed.as_ref().map_or(name, |user| user.name));
+    let or = |field: Option<&[u8]>, default: &'static [u8]| {
+        let field = field.filter(|field| !field.is_empty());
+        field.unwrap_or(default).to_vec()
+    };
+    let (home, shell) = listed.map(|user| (user.home, user.shell)).unzip();
+    assert_eq!(account.home, or(home, b"/"));
+    assert_eq!(account.shell, or(shell, b"/bin/sh"));
+
+    let mut expected = vec![account.group];
+    for line in lines(groups) {
+        if let Some((_, id, members)) = self::group(&line) {
+            if members.contains(&account.name) && !expected.contains(&id) {
+                expected.push(id);
+            }
+        }
+    }
+    assert!(expected.len() <= most);
+    assert_eq!(account.groups, expected);
+}
