@@ -64,7 +64,9 @@ fn user<'a>(fields: &[&'a [u8]]) -> Option<User<'a>> {
 }
 
 /// Name, id and members.
-fn group<'a>(fields: &[&'a [u8]]) -> Option<(&'a [u8], u32, Vec<&'a [u8]>)> {
+type Group<'a> = (&'a [u8], u32, Vec<&'a [u8]>);
+
+fn group<'a>(fields: &[&'a [u8]]) -> Option<Group<'a>> {
     let [name, _, number, members, ..] = *fields else {
         return None;
     };
