@@ -1,9 +1,10 @@
 //! Users and groups, from the text of `/etc/passwd` and `/etc/group` (passwd(5), group(5)): pure,
 //! and without a C library.
 //!
-//! Lines may have any length, the last one needs no newline. What is no entry is passed over: lines
-//! with too few fields, without a name, with a number that no id has, and those of NIS that begin
-//! with a sign. Of entries with the same name, or the same number, the first one counts.
+//! Lines may have any length, the last one needs no newline, and fields that are missing at the end
+//! are empty. What is no entry is passed over: lines without a name or a number that an id can have,
+//! and those of NIS, which begin with a sign. Of entries with the same name, or the same number, the
+//! first one counts.
 
 use crate::protocol::{Cause, Errno, Error, ExitCode, cut, number};
 
@@ -44,31 +45,36 @@ pub fn find_account<'a>(
     room: &'a mut [u32],
 ) -> Result<Account<'a>, Error> {
     let (name, behind) = cut(asked, b':');
-    let listed = find_user(passwd, name);
-    let group = match (group.or(behind), listed) {
-        (Some(group), _) => find_group(group, groups)?,
-        (None, Some(user)) => user.group,
-        (None, None) => return Err(not_listed(ExitCode::SetuidFailed)),
+    let listed = find(passwd, name);
+    let number = listed.map(|user| user.id).or_else(|| id(name));
+    let mut account = Account {
+        name,
+        user: number.ok_or(not_listed(ExitCode::SetuidFailed))?,
+        group: 0,
+        groups: &[],
+        home: b"",
+        shell: b"",
     };
-    let user = match listed {
-        Some(user) => user,
-        None => User {
-            name,
-            user: id(name).ok_or(not_listed(ExitCode::SetuidFailed))?,
-            group,
-            home: b"",
-            shell: b"",
-        },
+    let mut own_group = None;
+    if let Some(mut user) = listed {
+        account.name = user.name;
+        own_group = id(next_field(&mut user.rest));
+        next_field(&mut user.rest);
+        account.home = next_field(&mut user.rest);
+        account.shell = next_field(&mut user.rest);
+    }
+    account.group = match group.or(behind) {
+        Some(group) => find_group(group, groups)?,
+        None => own_group.ok_or(not_listed(ExitCode::SetuidFailed))?,
     };
-    let or = |text: &'a [u8], default| if text.is_empty() { default } else { text };
-    Ok(Account {
-        name: user.name,
-        user: user.user,
-        group,
-        groups: collect_groups(user.name, group, groups, room)?,
-        home: or(user.home, b"/"),
-        shell: or(user.shell, b"/bin/sh"),
-    })
+    if account.home.is_empty() {
+        account.home = b"/";
+    }
+    if account.shell.is_empty() {
+        account.shell = b"/bin/sh";
+    }
+    account.groups = collect_groups(account.name, account.group, groups, room)?;
+    Ok(account)
 }
 
 /// Finds the id of a group by its name. A number that is no name stands for itself.
@@ -77,10 +83,7 @@ pub fn find_account<'a>(
 ///
 /// `SetgidFailed` with [`Cause::NotListed`].
 pub fn find_group(name: &[u8], groups: &[u8]) -> Result<u32, Error> {
-    let listed = entries(groups).find_map(|line| {
-        let (group, id, _) = name_and_id(line)?;
-        (group == name).then_some(id)
-    });
+    let listed = find(groups, name).map(|group| group.id);
     listed
         .or_else(|| id(name))
         .ok_or(not_listed(ExitCode::SetgidFailed))
@@ -90,82 +93,99 @@ const fn not_listed(code: ExitCode) -> Error {
     Error::new(code, Cause::NotListed)
 }
 
-/// What a line of `/etc/passwd` says.
+/// An entry of either file, `name:password:id:`, and what follows: `group:comment:home:shell`, or
+/// the members of a group, `user,user`.
 #[derive(Clone, Copy)]
-struct User<'a> {
+struct Entry<'a> {
     name: &'a [u8],
-    user: u32,
-    group: u32,
-    home: &'a [u8],
-    shell: &'a [u8],
+    id: u32,
+    rest: &'a [u8],
 }
 
-fn find_user<'a>(passwd: &'a [u8], asked: &[u8]) -> Option<User<'a>> {
-    let users = || entries(passwd).filter_map(user);
-    users()
-        .find(|user| user.name == asked)
-        .or_else(|| users().find(|user| Some(user.user) == id(asked)))
+/// The entry with this name, or else the one with this id.
+fn find<'a>(text: &'a [u8], asked: &[u8]) -> Option<Entry<'a>> {
+    let number = id(asked);
+    let mut numbered = None;
+    for entry in Entries(Some(text)) {
+        if entry.name == asked {
+            return Some(entry);
+        }
+        if numbered.is_none() && number == Some(entry.id) {
+            numbered = Some(entry);
+        }
+    }
+    numbered
 }
 
-/// `name:password:user:group:comment:home:shell`
-fn user(line: &[u8]) -> Option<User<'_>> {
-    let (name, user, rest) = name_and_id(line)?;
-    let (group, rest) = cut(rest, b':');
-    let (_, rest) = cut(rest?, b':');
-    let (home, rest) = cut(rest?, b':');
-    Some(User {
-        name,
-        user,
-        group: id(group)?,
-        home,
-        shell: cut(rest?, b':').0,
-    })
-}
-
-/// The group, and then those whose list of members, `name:password:group:user,user`, has the user in
-/// it. None comes twice.
+/// Collects the group, and then those whose list of members has the user in it. None comes twice.
 fn collect_groups<'a>(
     user: &[u8],
     group: u32,
     groups: &[u8],
     room: &'a mut [u32],
 ) -> Result<&'a [u32], Error> {
-    let joined = entries(groups).filter_map(|line| {
-        let (_, group, members) = name_and_id(line)?;
-        cut(members, b':')
-            .0
-            .split(|byte| *byte == b',')
-            .any(|member| member == user)
-            .then_some(group)
-    });
-    let mut count = 0_usize;
-    for group in core::iter::once(group).chain(joined) {
-        if room.iter().take(count).any(|other| *other == group) {
-            continue;
+    let mut count = 0;
+    add_group(group, room, &mut count)?;
+    for mut entry in Entries(Some(groups)) {
+        let mut members = Some(next_field(&mut entry.rest));
+        while let Some(list) = members {
+            let (member, others) = cut(list, b',');
+            if member == user {
+                add_group(entry.id, room, &mut count)?;
+            }
+            members = others;
         }
-        let too_many = Error::new(ExitCode::GroupsFailed, Cause::Errno(Errno::E2BIG));
-        *room.get_mut(count).ok_or(too_many)? = group;
-        count = count.saturating_add(1);
     }
     Ok(room.get(..count).unwrap_or_default())
 }
 
-fn entries(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    text.split(|byte| *byte == b'\n')
+fn add_group(group: u32, room: &mut [u32], count: &mut usize) -> Result<(), Error> {
+    if room.iter().take(*count).all(|other| *other != group) {
+        let too_many = Error::new(ExitCode::GroupsFailed, Cause::Errno(Errno::E2BIG));
+        *room.get_mut(*count).ok_or(too_many)? = group;
+        *count = count.saturating_add(1);
+    }
+    Ok(())
 }
 
-/// The name and the id that both kinds of lines begin with, `name:password:id:`, and what follows.
-fn name_and_id(line: &[u8]) -> Option<(&[u8], u32, &[u8])> {
-    let (name, rest) = cut(line, b':');
-    let (_, rest) = cut(rest?, b':');
-    let (number, rest) = cut(rest?, b':');
-    match name {
-        [] | [b'+' | b'-', ..] => None,
-        _ => Some((name, id(number)?, rest?)),
+/// The entries of a text, one after the other.
+struct Entries<'a>(Option<&'a [u8]>);
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Entry<'a>;
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<Entry<'a>> {
+        loop {
+            let (mut line, others) = cut(self.0?, b'\n');
+            self.0 = others;
+            let name = next_field(&mut line);
+            next_field(&mut line);
+            let id = id(next_field(&mut line));
+            match (name, id) {
+                ([] | [b'+' | b'-', ..], _) | (_, None) => {}
+                (_, Some(id)) => {
+                    return Some(Entry {
+                        name,
+                        id,
+                        rest: line,
+                    });
+                }
+            }
+        }
     }
 }
 
+/// Takes a field off a line; those that are missing at its end are empty.
+#[inline(never)]
+fn next_field<'a>(line: &mut &'a [u8]) -> &'a [u8] {
+    let (field, others) = cut(line, b':');
+    *line = others.unwrap_or_default();
+    field
+}
+
 /// The id that these digits are. The largest number is none: it means 'unchanged' to the kernel.
+#[inline(never)]
 fn id(digits: &[u8]) -> Option<u32> {
     let id = u32::try_from(number(digits, 10)?).ok()?;
     (id != u32::MAX).then_some(id)
@@ -182,6 +202,7 @@ mod tests {
         \n\
         half:x:9\n\
         big:x:4294967295:1:::\n\
+        lost:x:10:much:::\n\
         huge:x:99999999999999999999:1:::\n\
         web:x:33:33:,,,:/var/www:/usr/sbin/nologin\n\
         web:x:34:34:::\n\
@@ -212,6 +233,9 @@ mod tests {
         assert_eq!(account("root", None), Ok((0, 0, Vec::from([0, 4, 5]))));
         assert_eq!(account("77", None), Ok((78, 79, Vec::from([79]))));
         assert_eq!(account("last", None), Ok((90, 91, Vec::from([91]))));
+        // Without a group of its own, an entry needs one that is given.
+        assert_eq!(account("half:5", None), Ok((9, 5, Vec::from([5]))));
+        assert_eq!(account("lost:6", None), Ok((10, 6, Vec::from([6]))));
     }
 
     #[test]

@@ -11,8 +11,7 @@ use crate::sys::ThinCStr;
 /// How the options are written, a line to each: letter, name, and what the value must be if it takes
 /// one. A digit stands for an option without a letter. A table of texts is larger.
 ///
-/// The ones whose value is kept as it is come first: the paths in the order of the library, and then
-/// those of [`Invocation::names`].
+/// The ones whose value is kept as it is come first, in the order of [`Invocation::words`].
 static OPTIONS: &[u8] = b"\
 i stdin a file
 o stdout a file
@@ -47,15 +46,17 @@ impl Spelling {
     /// The option with this letter or this name.
     #[inline(never)]
     fn find(letter: u8, name: &[u8]) -> Option<Self> {
-        let mut index = 0;
+        let mut index = 0_usize;
+        let mut lines = Some(OPTIONS);
         loop {
-            let spelling = Self(index);
-            match spelling.letter() {
-                0 => return None,
-                other if other == letter && !letter.is_ascii_digit() => return Some(spelling),
-                _ if spelling.name_and_value().0 == name => return Some(spelling),
-                _ => index = index.saturating_add(1),
+            let (line, others) = cut(lines?, b'\n');
+            let (own, name_and_value) = line.split_first()?;
+            let is_own = *own == letter && !letter.is_ascii_digit();
+            if is_own || cut(name_and_value.get(1..)?, b' ').0 == name {
+                return Some(Self(index));
             }
+            index = index.saturating_add(1);
+            lines = others;
         }
     }
 
@@ -258,11 +259,9 @@ const KEPT: usize = 16;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Invocation<'a> {
     pub action: Action,
-    /// Standard input, output and error, the pidfile, the lock file, the root and the working
-    /// directory.
-    pub paths: [Option<ThinCStr<'a>>; place::COUNT],
-    /// The user, the group, and the command's own name.
-    pub names: [Option<ThinCStr<'a>>; 3],
+    /// What is kept as it is: standard input, output and error, the pidfile, the lock file, the
+    /// root and the working directory; and then the user, the group, and the command's own name.
+    pub words: [Option<ThinCStr<'a>>; place::COUNT + 3],
     pub umask: Option<u32>,
     pub timeout: Option<Duration>,
     pub niceness: Option<i32>,
@@ -308,8 +307,7 @@ impl<'a> Invocation<'a> {
     /// `None` if the value is not what it must be.
     #[inline(never)]
     fn set(&mut self, spelling: Spelling, value: ThinCStr<'a>) -> Option<()> {
-        let mut as_they_are = self.paths.iter_mut().chain(&mut self.names);
-        if let Some(place) = as_they_are.nth(spelling.0) {
+        if let Some(place) = self.words.get_mut(spelling.0) {
             *place = Some(value);
             // An empty path is mostly a shell variable that was never set.
             return (value.first() != 0).then_some(());
@@ -356,9 +354,10 @@ impl<'a> Invocation<'a> {
     /// to be looked up.
     #[inline(always)]
     pub fn options(&self) -> DaemonizeOptions<'_> {
+        let [paths @ .., _, _, _] = self.words;
         DaemonizeOptions {
             timeout: self.timeout,
-            paths: self.paths,
+            paths,
             append: self.append,
             umask: self.umask,
             niceness: self.niceness,

@@ -84,7 +84,7 @@ fn start_daemon(given: &Given, invocation: &Invocation<'static>) -> ExitCode {
                 tell_steps(invocation, program, STEPS_COUNT);
                 let mut line = Line::new();
                 line.add(b"the daemon runs as pid ");
-                say_number(pid.get().unsigned_abs().into(), &mut |piece| {
+                say_number(pid.get().unsigned_abs(), &mut |piece| {
                     line.add(piece);
                 });
                 line.end();
@@ -170,8 +170,8 @@ fn path_at<'a>(
     program: ThinCStr<'a>,
     place: usize,
 ) -> Option<ThinCStr<'a>> {
-    let mut paths = invocation.paths.iter().chain(&invocation.names);
-    paths.nth(place).copied().unwrap_or(Some(program))
+    let word = invocation.words.get(place);
+    word.copied().unwrap_or(Some(program))
 }
 
 /// The steps, in the order of [`steps_before`], with the place of what each was given, counted from

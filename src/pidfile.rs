@@ -44,7 +44,7 @@ pub(crate) fn lock(path: ThinCStr<'_>) -> Result<RawFd, Error> {
 /// Makes the text of a locked file this pid and a newline.
 pub(crate) fn write(file: RawFd, pid: Pid) -> Result<(), Error> {
     let mut buffer = [0; NUMBER_LINE];
-    let text = number_line(pid.get(), &mut buffer);
+    let text = number_line(pid.get().into(), &mut buffer);
     sys::truncate(file).map_err(refused)?;
     let errno = match sys::write(file, text) {
         Ok(written) if written as usize == text.len() => return Ok(()),
@@ -67,7 +67,7 @@ pub(crate) fn remove_after(path: ThinCStr<'_>, daemon: Pid) {
         return;
     }
     let mut buffer = [0; NUMBER_LINE];
-    let expected = number_line(daemon.get(), &mut buffer);
+    let expected = number_line(daemon.get().into(), &mut buffer);
     // One byte more, so that a longer text is seen to be longer.
     let mut found = [0; NUMBER_LINE + 1];
     if let Ok(length) = sys::read(file.raw(), &mut found) {

@@ -16,7 +16,7 @@ const GROUPS: usize = 65536;
 pub(crate) fn whom(
     invocation: &Invocation<'static>,
 ) -> Result<(Option<Account<'static>>, Option<u32>), Error> {
-    let [user, group, _] = invocation.names.map(|name| name.map(ThinCStr::to_c_str));
+    let [.., user, group, _] = invocation.words.map(|name| name.map(ThinCStr::to_c_str));
     match (user, group) {
         (Some(user), _) => {
             let account = look_up(user, group, start::room(FILES)?, start::room(GROUPS)?)?;
@@ -108,7 +108,7 @@ pub(crate) fn command(
         .arguments
         .get(invocation.command..)
         .unwrap_or_default();
-    let [_, _, Some(own_name)] = invocation.names else {
+    let [.., Some(own_name)] = invocation.words else {
         return Ok(command);
     };
     let renamed = start::room(command.len())?;

@@ -147,7 +147,11 @@ fn set_oom_score_adj(options: &DaemonizeOptions<'_>) -> Result<(), Errno> {
         return Ok(());
     };
     let file = sys::open(ThinCStr::new(c"/proc/self/oom_score_adj"), Open::ReadWrite)?;
-    sys::write(file.raw(), number_line(adjustment, &mut [0; NUMBER_LINE])).map(drop)
+    sys::write(
+        file.raw(),
+        number_line(adjustment.into(), &mut [0; NUMBER_LINE]),
+    )
+    .map(drop)
 }
 
 fn change_root(options: &DaemonizeOptions<'_>) -> Result<(), Errno> {
@@ -194,9 +198,9 @@ fn write_pidfile([pidfile, _]: [RawFd; 2]) -> Result<(), Error> {
 
 /// Resource limits, niceness and privileges.
 fn set_limits(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
-    for ((resource, limit), line) in Resource::ALL.into_iter().zip(options.limits).zip(0..) {
+    for ((resource, limit), line) in Resource::ALL.into_iter().zip(&options.limits).zip(0..) {
         if let Some(limit) = limit {
-            sys::set_limit(resource, limit).map_err(|errno| Error::of_limit(errno, line))?;
+            sys::set_limit(resource, *limit).map_err(|errno| Error::of_limit(errno, line))?;
         }
     }
     if let Some(niceness) = options.niceness {

@@ -27,7 +27,7 @@ pub fn check(data: &[u8]) {
 struct User<'a> {
     name: &'a [u8],
     id: u32,
-    group: u32,
+    group: Option<u32>,
     home: &'a [u8],
     shell: &'a [u8],
 }
@@ -50,14 +50,13 @@ fn is_name(name: &[u8]) -> bool {
 }
 
 fn user<'a>(fields: &[&'a [u8]]) -> Option<User<'a>> {
-    let [name, _, number, group, _, home, shell, ..] = *fields else {
-        return None;
-    };
+    let field = |index| fields.get(index).copied().unwrap_or_default();
+    let [name, number, group, home, shell] = [0, 2, 3, 5, 6].map(field);
     is_name(name).then_some(())?;
     Some(User {
         name,
         id: id(number)?,
-        group: id(group)?,
+        group: id(group),
         home,
         shell,
     })
@@ -67,9 +66,8 @@ fn user<'a>(fields: &[&'a [u8]]) -> Option<User<'a>> {
 type Group<'a> = (&'a [u8], u32, Vec<&'a [u8]>);
 
 fn group<'a>(fields: &[&'a [u8]]) -> Option<Group<'a>> {
-    let [name, _, number, members, ..] = *fields else {
-        return None;
-    };
+    let field = |index| fields.get(index).copied().unwrap_or_default();
+    let [name, number, members] = [0, 2, 3].map(field);
     is_name(name).then_some(())?;
     let members = members.split(|byte| *byte == b',').collect();
     Some((name, id(number)?, members))
@@ -108,7 +106,7 @@ fn check_account(asked: &[u8], group: Option<&[u8]>, passwd: &[u8], groups: &[u8
     let expected_id = listed.as_ref().map(|user| user.id).or_else(|| id(name));
     let expected_gid = match group {
         Some(group) => expected_group(group, groups),
-        None => listed.as_ref().map(|user| user.group),
+        None => listed.as_ref().and_then(|user| user.group),
     };
     let account = match found {
         Ok(account) => account,
@@ -116,7 +114,7 @@ fn check_account(asked: &[u8], group: Option<&[u8]>, passwd: &[u8], groups: &[u8
             let too_many = Cause::Errno(Errno::E2BIG);
             match (error.code(), error.cause()) {
                 (ExitCode::SetuidFailed, Cause::NotListed) => {
-                    assert!(expected_id.is_none() || listed.is_none() && group.is_none());
+                    assert!(expected_id.is_none() || expected_gid.is_none() && group.is_none());
                 }
                 (ExitCode::SetgidFailed, Cause::NotListed) => assert!(expected_gid.is_none()),
                 (ExitCode::GroupsFailed, cause) if cause == too_many => {}

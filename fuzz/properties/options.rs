@@ -54,8 +54,7 @@ fn check_told(error: &UsageError<'_>, words: &[CString]) {
 /// What was understood is something that can be done.
 fn check_values(invocation: &Invocation<'_>) {
     let Invocation {
-        paths,
-        names,
+        words,
         umask,
         niceness,
         oom_score_adj,
@@ -65,9 +64,8 @@ fn check_values(invocation: &Invocation<'_>) {
         ..
     } = *invocation;
     assert!(
-        paths
+        words
             .into_iter()
-            .chain(names)
             .flatten()
             .all(|path| !path.to_c_str().is_empty())
     );
@@ -106,8 +104,7 @@ fn check_opposite(invocation: &Invocation<'_>, set: &[&CStr], command: &[CString
     let opposite = Invocation {
         action: Action::Start,
         append: !invocation.append,
-        paths: invocation.paths.map(other),
-        names: invocation.names.map(other),
+        words: invocation.words.map(other),
         niceness: invocation.niceness.is_none().then_some(number as i32 % 20),
         oom_score_adj: invocation
             .oom_score_adj
@@ -220,8 +217,19 @@ fn written(invocation: &Invocation<'_>, set: &[&CStr]) -> Vec<Written> {
     let Invocation {
         action,
         append,
-        paths: [stdin, stdout, stderr, pidfile, lock, chroot, chdir],
-        names: [user, group, argv0],
+        words:
+            [
+                stdin,
+                stdout,
+                stderr,
+                pidfile,
+                lock,
+                chroot,
+                chdir,
+                user,
+                group,
+                argv0,
+            ],
         umask,
         timeout,
         niceness,

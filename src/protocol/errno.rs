@@ -85,7 +85,7 @@ impl Errno {
             }
             None => {
                 say(b"error ");
-                say_number(self.0.get().into(), say);
+                say_number(self.0.get(), say);
             }
         }
     }

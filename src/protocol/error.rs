@@ -328,7 +328,7 @@ pub fn tell(error: &Error, path: Option<&CStr>, say: &mut Say<'_>) {
         (ExitCode::PidfileFailed, Some(_)) => say(b"cannot use the lock file"),
         (ExitCode::CloseFailed, Some(fd)) => {
             say(b"cannot keep descriptor ");
-            say_number(fd as u64, say);
+            say_number(fd as u32, say);
         }
         _ => say(code.words()),
     }
@@ -364,13 +364,13 @@ pub fn tell(error: &Error, path: Option<&CStr>, say: &mut Say<'_>) {
             error.status().tell(say);
             if large != UNTIMED {
                 say(b" after ");
-                say_number(large.into(), say);
+                say_number(large, say);
                 say(b" ms");
             }
         }
         Kind::Owner => {
             say(b" as pid ");
-            say_number(large.into(), say);
+            say_number(large, say);
         }
         Kind::NotAFile => say(b": not a regular file"),
         Kind::NotListed => {

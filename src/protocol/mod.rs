@@ -17,6 +17,6 @@ pub use error::{Cause, Error, Pid, Stream, WithPath, tell};
 pub(crate) use error::{LIMITS, NICENESS, NO_NEW_PRIVS, OOM_SCORE_ADJ};
 pub use record::{RECORD_SIZE, Record, decode, encode, outcome};
 pub use status::{Change, WaitStatus};
-pub use text::{DIGITS, Say, digits, line, say_number};
 pub(crate) use text::{NUMBER_LINE, cut, number, number_line, signed_number};
+pub use text::{Say, line, say_number};
 pub use verdict::{Event, Goal, Judgement, Verdict};

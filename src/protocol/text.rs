@@ -4,45 +4,38 @@
 /// Takes text, piece after piece.
 pub type Say<'s> = dyn FnMut(&[u8]) + 's;
 
-/// The most digits that a number has, `u64::MAX`.
-pub const DIGITS: usize = 20;
+/// Room for the digits of any number, a sign and a newline.
+pub(crate) const NUMBER_LINE: usize = 22;
 
-/// The number in decimal digits, at the end of `buffer`.
-pub fn digits(mut number: u64, buffer: &mut [u8; DIGITS]) -> &[u8] {
-    let mut start = DIGITS;
-    for place in buffer.iter_mut().rev() {
-        *place = b'0' | (number % 10) as u8;
-        number /= 10;
+/// The number in decimal digits as a line of its own, which is what files of one number have.
+pub(crate) fn number_line(number: i64, buffer: &mut [u8; NUMBER_LINE]) -> &[u8] {
+    let mut start = NUMBER_LINE;
+    let mut put = |byte| {
         start = start.saturating_sub(1);
-        if number == 0 {
+        if let Some(place) = buffer.get_mut(start) {
+            *place = byte;
+        }
+    };
+    put(b'\n');
+    let mut left = number.unsigned_abs();
+    loop {
+        put(b'0' | (left % 10) as u8);
+        left /= 10;
+        if left == 0 {
             break;
         }
+    }
+    if number < 0 {
+        put(b'-');
     }
     buffer.get(start..).unwrap_or_default()
 }
 
-/// Room for a sign, the digits and a newline.
-pub(crate) const NUMBER_LINE: usize = DIGITS + 2;
-
-/// The number as a line of its own, which is what files of one number have.
-pub(crate) fn number_line(number: i32, buffer: &mut [u8; NUMBER_LINE]) -> &[u8] {
-    let sign: &[u8] = if number < 0 { b"-" } else { b"" };
-    let mut place = [0; DIGITS];
-    let digits = digits(number.unsigned_abs().into(), &mut place);
-    let mut length = 0_usize;
-    for (place, byte) in buffer
-        .iter_mut()
-        .zip(sign.iter().chain(digits).chain(b"\n"))
-    {
-        *place = *byte;
-        length = length.saturating_add(1);
-    }
-    buffer.get(..length).unwrap_or_default()
-}
-
 /// Says a number in decimal digits.
-pub fn say_number(number: u64, say: &mut Say<'_>) {
-    say(digits(number, &mut [0; DIGITS]));
+pub fn say_number(number: u32, say: &mut Say<'_>) {
+    if let [digits @ .., _] = number_line(number.into(), &mut [0; NUMBER_LINE]) {
+        say(digits);
+    }
 }
 
 /// What comes before the first such byte, and what follows it if it is there.
@@ -118,7 +111,7 @@ pub(super) fn display(
 mod tests {
     use std::format;
 
-    use super::{DIGITS, NUMBER_LINE, cut, digits, line, number, number_line, signed_number};
+    use super::{NUMBER_LINE, cut, line, number, number_line, say_number, signed_number};
 
     #[test]
     fn text_is_cut_at_the_first_such_byte() {
@@ -144,25 +137,8 @@ mod tests {
     }
 
     #[test]
-    fn a_number_may_have_a_sign() {
-        for value in [0, 1, -1, 9, -20, 1000, -1000, i32::MAX, -i32::MAX] {
-            let line = format!("{value}\n");
-            assert_eq!(number_line(value, &mut [0; NUMBER_LINE]), line.as_bytes());
-            let text = line.trim().as_bytes();
-            assert_eq!(signed_number(text, value, value), Some(value));
-            assert_eq!(signed_number(text, i32::MIN, value - 1), None);
-            assert_eq!(signed_number(text, -i32::MAX, i32::MAX), Some(value));
-        }
-        let least = number_line(i32::MIN, &mut [0; NUMBER_LINE]).to_vec();
-        assert_eq!(least, format!("{}\n", i32::MIN).as_bytes());
-        for text in ["", "-", "--1", "+1", "2147483648", "-2147483648", "1-"] {
-            assert_eq!(signed_number(text.as_bytes(), i32::MIN, i32::MAX), None);
-        }
-    }
-
-    #[test]
     fn numbers_are_decimal() {
-        for number in [
+        for value in [
             0,
             1,
             9,
@@ -170,13 +146,33 @@ mod tests {
             42,
             1234,
             4_194_304,
-            u64::from(u32::MAX),
-            u64::MAX,
+            u32::MAX.into(),
+            i64::MAX,
+            i64::MIN,
         ] {
+            let line = format!("{value}\n");
+            assert_eq!(number_line(value, &mut [0; NUMBER_LINE]), line.as_bytes());
+        }
+        let mut said = std::vec::Vec::new();
+        say_number(1234, &mut |piece| said.extend_from_slice(piece));
+        assert_eq!(said, b"1234");
+    }
+
+    #[test]
+    fn a_number_may_have_a_sign() {
+        for value in [0, 1, -1, 9, -20, 1000, -1000, i32::MAX, -i32::MAX] {
+            let line = format!("{value}\n");
             assert_eq!(
-                digits(number, &mut [0; DIGITS]),
-                format!("{number}").as_bytes()
+                number_line(value.into(), &mut [0; NUMBER_LINE]),
+                line.as_bytes()
             );
+            let text = line.trim().as_bytes();
+            assert_eq!(signed_number(text, value, value), Some(value));
+            assert_eq!(signed_number(text, i32::MIN, value - 1), None);
+            assert_eq!(signed_number(text, -i32::MAX, i32::MAX), Some(value));
+        }
+        for text in ["", "-", "--1", "+1", "2147483648", "-2147483648", "1-"] {
+            assert_eq!(signed_number(text.as_bytes(), i32::MIN, i32::MAX), None);
         }
     }
 }
