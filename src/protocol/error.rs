@@ -264,8 +264,8 @@ impl Error {
     /// The standard stream whose file could not be opened, if that is what failed.
     #[must_use]
     pub fn stream(&self) -> Option<Stream> {
-        let part = match self.code() {
-            ExitCode::OpenFailed => self.part()?,
+        let part = match (self.code(), self.kind()) {
+            (ExitCode::OpenFailed, Kind::Errno) => self.part()?,
             _ => return None,
         };
         Stream::ALL.get(part).copied()
