@@ -4,7 +4,7 @@
 
 use core::time::Duration;
 
-use crate::options::{DaemonizeOptions, Limit, Resource, place};
+use crate::options::{DaemonizeOptions, Limit, Readiness, Resource, place};
 use crate::protocol::{LIMITS, Say, cut, line, number, signed_number};
 use crate::sys::ThinCStr;
 
@@ -25,6 +25,7 @@ g group a group
 0 argv0 a name
 m umask an octal mask from 0 to 777
 t timeout a number of seconds
+R ready exec, fd:N, notify or notify:/PATH
 n nice a number from -20 to 19
 1 oom-score-adj a number from -1000 to 1000
 2 rlimit NAME=SOFT or NAME=SOFT:HARD
@@ -32,6 +33,7 @@ n nice a number from -20 to 19
 E env NAME=VALUE
 4 no-new-privs
 5 clear-env
+f foreground
 a append
 q quiet
 v verbose
@@ -270,6 +272,8 @@ pub struct Invocation<'a> {
     /// The descriptors to be kept, and how many they are.
     pub keep: [i32; KEPT],
     pub kept: usize,
+    pub readiness: Readiness<'a>,
+    pub foreground: bool,
     pub no_new_privs: bool,
     pub clear_env: bool,
     pub append: bool,
@@ -316,6 +320,7 @@ impl<'a> Invocation<'a> {
         match spelling.letter() {
             b'm' => self.umask = Some(octal_mask(text)?),
             b't' => self.timeout = Some(seconds(text)?),
+            b'R' => self.readiness = readiness(value)?,
             b'n' => self.niceness = Some(signed_number(text, -20, 19)?),
             b'1' => self.oom_score_adj = Some(signed_number(text, -1000, 1000)?),
             b'2' => self.set_limit(text)?,
@@ -323,6 +328,7 @@ impl<'a> Invocation<'a> {
             b'E' => drop(variable(value)?),
             b'4' => self.no_new_privs = true,
             b'5' => self.clear_env = true,
+            b'f' => self.foreground = true,
             b'a' => self.append = true,
             b'q' => self.verbosity = Verbosity::Quiet,
             b'v' => self.verbosity = Verbosity::Verbose,
@@ -344,10 +350,9 @@ impl<'a> Invocation<'a> {
     }
 
     fn keep_descriptor(&mut self, text: &[u8]) -> Option<()> {
-        let fd = i32::try_from(number(text, 10)?).ok()?;
-        *self.keep.get_mut(self.kept)? = fd;
+        *self.keep.get_mut(self.kept)? = descriptor(text)?;
         self.kept = self.kept.saturating_add(1);
-        (fd > 2).then_some(())
+        Some(())
     }
 
     /// The library's options for this command line, but for the user and the group, whose names have
@@ -365,8 +370,28 @@ impl<'a> Invocation<'a> {
             limits: self.limits,
             no_new_privs: self.no_new_privs,
             keep: self.keep.get(..self.kept),
+            readiness: self.readiness,
+            foreground: self.foreground,
             ..DaemonizeOptions::new()
         }
+    }
+}
+
+/// The number of a descriptor that is no standard stream.
+#[inline(never)]
+fn descriptor(text: &[u8]) -> Option<i32> {
+    let fd = i32::try_from(number(text, 10)?).ok()?;
+    (fd > 2).then_some(fd)
+}
+
+fn readiness(value: ThinCStr<'_>) -> Option<Readiness<'_>> {
+    const PREFIX: usize = b"notify:".len();
+    match cut(value.to_bytes(), b':') {
+        (b"exec", None) => Some(Readiness::Executed),
+        (b"fd", Some(digits)) => Some(Readiness::Descriptor(descriptor(digits)?)),
+        (b"notify", None) => Some(Readiness::Notify),
+        (b"notify", Some([b'/', ..])) => Some(Readiness::NotifyAt(value.tail(PREFIX))),
+        _ => None,
     }
 }
 

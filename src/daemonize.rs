@@ -10,16 +10,21 @@
 
 use core::time::Duration;
 
-use crate::monitor;
-use crate::options::DaemonizeOptions;
-use crate::options::place;
+use crate::args::set_variable;
+use crate::channel::{self, Channel};
+use crate::foreground;
+use crate::monitor::{Watch, hear_verdict};
+use crate::options::{DaemonizeOptions, Readiness, place};
 use crate::pidfile;
 use crate::program::PATH_SIZE;
-use crate::protocol::{Cause, Errno, Error, ExitCode, Goal, Pid, Record, encode, outcome};
+use crate::protocol::{
+    Cause, Errno, Error, ExitCode, Goal, Nanoseconds, Pid, Record, encode, outcome,
+};
 use crate::ready::Ready;
+use crate::spawn::Progress;
 use crate::steps;
 use crate::sys::{
-    self, Child, Disposition, ExitSignal, Forked, Nanoseconds, Pipe, RawFd, SignalSet,
+    self, Child, Disposition, ExitSignal, Forked, NOTHING, Pipe, RawFd, Room, SignalSet, ThinCStr,
     ThreadIdPlace,
 };
 use crate::threads::refuse_threads;
@@ -64,7 +69,8 @@ impl DaemonizeOptions<'_> {
     /// Turns the calling process into a daemon: forks, leads a new session, forks again, and does
     /// the steps of daemon(7) in the daemon.
     ///
-    /// It returns twice. In the original it returns when the daemon has said that it is ready, or
+    /// With [`foreground`](Self::foreground) it does the steps in the calling process, and returns as
+    /// in the daemon. Otherwise it returns twice. In the original it returns when the daemon has said that it is ready, or
     /// is still alive after the timeout; with a timeout of zero, as soon as the daemon has done its
     /// steps. In the daemon it returns when all steps are done: that process has no controlling
     /// terminal and can get none, for it does not lead its session.
@@ -75,7 +81,7 @@ impl DaemonizeOptions<'_> {
     ///
     /// # Errors
     ///
-    /// In the original only. `Threaded` when the process has other threads: of these the daemon
+    /// In the original only. `Refused` when the daemon has said that it cannot start. `Threaded` when the process has other threads: of these the daemon
     /// would have none, and every lock that they hold for ever. Otherwise the step that failed, in
     /// which process it may have been, with the kernel's errno; or `DaemonDied`, with the exit
     /// status or the signal, when the daemon ended before the time was over; or `TimedOut`. Then
@@ -109,12 +115,15 @@ impl DaemonizeOptions<'_> {
             thread_id: ThreadIdPlace::find(),
             child_signal: sys::child_signal().map_err(failed(ExitCode::SignalsFailed))?,
         };
-        match start(self, &caller)? {
+        match start(self, &caller, &mut |_| {})? {
             Forked::Parent(pid) => Ok(Identity::Original(pid)),
             Forked::Child(report) => Ok(Identity::Daemon(Ready::new(report, sys::process_id()))),
         }
     }
 }
+
+/// Variables, as execve(2) takes them.
+pub(crate) type Environment<'a> = &'a [Option<ThinCStr<'a>>];
 
 /// What becomes a daemon, as far as that makes a difference: the calling process or a command. Each
 /// has a code of its own made for it, so that a program holds only what it uses.
@@ -130,6 +139,9 @@ pub(crate) trait Kind: Sized {
 
     /// Where the daemon's C library remembers its thread.
     fn thread_id(&self) -> ThreadIdPlace;
+
+    /// The environment of a command.
+    fn environment(&self) -> Environment<'_>;
 
     /// Makes the daemon what the caller was before the start: as far as nothing else does.
     fn restore(birth: &Birth<'_, Self>) -> Result<(), Errno>;
@@ -163,9 +175,13 @@ impl Kind for Caller {
         self.thread_id
     }
 
+    fn environment(&self) -> Environment<'_> {
+        &[]
+    }
+
     fn restore(birth: &Birth<'_, Self>) -> Result<(), Errno> {
         let Start { kind, verdict, .. } = birth.start;
-        sys::close(verdict.reader);
+        // The intermediate has closed the other end, and its number may be another's now.
         sys::close(verdict.writer);
         sys::close(birth.report.reader);
         sys::set_child_signal(&kind.child_signal)
@@ -173,7 +189,7 @@ impl Kind for Caller {
 
     fn finish(&self, birth: &Birth<'_, Self>, _: &[u8], _: [RawFd; 2]) -> Result<RawFd, Error> {
         let report = birth.report.writer;
-        // Should the intermediate be gone, there is nobody to be told.
+        // Should the intermediate be gone, there is nobody to be told; in the foreground there is none.
         let _ = sys::write(report, &encode(&Record::SetUp));
         Ok(report)
     }
@@ -184,28 +200,35 @@ pub(crate) struct Start<'a, K> {
     pub(crate) options: &'a DaemonizeOptions<'a>,
     pub(crate) kind: &'a K,
     /// From the intermediate to the original.
-    verdict: Pipe,
+    pub(crate) verdict: Pipe,
 }
+
+/// How many descriptors of this crate's own the steps spare.
+pub(crate) const OWN: usize = 5;
 
 /// What the intermediate and the daemon know besides.
 pub(crate) struct Birth<'a, K> {
     pub(crate) start: &'a Start<'a, K>,
     /// From the daemon to the intermediate.
     pub(crate) report: Pipe,
+    pub(crate) channel: &'a Channel<'a>,
+    pub(crate) environment: Environment<'a>,
+    /// What is not closed, though the caller has not asked for it.
+    pub(crate) own: [RawFd; OWN],
 }
 
 /// The original: creates the intermediate, waits for it, and returns its verdict.
 ///
-/// All signals are blocked until the mask is put back, by the original here, and by the daemon once
-/// it has done its steps: no handler of the caller's runs in between.
+/// All signals are blocked until the mask is put back, by the original when it begins to wait, and by
+/// the daemon once it has done its steps: no handler of the caller's runs in a child.
 pub(crate) fn start<K: Kind>(
     options: &DaemonizeOptions<'_>,
     kind: &K,
+    show: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Forked<K::Left>, Error> {
-    for fd in options.keep.unwrap_or_default() {
-        // Then no descriptor of this crate's can get that number.
-        let fd = *fd as RawFd;
-        sys::check_open(fd).map_err(|errno| Error::of_kept(errno, fd))?;
+    check_kept(options)?;
+    if options.foreground {
+        return foreground::take_steps(options, kind).map(Forked::Child);
     }
     let mask = sys::block(SignalSet::ALL).map_err(failed(ExitCode::SignalsFailed))?;
     let verdict = match sys::pipe() {
@@ -230,8 +253,8 @@ pub(crate) fn start<K: Kind>(
         Ok(Forked::Child(left)) => return Ok(Forked::Child(left)),
         Ok(Forked::Parent(intermediate)) => {
             sys::close(verdict.writer);
-            let ended = sys::wait(intermediate);
-            outcome(monitor::hear(verdict.reader).flatten(), ended).map(Forked::Parent)
+            let (record, ended) = hear_verdict(verdict.reader, intermediate, show);
+            outcome(record, ended).map(Forked::Parent)
         }
         Err(errno) => {
             sys::close(verdict.writer);
@@ -243,21 +266,46 @@ pub(crate) fn start<K: Kind>(
     outcome
 }
 
+/// What is to stay open must be, and then no descriptor of this crate's can get its number. Nor can
+/// it be the place of the readiness pipe, which is no standard stream either.
+fn check_kept(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
+    if matches!(options.readiness, Readiness::Descriptor(..3)) {
+        return Err(failed(ExitCode::ChannelFailed)(Errno::EINVAL));
+    }
+    for fd in options.keep.unwrap_or_default() {
+        let checked = match options.readiness {
+            Readiness::Descriptor(place) if place == *fd => Err(Errno::EBUSY),
+            _ => sys::check_open(*fd as RawFd),
+        };
+        checked.map_err(|errno| Error::of_kept(errno, *fd as RawFd))?;
+    }
+    Ok(())
+}
+
 /// The intermediate: leads the session, creates the daemon, watches it, and tells the original how
 /// that went.
 fn intermediate<K: Kind>(start: &Start<'_, K>) -> Child<K::Left> {
-    let (record, code) = match create_daemon(start) {
-        Ok(Forked::Child(left)) => return Child::Returns(left),
-        Ok(Forked::Parent(daemon)) => (Record::Runs(daemon), ExitCode::Ok.into()),
-        Err(error) => (Record::Failed(error), error.into()),
-    };
-    // Should the original be gone, nobody is left to be told.
-    let _ = sys::write(start.verdict.writer, &encode(&record));
-    Child::Exits(code)
+    match create_daemon(start) {
+        Ok(Forked::Child(left)) => Child::Returns(left),
+        Ok(Forked::Parent(())) => Child::Exits(ExitCode::Ok.into()),
+        Err(error) => {
+            // Should the original be gone, nobody is left to be told.
+            let _ = sys::write(start.verdict.writer, &encode(&Record::Failed(error)));
+            Child::Exits(error.into())
+        }
+    }
 }
 
-/// Gives the pid of a daemon that runs; in the daemon itself, what it has left.
-fn create_daemon<K: Kind>(start: &Start<'_, K>) -> Result<Forked<K::Left>, Error> {
+/// Returns when the daemon runs and the original knows it; in the daemon itself, with what that has
+/// left.
+fn create_daemon<K: Kind>(start: &Start<'_, K>) -> Result<Forked<K::Left, ()>, Error> {
+    let Start {
+        options,
+        kind,
+        verdict,
+    } = start;
+    // So that there is no reader any more when the original is gone.
+    sys::close(verdict.reader);
     let session = sys::lead_session().map_err(failed(ExitCode::SetsidFailed))?;
     if session.get() == 1 {
         // The first process of a pid namespace: when it exits, the kernel kills all others.
@@ -265,35 +313,106 @@ fn create_daemon<K: Kind>(start: &Start<'_, K>) -> Result<Forked<K::Left>, Error
     }
     // Were SIGCHLD ignored, the daemon's status would be lost (wait(2)).
     sys::set_child_signal(&Disposition::DEFAULT).map_err(failed(ExitCode::SignalsFailed))?;
-    let report = sys::pipe().map_err(failed(ExitCode::ChannelFailed))?;
-    let birth = Birth { start, report };
-    let forked = sys::clone(ExitSignal::Child, start.kind.thread_id(), &birth, daemon)
-        .map_err(failed(ExitCode::ForkFailed))?;
-    match forked {
-        Forked::Parent(daemon) => {
-            sys::close(report.writer);
-            let (goal, time) = goal_and_time(start);
-            let judgement = monitor::watch(daemon, session, report.reader, goal, time);
-            match (judgement, start.options.paths[place::PIDFILE]) {
-                (Err(error), Some(path)) if error.code() != ExitCode::AlreadyRunning => {
-                    pidfile::remove_after(path, daemon);
-                }
-                _ => {}
-            }
-            judgement?;
+    let no_channel = failed(ExitCode::ChannelFailed);
+    let mut variable = [0; channel::VARIABLE_SIZE];
+    let readiness = if K::EXECUTES {
+        options.readiness
+    } else {
+        Readiness::Executed
+    };
+    // First, so that nothing else lies where the command will look for its end.
+    let mut channel = Channel::open(readiness, &mut variable).map_err(&no_channel)?;
+    let with_variable = match ThinCStr::at_start(&variable) {
+        Some(variable) if variable.first() != 0 => {
+            Some(add_variable(kind.environment(), variable).map_err(&no_channel)?)
         }
-        Forked::Child(_) => {}
+        _ => None,
+    };
+    let report = sys::pipe().map_err(&no_channel)?;
+    let birth = Birth {
+        start,
+        report,
+        channel: &channel,
+        environment: with_variable.as_deref().unwrap_or(kind.environment()),
+        own: [
+            report.writer,
+            channel.daemon_end(),
+            NOTHING,
+            NOTHING,
+            NOTHING,
+        ],
+    };
+    let forked = sys::clone(ExitSignal::Child, kind.thread_id(), &birth, daemon)
+        .map_err(failed(ExitCode::ForkFailed))?;
+    let daemon = match forked {
+        Forked::Child(left) => return Ok(Forked::Child(left)),
+        Forked::Parent(daemon) => daemon,
+    };
+    sys::close(report.writer);
+    sys::close(channel.daemon_end());
+    let (goal, time) = goal_and_time::<K>(options);
+    let mut watch = Watch {
+        daemon,
+        session,
+        report: report.reader,
+        verdict: verdict.writer,
+        channel: &mut channel,
+        alarm: NOTHING,
+        born: sys::monotonic_time(),
+        ended: false,
+    };
+    let judgement = watch.judge(goal, time);
+    channel.end();
+    if let Err(error) = judgement {
+        tidy_up(options, daemon, error);
     }
-    Ok(forked)
+    judgement.map(Forked::Parent)
+}
+
+/// An environment with one more variable, or with another value of it.
+fn add_variable<'a>(
+    environment: Environment<'a>,
+    variable: ThinCStr<'a>,
+) -> Result<Room<Option<ThinCStr<'a>>>, Errno> {
+    let mut room = Room::new(environment.len().saturating_add(1))?;
+    for (place, variable) in room.iter_mut().zip(environment) {
+        *place = *variable;
+    }
+    set_variable(&mut room, variable);
+    Ok(room)
+}
+
+/// Removes the pidfile that a daemon has left which failed to start, unless it is another's.
+pub(crate) fn tidy_up(options: &DaemonizeOptions<'_>, daemon: Pid, error: Error) {
+    match options.paths[place::PIDFILE] {
+        Some(path) if error.code() != ExitCode::AlreadyRunning => {
+            pidfile::remove_after(path, daemon);
+        }
+        _ => {}
+    }
 }
 
 /// What counts as success, and after how long.
-fn goal_and_time<K: Kind>(start: &Start<'_, K>) -> (Goal, Nanoseconds) {
-    match start.options.timeout.unwrap_or(K::TIMEOUT) {
-        Duration::ZERO => (Goal::Begun, Nanoseconds::MAX),
-        timeout => (Goal::Alive, sys::nanoseconds(timeout)),
+fn goal_and_time<K: Kind>(options: &DaemonizeOptions<'_>) -> (Goal, Nanoseconds) {
+    let (must_be_ready, default) = match options.readiness {
+        Readiness::Executed if K::EXECUTES => (false, K::TIMEOUT),
+        _ if K::EXECUTES => (true, READY_TIMEOUT),
+        _ => (options.require_ready, K::TIMEOUT),
+    };
+    let timeout = options.timeout.unwrap_or(default);
+    let goal = match timeout {
+        _ if must_be_ready => Goal::Ready,
+        Duration::ZERO => Goal::Begun,
+        _ => Goal::Alive,
+    };
+    match timeout {
+        Duration::ZERO => (goal, Nanoseconds::MAX),
+        timeout => (goal, sys::nanoseconds(timeout)),
     }
 }
+
+/// How long a command may take by default until it says that it is ready.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The daemon: does its steps, and reports the first one that fails.
 #[inline(never)]

@@ -1,7 +1,7 @@
 //! Closing what the daemon inherited.
 
 use crate::protocol::{Errno, cut, number};
-use crate::sys::{self, Open, RawFd, ThinCStr};
+use crate::sys::{self, NOTHING, Open, RawFd, ThinCStr};
 
 /// The first descriptor that is not a standard stream.
 const FIRST: RawFd = 3;
@@ -9,17 +9,19 @@ const FIRST: RawFd = 3;
 /// How far the last resort goes.
 const FARTHEST: RawFd = 1 << 20;
 
-/// The descriptors that stay open: those that the caller wants, and one of this crate's own.
+/// The descriptors that stay open: those that the caller wants, and some of this crate's own, as far as
+/// there are any.
 #[derive(Clone, Copy)]
 pub(crate) struct Kept<'a> {
     pub(crate) listed: &'a [i32],
-    pub(crate) own: RawFd,
+    pub(crate) own: &'a [RawFd],
 }
 
 impl Kept<'_> {
     fn iter(&self) -> impl Iterator<Item = RawFd> {
         let listed = self.listed.iter().map(|fd| *fd as RawFd);
-        listed.chain([self.own])
+        let own = self.own.iter().copied().filter(|fd| *fd != NOTHING);
+        listed.chain(own)
     }
 
     /// The lowest one that is not below `from`.

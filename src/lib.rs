@@ -96,8 +96,10 @@ extern crate std;
 mod accounts;
 #[doc(hidden)]
 pub mod args;
+mod channel;
 mod daemonize;
 mod descriptors;
+mod foreground;
 mod look_up;
 mod monitor;
 mod options;
@@ -115,8 +117,10 @@ mod threads;
 pub use accounts::{Account, find_account, find_group};
 pub use daemonize::{Identity, daemonize};
 pub use look_up::{look_up, look_up_group};
-pub use options::{DaemonizeOptions, Limit, Resource};
+pub use options::{DaemonizeOptions, Limit, Readiness, Resource};
 pub use protocol::{Cause, Change, Errno, Error, ExitCode, Pid, Stream, WaitStatus, WithPath};
 pub use ready::Ready;
-pub use spawn::{interpreter_of, spawn};
+pub use spawn::{Progress, interpreter_of, spawn};
+#[doc(hidden)]
+pub use sys::Room;
 pub use sys::ThinCStr;

@@ -4,10 +4,13 @@
 
 mod prepare;
 mod start;
+mod waiting;
 
 use rawdaemon::args::{Action, Arguments, Invocation, Verbosity};
 use rawdaemon::protocol::{line, say_number, tell};
 use rawdaemon::{Cause, Errno, Error, ExitCode, ThinCStr, interpreter_of};
+
+use crate::waiting::Waiting;
 
 const STDOUT: i32 = 1;
 const STDERR: i32 = 2;
@@ -15,28 +18,28 @@ const STDERR: i32 = 2;
 const HELP: &str = "\
 Usage: rawdaemon [OPTIONS] [--] COMMAND [ARGUMENTS]
 Start COMMAND as a daemon, and tell by the exit code whether it started.
-
   -p, --pidfile FILE    write the pid to FILE, locked while the daemon lives
   -l, --lock FILE       lock FILE only
-  -i, --stdin FILE, -o, --stdout FILE, -e, --stderr FILE
-                        standard streams (default: /dev/null)
+  -i, --stdin FILE, -o, --stdout FILE, -e, --stderr FILE (default: /dev/null)
   -a, --append          append to these files instead of emptying them
   -c, --chdir DIR       working directory (default: /)
   -r, --chroot DIR      root directory, for COMMAND and --chdir too
   -u, --user USER[:GROUP], -g, --group GROUP    by names or numbers
   -m, --umask MASK      file mode creation mask, octal (default: 022)
-  -n, --nice N, --oom-score-adj N    -20 to 19, -1000 to 1000
-  --rlimit NAME=SOFT[:HARD]   nofile, core, as, data, stack, memlock, nproc,
-                        fsize or cpu; a number or 'unlimited'; repeatable
-  --no-new-privs        no privileges by set-user-ID programs
-  --keep-fd N           leave descriptor N open; repeatable
+  -n, --nice N, --oom-score-adj N, --rlimit NAME=SOFT[:HARD], --no-new-privs
   -E, --env NAME=VALUE  set a variable; repeatable
   --clear-env           inherit nothing but PATH
   --argv0 NAME          what COMMAND sees as its own name
-  -t, --timeout SECS    watch that long that it stays alive (default: 0)
+  --keep-fd N           leave descriptor N open; repeatable
+  -R, --ready HOW       success is: exec (default), it was executed; fd:N, it
+                        wrote a line to descriptor N; notify or notify:/PATH,
+                        it said READY=1, as in sd_notify(3)
+  -t, --timeout SECS    wait that long for it (default: 60), or with exec,
+                        watch that long that it stays alive (default: 0)
+  -f, --foreground      no fork and no session: become COMMAND
   -v, --verbose; -q, --quiet; -h, --help; -V, --version
-
-Exit codes: 0 it runs; 5 it ended too soon; 12 already running; 127 not found.
+Exit codes: 0 it runs; 5 it ended too soon; 6 it did not get ready in time;
+12 already running; 18 it says that it cannot start; 127 not found.
 ";
 
 const VERSION: &str = concat!("rawdaemon ", env!("CARGO_PKG_VERSION"), "\n");
@@ -71,12 +74,16 @@ fn start_daemon(given: &Given, invocation: &Invocation<'static>) -> ExitCode {
     let program = given.arguments.get(invocation.command).copied().flatten();
     let program = program.unwrap_or(ThinCStr::new(c""));
     let mut environment = given.environment;
+    let mut waiting = Waiting::new(invocation);
     let outcome = prepare::whom(invocation).and_then(|(account, group)| {
         environment = prepare::environment(given, invocation, account)?;
         let command = prepare::command(given, invocation)?;
         let options = prepare::running_as(invocation.options(), account, group);
-        options.spawn(program.to_c_str(), command, environment)
+        options.spawn_and_show(program.to_c_str(), command, environment, &mut |progress| {
+            waiting.show(progress);
+        })
     });
+    waiting.end();
     let is_verbose = invocation.verbosity == Verbosity::Verbose;
     match outcome {
         Ok(pid) => {
@@ -96,7 +103,7 @@ fn start_daemon(given: &Given, invocation: &Invocation<'static>) -> ExitCode {
                 tell_steps(invocation, program, steps_before(error.code()));
             }
             if invocation.verbosity != Verbosity::Quiet {
-                tell_failure(environment, invocation, program, &error);
+                tell_failure(environment, invocation, program, &error, waiting.status());
             }
             error.code()
         }
@@ -109,6 +116,7 @@ fn tell_failure(
     invocation: &Invocation<'_>,
     program: ThinCStr<'_>,
     error: &Error,
+    status: &[u8],
 ) {
     let path = path_of(invocation, program, error);
     let mut head = [0; 4096];
@@ -127,6 +135,10 @@ fn tell_failure(
         line.add(b"; its interpreter ");
         line.add(interpreter);
         line.add(b" may be missing");
+    }
+    if !status.is_empty() {
+        line.add(b"; it said: ");
+        line.add(status);
     }
     line.end();
 }
@@ -231,6 +243,9 @@ fn print(text: &str) -> ExitCode {
     ExitCode::Ok
 }
 
+/// Erases the rest of a terminal's line: ECMA-48's EL.
+const ERASE: &[u8] = b"\x1b[K";
+
 /// Text on its way to standard error: in one write, unless it is longer than the buffer.
 struct Line {
     bytes: [u8; 512],
@@ -269,6 +284,14 @@ impl Line {
     fn flush(&mut self) {
         start::write_all(STDERR, self.bytes.get(..self.length).unwrap_or_default());
         self.length = 0;
+    }
+
+    /// Shows as much of the line as so many columns have room for, in place of what stood there.
+    fn show(&self, width: usize) {
+        let all = self.bytes.get(..self.length).unwrap_or_default();
+        start::write_all(STDERR, b"\r");
+        start::write_all(STDERR, all.get(..width).unwrap_or(all));
+        start::write_all(STDERR, ERASE);
     }
 
     /// Ends the line and says it.

@@ -1,96 +1,145 @@
-//! The intermediate's watch over the daemon, until there is a verdict.
+//! The intermediate's watch over the daemon, until there is a verdict, and the original's wait for it.
 
+use crate::channel::Channel;
 use crate::daemonize::failed;
 use crate::protocol::{
-    Errno, Event, ExitCode, Goal, Judgement, Pid, RECORD_SIZE, Record, Verdict, decode,
+    Errno, Error, Event, ExitCode, Goal, Judgement, Nanoseconds, Pid, RECORD_SIZE, Record,
+    STATUS_SIZE, Verdict, WaitStatus, decode, encode,
 };
-use crate::sys::{self, NOTHING, Nanoseconds, RawFd};
+use crate::spawn::Progress;
+use crate::sys::{self, NOTHING, RawFd};
+use core::time::Duration;
 
 /// How long a daemon that shall end may take over it before it is killed.
 const GRACE: Nanoseconds = 1_000_000_000;
 
+/// How long a daemon that has said that it cannot start may take to end by itself.
+const PATIENCE: Nanoseconds = 100_000_000;
+
+/// How often the original shows that it waits.
+const TICK: Nanoseconds = 1_000_000_000;
+
 /// The record that waits in a pipe: `Some(None)` at its end, and `None` when it is empty.
 #[inline(never)]
-pub(crate) fn hear(pipe: RawFd) -> Option<Option<Record>> {
+fn hear(pipe: RawFd) -> Option<Option<Record>> {
     let mut bytes = [0; RECORD_SIZE];
     // The end leaves zeros, which are no record. A pipe gives so few bytes whole.
     sys::read(pipe, &mut bytes).ok()?;
     Some(decode(&bytes))
 }
 
-/// Watches a daemon until the goal is reached or missed. A daemon that missed it has ended when
-/// this returns.
-#[inline(never)]
-pub(crate) fn watch(
-    daemon: Pid,
-    session: Pid,
-    report: RawFd,
-    goal: Goal,
-    time: Nanoseconds,
-) -> Judgement {
-    let born = sys::monotonic_time();
-    let alarm = sys::watch_child(daemon).map_err(|errno| {
-        kill(daemon);
-        failed(ExitCode::ChannelFailed)(errno)
-    })?;
-    let mut watch = Watch {
-        daemon,
-        session,
-        report,
-        alarm: alarm.into_raw(),
-        born,
-        deadline: born.saturating_add(time),
-        ended: false,
-    };
-    let mut verdict = Verdict::new(goal);
+/// The original: waits for the intermediate, and gives its last record and how it ended. What there
+/// is to be seen meanwhile is shown.
+pub(crate) fn hear_verdict(
+    pipe: RawFd,
+    intermediate: Pid,
+    show: &mut dyn FnMut(Progress<'_>),
+) -> (Option<Record>, Result<WaitStatus, Errno>) {
+    let began = sys::monotonic_time();
+    let (mut now, mut next_tick) = (began, began.saturating_add(TICK));
+    let mut ended = None;
     loop {
-        let event = watch.next_event();
-        if let Some(judgement) = verdict.judge(event) {
-            if judgement.is_err() {
-                watch.end();
+        let _ = sys::poll(
+            [pipe, NOTHING, NOTHING, NOTHING],
+            next_tick.saturating_sub(now),
+        );
+        match hear(pipe) {
+            Some(Some(Record::Status(length))) => {
+                let mut text = [0; STATUS_SIZE];
+                let text = text.get_mut(..length.into()).unwrap_or_default();
+                if sys::read(pipe, text).is_ok() {
+                    show(Progress::Status(text));
+                }
             }
-            return judgement;
+            Some(record) => break (record, ended.unwrap_or_else(|| sys::wait(intermediate))),
+            // Killed, and somebody still holds on to its end of the pipe.
+            None if ended.is_some() => break (None, ended.unwrap_or(Err(Errno::ECHILD))),
+            None => ended = sys::wait_if_ended(intermediate).transpose(),
+        }
+        now = sys::monotonic_time();
+        if now >= next_tick {
+            next_tick = now.saturating_add(TICK);
+            show(Progress::Waiting(Duration::from_nanos(
+                now.saturating_sub(began),
+            )));
         }
     }
 }
 
-#[inline(never)]
-fn kill(daemon: Pid) {
-    sys::kill(daemon);
-    let _ = sys::wait(daemon);
-}
-
-struct Watch {
-    daemon: Pid,
-    session: Pid,
-    /// [`NOTHING`] after end of file.
-    report: RawFd,
+/// The watch over a daemon.
+pub(crate) struct Watch<'w, 'a> {
+    pub(crate) daemon: Pid,
+    pub(crate) session: Pid,
+    /// Where the daemon reports; [`NOTHING`] after end of file.
+    pub(crate) report: RawFd,
+    /// Where the original listens.
+    pub(crate) verdict: RawFd,
+    pub(crate) channel: &'w mut Channel<'a>,
     /// A descriptor that can be read once the daemon may have ended: a pidfd since Linux 5.3; on
     /// older kernels, and where a sandbox refuses that, a signalfd, which also tells when the daemon
     /// is stopped or continued.
-    alarm: RawFd,
-    born: Nanoseconds,
-    deadline: Nanoseconds,
-    ended: bool,
+    pub(crate) alarm: RawFd,
+    pub(crate) born: Nanoseconds,
+    pub(crate) ended: bool,
 }
 
-impl Watch {
-    /// Waits for the next thing to happen. What the daemon said comes before its death, and its
-    /// death before the deadline.
-    fn next_event(&mut self) -> Event {
+impl Watch<'_, '_> {
+    /// Watches the daemon until the goal is reached or missed, and tells the original that it is
+    /// reached. A daemon that missed it, or whose original is gone, has ended when this returns.
+    #[inline(never)]
+    pub(crate) fn judge(&mut self, goal: Goal, time: Nanoseconds) -> Judgement {
+        let alarm = sys::watch_child(self.daemon);
+        let judgement = match alarm {
+            Ok(alarm) => {
+                self.alarm = alarm.into_raw();
+                self.look_on(goal, time)
+            }
+            Err(errno) => Err(failed(ExitCode::ChannelFailed)(errno)),
+        };
+        let judgement = judgement.and_then(|()| self.tell(Record::Runs(self.daemon)));
+        if let Err(error) = judgement {
+            self.end(error.code() == ExitCode::Refused);
+        }
+        judgement
+    }
+
+    fn look_on(&mut self, goal: Goal, time: Nanoseconds) -> Judgement {
+        let mut verdict = Verdict::new(goal, self.born.saturating_add(time));
         loop {
-            let left = self.deadline.saturating_sub(sys::monotonic_time());
-            let alarmed = match sys::poll([self.report, self.alarm], left) {
-                Ok([false, false]) => return Event::Deadline,
-                // A daemon that has died now may have said something just before: so the pipe is
-                // read after the poll.
-                Ok([_, alarmed]) => alarmed,
+            let event = self.next_event(verdict.deadline());
+            if let Some(judgement) = verdict.judge(event, sys::monotonic_time()) {
+                return judgement;
+            }
+        }
+    }
+
+    /// Tells the original, which may have stopped listening for a while: so this waits for it.
+    fn tell(&self, record: Record) -> Result<(), Error> {
+        let message = encode(&record);
+        let told = match sys::write(self.verdict, &message) {
+            Err(Errno::EAGAIN) => sys::set_blocking(self.verdict, false)
+                .and_then(|()| sys::write(self.verdict, &message)),
+            told => told,
+        };
+        told.map(drop).map_err(failed(ExitCode::WaitFailed))
+    }
+
+    /// Waits for the next thing to happen. What the daemon said comes before its death, its death
+    /// before the original's, and all of it before the deadline.
+    fn next_event(&mut self, deadline: Nanoseconds) -> Event {
+        loop {
+            let left = deadline.saturating_sub(sys::monotonic_time());
+            let descriptors = [self.report, self.channel.ear(), self.alarm, self.verdict];
+            let [_, _, alarmed, abandoned] = match sys::poll(descriptors, left) {
+                Ok(ready) => ready,
                 Err(Errno::EINTR) => continue,
                 Err(errno) => {
                     return Event::Said(Record::Failed(failed(ExitCode::WaitFailed)(errno)));
                 }
             };
-            if let Some(event) = self.hear() {
+            // A daemon that has died now may have said something just before: so that is read after
+            // the poll, whatever the poll said of it.
+            if let Some(event) = self.hear().or_else(|| self.hear_command()) {
                 return event;
             }
             if alarmed {
@@ -99,6 +148,13 @@ impl Watch {
                 if let Some(event) = self.look() {
                     return event;
                 }
+            }
+            if abandoned {
+                self.verdict = NOTHING;
+                return Event::Abandoned;
+            }
+            if left == 0 {
+                return Event::Deadline;
             }
         }
     }
@@ -111,6 +167,26 @@ impl Watch {
         Some(Event::Closed {
             executed: sys::has_executed(self.daemon, self.session),
         })
+    }
+
+    fn hear_command(&mut self) -> Option<Event> {
+        let Self {
+            daemon,
+            session,
+            verdict,
+            ..
+        } = *self;
+        self.channel.hear(
+            |datagram| {
+                // Only what the daemon has started, and that has started, is in its session, or in
+                // the one that it leads by now.
+                datagram.sender.is_some_and(|sender| {
+                    let its_session = sys::session_of(sender);
+                    sender == daemon || its_session == Some(session) || its_session == Some(daemon)
+                })
+            },
+            |text| tell_status(verdict, text),
+        )
     }
 
     fn look(&mut self) -> Option<Event> {
@@ -133,21 +209,36 @@ impl Watch {
         }
     }
 
-    /// Ends the daemon: asks it, and kills it when that takes too long.
-    fn end(&mut self) {
-        if self.ended {
+    /// Ends the daemon: asks it, unless it ends by itself, and kills it when that takes too long.
+    fn end(&mut self, by_itself: bool) {
+        if self.ended || by_itself && self.ends_within(PATIENCE) {
             return;
         }
         sys::ask_to_end(self.daemon);
-        self.deadline = sys::monotonic_time().saturating_add(GRACE);
-        loop {
-            let event = self.next_event();
-            if self.ended {
-                return;
-            }
-            if matches!(event, Event::Deadline | Event::Said(Record::Failed(_))) {
-                return kill(self.daemon);
-            }
+        if !self.ends_within(GRACE) {
+            sys::kill(self.daemon);
+            let _ = sys::wait(self.daemon);
         }
     }
+
+    fn ends_within(&mut self, time: Nanoseconds) -> bool {
+        let deadline = sys::monotonic_time().saturating_add(time);
+        // Whatever else it says: it may go on talking for ever.
+        while !self.ended && sys::monotonic_time() < deadline {
+            let _ = self.next_event(deadline);
+        }
+        self.ended
+    }
+}
+
+/// Tells the original how far the daemon is, if there is room in the pipe: this can be missed.
+fn tell_status(verdict: RawFd, text: &[u8]) {
+    let mut message = [0; RECORD_SIZE + STATUS_SIZE];
+    let record = encode(&Record::Status(text.len() as u8));
+    let bytes = record.iter().chain(text);
+    let length = bytes.clone().count();
+    for (place, byte) in message.iter_mut().zip(bytes) {
+        *place = *byte;
+    }
+    let _ = sys::write(verdict, message.get(..length).unwrap_or_default());
 }

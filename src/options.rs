@@ -50,6 +50,9 @@ pub struct DaemonizeOptions<'a> {
     pub(crate) no_new_privs: bool,
     pub(crate) reset_signals: bool,
     pub(crate) keep: Option<&'a [i32]>,
+    pub(crate) readiness: Readiness<'a>,
+    pub(crate) require_ready: bool,
+    pub(crate) foreground: bool,
 }
 
 /// The places of the paths. The streams come first, by their descriptors.
@@ -82,6 +85,9 @@ impl<'a> DaemonizeOptions<'a> {
             no_new_privs: false,
             reset_signals: false,
             keep: None,
+            readiness: Readiness::Executed,
+            require_ready: false,
+            foreground: false,
         }
     }
 
@@ -91,8 +97,50 @@ impl<'a> DaemonizeOptions<'a> {
     /// and `spawn` does not watch. Zero, which means not to watch, is enough to know that all steps
     /// are done and the command has been executed. A daemon that has not come so far when the time
     /// is over is ended, and the start fails with `TimedOut`.
+    ///
+    /// Where the daemon has to say that it is ready, by [`require_ready`](Self::require_ready) or
+    /// [`ready`](Self::ready), this is the time until then: 60 seconds by default for `spawn`, and
+    /// zero means for ever.
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// How a command says that it is ready, which [`spawn`](Self::spawn) waits for. By default it need
+    /// not say anything, and has only to be executed.
+    ///
+    /// One that has not said so when the [`timeout`](Self::timeout) is over gets a SIGTERM, and after
+    /// a second a SIGKILL, and the start fails with `TimedOut`. One that says that it will never be
+    /// ready, fails with `Refused`.
+    pub const fn ready(mut self, readiness: Readiness<'a>) -> Self {
+        self.readiness = readiness;
+        self
+    }
+
+    /// Whether a process that daemonizes itself must say that it is ready
+    /// ([`Ready::notify`](crate::Ready::notify)) before the timeout. If it does not, it gets a SIGTERM,
+    /// and after a second a SIGKILL, and the start fails with `TimedOut`; with `Refused`, and at once,
+    /// if it drops its [`Ready`](crate::Ready).
+    ///
+    /// Off by default: to be alive at the end of the timeout is enough.
+    pub const fn require_ready(mut self, require: bool) -> Self {
+        self.require_ready = require;
+        self
+    }
+
+    /// Whether all is done in the calling process: every step but the forks and the session, for a
+    /// supervisor or a container, which do those themselves.
+    ///
+    /// `daemonize` then returns as in the daemon, and `spawn` executes the command in place of the
+    /// caller, so that it returns only when that failed. Descriptors 0 to 2 that no path is given for
+    /// stay as they are, since whoever supervises reads them. `NOTIFY_SOCKET` and the pipe of
+    /// [`Readiness::Descriptor`] are the supervisor's, and nothing is watched: no timeout counts.
+    ///
+    /// After a failure the caller has its standard streams, working directory and umask back, and its
+    /// pidfile is gone. What other steps were taken, stays: reset signals, closed descriptors, root,
+    /// limits, and user.
+    pub const fn foreground(mut self, foreground: bool) -> Self {
+        self.foreground = foreground;
         self
     }
 
@@ -255,6 +303,27 @@ impl Default for DaemonizeOptions<'_> {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// How a command says that it is ready.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Readiness<'a> {
+    /// Not at all: it has been executed.
+    #[default]
+    Executed,
+    /// It writes a newline, whatever stands before it, to this descriptor, a pipe, which is above 2:
+    /// the protocol of s6, dinit and OpenRC. Closing it without is a failure at once.
+    Descriptor(i32),
+    /// It sends `READY=1` to the datagram socket that NOTIFY_SOCKET names: sd_notify(3). The name is
+    /// an abstract one (unix(7)), and needs no file system. Only the daemon and its descendants in its
+    /// session are heard. `ERRNO=`, `EXTEND_TIMEOUT_USEC=`, `STATUS=` and `BARRIER=1` mean what they
+    /// mean there.
+    Notify,
+    /// As [`Notify`](Self::Notify), with a socket at this absolute path, for a command with a network
+    /// namespace of its own, which abstract names do not reach. A socket that nobody listens at any
+    /// more is replaced; it is removed when the start is over.
+    NotifyAt(ThinCStr<'a>),
 }
 
 /// What getrlimit(2) can limit; the names are those of ulimit and the like.

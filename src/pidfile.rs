@@ -5,8 +5,8 @@
 //! still names the file that is locked: the owner before may have removed it meanwhile.
 
 use crate::daemonize::failed;
-use crate::protocol::{Cause, Errno, Error, ExitCode, NUMBER_LINE, Pid, number_line};
-use crate::sys::{self, Fd, Locker, NOTHING, Nanoseconds, Open, Owner, RawFd, ThinCStr};
+use crate::protocol::{Cause, Errno, Error, ExitCode, NUMBER_LINE, Nanoseconds, Pid, number_line};
+use crate::sys::{self, Fd, Locker, NOTHING, Open, Owner, RawFd, ThinCStr};
 
 /// How often, and after what time, a file is tried again that others are removing.
 const ATTEMPTS: u32 = 1000;
@@ -36,7 +36,7 @@ pub(crate) fn lock(path: ThinCStr<'_>) -> Result<RawFd, Error> {
                 Owner::Nobody => {}
             }
         }
-        let _ = sys::poll([NOTHING; 2], PAUSE);
+        let _ = sys::poll([NOTHING; 4], PAUSE);
     }
     Err(refused(Errno::EBUSY))
 }

@@ -4,7 +4,7 @@ use core::convert::Infallible;
 use core::ffi::CStr;
 use core::time::Duration;
 
-use crate::daemonize::{Birth, Kind, failed, start};
+use crate::daemonize::{Birth, Environment, Kind, failed, start};
 use crate::options::DaemonizeOptions;
 use crate::program::{any_path, interpreter};
 use crate::protocol::{Errno, Error, ExitCode, Pid, cut};
@@ -63,13 +63,42 @@ impl DaemonizeOptions<'_> {
     /// # Errors
     ///
     /// `CommandNotFound` when there is no such file, `ExecFailed` when there is one that the kernel
-    /// will not execute, `Usage` with `EINVAL` when a list does not end in `None`, and otherwise as
+    /// will not execute, `Refused` when it says that it cannot start, `Usage` with `EINVAL` when a list does not end in `None`, and otherwise as
     /// [`daemonize`](Self::daemonize), but never `Threaded`.
     pub fn spawn(
         &self,
         program: &CStr,
         argv: &[Option<ThinCStr<'_>>],
         envp: &[Option<ThinCStr<'_>>],
+    ) -> Result<Pid, Error> {
+        self.spawn_and_show(program, argv, envp, &mut |_| {})
+    }
+
+    /// [`spawn`](Self::spawn), and shows meanwhile what there is to be seen.
+    ///
+    /// ```
+    /// use rawdaemon::{DaemonizeOptions, Progress, Readiness};
+    ///
+    /// let script = c"sleep 0.1; echo >&3; exec sleep 0.1";
+    /// let argv = [Some(c"sh".into()), Some(c"-c".into()), Some(script.into()), None];
+    /// let options = DaemonizeOptions::new().ready(Readiness::Descriptor(3));
+    /// options.spawn_and_show(c"sh", &argv, &[None], &mut |progress| match progress {
+    ///     Progress::Waiting(time) => println!("waiting for {} s", time.as_secs()),
+    ///     Progress::Status(text) => println!("it says {}", text.escape_ascii()),
+    ///     _ => {}
+    /// })?;
+    /// # Ok::<(), rawdaemon::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn`](Self::spawn).
+    pub fn spawn_and_show(
+        &self,
+        program: &CStr,
+        argv: &[Option<ThinCStr<'_>>],
+        envp: &[Option<ThinCStr<'_>>],
+        show: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Pid, Error> {
         if !matches!((argv, envp), ([.., None], [.., None])) {
             return Err(failed(ExitCode::Usage)(Errno::EINVAL));
@@ -82,9 +111,20 @@ impl DaemonizeOptions<'_> {
             argv,
             envp,
         };
-        let Forked::Parent(pid) = start(self, &command)?;
+        let Forked::Parent(pid) = start(self, &command, show)?;
         Ok(pid)
     }
+}
+
+/// What there is to be seen of a start that is not over yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Progress<'p> {
+    /// The original has waited for so long: comes about once a second.
+    Waiting(Duration),
+    /// The daemon says how far it is: the text of `STATUS=` of sd_notify(3), and at most 200 bytes of
+    /// it. It may be anything.
+    Status(&'p [u8]),
 }
 
 /// What is to be executed.
@@ -106,6 +146,10 @@ impl Kind for Command<'_> {
         ThreadIdPlace::NONE
     }
 
+    fn environment(&self) -> Environment<'_> {
+        self.envp
+    }
+
     fn restore(_: &Birth<'_, Self>) -> Result<(), Errno> {
         // All is reset and closed for a command.
         Ok(())
@@ -125,18 +169,14 @@ impl Kind for Command<'_> {
             sys::keep_across_exec(fd).map_err(failed(ExitCode::StdioFailed))?;
         }
         sys::set_mask(SignalSet::NONE).map_err(failed(ExitCode::SignalsFailed))?;
-        Err(self.execute(working_directory))
+        Err(self.execute(birth.environment, working_directory))
     }
 }
 
 impl Command<'_> {
     /// Executes the command, from the first directory where that works.
-    fn execute(&self, working_directory: &[u8]) -> Error {
-        let Command {
-            program,
-            argv,
-            envp,
-        } = *self;
+    fn execute(&self, envp: Environment<'_>, working_directory: &[u8]) -> Error {
+        let Command { program, argv, .. } = *self;
         let is_searched = cut(program.to_bytes(), b'/').1.is_none();
         let mut error = failed(ExitCode::CommandNotFound)(Errno::ENOENT);
         any_path(program, envp, working_directory, &mut |path| {

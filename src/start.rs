@@ -11,10 +11,9 @@
 
 use core::arch::{asm, global_asm};
 
-use linux_raw_sys::general::{
-    MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE, SIG_BLOCK, SIGPIPE,
-};
-use rawdaemon::{Cause, Errno, Error, ExitCode, ThinCStr};
+use linux_raw_sys::general::{SIG_BLOCK, SIGPIPE};
+use linux_raw_sys::ioctl::TIOCGWINSZ;
+use rawdaemon::ThinCStr;
 use syscalls::{Sysno, syscall};
 
 use crate::Given;
@@ -97,48 +96,14 @@ pub(crate) fn write_all(fd: i32, mut bytes: &[u8]) {
     }
 }
 
-/// Values whose bytes may all be zero.
-///
-/// # Safety
-///
-/// They must be.
-pub(crate) unsafe trait Zeroed: Sized + 'static {}
-
-// SAFETY: a number.
-unsafe impl Zeroed for u8 {}
-// SAFETY: a number.
-unsafe impl Zeroed for u32 {}
-// SAFETY: zero is the null pointer, which is `None`.
-unsafe impl Zeroed for Option<ThinCStr<'static>> {}
-
-/// Room for so many values, all zero.
-pub(crate) fn room<T: Zeroed>(count: usize) -> Result<&'static mut [T], Error> {
-    let address = map(count.saturating_mul(size_of::<T>()))? as *mut T;
-    // SAFETY: the mapping begins at a page, has room for that many values, all of them zero, and is
-    // never unmapped.
-    Ok(unsafe { core::slice::from_raw_parts_mut(address, count) })
-}
-
-/// `mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS)`
-#[inline(never)]
-fn map(size: usize) -> Result<usize, Error> {
-    #[cfg(target_pointer_width = "64")]
-    const CALL: Sysno = Sysno::mmap;
-    #[cfg(target_pointer_width = "32")]
-    const CALL: Sysno = Sysno::mmap2;
-    // SAFETY: a new mapping touches no other memory.
-    let address = unsafe {
-        syscall!(
-            CALL,
-            0,
-            size,
-            PROT_READ | PROT_WRITE,
-            MAP_PRIVATE | MAP_ANONYMOUS,
-            usize::MAX,
-            0
-        )
-    };
-    address.map_err(|_| Error::new(ExitCode::ExecFailed, Cause::Errno(Errno::ENOMEM)))
+/// `ioctl(fd, TIOCGWINSZ)`—How many columns the terminal has, zero if it does not know; `None` if it is
+/// no terminal.
+pub(crate) fn terminal_width(fd: i32) -> Option<usize> {
+    let mut rows_and_columns = [0_u16; 4];
+    // SAFETY: the kernel writes a winsize, which is four numbers of 16 bits.
+    let asked = unsafe { syscall!(Sysno::ioctl, fd, TIOCGWINSZ, rows_and_columns.as_mut_ptr()) };
+    let [_, columns, ..] = rows_and_columns;
+    asked.ok().map(|_| columns.into())
 }
 
 /// The release build contains no panic and drops this; a debug build traps.

@@ -15,6 +15,7 @@ use crate::sys::{self, NOTHING, Open, RawFd, ThinCStr};
 /// The locks come when all that will be closed is closed: closing any descriptor for a file gives
 /// them up, be it an inherited one or one that was opened here. And output files are emptied under
 /// the lock only, for another daemon may be writing to them.
+#[inline(never)]
 pub(crate) fn take<K: Kind>(
     birth: &Birth<'_, K>,
     buffer: &mut [u8; PATH_SIZE],
@@ -23,7 +24,11 @@ pub(crate) fn take<K: Kind>(
 
     K::restore(birth).map_err(failed(ExitCode::SignalsFailed))?;
     reset_signals::<K>(options).map_err(failed(ExitCode::SignalsFailed))?;
-    close_inherited::<K>(options, birth.report.writer).map_err(failed(ExitCode::CloseFailed))?;
+    close_inherited::<K>(options, &birth.own).map_err(failed(ExitCode::CloseFailed))?;
+    birth
+        .channel
+        .put_in_place()
+        .map_err(failed(ExitCode::ChannelFailed))?;
     let working_directory = command_directory::<K>(options, buffer);
     let streams = open_streams(options)?;
     put_in_place(&streams).map_err(failed(ExitCode::StdioFailed))?;
@@ -50,7 +55,7 @@ fn reset_signals<K: Kind>(options: &DaemonizeOptions<'_>) -> Result<(), Errno> {
     }
 }
 
-fn close_inherited<K: Kind>(options: &DaemonizeOptions<'_>, own: RawFd) -> Result<(), Errno> {
+fn close_inherited<K: Kind>(options: &DaemonizeOptions<'_>, own: &[RawFd]) -> Result<(), Errno> {
     match options.keep {
         None if !K::EXECUTES => Ok(()),
         listed => close_all_but(Kept {
@@ -73,7 +78,8 @@ fn command_directory<'b, K: Kind>(
     }
 }
 
-/// Opens the files for descriptors 0 to 2, above them: `/dev/null` for those that have none.
+/// Opens the files for descriptors 0 to 2, above them: `/dev/null` for those that have none. In the
+/// foreground, one without a file stays as it is, if it is open: [`NOTHING`] stands for it.
 ///
 /// Where a step fails the process ends, so that nothing here needs to be closed again.
 fn open_streams(options: &DaemonizeOptions<'_>) -> Result<[RawFd; 3], Error> {
@@ -83,18 +89,24 @@ fn open_streams(options: &DaemonizeOptions<'_>) -> Result<[RawFd; 3], Error> {
     } else {
         Open::Write
     };
-    let null = if matches!((input, output, error), (Some(_), Some(_), Some(_))) {
-        NOTHING
-    } else {
-        sys::open(ThinCStr::new(c"/dev/null"), Open::ReadWrite)
-            .map_err(failed(ExitCode::OpenDevNullFailed))?
-            .into_raw()
-    };
-    let mut files = [null; 3];
+    let mut files = [NOTHING; 3];
+    let mut null = NOTHING;
+    for ((file, path), stream) in files.iter_mut().zip(options.paths).zip(0..) {
+        let stays = options.foreground && sys::check_open(stream).is_ok();
+        if path.is_some() || stays {
+            continue;
+        }
+        if null == NOTHING {
+            null = sys::open(ThinCStr::new(c"/dev/null"), Open::ReadWrite)
+                .map_err(failed(ExitCode::OpenDevNullFailed))?
+                .into_raw();
+        }
+        *file = null;
+    }
     let [input_file, output_file, error_file] = &mut files;
     open_for(Stream::Input, input, Open::Read, input_file)?;
     open_for(Stream::Output, output, writing, output_file)?;
-    if output == error {
+    if output == error && output.is_some() {
         *error_file = *output_file;
     } else {
         open_for(Stream::Error, error, writing, error_file)?;
@@ -118,7 +130,9 @@ fn open_for(
 
 fn put_in_place(files: &[RawFd]) -> Result<(), Errno> {
     for (file, to) in files.iter().zip(0..) {
-        sys::move_to(*file, to)?;
+        if *file != NOTHING {
+            sys::move_to(*file, to)?;
+        }
     }
     // Each is closed once, at its last place.
     for (index, file) in files.iter().enumerate() {

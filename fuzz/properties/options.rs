@@ -4,7 +4,7 @@ use std::ffi::{CStr, CString};
 use std::time::Duration;
 
 use rawdaemon::args::{Action, Invocation, UsageError, Verbosity, assignments, set_variable};
-use rawdaemon::{Limit, ThinCStr};
+use rawdaemon::{Limit, Readiness, ThinCStr};
 
 /// Checks one command line. Each argument ends at a zero byte, which the last one may lack.
 pub fn check(data: &[u8]) {
@@ -61,8 +61,14 @@ fn check_values(invocation: &Invocation<'_>) {
         limits,
         keep,
         kept,
+        readiness,
         ..
     } = *invocation;
+    match readiness {
+        Readiness::Descriptor(fd) => assert!(fd > 2),
+        Readiness::NotifyAt(path) => assert!(path.to_c_str().to_bytes().starts_with(b"/")),
+        _ => {}
+    }
     assert!(
         words
             .into_iter()
@@ -127,6 +133,11 @@ fn check_opposite(invocation: &Invocation<'_>, set: &[&CStr], command: &[CString
             }
         }),
         kept,
+        readiness: match invocation.readiness {
+            Readiness::Executed => Readiness::Descriptor(number as i32 & i32::MAX | 4),
+            _ => Readiness::Executed,
+        },
+        foreground: !invocation.foreground,
         no_new_privs: !invocation.no_new_privs,
         clear_env: !invocation.clear_env,
         umask: invocation.umask.is_none().then_some(number as u32 % 0o1000),
@@ -237,6 +248,8 @@ fn written(invocation: &Invocation<'_>, set: &[&CStr]) -> Vec<Written> {
         limits,
         keep,
         kept,
+        readiness,
+        foreground,
         no_new_privs,
         clear_env,
         verbosity,
@@ -246,8 +259,15 @@ fn written(invocation: &Invocation<'_>, set: &[&CStr]) -> Vec<Written> {
     let mask = umask.map(|mask| format!("{mask:o}").into_bytes());
     let time = timeout.map(|time| format!("{}.{:09}", time.as_secs(), time.subsec_nanos()));
     let text = |number: i32| number.to_string().into_bytes();
+    let how = match readiness {
+        Readiness::Executed => None,
+        Readiness::Descriptor(fd) => Some(format!("fd:{fd}").into_bytes()),
+        Readiness::NotifyAt(path) => Some([b"notify:", path.to_c_str().to_bytes()].concat()),
+        _ => Some(b"notify".to_vec()),
+    };
     let flags = [
         (b'a', "append", append),
+        (b'f', "foreground", foreground),
         (b'v', "verbose", verbosity == Verbosity::Verbose),
         (b'q', "quiet", verbosity == Verbosity::Quiet),
         (0, "no-new-privs", no_new_privs),
@@ -268,6 +288,7 @@ fn written(invocation: &Invocation<'_>, set: &[&CStr]) -> Vec<Written> {
         (0, "oom-score-adj", oom_score_adj.map(text)),
         (b'm', "umask", mask),
         (b't', "timeout", time.map(String::into_bytes)),
+        (b'R', "ready", how),
     ];
     let keep = keep[..kept]
         .iter()

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use rawdaemon::protocol::{
-    Event, Goal, RECORD_SIZE, Record, Verdict, decode, encode, outcome, tell,
+    Event, Goal, MOMENT, Notice, RECORD_SIZE, Record, STATUS_SIZE, Verdict, decode, encode,
+    outcome, tell,
 };
 use rawdaemon::{Cause, Change, Errno, Error, ExitCode, Pid, Stream, WaitStatus};
 
-/// Checks what the data says: a status word, the bytes of a record, an error, how the intermediate
+/// Checks the data as a datagram of sd_notify(3), and then what it says: a status word, the bytes of a record, an error, how the intermediate
 /// ended, the goal, and then one event after the other.
 pub fn check(data: &[u8]) {
+    check_notice(data);
     let mut data = Data(data);
     let status = WaitStatus::from_raw(data.number());
     check_status(status);
@@ -20,7 +22,7 @@ pub fn check(data: &[u8]) {
 
     let error = check_error(&mut data);
     let pid = pid(data.number());
-    for made in [Record::SetUp, Record::Runs(pid)] {
+    for made in [Record::SetUp, Record::Runs(pid), Record::Status(bytes[0])] {
         assert_eq!(decode(&encode(&made)), Some(made));
     }
 
@@ -38,9 +40,10 @@ pub fn check(data: &[u8]) {
         check_outcome(record, ended);
     }
 
-    let goal = match data.byte() % 2 {
+    let goal = match data.byte() % 3 {
         0 => Goal::Begun,
-        _ => Goal::Alive,
+        1 => Goal::Alive,
+        _ => Goal::Ready,
     };
     let events: Vec<Event> = std::iter::from_fn(|| data.event()).collect();
     check_verdict(goal, &events);
@@ -73,7 +76,9 @@ impl Data<'_> {
 
     fn cause(&mut self) -> (Cause, Option<Stream>) {
         let streams = [Stream::Input, Stream::Output, Stream::Error];
-        match self.byte() % 8 {
+        match self.byte() % 10 {
+            8 => (Cause::Silent, None),
+            9 => (Cause::Reason(self.byte()), None),
             7 => (Cause::NotListed, None),
             0 => (Cause::Unknown, None),
             1 => (Cause::NotAFile, None),
@@ -101,7 +106,13 @@ impl Data<'_> {
         if self.0.is_empty() {
             return None;
         }
-        Some(match self.byte() % 7 {
+        Some(match self.byte() % 13 {
+            7 => Event::Ready,
+            8 => Event::Silent,
+            9 => Event::Refused(errno(self.number())),
+            10 => Event::Extended(u64::from_le_bytes(self.take()) >> (self.byte() % 64)),
+            11 => Event::Abandoned,
+            12 => Event::Said(Record::Status(self.byte())),
             0 => Event::Said(Record::SetUp),
             1 => Event::Said(Record::Runs(pid(self.byte().into()))),
             2 => {
@@ -174,7 +185,7 @@ fn check_record(record: Option<Record>, bytes: [u8; RECORD_SIZE]) {
     let Some(record) = record else { return };
     assert_eq!(encode(&record), bytes);
     match record {
-        Record::SetUp => {}
+        Record::SetUp | Record::Status(_) => {}
         Record::Runs(pid) => assert!(pid.get() > 0),
         Record::Failed(error) => {
             assert_ne!(error.code(), ExitCode::Ok);
@@ -250,9 +261,28 @@ fn check_outcome(record: Option<Record>, ended: Result<WaitStatus, Errno>) {
 /// There is no success without a daemon that lives, and the first event that decides is the one
 /// that is told.
 fn check_verdict(goal: Goal, events: &[Event]) {
-    let mut verdict = Verdict::new(goal);
+    let first_deadline = 1 << 40;
+    let mut verdict = Verdict::new(goal, first_deadline);
     // The watch ends at the first judgement. What comes later is no reason to panic.
-    let judgements: Vec<_> = events.iter().map(|event| verdict.judge(*event)).collect();
+    let mut now = 0;
+    let mut deadline = first_deadline;
+    let mut silent = false;
+    let mut judgements = Vec::new();
+    for event in events {
+        now += 1_000_000;
+        judgements.push(verdict.judge(*event, now));
+        // Time comes only by asking for it, and goes only by closing the line.
+        if let (Event::Extended(microseconds), false) = (event, silent) {
+            deadline = deadline.max(now.saturating_add(microseconds.saturating_mul(1000)));
+        }
+        if verdict.deadline() != deadline {
+            assert_eq!(goal, Goal::Ready);
+            assert!(!silent && matches!(event, Event::Silent | Event::Closed { .. }));
+            assert_eq!(verdict.deadline(), now + MOMENT);
+            deadline = verdict.deadline();
+        }
+        silent |= verdict.deadline() == now + MOMENT;
+    }
     let first = judgements.iter().position(Option::is_some);
     let seen = first.map_or(events, |first| &events[..=first]);
     let judgement = first.and_then(|first| judgements[first]);
@@ -260,19 +290,33 @@ fn check_verdict(goal: Goal, events: &[Event]) {
     let any = |wanted: fn(&Event) -> bool| seen.iter().any(wanted);
     let executed = any(|event| matches!(event, Event::Closed { executed: true }));
     let begun = executed || any(|event| matches!(event, Event::Said(Record::SetUp)));
-    let ready = any(|event| matches!(event, Event::Said(Record::Runs(_))));
+    let ready = any(|event| matches!(event, Event::Said(Record::Runs(_)) | Event::Ready));
     let late = any(|event| matches!(event, Event::Deadline));
-    let failed = any(|event| matches!(event, Event::Said(Record::Failed(_))));
+    let failed = any(|event| {
+        matches!(
+            event,
+            Event::Said(Record::Failed(_)) | Event::Refused(_) | Event::Abandoned
+        )
+    });
     let died = any(|event| matches!(event, Event::Died { .. }));
     match judgement {
         Some(Ok(())) => {
             assert!(begun || ready, "{goal:?} {seen:?}");
             assert!(!died && !failed, "{goal:?} {seen:?}");
-            let alive = ready || late || goal == Goal::Begun;
-            assert!(alive, "{goal:?} {seen:?}");
+            let reached = match goal {
+                Goal::Begun => true,
+                Goal::Alive => ready || late,
+                Goal::Ready => ready,
+            };
+            assert!(reached, "{goal:?} {seen:?}");
         }
         Some(Err(error)) => match seen.last() {
             Some(Event::Said(Record::Failed(told))) => assert_eq!(error, *told),
+            Some(Event::Refused(errno)) => {
+                assert_eq!(error.code(), ExitCode::Refused);
+                assert_eq!(error.cause(), Cause::Errno(*errno));
+            }
+            Some(Event::Abandoned) => assert_eq!(error.code(), ExitCode::WaitFailed),
             Some(Event::Died {
                 status,
                 milliseconds,
@@ -281,15 +325,74 @@ fn check_verdict(goal: Goal, events: &[Event]) {
                 assert_eq!(error.code(), ExitCode::DaemonDied);
                 assert_eq!(error.cause(), kept(Cause::Died { status, after }));
             }
+            Some(Event::Deadline) if error.code() == ExitCode::Refused => {
+                assert_eq!((goal, error.cause()), (Goal::Ready, Cause::Silent));
+                assert!(!ready, "{seen:?}");
+                let closed = any(|event| matches!(event, Event::Silent | Event::Closed { .. }));
+                assert!(closed, "{seen:?}");
+            }
             Some(Event::Deadline) => {
                 assert_eq!(error.code(), ExitCode::TimedOut);
-                assert!(!begun && !ready, "{goal:?} {seen:?}");
+                assert!(
+                    !ready && (!begun || goal == Goal::Ready),
+                    "{goal:?} {seen:?}"
+                );
             }
             _ => panic!("{error:?} after {goal:?} {seen:?}"),
         },
         None => {
             assert!(!ready && !late && !failed && !died, "{goal:?} {seen:?}");
-            assert!(!begun || goal == Goal::Alive, "{goal:?} {seen:?}");
+            assert!(!begun || goal != Goal::Begun, "{goal:?} {seen:?}");
         }
+    }
+}
+
+/// A datagram says what its lines say, in whatever way they are read.
+fn check_notice(datagram: &[u8]) {
+    let notice = Notice::read(datagram, true);
+    let text = datagram.strip_suffix(&[0]).unwrap_or(datagram);
+    let is_text = !text.contains(&0);
+    let lines = || text.split(|byte| *byte == b'\n').filter(|_| is_text);
+    assert_eq!(notice.is_ready, lines().any(|line| line == b"READY=1"));
+    let values = |key: &'static [u8]| lines().filter_map(move |line| line.strip_prefix(key));
+    let number = |value: &[u8]| {
+        let digits = value.iter().all(u8::is_ascii_digit);
+        let text = std::str::from_utf8(value).ok().filter(|_| digits)?;
+        text.parse::<u64>().ok()
+    };
+    let extension = values(b"EXTEND_TIMEOUT_USEC=").filter_map(number).next_back();
+    assert_eq!(notice.extension, extension);
+    let errnos = values(b"ERRNO=").filter_map(number);
+    let errno = errnos
+        .filter_map(|number| Errno::new(i32::try_from(number).ok()?))
+        .next_back();
+    assert_eq!(notice.errno, errno);
+    match (notice.status, values(b"STATUS=").next_back()) {
+        (Some(told), Some(said)) => {
+            assert!(said.starts_with(told) && told.len() <= STATUS_SIZE);
+            assert!(
+                told.len() == said.len()
+                    || std::str::from_utf8(said).is_err()
+                    || told.len() + 4 > STATUS_SIZE
+            );
+        }
+        (told, said) => assert_eq!(told, said),
+    }
+    let expected = match (errno, notice.is_ready, extension) {
+        (Some(errno), ..) => Some(Event::Refused(errno)),
+        (None, true, _) => Some(Event::Ready),
+        (None, false, Some(microseconds)) => Some(Event::Extended(microseconds)),
+        (None, false, None) => None,
+    };
+    assert_eq!(notice.event(), expected);
+
+    // What is cut off says no more than the whole, but for what stood in the last line.
+    let cut = Notice::read(datagram, false);
+    let whole_lines = text
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |end| end + 1);
+    if is_text && text.len() == datagram.len() {
+        assert_eq!(cut, Notice::read(&text[..whole_lines], true));
     }
 }

@@ -150,6 +150,9 @@ errnos! {
     ELIBBAD "Accessing a corrupted shared library",
     EILSEQ "Invalid or incomplete multibyte or wide character",
     EOPNOTSUPP "Operation not supported",
+    EADDRINUSE "Address already in use",
+    EADDRNOTAVAIL "Cannot assign requested address",
+    EAFNOSUPPORT "Address family not supported by protocol",
     ENETUNREACH "Network is unreachable",
     ECONNABORTED "Software caused connection abort",
     ECONNRESET "Connection reset by peer",
@@ -163,8 +166,8 @@ errnos! {
     ENOMEDIUM "No medium found",
     ENOKEY "Required key not available",
     EKEYREJECTED "Key was rejected by service",
-    // Only sockets, message queues and the like give these: no file and no process does, and so no
-    // step of a daemon. They are shown as numbers.
+    // Only sockets, message queues and the like give these: no file and no process does, so no step of a
+    // daemon, and hardly anything that keeps one from starting. They are shown as numbers.
     ;
     ENOMSG "No message of desired type",
     EIDRM "Identifier removed",
@@ -176,9 +179,6 @@ errnos! {
     EPROTOTYPE "Protocol wrong type for socket",
     ENOPROTOOPT "Protocol not available",
     EPROTONOSUPPORT "Protocol not supported",
-    EAFNOSUPPORT "Address family not supported by protocol",
-    EADDRINUSE "Address already in use",
-    EADDRNOTAVAIL "Cannot assign requested address",
     ENETDOWN "Network is down",
     ENETRESET "Network dropped connection on reset",
     ENOBUFS "No buffer space available",

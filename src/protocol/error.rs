@@ -79,6 +79,22 @@ pub enum Cause {
     NotAFile,
     /// There is no such user in `/etc/passwd`, or no such group in `/etc/group`.
     NotListed,
+    /// The daemon closed its line to the launcher and never said that it is ready.
+    Silent,
+    /// A number of the daemon's own, by which it says why it cannot start.
+    Reason(u8),
+}
+
+impl From<Errno> for Cause {
+    fn from(errno: Errno) -> Self {
+        Self::Errno(errno)
+    }
+}
+
+impl From<u8> for Cause {
+    fn from(reason: u8) -> Self {
+        Self::Reason(reason)
+    }
 }
 
 /// A start that failed: the step, and the cause.
@@ -124,6 +140,8 @@ enum Kind {
     Owner,
     NotAFile,
     NotListed,
+    Silent,
+    Reason,
 }
 
 /// What a limit is called: those of `Resource`, in its order, and the others that code 17 tells of.
@@ -153,6 +171,8 @@ impl Error {
             Cause::Owner(pid) => Self::of(Kind::Owner, code, 0, pid.get().unsigned_abs()),
             Cause::NotAFile => Self::of(Kind::NotAFile, code, 0, 0),
             Cause::NotListed => Self::of(Kind::NotListed, code, 0, 0),
+            Cause::Silent => Self::of(Kind::Silent, code, 0, 0),
+            Cause::Reason(reason) => Self::of(Kind::Reason, code, 0, reason as u32),
         }
     }
 
@@ -222,6 +242,8 @@ impl Error {
             4 => Kind::Owner,
             5 => Kind::NotAFile,
             6 => Kind::NotListed,
+            7 => Kind::Silent,
+            8 => Kind::Reason,
             _ => Kind::Unknown,
         }
     }
@@ -258,6 +280,8 @@ impl Error {
             Kind::NotAFile => Cause::NotAFile,
             Kind::Unknown => Cause::Unknown,
             Kind::NotListed => Cause::NotListed,
+            Kind::Silent => Cause::Silent,
+            Kind::Reason => Cause::Reason(large as u8),
         }
     }
 
@@ -380,6 +404,11 @@ pub fn tell(error: &Error, path: Option<&CStr>, say: &mut Say<'_>) {
             } else {
                 b"group"
             });
+        }
+        Kind::Silent => say(b": it closed its line without a word"),
+        Kind::Reason => {
+            say(b": reason ");
+            say_number(large, say);
         }
     }
 }

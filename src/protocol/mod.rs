@@ -6,6 +6,7 @@
 mod code;
 mod errno;
 mod error;
+mod notice;
 mod record;
 mod status;
 mod text;
@@ -15,8 +16,9 @@ pub use code::ExitCode;
 pub use errno::Errno;
 pub use error::{Cause, Error, Pid, Stream, WithPath, tell};
 pub(crate) use error::{LIMITS, NICENESS, NO_NEW_PRIVS, OOM_SCORE_ADJ};
+pub use notice::{Notice, STATUS_SIZE};
 pub use record::{RECORD_SIZE, Record, decode, encode, outcome};
 pub use status::{Change, WaitStatus};
 pub(crate) use text::{NUMBER_LINE, cut, number, number_line, signed_number};
 pub use text::{Say, line, say_number};
-pub use verdict::{Event, Goal, Judgement, Verdict};
+pub use verdict::{Event, Goal, Judgement, MOMENT, Nanoseconds, Verdict};

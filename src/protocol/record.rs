@@ -5,7 +5,7 @@
 //! | 0 | what the numbers mean: the kind of the cause |
 //! | 1 | the exit code |
 //! | 2, 3 | an errno or a wait status; little-endian, as the next |
-//! | 4 to 7 | a pid, milliseconds, or a standard stream |
+//! | 4 to 7 | a pid, milliseconds, a standard stream, or the length of a text that follows |
 
 use super::{Cause, Change, Errno, Error, ExitCode, Pid, WaitStatus};
 
@@ -22,9 +22,12 @@ pub enum Record {
     Runs(Pid),
     /// The start failed.
     Failed(Error),
+    /// So many bytes follow, in which the daemon says how far it is.
+    Status(u8),
 }
 
 /// The kinds of the records that are no failures.
+const KIND_STATUS: u64 = 253;
 const KIND_RUNS: u64 = 254;
 const KIND_SET_UP: u64 = 255;
 
@@ -37,6 +40,7 @@ pub fn encode(record: &Record) -> [u8; RECORD_SIZE] {
         Record::SetUp => KIND_SET_UP,
         Record::Runs(pid) => KIND_RUNS | u64::from(pid.get().unsigned_abs()) << 32,
         Record::Failed(error) => error.to_word(),
+        Record::Status(length) => KIND_STATUS | u64::from(length) << 32,
     };
     word.to_le_bytes()
 }
@@ -51,6 +55,7 @@ pub fn decode(bytes: &[u8; RECORD_SIZE]) -> Option<Record> {
     match word & 0xffff_ffff {
         KIND_SET_UP if word == KIND_SET_UP => Some(Record::SetUp),
         KIND_RUNS => Pid::new((word >> 32) as i32).map(Record::Runs),
+        KIND_STATUS => u8::try_from(word >> 32).ok().map(Record::Status),
         _ => Error::from_word(word).map(Record::Failed),
     }
 }
@@ -66,7 +71,7 @@ pub fn outcome(record: Option<Record>, ended: Result<WaitStatus, Errno>) -> Resu
     match record {
         Some(Record::Runs(pid)) => return Ok(pid),
         Some(Record::Failed(error)) => return Err(error),
-        Some(Record::SetUp) | None => {}
+        Some(Record::SetUp | Record::Status(_)) | None => {}
     }
     let status = match ended {
         Ok(status) => status,
@@ -95,7 +100,13 @@ mod tests {
 
     /// Every cause, with every errno and wait status, and numbers at the ends of their ranges.
     fn causes() -> Vec<Cause> {
-        let mut causes = Vec::from([Cause::Unknown, Cause::NotAFile, Cause::NotListed]);
+        let mut causes = Vec::from([
+            Cause::Unknown,
+            Cause::NotAFile,
+            Cause::NotListed,
+            Cause::Silent,
+        ]);
+        causes.extend((0..=u8::MAX).map(Cause::Reason));
         causes.extend((1..=4095).filter_map(Errno::new).map(Cause::Errno));
         causes.extend(
             [1, 2, 255, 32768, 4_194_304, i32::MAX]
@@ -119,6 +130,9 @@ mod tests {
         told_and_heard(Record::SetUp);
         for pid in [1, 2, 300, 4_194_304, i32::MAX] {
             told_and_heard(Record::Runs(Pid::new(pid).unwrap()));
+        }
+        for length in 0..=u8::MAX {
+            told_and_heard(Record::Status(length));
         }
         for cause in causes() {
             for code in ExitCode::ALL

@@ -1,7 +1,14 @@
 //! The verdict: whether the daemon runs, from what the intermediate saw and what the caller asked
 //! for.
 
-use super::{Cause, Error, ExitCode, Record, WaitStatus};
+use super::{Cause, Errno, Error, ExitCode, Record, WaitStatus};
+
+/// A time or a span of it, in nanoseconds: 584 years fit.
+pub type Nanoseconds = u64;
+
+/// How long a daemon that has closed its line may take to be dead: a process that ends closes its
+/// descriptors a little before that can be seen.
+pub const MOMENT: Nanoseconds = 50_000_000;
 
 /// What the caller asked for. A daemon has begun when its command was executed, or, without a
 /// command, when all its steps are done.
@@ -11,6 +18,8 @@ pub enum Goal {
     Begun,
     /// The daemon has begun and is still alive at the deadline.
     Alive,
+    /// The daemon has said that it is ready.
+    Ready,
 }
 
 /// What the intermediate saw.
@@ -25,6 +34,14 @@ pub enum Event {
         /// same on the pipe.
         executed: bool,
     },
+    /// The command says that it is ready.
+    Ready,
+    /// End of file on the command's readiness pipe, and it had not said that it is ready.
+    Silent,
+    /// The command says that it cannot start.
+    Refused(Errno),
+    /// The command needs so many microseconds more.
+    Extended(u64),
     /// The daemon ended.
     Died {
         /// How it ended.
@@ -32,6 +49,8 @@ pub enum Event {
         /// How long it had lived.
         milliseconds: u64,
     },
+    /// Nobody waits for the verdict any more: the original was killed.
+    Abandoned,
     /// The time is over.
     Deadline,
 }
@@ -43,34 +62,72 @@ pub type Judgement = Result<(), Error>;
 #[derive(Clone, Copy, Debug)]
 pub struct Verdict {
     goal: Goal,
+    deadline: Nanoseconds,
+    /// All steps are done, and no command is to be executed.
+    set_up: bool,
     begun: bool,
+    silent: bool,
 }
 
 impl Verdict {
-    /// A watch that has seen nothing yet.
+    /// A watch that has seen nothing yet, and ends at the deadline.
     #[must_use]
-    pub const fn new(goal: Goal) -> Self {
-        Self { goal, begun: false }
+    pub const fn new(goal: Goal, deadline: Nanoseconds) -> Self {
+        Self {
+            goal,
+            deadline,
+            set_up: false,
+            begun: false,
+            silent: false,
+        }
     }
 
-    /// Takes one event in; `None` as long as the truth is not known. The first judgement ends the
-    /// watch.
+    /// When [`Event::Deadline`] comes.
     #[must_use]
-    pub fn judge(&mut self, event: Event) -> Option<Judgement> {
+    pub const fn deadline(&self) -> Nanoseconds {
+        self.deadline
+    }
+
+    /// Takes in one event, which was seen `now`; `None` as long as the truth is not known. The first
+    /// judgement ends the watch.
+    #[must_use]
+    pub fn judge(&mut self, event: Event, now: Nanoseconds) -> Option<Judgement> {
+        let failed = |code, cause| Some(Err(Error::new(code, cause)));
         match event {
-            Event::Said(Record::Failed(error)) => Some(Err(error)),
-            Event::Said(Record::Runs(_)) => Some(Ok(())),
-            Event::Said(Record::SetUp) | Event::Closed { executed: true } => {
+            Event::Said(Record::Failed(error)) => return Some(Err(error)),
+            Event::Said(Record::Runs(_)) | Event::Ready => return Some(Ok(())),
+            Event::Said(Record::SetUp) => {
+                self.set_up = true;
                 self.begun = true;
-                (self.goal == Goal::Begun).then_some(Ok(()))
             }
-            Event::Closed { executed: false } => None,
+            Event::Closed { .. } if self.set_up => self.fall_silent(now),
+            Event::Closed { executed } => self.begun |= executed,
+            Event::Silent => self.fall_silent(now),
+            Event::Refused(errno) => return failed(ExitCode::Refused, Cause::Errno(errno)),
+            Event::Extended(microseconds) => {
+                let end = now.saturating_add(microseconds.saturating_mul(1000));
+                if !self.silent {
+                    self.deadline = self.deadline.max(end);
+                }
+            }
             Event::Died {
                 status,
                 milliseconds,
-            } => Some(Err(Error::of_death(status, milliseconds))),
-            Event::Deadline if self.begun => Some(Ok(())),
-            Event::Deadline => Some(Err(Error::new(ExitCode::TimedOut, Cause::Unknown))),
+            } => return Some(Err(Error::of_death(status, milliseconds))),
+            Event::Abandoned => return failed(ExitCode::WaitFailed, Cause::Unknown),
+            Event::Deadline if self.silent => return failed(ExitCode::Refused, Cause::Silent),
+            Event::Deadline if self.begun && self.goal != Goal::Ready => return Some(Ok(())),
+            Event::Deadline => return failed(ExitCode::TimedOut, Cause::Unknown),
+            Event::Said(Record::Status(_)) => {}
+        }
+        (self.goal == Goal::Begun && self.begun).then_some(Ok(()))
+    }
+
+    /// Who has closed the line will never be ready, and may be about to end.
+    fn fall_silent(&mut self, now: Nanoseconds) {
+        if self.goal == Goal::Ready && !self.silent {
+            self.silent = true;
+            self.deadline = self.deadline.min(now.saturating_add(MOMENT));
         }
     }
 }
@@ -79,7 +136,7 @@ impl Verdict {
 mod tests {
     use core::time::Duration;
 
-    use super::{Event, Goal, Judgement, Verdict};
+    use super::{Event, Goal, Judgement, MOMENT, Verdict};
     use crate::protocol::{Cause, Errno, Error, ExitCode, Pid, Record, WaitStatus};
 
     const SET_UP: Event = Event::Said(Record::SetUp);
@@ -93,8 +150,8 @@ mod tests {
     };
 
     fn judged(goal: Goal, events: &[Event]) -> Option<Judgement> {
-        let mut verdict = Verdict::new(goal);
-        events.iter().find_map(|event| verdict.judge(*event))
+        let mut verdict = Verdict::new(goal, 1000);
+        events.iter().find_map(|event| verdict.judge(*event, 7))
     }
 
     fn code(judgement: Option<Judgement>) -> Option<ExitCode> {
@@ -103,8 +160,8 @@ mod tests {
 
     #[test]
     fn the_table_of_the_design() {
-        use ExitCode::{ChdirFailed, DaemonDied, Ok, TimedOut};
-        use Goal::{Alive, Begun};
+        use ExitCode::{ChdirFailed, DaemonDied, Ok, Refused, TimedOut, WaitFailed};
+        use Goal::{Alive, Begun, Ready};
         let ready: Event = Event::Said(Record::Runs(Pid::new(7).unwrap()));
         let table: &[(Goal, &[Event], Option<ExitCode>)] = &[
             (Alive, &[], None),
@@ -129,6 +186,29 @@ mod tests {
             (Begun, &[FAILED], Some(ChdirFailed)),
             (Begun, &[FAILED, EXECUTED], Some(ChdirFailed)),
             (Begun, &[Event::Deadline], Some(TimedOut)),
+            (Ready, &[SET_UP], None),
+            (Ready, &[SET_UP, ready], Some(Ok)),
+            (Ready, &[SET_UP, CLOSED], None),
+            (Ready, &[SET_UP, CLOSED, DIED], Some(DaemonDied)),
+            (Ready, &[SET_UP, CLOSED, Event::Deadline], Some(Refused)),
+            (Ready, &[SET_UP, Event::Deadline], Some(TimedOut)),
+            (Ready, &[EXECUTED], None),
+            (Ready, &[EXECUTED, Event::Deadline], Some(TimedOut)),
+            (Ready, &[EXECUTED, Event::Ready], Some(Ok)),
+            (Ready, &[EXECUTED, Event::Silent, DIED], Some(DaemonDied)),
+            (
+                Ready,
+                &[EXECUTED, Event::Silent, Event::Deadline],
+                Some(Refused),
+            ),
+            (
+                Ready,
+                &[EXECUTED, Event::Refused(Errno::EPERM)],
+                Some(Refused),
+            ),
+            (Ready, &[EXECUTED, Event::Abandoned], Some(WaitFailed)),
+            (Ready, &[EXECUTED, DIED], Some(DaemonDied)),
+            (Ready, &[FAILED], Some(ChdirFailed)),
         ];
         for (goal, events, expected) in table {
             assert_eq!(
@@ -148,5 +228,21 @@ mod tests {
         };
         let expected = Some(Err(Error::new(ExitCode::DaemonDied, cause)));
         assert_eq!(judged(Goal::Alive, &[EXECUTED, DIED]), expected);
+    }
+
+    #[test]
+    fn time_is_added_and_ends_soon_when_the_line_is_closed() {
+        let mut verdict = Verdict::new(Goal::Ready, 9_000);
+        assert_eq!(verdict.judge(Event::Extended(2), 1_000), None);
+        assert_eq!(verdict.deadline(), 9_000, "it had more than that");
+        assert_eq!(verdict.judge(Event::Extended(20), 1_000), None);
+        assert_eq!(verdict.deadline(), 21_000);
+        assert_eq!(verdict.judge(Event::Extended(u64::MAX), 1_000), None);
+        assert_eq!(verdict.deadline(), u64::MAX);
+        assert_eq!(verdict.judge(Event::Silent, 30_000), None);
+        assert_eq!(verdict.deadline(), 30_000 + MOMENT);
+        assert_eq!(verdict.judge(Event::Extended(u64::MAX), 30_000), None);
+        assert_eq!(verdict.judge(Event::Silent, 40_000), None);
+        assert_eq!(verdict.deadline(), 30_000 + MOMENT);
     }
 }

@@ -7,10 +7,7 @@ use linux_raw_sys::general::{__kernel_old_timespec, CLOCK_MONOTONIC, POLLIN, pol
 use syscalls::Sysno;
 
 use super::RawFd;
-use crate::protocol::Errno;
-
-/// A time or a span of it, in nanoseconds: 584 years fit.
-pub(crate) type Nanoseconds = u64;
+use crate::protocol::{Errno, Nanoseconds};
 
 const SECOND: Nanoseconds = 1_000_000_000;
 
@@ -39,18 +36,22 @@ pub(crate) fn monotonic_time() -> Nanoseconds {
 /// The number of a descriptor that [`poll`] leaves out.
 pub(crate) const NOTHING: RawFd = RawFd::MAX; // -1 to the kernel
 
-/// `ppoll(fds, n, timeout, NULL, _)`—Waits until one of two descriptors has something to read or is
-/// at its end, for at most `timeout`.
+/// So many descriptors are watched at once.
+const WATCHED: usize = 4;
+
+/// `ppoll(fds, n, timeout, NULL, _)`—Waits until one of the descriptors has something to read or is
+/// at its end, or, where it is written to, nobody reads any more; for at most `timeout`.
 ///
-/// Says which of the two are ready. A signal ends the wait with `EINTR`.
-pub(crate) fn poll(descriptors: [RawFd; 2], timeout: Nanoseconds) -> Result<[bool; 2], Errno> {
-    let input = |fd: RawFd| pollfd {
+/// Says which of them are ready. A signal ends the wait with `EINTR`.
+pub(crate) fn poll(
+    descriptors: [RawFd; WATCHED],
+    timeout: Nanoseconds,
+) -> Result<[bool; WATCHED], Errno> {
+    let mut polled = descriptors.map(|fd| pollfd {
         fd: fd as _,
         events: POLLIN as _,
         revents: 0,
-    };
-    let [one, other] = descriptors;
-    let mut polled = [input(one), input(other)];
+    });
     // The kernel writes the time that is left to the timespec, so it gets one of its own.
     let mut time = __kernel_old_timespec {
         tv_sec: (timeout / SECOND).try_into().unwrap_or(i32::MAX as _),
@@ -68,6 +69,5 @@ pub(crate) fn poll(descriptors: [RawFd; 2], timeout: Nanoseconds) -> Result<[boo
             0
         )
     }?;
-    let [one, other] = polled;
-    Ok([one.revents != 0, other.revents != 0])
+    Ok(polled.map(|one| one.revents != 0))
 }

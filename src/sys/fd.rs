@@ -8,6 +8,7 @@ use linux_raw_sys::general::{
 };
 use syscalls::Sysno;
 
+use super::clock::NOTHING;
 use super::signal::{self, SignalSet};
 use crate::protocol::Errno;
 
@@ -30,8 +31,7 @@ impl Fd {
         if fd.0 > 2 {
             return Ok(fd);
         }
-        // SAFETY: numbers only.
-        unsafe { call!(Sysno::fcntl, fd.0, F_DUPFD_CLOEXEC, 3) }.map(Self)
+        copy(fd.0, 3).map(Self)
     }
 
     pub(crate) const fn raw(&self) -> RawFd {
@@ -62,6 +62,14 @@ pub(crate) fn close(fd: RawFd) {
 pub(crate) struct Pipe {
     pub(crate) reader: RawFd,
     pub(crate) writer: RawFd,
+}
+
+impl Pipe {
+    /// No pipe.
+    pub(crate) const NONE: Self = Self {
+        reader: NOTHING,
+        writer: NOTHING,
+    };
 }
 
 /// `pipe2(_, O_CLOEXEC | O_NONBLOCK)`
@@ -121,6 +129,12 @@ pub(crate) fn write(fd: RawFd, bytes: &[u8]) -> Result<u32, Errno> {
 pub(crate) fn move_to(from: RawFd, to: RawFd) -> Result<(), Errno> {
     // SAFETY: numbers only.
     unsafe { attempt!(Sysno::dup3, from, to, 0) }
+}
+
+/// `fcntl(fd, F_DUPFD_CLOEXEC, lowest)`—A copy with the lowest free number from there on.
+pub(crate) fn copy(fd: RawFd, lowest: RawFd) -> Result<RawFd, Errno> {
+    // SAFETY: numbers only.
+    unsafe { call!(Sysno::fcntl, fd, F_DUPFD_CLOEXEC, lowest) }
 }
 
 /// `fcntl(fd, F_GETFD)`—`EBADF` if it is not open.

@@ -4,8 +4,8 @@ use core::mem::MaybeUninit;
 
 use linux_raw_sys::general::{
     AT_FDCWD, AT_SYMLINK_NOFOLLOW, F_GETLK, F_SETLK, F_UNLCK, F_WRLCK, O_APPEND, O_CLOEXEC,
-    O_CREAT, O_DIRECTORY, O_LARGEFILE, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR,
-    O_WRONLY, S_IFMT, S_IFREG, flock,
+    O_CREAT, O_DIRECTORY, O_LARGEFILE, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR,
+    O_WRONLY, S_IFMT, S_IFREG, S_IFSOCK, flock,
 };
 use syscalls::Sysno;
 
@@ -35,6 +35,8 @@ pub(crate) enum Open {
     LockExisting,
     /// `O_RDONLY | O_DIRECTORY`
     Directory,
+    /// `O_PATH | O_DIRECTORY`, to come back to. Since Linux 2.6.39.
+    Place,
 }
 
 /// `openat(AT_FDCWD, path, flags | O_CLOEXEC | O_NOCTTY, 0644)`, again after `EINTR`.
@@ -47,6 +49,7 @@ pub(crate) fn open(path: ThinCStr<'_>, how: Open) -> Result<Fd, Errno> {
         Open::Lock => O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK,
         Open::LockExisting => O_RDWR | O_NOFOLLOW | O_NONBLOCK,
         Open::Directory => O_RDONLY | O_DIRECTORY,
+        Open::Place => O_PATH | O_DIRECTORY,
     };
     let flags = mode | O_CLOEXEC | O_NOCTTY | O_LARGEFILE;
     loop {
@@ -62,6 +65,12 @@ pub(crate) fn open(path: ThinCStr<'_>, how: Open) -> Result<Fd, Errno> {
 pub(crate) fn change_directory(path: ThinCStr<'_>) -> Result<(), Errno> {
     // SAFETY: the kernel reads the string `path`.
     unsafe { attempt!(Sysno::chdir, path.as_ptr()) }
+}
+
+/// `fchdir(fd)`
+pub(crate) fn return_to_directory(fd: RawFd) -> Result<(), Errno> {
+    // SAFETY: a number only.
+    unsafe { attempt!(Sysno::fchdir, fd) }
 }
 
 /// `getcwd(buffer)`—The absolute path of the working directory. Empty when it has none: it was
@@ -105,6 +114,7 @@ pub(crate) struct FileId {
     device: u64,
     inode: u64,
     pub(crate) is_regular: bool,
+    pub(crate) is_socket: bool,
     pub(crate) has_other_names: bool,
 }
 
@@ -118,6 +128,7 @@ impl FileId {
             device: stat.st_dev as u64,
             inode: stat.st_ino as u64,
             is_regular: stat.st_mode as u32 & S_IFMT == S_IFREG,
+            is_socket: stat.st_mode as u32 & S_IFMT == S_IFSOCK,
             has_other_names: stat.st_nlink as u32 > 1,
         }
     }

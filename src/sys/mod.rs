@@ -65,29 +65,35 @@ mod clock;
 mod credentials;
 mod fd;
 mod file;
+mod memory;
 mod process;
 mod signal;
+mod socket;
 mod strings;
 
-pub(crate) use clock::{NOTHING, Nanoseconds, monotonic_time, nanoseconds, poll};
+pub(crate) use clock::{NOTHING, monotonic_time, nanoseconds, poll};
 pub(crate) use credentials::{
     change_root, forbid_new_privileges, set_group, set_groups, set_limit, set_niceness, set_user,
 };
 pub(crate) use fd::RawFd;
 pub(crate) use fd::{
-    Fd, Pipe, check_open, close, close_range, descriptor_limit, keep_across_exec, move_to, pipe,
-    read, send, set_blocking, write,
+    Fd, Pipe, check_open, close, close_range, copy, descriptor_limit, keep_across_exec, move_to,
+    pipe, read, send, set_blocking, write,
 };
 pub(crate) use file::{
     Locker, Open, Owner, change_directory, current_directory, exists, file_at, file_of, lock,
-    lock_owner, open, read_directory, set_umask, truncate, unlink,
+    lock_owner, open, read_directory, return_to_directory, set_umask, truncate, unlink,
 };
+pub use memory::Room;
 pub(crate) use process::{
     Child, ExitSignal, Forked, ThreadIdPlace, ask_to_end, check_single_threaded, clone, execute,
-    has_executed, kill, lead_session, process_id, wait, wait_if_ended, watch_child,
+    has_executed, kill, lead_session, process_id, session_of, wait, wait_if_ended, watch_child,
 };
 pub(crate) use signal::{
     Disposition, SignalSet, block, child_signal, reset_dispositions, set_child_signal, set_mask,
+};
+pub(crate) use socket::{
+    Datagram, SOCKET_PATH_SIZE, abstract_name, bind, connect, datagram_socket, receive,
 };
 pub use strings::ThinCStr;
 

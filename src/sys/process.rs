@@ -25,9 +25,9 @@ pub(crate) enum Child<R> {
 
 /// Who returns from [`clone`].
 #[derive(Debug)]
-pub(crate) enum Forked<R> {
-    /// The process that called; this is its child.
-    Parent(Pid),
+pub(crate) enum Forked<R, P = Pid> {
+    /// The process that called; by default with the pid of its child.
+    Parent(P),
     /// A child that lives on.
     Child(R),
 }
@@ -151,6 +151,13 @@ pub(crate) fn lead_session() -> Result<Pid, Errno> {
     // SAFETY: no arguments.
     let session = unsafe { call!(Sysno::setsid) }?;
     Pid::new(session as i32).ok_or(Errno::EINVAL)
+}
+
+/// `getsid(pid)`—The session of a process that is there, be it as a zombie.
+pub(crate) fn session_of(pid: Pid) -> Option<Pid> {
+    // SAFETY: a number only.
+    let session = unsafe { call!(Sysno::getsid, pid.get()) };
+    session.ok().and_then(|session| Pid::new(session as i32))
 }
 
 /// `wait4(pid, status, options | __WALL, NULL)`, again after `EINTR`.

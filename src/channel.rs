@@ -1,0 +1,175 @@
+//! The line by which a command says that it is ready: the intermediate's end and the daemon's.
+
+use crate::options::Readiness;
+use crate::protocol::{Errno, Event, Notice};
+use crate::sys::{self, Datagram, NOTHING, Pipe, RawFd, Room, SOCKET_PATH_SIZE, ThinCStr};
+
+/// The name of the variable that names the socket, and how an abstract name begins in it.
+const VARIABLE: &[u8] = b"NOTIFY_SOCKET=@";
+
+/// Room for the variable, its value, and a zero byte.
+pub(crate) const VARIABLE_SIZE: usize = VARIABLE.len() + SOCKET_PATH_SIZE;
+
+/// Room for a datagram: none is longer than net.core.wmem_max, 208 KiB by default (socket(7)).
+const DATAGRAM_SIZE: usize = 256 << 10;
+
+/// A line from the command to the intermediate, if there is one.
+pub(crate) enum Channel<'a> {
+    None,
+    /// The s6 protocol: a pipe, whose writing end the command finds at this descriptor.
+    Pipe {
+        pipe: Pipe,
+        place: RawFd,
+    },
+    /// The protocol of sd_notify(3): a socket, which the command finds by a variable.
+    Socket {
+        socket: RawFd,
+        path: Option<ThinCStr<'a>>,
+        buffer: Room<u8>,
+    },
+}
+
+impl<'a> Channel<'a> {
+    /// Opens the line. `variable` becomes what the command's environment gets, if anything.
+    pub(crate) fn open(
+        readiness: Readiness<'a>,
+        variable: &mut [u8; VARIABLE_SIZE],
+    ) -> Result<Self, Errno> {
+        match readiness {
+            Readiness::Executed => Ok(Self::None),
+            Readiness::Descriptor(place) => open_pipe(place as RawFd),
+            Readiness::Notify => open_socket(None, variable),
+            Readiness::NotifyAt(path) => open_socket(Some(path), variable),
+        }
+    }
+
+    /// What the daemon holds on to until it executes the command.
+    pub(crate) const fn daemon_end(&self) -> RawFd {
+        match self {
+            Self::Pipe { pipe, .. } => pipe.writer,
+            _ => NOTHING,
+        }
+    }
+
+    /// Puts the daemon's end in its place, which nothing else can have from then on.
+    pub(crate) fn put_in_place(&self) -> Result<(), Errno> {
+        match *self {
+            Self::Pipe { pipe, place } if pipe.writer == place => sys::keep_across_exec(place),
+            Self::Pipe { pipe, place } => sys::move_to(pipe.writer, place),
+            _ => Ok(()),
+        }
+    }
+
+    /// What the intermediate listens at.
+    pub(crate) const fn ear(&self) -> RawFd {
+        match self {
+            Self::None => NOTHING,
+            Self::Pipe { pipe, .. } => pipe.reader,
+            Self::Socket { socket, .. } => *socket,
+        }
+    }
+
+    /// What the command has said, as far as it concerns the start.
+    ///
+    /// A datagram counts only if its sender `is_ours`. `show` gets the text of a status.
+    pub(crate) fn hear(
+        &mut self,
+        is_ours: impl Fn(&Datagram) -> bool,
+        show: impl FnOnce(&[u8]),
+    ) -> Option<Event> {
+        match self {
+            Self::None => None,
+            Self::Pipe { pipe, .. } => {
+                let mut text = [0; 4096];
+                let length = sys::read(pipe.reader, &mut text).ok()?;
+                if length == 0 {
+                    pipe.reader = NOTHING;
+                    return Some(Event::Silent);
+                }
+                // Whatever stands before or behind it.
+                text.contains(&b'\n').then_some(Event::Ready)
+            }
+            Self::Socket { socket, buffer, .. } => {
+                let datagram = sys::receive(*socket, buffer).ok()?;
+                if !is_ours(&datagram) {
+                    return None;
+                }
+                let text = buffer.get(..datagram.length as usize)?;
+                let notice = Notice::read(text, datagram.is_whole);
+                if let Some(status) = notice.status {
+                    show(status);
+                }
+                notice.event()
+            }
+        }
+    }
+
+    /// The intermediate hears no more.
+    pub(crate) fn end(&self) {
+        if let Self::Socket {
+            path: Some(path), ..
+        } = self
+        {
+            let _ = sys::unlink(*path);
+        }
+    }
+}
+
+fn open_pipe<'a>(place: RawFd) -> Result<Channel<'a>, Errno> {
+    let mut pipe = sys::pipe()?;
+    if pipe.writer != place {
+        // Now this number is taken, by the caller already or by this: so nothing that is opened later
+        // lies there.
+        let writer = sys::copy(pipe.writer, place)?;
+        sys::close(pipe.writer);
+        pipe.writer = writer;
+    }
+    sys::set_blocking(pipe.writer, false)?;
+    Ok(Channel::Pipe { pipe, place })
+}
+
+fn open_socket<'a>(
+    path: Option<ThinCStr<'a>>,
+    variable: &mut [u8; VARIABLE_SIZE],
+) -> Result<Channel<'a>, Errno> {
+    let socket = sys::datagram_socket()?.into_raw();
+    // Whoever the daemon runs as must be able to write to it.
+    let mask = sys::set_umask(0);
+    let bound = bind(socket, path);
+    sys::set_umask(mask);
+    bound?;
+
+    let (name, value) = match path {
+        Some(path) => (
+            VARIABLE.split_last().map_or(VARIABLE, |(_, name)| name),
+            path.to_bytes(),
+        ),
+        None => (VARIABLE, &[][..]),
+    };
+    for (place, byte) in variable.iter_mut().zip(name.iter().chain(value)) {
+        *place = *byte;
+    }
+    if path.is_none() {
+        let value = variable.get_mut(VARIABLE.len()..).unwrap_or_default();
+        sys::abstract_name(socket, value)?;
+    }
+    Ok(Channel::Socket {
+        socket,
+        path,
+        buffer: Room::new(DATAGRAM_SIZE)?,
+    })
+}
+
+fn bind(socket: RawFd, path: Option<ThinCStr<'_>>) -> Result<(), Errno> {
+    match (sys::bind(socket, path), path) {
+        // A launcher that was killed has left its socket there. One that waits would answer.
+        (Err(Errno::EADDRINUSE), Some(stale))
+            if sys::file_at(stale).is_ok_and(|file| file.is_socket)
+                && sys::connect(socket, stale) == Err(Errno::ECONNREFUSED) =>
+        {
+            sys::unlink(stale)?;
+            sys::bind(socket, path)
+        }
+        (bound, _) => bound,
+    }
+}

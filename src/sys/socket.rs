@@ -1,0 +1,183 @@
+//! Datagram sockets of the local machine, unix(7).
+
+use core::ffi::c_int;
+use core::mem::MaybeUninit;
+
+use linux_raw_sys::general::{O_CLOEXEC, O_NONBLOCK, iovec};
+use linux_raw_sys::net::{
+    AF_UNIX, MSG_TRUNC, SCM_CREDENTIALS, SO_PASSCRED, SOCK_DGRAM, SOL_SOCKET, cmsghdr, msghdr,
+    sockaddr_un, ucred,
+};
+use syscalls::Sysno;
+
+use super::fd::{Fd, RawFd};
+use super::strings::ThinCStr;
+use crate::protocol::{Errno, Pid};
+
+/// One of the socket calls: of their own on all architectures but x86, where they came only with
+/// Linux 4.3 and are the numbers of one call before (socketcall(2)).
+macro_rules! socket_call {
+    ($name:ident, $number:ident, $($argument:expr),*) => {{
+        #[cfg(not(target_arch = "x86"))]
+        let result = call!(Sysno::$name, $($argument),*);
+        #[cfg(target_arch = "x86")]
+        let result = {
+            let arguments = [$($argument as usize),*];
+            call!(Sysno::socketcall, linux_raw_sys::net::$number, arguments.as_ptr())
+        };
+        result
+    }};
+}
+
+/// The longest path of a socket, with the zero byte at its end: `sizeof(sun_path)`.
+pub(crate) const SOCKET_PATH_SIZE: usize = 108;
+
+/// Where the path begins in a `sockaddr_un`.
+const PATH_AT: usize = core::mem::offset_of!(sockaddr_un, sun_path);
+
+const _: () = assert!(size_of::<sockaddr_un>() == PATH_AT + SOCKET_PATH_SIZE);
+
+/// The address of a socket: its bytes, as the kernel has them.
+#[derive(Clone, Copy)]
+#[repr(C, align(2))]
+struct Address {
+    family: u16,
+    path: [u8; SOCKET_PATH_SIZE],
+}
+
+const _: () = assert!(size_of::<Address>() == size_of::<sockaddr_un>());
+
+impl Address {
+    const NONE: Self = Self {
+        family: AF_UNIX as u16,
+        path: [0; SOCKET_PATH_SIZE],
+    };
+
+    fn of(path: ThinCStr<'_>) -> Result<Self, Errno> {
+        let mut address = Self::NONE;
+        let path = path.to_c_str().to_bytes_with_nul();
+        let place = address.path.get_mut(..path.len());
+        place.ok_or(Errno::ENAMETOOLONG)?.copy_from_slice(path);
+        Ok(address)
+    }
+}
+
+/// `socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)`, and `setsockopt(SO_PASSCRED)` so
+/// that every datagram names its sender.
+pub(crate) fn datagram_socket() -> Result<Fd, Errno> {
+    let kind = SOCK_DGRAM | O_CLOEXEC | O_NONBLOCK;
+    // SAFETY: numbers only.
+    let socket = unsafe { socket_call!(socket, SYS_SOCKET, AF_UNIX, kind, 0) };
+    let socket = Fd::above_standard_streams(socket?)?;
+    let yes: c_int = 1;
+    // SAFETY: the kernel reads an int.
+    unsafe {
+        socket_call!(
+            setsockopt,
+            SYS_SETSOCKOPT,
+            socket.raw(),
+            SOL_SOCKET,
+            SO_PASSCRED,
+            &raw const yes,
+            size_of::<c_int>()
+        )
+    }?;
+    Ok(socket)
+}
+
+/// `bind` to this path, or without one to an abstract name of five hexadecimal digits that the kernel
+/// chooses (unix(7), 'Autobind feature').
+pub(crate) fn bind(socket: RawFd, path: Option<ThinCStr<'_>>) -> Result<(), Errno> {
+    let (address, length) = match path {
+        Some(path) => (Address::of(path)?, size_of::<Address>()),
+        None => (Address::NONE, PATH_AT),
+    };
+    // SAFETY: the kernel reads `length` bytes of `address`.
+    unsafe { socket_call!(bind, SYS_BIND, socket, &raw const address, length) }.map(drop)
+}
+
+/// `connect` to this path: `ECONNREFUSED` when a socket has been left there that nobody holds.
+pub(crate) fn connect(socket: RawFd, path: ThinCStr<'_>) -> Result<(), Errno> {
+    let address = Address::of(path)?;
+    let length = size_of::<Address>();
+    // SAFETY: the kernel reads `length` bytes of `address`.
+    unsafe { socket_call!(connect, SYS_CONNECT, socket, &raw const address, length) }.map(drop)
+}
+
+/// `getsockname`—Puts the abstract name, without the zero byte before it, into `name`, and gives its
+/// length.
+pub(crate) fn abstract_name(socket: RawFd, name: &mut [u8]) -> Result<usize, Errno> {
+    let mut address = Address::NONE;
+    let mut length = size_of::<Address>() as c_int;
+    // SAFETY: the kernel writes at most `length` bytes to `address`, and an int to `length`.
+    unsafe {
+        socket_call!(
+            getsockname,
+            SYS_GETSOCKNAME,
+            socket,
+            &raw mut address,
+            &raw mut length
+        )
+    }?;
+    let length = (length as usize).saturating_sub(PATH_AT).saturating_sub(1);
+    let given = address.path.get(1..).and_then(|path| path.get(..length));
+    for (place, byte) in name.iter_mut().zip(given.unwrap_or_default()) {
+        *place = *byte;
+    }
+    Ok(length)
+}
+
+/// What came with a datagram.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Datagram {
+    pub(crate) length: u32,
+    /// False if it was longer than there was room for.
+    pub(crate) is_whole: bool,
+    /// `None` if the kernel does not say, or the sender has no pid here.
+    pub(crate) sender: Option<Pid>,
+}
+
+/// Room for the sender's credentials and for nothing else, as `CMSG_SPACE` has it.
+#[repr(C)]
+struct Control {
+    header: cmsghdr,
+    credentials: ucred,
+}
+
+/// `recvmsg(socket)`—Descriptors that come along are closed by the kernel at once, because there is
+/// no room for them (cmsg(3), `MSG_CTRUNC`): nobody has to look for them.
+pub(crate) fn receive(socket: RawFd, buffer: &mut [u8]) -> Result<Datagram, Errno> {
+    let mut control = MaybeUninit::<Control>::zeroed();
+    let mut part = iovec {
+        iov_base: buffer.as_mut_ptr().cast(),
+        iov_len: buffer.len() as _,
+    };
+    let mut message = msghdr {
+        msg_name: core::ptr::null_mut(),
+        msg_namelen: 0,
+        msg_iov: (&raw mut part).cast(),
+        msg_iovlen: 1,
+        msg_control: control.as_mut_ptr().cast(),
+        msg_controllen: size_of::<Control>() as _,
+        msg_flags: 0,
+    };
+    let length = loop {
+        // SAFETY: the kernel reads and writes a msghdr, writes at most `buffer.len()` bytes to
+        // `buffer` and at most a `Control` to `control`.
+        match unsafe { socket_call!(recvmsg, SYS_RECVMSG, socket, &raw mut message, 0) } {
+            Err(Errno::EINTR) => {}
+            result => break result?,
+        }
+    };
+    // SAFETY: all zeros is a `Control`, and so is what the kernel wrote.
+    let Control {
+        header,
+        credentials,
+    } = unsafe { control.assume_init() };
+    let is_named = (header.cmsg_level, header.cmsg_type) == (SOL_SOCKET as _, SCM_CREDENTIALS as _);
+    Ok(Datagram {
+        length,
+        is_whole: message.msg_flags & MSG_TRUNC == 0,
+        sender: Pid::new(credentials.pid as i32).filter(|_| is_named),
+    })
+}
