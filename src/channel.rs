@@ -162,14 +162,18 @@ fn open_socket<'a>(
 
 fn bind(socket: RawFd, path: Option<ThinCStr<'_>>) -> Result<(), Errno> {
     match (sys::bind(socket, path), path) {
-        // A launcher that was killed has left its socket there. One that waits would answer.
-        (Err(Errno::EADDRINUSE), Some(stale))
-            if sys::file_at(stale).is_ok_and(|file| file.is_socket)
-                && sys::connect(socket, stale) == Err(Errno::ECONNREFUSED) =>
-        {
-            sys::unlink(stale)?;
+        (Err(Errno::EADDRINUSE), Some(old)) if is_abandoned(old)? => {
+            sys::unlink(old)?;
             sys::bind(socket, path)
         }
         (bound, _) => bound,
     }
+}
+
+/// Whether this is the socket of a launcher that was killed. One that still waits would answer.
+fn is_abandoned(path: ThinCStr<'_>) -> Result<bool, Errno> {
+    // To connect gives a socket a name of its own (unix(7), SO_PASSCRED), so it takes another one.
+    let socket = sys::datagram_socket()?;
+    Ok(sys::file_at(path)?.is_socket
+        && sys::connect(socket.raw(), path) == Err(Errno::ECONNREFUSED))
 }

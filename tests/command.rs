@@ -11,17 +11,16 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::ffi::CString;
 use std::fs;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
-use support::{DEADLINE, Daemon, Place, before_exec, eventually, pid_in};
+use support::{
+    DEADLINE, Daemon, Place, before_exec, eventually, lead_session_on, pid_in, terminal,
+};
 
 const SLEEP: [&str; 2] = ["sleep", "1000"];
 
@@ -91,27 +90,6 @@ fn descriptors_0_to_2_may_be_closed_in_every_combination() {
         );
         state.assert_well_behaved(daemon.pid);
     }
-}
-
-/// A new terminal: the side that a terminal emulator has, and the name of the other.
-fn terminal() -> (OwnedFd, CString) {
-    let flags = rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY;
-    let terminal = rustix::pty::openpt(flags).unwrap();
-    rustix::pty::grantpt(&terminal).unwrap();
-    rustix::pty::unlockpt(&terminal).unwrap();
-    let name = rustix::pty::ptsname(&terminal, Vec::new()).unwrap();
-    (terminal, name)
-}
-
-/// Lets the command lead a session that has this controlling terminal.
-fn lead_session_on(command: &mut Command, name: CString) {
-    before_exec(command, move || {
-        rustix::process::setsid()?;
-        // Without O_NOCTTY: the new session leader gets the terminal.
-        let flags = rustix::fs::OFlags::RDWR;
-        std::mem::forget(rustix::fs::open(&name, flags, rustix::fs::Mode::empty())?);
-        Ok(())
-    });
 }
 
 #[test]

@@ -360,7 +360,9 @@ fn check_notice(datagram: &[u8]) {
         let text = std::str::from_utf8(value).ok().filter(|_| digits)?;
         text.parse::<u64>().ok()
     };
-    let extension = values(b"EXTEND_TIMEOUT_USEC=").filter_map(number).next_back();
+    let extension = values(b"EXTEND_TIMEOUT_USEC=")
+        .filter_map(number)
+        .next_back();
     assert_eq!(notice.extension, extension);
     let errnos = values(b"ERRNO=").filter_map(number);
     let errno = errnos

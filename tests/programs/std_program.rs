@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, io, process, thread};
 
-use rawdaemon::{DaemonizeOptions, Error, Identity, Limit, Ready, Resource};
+use rawdaemon::{DaemonizeOptions, Errno, Error, Identity, Limit, Ready, Resource};
 
 fn main() -> ExitCode {
     let case = env::args().nth(1).unwrap_or_default();
@@ -202,6 +202,67 @@ fn run(case: &str, began: Instant) -> Result<(), Error> {
             started(unsafe { options.daemonize_unchecked() }?, began, sleep_on);
         }
         "spawn" => spawn(&options)?,
+        "foreground" => {
+            let options = options.foreground(true).pidfile(c"pid").chdir(c"/usr");
+            let failing = options.timeout(Duration::ZERO).stdout(c"/no/such/file");
+            println!("{}", failing.daemonize().unwrap_err());
+            println!("{}", env::current_dir().unwrap().display());
+            println!("{}", fs_exists("pid"));
+            started(options.daemonize()?, began, |ready| {
+                println!("{}", env::current_dir().unwrap().display());
+                println!("the daemon runs as pid {}", ready.pid());
+                ready.notify().unwrap();
+                sleep();
+            });
+        }
+        _ => required(case, options.require_ready(true), began)?,
+    }
+    Ok(())
+}
+
+fn fs_exists(path: &str) -> bool {
+    std::path::Path::new(path).exists()
+}
+
+/// What a daemon may say, or not, that must say that it is ready.
+fn required(case: &str, options: DaemonizeOptions<'_>, began: Instant) -> Result<(), Error> {
+    let long = options.timeout(Duration::from_secs(60));
+    let short = options.timeout(Duration::from_millis(100));
+    match case {
+        "ready" => started(long.daemonize()?, began, |ready| {
+            thread::sleep(Duration::from_millis(50));
+            ready.notify().unwrap();
+            sleep();
+        }),
+        "refuse" => started(long.stdout(c"out").daemonize()?, began, |ready| {
+            ready.fail(Errno::EADDRINUSE).unwrap();
+            println!("tidied up");
+            process::exit(1);
+        }),
+        "refuse by a number" => started(long.daemonize()?, began, |ready| {
+            ready.fail(7).unwrap();
+            process::exit(1);
+        }),
+        "refuse and stay" => started(long.daemonize()?, began, |ready| {
+            ready.fail(7).unwrap();
+            sleep();
+        }),
+        "drop" => started(long.daemonize()?, began, |ready| {
+            drop(ready);
+            sleep();
+        }),
+        "die" => started(long.daemonize()?, began, |_ready| process::exit(3)),
+        "never" => started(short.daemonize()?, began, sleep_on),
+        "wait for ever" => started(
+            options.timeout(Duration::ZERO).daemonize()?,
+            began,
+            sleep_on,
+        ),
+        "never, and ignore SIGTERM" => {
+            // SAFETY: no handler is installed.
+            unsafe { libc::signal(libc::SIGTERM, libc::SIG_IGN) };
+            started(short.daemonize()?, began, sleep_on);
+        }
         _ => panic!("no such case: {case}"),
     }
     Ok(())

@@ -7,7 +7,7 @@
 #![allow(unreachable_pub, missing_debug_implementations)]
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -301,7 +301,8 @@ pub fn watch(pid: Pid) -> OwnedFd {
     rustix::process::pidfd_open(pid, PidfdFlags::empty()).unwrap()
 }
 
-fn wait_for(pidfd: &OwnedFd, time: Duration) -> bool {
+/// Whether the process ends within this time.
+pub fn wait_for(pidfd: &OwnedFd, time: Duration) -> bool {
     let timeout = Timespec::try_from(time).unwrap();
     poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&timeout)).unwrap() == 1
 }
@@ -431,6 +432,27 @@ pub fn before_exec(
 ) -> &mut Command {
     // SAFETY: the actions of these tests make system calls only.
     unsafe { command.pre_exec(action) }
+}
+
+/// A new terminal: the side that a terminal emulator has, and the name of the other.
+pub fn terminal() -> (OwnedFd, CString) {
+    let flags = rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY;
+    let terminal = rustix::pty::openpt(flags).unwrap();
+    rustix::pty::grantpt(&terminal).unwrap();
+    rustix::pty::unlockpt(&terminal).unwrap();
+    let name = rustix::pty::ptsname(&terminal, Vec::new()).unwrap();
+    (terminal, name)
+}
+
+/// Lets the command lead a session that has this controlling terminal.
+pub fn lead_session_on(command: &mut Command, name: CString) {
+    before_exec(command, move || {
+        rustix::process::setsid()?;
+        // Without O_NOCTTY: the new session leader gets the terminal.
+        let flags = rustix::fs::OFlags::RDWR;
+        std::mem::forget(rustix::fs::open(&name, flags, rustix::fs::Mode::empty())?);
+        Ok(())
+    });
 }
 
 /// What is mounted from here on is seen by this process and its descendants only.

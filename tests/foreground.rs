@@ -1,0 +1,175 @@
+//! In the foreground: every step but the forks and the session, under whatever supervises.
+
+#![allow(missing_docs, unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use std::fs;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::process::Command;
+
+use rustix::process::Pid;
+use support::{
+    Place, State, before_exec, environment, eventually, example, is_root, own_mounts, pid_in,
+};
+
+/// Lets what follows find this descriptor, open across exec, at another number.
+fn at(command: &mut Command, from: i32, to: i32) -> &mut Command {
+    before_exec(command, move || {
+        // SAFETY: numbers only.
+        unsafe {
+            libc::dup2(from, to);
+            // The same number keeps its flag.
+            libc::fcntl(to, libc::F_SETFD, 0);
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn the_command_is_executed_in_place() {
+    let place = Place::new();
+    let options = ["-f", "-p", "pid", "-m", "027", "-c", "/usr", "-o", "out"];
+    let mut command = place.rawdaemon(options);
+    command.args(["sleep", "1000"]);
+    before_exec(&mut command, || {
+        // SAFETY: numbers only.
+        unsafe {
+            libc::dup2(0, 77);
+            libc::signal(libc::SIGHUP, libc::SIG_IGN);
+        }
+        Ok(())
+    });
+    let mut child = command.spawn().unwrap();
+    let pid = Pid::from_child(&child);
+    let comm = || fs::read_to_string(format!("/proc/{pid}/comm")).unwrap();
+    eventually("the command is executed", || comm() == "sleep\n");
+    let state = State::of(pid);
+    assert_eq!(pid_in(&place.path("pid")), pid);
+    assert_eq!(state.directory, Path::new("/usr"));
+    assert_eq!((state.umask.as_str(), state.ignored.as_str()), ("27", ""));
+    let own = State::of(rustix::process::getpid());
+    assert_eq!(state.session, own.session);
+    // The streams that no file is given for are the supervisor's.
+    assert_eq!(state.descriptors[&0], own.descriptors[&0]);
+    assert_eq!(state.descriptors[&1], place.path("out"));
+    assert_eq!(state.descriptors[&2], own.descriptors[&2]);
+    assert_eq!(state.descriptors.len(), 4, "and the pidfile: {state:?}");
+
+    let says = format!("rawdaemon: already running as pid {pid}");
+    let mut second = place.rawdaemon(["-f", "-p", "pid", "sleep", "1000"]);
+    let output = place.run(&mut second);
+    assert_eq!((output.code(), output.stderr.trim_end()), (12, &*says));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn the_exit_status_is_the_command_s() {
+    let place = Place::new();
+    let output = place.run(&mut place.rawdaemon(["-f", "sh", "-c", "echo said; exit 9"]));
+    assert_eq!((output.code(), output.stdout.as_str()), (9, "said\n"));
+}
+
+#[test]
+fn what_fails_is_told_where_messages_go() {
+    let place = Place::new();
+    let denied = "rawdaemon: cannot find the command /no/such: No such file or directory (ENOENT)";
+    let files = ["-f", "-p", "pid", "-o", "log", "-e", "log"];
+    let mut command = place.rawdaemon(files);
+    place.fails(command.arg("/no/such"), 127, denied);
+    assert_eq!(place.read("log"), "");
+    assert!(!place.path("pid").exists());
+    let directory = "rawdaemon: cannot enter the working directory /no/such: No such file or directory (ENOENT)";
+    let mut command = place.rawdaemon(files);
+    place.fails(command.args(["-c", "/no/such", "sleep", "1"]), 3, directory);
+    assert!(!place.path("pid").exists());
+}
+
+#[test]
+fn closed_streams_are_opened() {
+    let place = Place::new();
+    let mut command = place.rawdaemon(["-f", "sh", "-c", "readlink /proc/$$/fd/0 /proc/$$/fd/2"]);
+    let output = place.run(before_exec(&mut command, || {
+        // SAFETY: numbers only.
+        unsafe {
+            libc::close(0);
+            libc::close(2);
+        }
+        Ok(())
+    }));
+    assert_eq!(output.code(), 0);
+    assert_eq!(output.stdout, "/dev/null\n/dev/null\n");
+}
+
+#[test]
+fn the_supervisor_s_readiness_is_the_command_s() {
+    let place = Place::new();
+    let (reader, writer) = rustix::pipe::pipe().unwrap();
+    // s6 gives a pipe.
+    let script = ["sh", "-c", "echo ready >&7"];
+    let mut command = place.rawdaemon(["-f", "-R", "fd:7"]);
+    let output = place.run(at(command.args(script), writer.as_raw_fd(), 7));
+    assert_eq!(output.code(), 0, "{output:?}");
+    drop(writer);
+    assert_eq!(
+        std::io::read_to_string(fs::File::from(reader)).unwrap(),
+        "ready\n"
+    );
+    // runit gives none.
+    let output = place.run(place.rawdaemon(["-f", "-R", "fd:7"]).args(script));
+    assert_eq!((output.code(), output.stderr.as_str()), (0, ""));
+    // systemd gives a name.
+    let script = ["sh", "-c", "echo $NOTIFY_SOCKET"];
+    let mut command = place.rawdaemon(["-f", "-R", "notify", "-t", "1"]);
+    command.args(script).env("NOTIFY_SOCKET", "/run/notify");
+    assert_eq!(place.run(&mut command).stdout, "/run/notify\n");
+}
+
+#[test]
+fn the_first_process_of_a_container_may_be_the_command() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    let unshare = ["--pid", "--fork", "--mount-proc", "--kill-child"];
+    let mut command = place.program(Path::new("unshare"), unshare);
+    command.arg(env!("CARGO_BIN_EXE_rawdaemon"));
+    command.args(["-f", "-p", "pid", "sh", "-c", "echo $$; exit 4"]);
+    before_exec(&mut command, || {
+        own_mounts();
+        Ok(())
+    });
+    let output = place.run(&mut command);
+    assert_eq!((output.code(), output.stdout.as_str()), (4, "1\n"));
+    assert_eq!(place.read("pid"), "1\n");
+}
+
+#[test]
+fn a_program_may_stay_in_the_foreground() {
+    let place = Place::new();
+    let mut command = place.program(&example("std_program"), ["foreground"]);
+    let mut child = command
+        .stdout(fs::File::create(place.path("out")).unwrap())
+        .spawn()
+        .unwrap();
+    let pid = Pid::from_child(&child);
+    eventually("the program goes on as the daemon", || {
+        place.read("out").contains("as pid")
+    });
+    let refused = "cannot open the file for standard output: No such file or directory (ENOENT)";
+    let folder = place.path("");
+    let folder = folder.to_str().unwrap().trim_end_matches('/');
+    let expected = format!("{refused}\n{folder}\nfalse\n/usr\nthe daemon runs as pid {pid}\n");
+    assert_eq!(place.read("out"), expected);
+    assert_eq!(pid_in(&place.path("pid")), pid);
+    assert!(
+        environment(pid)
+            .iter()
+            .all(|line| !line.starts_with("NOTIFY_SOCKET"))
+    );
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

@@ -1,0 +1,111 @@
+//! A daemon that speaks the protocol of sd_notify(3) as its arguments say, one after the other, and
+//! sleeps when it has said all.
+
+#![allow(missing_docs, unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
+use std::env;
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::thread::sleep;
+use std::time::Duration;
+
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+
+fn main() {
+    for argument in env::args().skip(1) {
+        let (word, text) = argument.split_once(' ').unwrap_or((&argument, ""));
+        let text = text.replace("\\n", "\n").replace("\\0", "\0");
+        match word {
+            "say" => say(&text),
+            // A datagram of that length, with the text at its end.
+            "long" => {
+                let (length, text) = text.split_once(' ').unwrap();
+                let length: usize = length.parse().unwrap();
+                let noise = "x".repeat(length - text.len() - 3);
+                say(&["X=", &noise, "\n", text].concat());
+            }
+            "flood" => (0..1000).for_each(|number| say(&format!("STATUS=flood {number}"))),
+            "barrier" => barrier(),
+            "child" => in_child(|| say_and_stay(&text)),
+            "grandchild" => in_child(|| in_child(|| say_and_stay(&text))),
+            "stranger" => in_child(|| {
+                in_child(|| {
+                    lead_session();
+                    say_and_stay(&text);
+                });
+            }),
+            "lead" => lead_session(),
+            "wait" => sleep(Duration::from_millis(text.parse().unwrap())),
+            "exit" => std::process::exit(text.parse().unwrap()),
+            "print" => println!("{text}"),
+            _ => panic!("no such word: {word}"),
+        }
+    }
+    loop {
+        sleep(Duration::from_secs(1000));
+    }
+}
+
+fn socket() -> UnixDatagram {
+    let name = env::var("NOTIFY_SOCKET").unwrap();
+    let address = match name.strip_prefix('@') {
+        Some(name) => SocketAddr::from_abstract_name(name).unwrap(),
+        None => SocketAddr::from_pathname(name).unwrap(),
+    };
+    let socket = UnixDatagram::unbound().unwrap();
+    socket.connect_addr(&address).unwrap();
+    socket
+}
+
+fn say(text: &str) {
+    assert_eq!(socket().send(text.as_bytes()).unwrap(), text.len());
+}
+
+/// Sends the writing end of a pipe along, and waits until nobody has it any more.
+fn barrier() {
+    let (reader, writer) = rustix::pipe::pipe().unwrap();
+    let descriptors = [writer.as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    assert!(control.push(SendAncillaryMessage::ScmRights(&descriptors)));
+    let text = [IoSlice::new(b"BARRIER=1")];
+    rustix::net::sendmsg(socket(), &text, &mut control, SendFlags::empty()).unwrap();
+    drop(writer);
+    assert_eq!(rustix::io::read(reader, &mut [0; 1]).unwrap(), 0);
+}
+
+/// A sender that is gone when the datagram is looked at cannot be told from a stranger.
+fn say_and_stay(text: &str) {
+    say(text);
+    barrier();
+}
+
+fn in_child(part: impl FnOnce()) {
+    // SAFETY: this process has one thread.
+    match unsafe { libc::fork() } {
+        0 => {
+            part();
+            std::process::exit(0);
+        }
+        child => {
+            let mut status = 0;
+            // SAFETY: the status is written to an int.
+            assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+            assert_eq!(status, 0);
+        }
+    }
+}
+
+fn lead_session() {
+    // SAFETY: no arguments.
+    assert!(unsafe { libc::setsid() } > 0);
+}
