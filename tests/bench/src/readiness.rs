@@ -1,0 +1,203 @@
+//! How long it takes from a daemon's word that it is ready until its launcher returns.
+//!
+//! `cargo run --release --manifest-path tests/bench/Cargo.toml`, after `cargo build --release`.
+//! The ways are measured in turn, round after round, so that what else the machine does hits all of
+//! them. Those that always wait their time out are measured three times only.
+
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::path::Path;
+use std::process::{Command, Stdio, exit};
+use std::time::Duration;
+use std::{env, fs, io};
+
+use rawdaemon::{DaemonizeOptions, Identity};
+use rustix::process::{Pid, WaitOptions, set_child_subreaper, wait};
+use rustix::time::{ClockId, clock_gettime};
+
+const ROUNDS: usize = 300;
+const WAITING_ROUNDS: usize = 3;
+
+/// The clock, in nanoseconds. All processes of a machine have the same.
+fn now() -> i64 {
+    let time = clock_gettime(ClockId::Monotonic);
+    time.tv_sec * 1_000_000_000 + time.tv_nsec
+}
+
+struct Way {
+    name: &'static str,
+    rounds: usize,
+    /// Starts a daemon that notes in this file when it said that it is ready, and gives the time at
+    /// which the launcher returned.
+    start: fn(&Path) -> io::Result<i64>,
+}
+
+const WAYS: [Way; 5] = [
+    Way {
+        name: "daemonize, notify",
+        rounds: ROUNDS,
+        start: |file| daemonize(file, true),
+    },
+    Way {
+        name: "daemonize without a word (as the seed)",
+        rounds: WAITING_ROUNDS,
+        start: |file| daemonize(file, false),
+    },
+    Way {
+        name: "rawdaemon -R fd:3",
+        rounds: ROUNDS,
+        start: |file| launch(&mut rawdaemon("fd:3"), "line", file),
+    },
+    Way {
+        name: "rawdaemon -R notify",
+        rounds: ROUNDS,
+        start: |file| launch(&mut rawdaemon("notify"), "notify", file),
+    },
+    Way {
+        name: "start-stop-daemon --notify-await (dpkg)",
+        rounds: ROUNDS,
+        start: |file| {
+            let mut command = Command::new("start-stop-daemon");
+            command.args([
+                "-S",
+                "-q",
+                "-b",
+                "--notify-await",
+                "--pidfile",
+                "/nonexistent",
+            ]);
+            command.arg("--startas").arg(env::current_exe()?).arg("--");
+            launch(&mut command, "notify", file)
+        },
+    },
+];
+
+fn main() -> io::Result<()> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    if let [how, file] = &arguments[..] {
+        return be_daemon(how, Path::new(file));
+    }
+    // Daemons that have ended are reaped here.
+    set_child_subreaper(Some(Pid::INIT))?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("said");
+    let mut spans: [Vec<i64>; WAYS.len()] = Default::default();
+    for round in 0..ROUNDS {
+        for (way, spans) in WAYS.iter().zip(&mut spans) {
+            if round >= way.rounds {
+                continue;
+            }
+            match (way.start)(&file) {
+                Ok(returned) => {
+                    reap()?;
+                    let said: i64 = fs::read_to_string(&file)?
+                        .parse()
+                        .map_err(io::Error::other)?;
+                    spans.push(returned - said);
+                    fs::remove_file(&file)?;
+                }
+                Err(error) if round == 0 => eprintln!("{}: {error}", way.name),
+                Err(_) => {}
+            }
+        }
+    }
+    report(&mut spans);
+    Ok(())
+}
+
+fn report(spans: &mut [Vec<i64>]) {
+    let uname = rustix::system::uname();
+    println!("from the daemon's word to its launcher's return, in microseconds");
+    println!(
+        "Linux {} {}, {} processors",
+        uname.release().to_string_lossy(),
+        uname.machine().to_string_lossy(),
+        std::thread::available_parallelism().map_or(0, usize::from),
+    );
+    println!(
+        "{:42} {:>7} {:>10} {:>10} {:>8}",
+        "", "rounds", "median", "90 %", "ratio"
+    );
+    let mut first = None;
+    for (way, spans) in WAYS.iter().zip(spans) {
+        spans.sort_unstable();
+        let at = |percent: usize| spans.get(spans.len() * percent / 100).copied();
+        let (Some(median), Some(late)) = (at(50), at(90)) else {
+            continue;
+        };
+        let first = *first.get_or_insert(median);
+        println!(
+            "{:42} {:7} {:10.1} {:10.1} {:8.2}",
+            way.name,
+            spans.len(),
+            median as f64 / 1e3,
+            late as f64 / 1e3,
+            median as f64 / first as f64,
+        );
+    }
+}
+
+fn reap() -> io::Result<()> {
+    while wait(WaitOptions::empty()).is_ok() {}
+    Ok(())
+}
+
+fn daemonize(file: &Path, speaks: bool) -> io::Result<i64> {
+    match DaemonizeOptions::new()
+        .daemonize()
+        .map_err(io::Error::other)?
+    {
+        Identity::Original(_) => Ok(now()),
+        Identity::Daemon(ready) => {
+            let said = now();
+            if speaks {
+                let _ = ready.notify();
+            } else {
+                // Alive at the end of the second; its launcher is reaped before this ends.
+                std::thread::sleep(Duration::from_millis(1100));
+            }
+            fs::write(file, said.to_string())?;
+            exit(0);
+        }
+    }
+}
+
+fn rawdaemon(how: &str) -> Command {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/release/rawdaemon");
+    let mut command = Command::new(path);
+    command
+        .args(["-R", how])
+        .arg(env::current_exe().unwrap_or_default());
+    command
+}
+
+fn launch(command: &mut Command, how: &str, file: &Path) -> io::Result<i64> {
+    let status = command.arg(how).arg(file).stdin(Stdio::null()).status()?;
+    let returned = now();
+    if status.success() {
+        Ok(returned)
+    } else {
+        Err(io::Error::other(status.to_string()))
+    }
+}
+
+/// What is started as a daemon: says that it is ready, notes when that was, and ends.
+fn be_daemon(how: &str, file: &Path) -> io::Result<()> {
+    let said;
+    if how == "line" {
+        said = now();
+        fs::write("/proc/self/fd/3", "\n")?;
+    } else {
+        let name = env::var("NOTIFY_SOCKET").map_err(io::Error::other)?;
+        let address = match name.strip_prefix('@') {
+            Some(name) => SocketAddr::from_abstract_name(name)?,
+            None => SocketAddr::from_pathname(name)?,
+        };
+        let socket = UnixDatagram::unbound()?;
+        said = now();
+        socket.send_to_addr(b"READY=1", &address)?;
+        // Whoever checks the sender finds it.
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    fs::write(file, said.to_string())
+}
