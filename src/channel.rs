@@ -69,14 +69,15 @@ impl<'a> Channel<'a> {
         }
     }
 
-    /// What the command has said, as far as it concerns the start.
+    /// The next that the command has said: `None` when there is nothing, and `Some(None)` when that says
+    /// nothing of the start.
     ///
     /// A datagram counts only if its sender `is_ours`. `show` gets the text of a status.
     pub(crate) fn hear(
         &mut self,
         is_ours: impl Fn(&Datagram) -> bool,
         show: impl FnOnce(&[u8]),
-    ) -> Option<Event> {
+    ) -> Option<Option<Event>> {
         match self {
             Self::None => None,
             Self::Pipe { pipe, .. } => {
@@ -84,22 +85,22 @@ impl<'a> Channel<'a> {
                 let length = sys::read(pipe.reader, &mut text).ok()?;
                 if length == 0 {
                     pipe.reader = NOTHING;
-                    return Some(Event::Silent);
+                    return Some(Some(Event::Silent));
                 }
                 // Whatever stands before or behind it.
-                text.contains(&b'\n').then_some(Event::Ready)
+                Some(text.contains(&b'\n').then_some(Event::Ready))
             }
             Self::Socket { socket, buffer, .. } => {
                 let datagram = sys::receive(*socket, buffer).ok()?;
                 if !is_ours(&datagram) {
-                    return None;
+                    return Some(None);
                 }
                 let text = buffer.get(..datagram.length as usize)?;
                 let notice = Notice::read(text, datagram.is_whole);
                 if let Some(status) = notice.status {
                     show(status);
                 }
-                notice.event()
+                Some(notice.event())
             }
         }
     }

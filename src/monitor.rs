@@ -7,7 +7,7 @@ use crate::protocol::{
     STATUS_SIZE, Verdict, WaitStatus, decode, encode,
 };
 use crate::spawn::Progress;
-use crate::sys::{self, NOTHING, RawFd};
+use crate::sys::{self, Datagram, NOTHING, RawFd};
 use core::time::Duration;
 
 /// How long a daemon that shall end may take over it before it is killed.
@@ -15,6 +15,10 @@ const GRACE: Nanoseconds = 1_000_000_000;
 
 /// How long a daemon that has said that it cannot start may take to end by itself.
 const PATIENCE: Nanoseconds = 100_000_000;
+
+/// How much is read before a death is looked for: a pipe of 64 KiB is read in 16 parts, and a socket holds
+/// 10 datagrams by default (net.unix.max_dgram_qlen).
+const UNHEARD: u32 = 512;
 
 /// How often the original shows that it waits.
 const TICK: Nanoseconds = 1_000_000_000;
@@ -176,17 +180,24 @@ impl Watch<'_, '_> {
             verdict,
             ..
         } = *self;
-        self.channel.hear(
-            |datagram| {
-                // Only what the daemon has started, and that has started, is in its session, or in
-                // the one that it leads by now.
-                datagram.sender.is_some_and(|sender| {
-                    let its_session = sys::session_of(sender);
-                    sender == daemon || its_session == Some(session) || its_session == Some(daemon)
-                })
-            },
-            |text| tell_status(verdict, text),
-        )
+        // Only what the daemon has started, and that has started, is in its session, or in the one that
+        // it leads by now.
+        let is_ours = |datagram: &Datagram| {
+            datagram.sender.is_some_and(|sender| {
+                let its_session = sys::session_of(sender);
+                sender == daemon || its_session == Some(session) || its_session == Some(daemon)
+            })
+        };
+        // As much as may wait there, and not for ever: somebody may go on talking.
+        for _ in 0..UNHEARD {
+            let event = self
+                .channel
+                .hear(is_ours, |text| tell_status(verdict, text))?;
+            if event.is_some() {
+                return event;
+            }
+        }
+        None
     }
 
     fn look(&mut self) -> Option<Event> {

@@ -12,7 +12,7 @@
 use std::env;
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::thread::sleep;
@@ -33,7 +33,9 @@ fn main() {
                 let noise = "x".repeat(length - text.len() - 3);
                 say(&["X=", &noise, "\n", text].concat());
             }
-            "flood" => (0..1000).for_each(|number| say(&format!("STATUS=flood {number}"))),
+            "flood" => (0..1000).for_each(|number| say(&format!("STATUS={number:0180}"))),
+            "burst" => (0..8).for_each(|number| say(&format!("STATUS=burst {number}"))),
+            "too-long" => say_too_much(),
             "barrier" => barrier(),
             "child" => in_child(|| say_and_stay(&text)),
             "grandchild" => in_child(|| in_child(|| say_and_stay(&text))),
@@ -68,6 +70,22 @@ fn socket() -> UnixDatagram {
 
 fn say(text: &str) {
     assert_eq!(socket().send(text.as_bytes()).unwrap(), text.len());
+}
+
+/// What is beyond the size that is listened to makes `READY=1` of what is none.
+fn say_too_much() {
+    let head = ["X=", &"x".repeat(262_144 - 10), "\nREADY=1"].concat();
+    assert_eq!(head.len(), 262_144);
+    let socket = socket();
+    let size: libc::c_int = 1 << 20;
+    // SAFETY: the kernel reads an int.
+    let forced = unsafe {
+        let size = (&raw const size).cast();
+        let option = libc::SO_SNDBUFFORCE;
+        libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, size, 4)
+    };
+    assert_eq!(forced, 0, "only root may");
+    socket.send([&head, "0"].concat().as_bytes()).unwrap();
 }
 
 /// Sends the writing end of a pipe along, and waits until nobody has it any more.
