@@ -33,7 +33,8 @@ fn main() {
                 let noise = "x".repeat(length - text.len() - 3);
                 say(&["X=", &noise, "\n", text].concat());
             }
-            "flood" => (0..1000).for_each(|number| say(&format!("STATUS={number:0180}"))),
+            // Records of 64 bytes fill a pipe to the last byte.
+            "flood" => (0..1200).for_each(|number| say(&format!("STATUS={number:056}"))),
             "burst" => (0..8).for_each(|number| say(&format!("STATUS=burst {number}"))),
             "too-long" => say_too_much(),
             "barrier" => barrier(),
