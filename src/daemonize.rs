@@ -382,13 +382,17 @@ fn add_variable<'a>(
     Ok(room)
 }
 
-/// Removes the pidfile that a daemon has left which failed to start, unless it is another's.
+/// Removes the pidfile that a daemon has left which failed to start, unless it is another's, or the
+/// daemon did not come so far.
 pub(crate) fn tidy_up(options: &DaemonizeOptions<'_>, daemon: Pid, error: Error) {
-    match options.paths[place::PIDFILE] {
-        Some(path) if error.code() != ExitCode::AlreadyRunning => {
-            pidfile::remove_after(path, daemon);
-        }
-        _ => {}
+    let Some(path) = options.paths[place::PIDFILE] else {
+        return;
+    };
+    if !matches!(
+        error.code(),
+        ExitCode::AlreadyRunning | ExitCode::OpenFailed | ExitCode::OpenDevNullFailed
+    ) {
+        pidfile::remove_after(path, daemon);
     }
 }
 

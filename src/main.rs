@@ -65,6 +65,13 @@ fn run(given: &Given) -> ExitCode {
     match invocation.action {
         Action::Help => print(HELP),
         Action::Version => print(VERSION),
+        // When it ends, the kernel ends every process of its pid namespace (pid_namespaces(7)).
+        Action::Start if start::is_first_process() && !invocation.foreground => {
+            let mut line = Line::new();
+            line.add(b"the first process must stay, and its daemons end with it; use --foreground");
+            line.end();
+            ExitCode::Usage
+        }
         Action::Start => start_daemon(given, &invocation),
     }
 }
@@ -193,8 +200,8 @@ Kreset the signals and closed the descriptors of
 Aopened as standard input
 Bopened as standard output
 Copened as standard error
-Dlocked the pidfile
 Elocked the lock file
+Dlocked the pidfile
 Fchanged the root to
 Gentered
 Dwrote the pidfile

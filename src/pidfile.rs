@@ -14,8 +14,8 @@ const PAUSE: Nanoseconds = 1_000_000;
 
 /// Opens the file, creates it if need be with mode 0644, and locks it. Its text stays as it is.
 ///
-/// The descriptor must stay open: closing it would give up the lock.
-pub(crate) fn lock(path: ThinCStr<'_>) -> Result<RawFd, Error> {
+/// To close the descriptor would give up the lock.
+pub(crate) fn lock(path: ThinCStr<'_>) -> Result<Fd, Error> {
     for _ in 0..ATTEMPTS {
         let mask = sys::set_umask(0);
         let file = sys::open(path, Open::Lock);
@@ -23,7 +23,7 @@ pub(crate) fn lock(path: ThinCStr<'_>) -> Result<RawFd, Error> {
         let file = file.map_err(refused)?;
         if sys::lock(file.raw(), Locker::Daemon).map_err(refused)? {
             if is_still_at(path, &file)? {
-                return Ok(file.into_raw());
+                return Ok(file);
             }
         } else {
             match sys::lock_owner(file.raw()).map_err(refused)? {

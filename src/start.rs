@@ -96,6 +96,13 @@ pub(crate) fn write_all(fd: i32, mut bytes: &[u8]) {
     }
 }
 
+/// `getpid()`—Whether this is the first process of its pid namespace, or of the machine.
+pub(crate) fn is_first_process() -> bool {
+    // SAFETY: no arguments.
+    let pid = unsafe { syscall!(Sysno::getpid) };
+    pid == Ok(1)
+}
+
 /// `ioctl(fd, TIOCGWINSZ)`—How many columns the terminal has, zero if it does not know; `None` if it is
 /// no terminal.
 pub(crate) fn terminal_width(fd: i32) -> Option<usize> {

@@ -8,7 +8,7 @@ use crate::program::PATH_SIZE;
 use crate::protocol::{
     Errno, Error, ExitCode, NICENESS, NO_NEW_PRIVS, NUMBER_LINE, OOM_SCORE_ADJ, Stream, number_line,
 };
-use crate::sys::{self, NOTHING, Open, RawFd, ThinCStr};
+use crate::sys::{self, Fd, NOTHING, Open, RawFd, ThinCStr};
 
 /// Takes the steps.
 ///
@@ -30,8 +30,7 @@ pub(crate) fn take<K: Kind>(
         .put_in_place()
         .map_err(failed(ExitCode::ChannelFailed))?;
     let working_directory = command_directory::<K>(options, buffer);
-    let streams = open_streams(options)?;
-    put_in_place(&streams).map_err(failed(ExitCode::StdioFailed))?;
+    redirect_streams(options)?;
     let locks = lock_files(options)?;
     set_oom_score_adj(options).map_err(|errno| Error::of_limit(errno, OOM_SCORE_ADJ))?;
 
@@ -39,12 +38,21 @@ pub(crate) fn take<K: Kind>(
     change_root(options).map_err(failed(ExitCode::ChrootFailed))?;
     change_directory(options).map_err(failed(ExitCode::ChdirFailed))?;
 
-    empty_outputs(options)?;
-    write_pidfile(locks)?;
+    if let [Some(pidfile), _] = &locks {
+        pidfile::write(pidfile.raw(), sys::process_id())?;
+    }
 
     set_limits(options)?;
     change_user(options)?;
-    kind.finish(birth, working_directory, locks)
+    // Last, since a start that fails should lose nothing: only the exec can still fail.
+    empty_outputs(options)?;
+    let held = locks
+        .each_ref()
+        .map(|lock| lock.as_ref().map_or(NOTHING, Fd::raw));
+    let left = kind.finish(birth, working_directory, held)?;
+    // They stay open as long as the process lives: to close one would give up its lock.
+    let _ = locks.map(|lock| lock.map(Fd::into_raw));
+    Ok(left)
 }
 
 fn reset_signals<K: Kind>(options: &DaemonizeOptions<'_>) -> Result<(), Errno> {
@@ -78,79 +86,69 @@ fn command_directory<'b, K: Kind>(
     }
 }
 
-/// Opens the files for descriptors 0 to 2, above them: `/dev/null` for those that have none. In the
-/// foreground, one without a file stays as it is, if it is open: [`NOTHING`] stands for it.
+/// Puts files in the place of descriptors 0 to 2: `/dev/null` where there is no path. In the foreground,
+/// one without a path stays as it is, if it is open.
 ///
-/// Where a step fails the process ends, so that nothing here needs to be closed again.
-fn open_streams(options: &DaemonizeOptions<'_>) -> Result<[RawFd; 3], Error> {
+/// All are opened before the first is put in place: a path may name one of those that are there.
+fn redirect_streams(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
     let [input, output, error, ..] = options.paths;
     let writing = if options.append {
         Open::Append
     } else {
         Open::Write
     };
-    let mut files = [NOTHING; 3];
-    let mut null = NOTHING;
-    for ((file, path), stream) in files.iter_mut().zip(options.paths).zip(0..) {
-        let stays = options.foreground && sys::check_open(stream).is_ok();
-        if path.is_some() || stays {
-            continue;
-        }
-        if null == NOTHING {
-            null = sys::open(ThinCStr::new(c"/dev/null"), Open::ReadWrite)
-                .map_err(failed(ExitCode::OpenDevNullFailed))?
-                .into_raw();
-        }
-        *file = null;
-    }
-    let [input_file, output_file, error_file] = &mut files;
-    open_for(Stream::Input, input, Open::Read, input_file)?;
-    open_for(Stream::Output, output, writing, output_file)?;
-    if output == error && output.is_some() {
-        *error_file = *output_file;
+    let needs_null = |stream: Stream| {
+        let has_path = options
+            .paths
+            .get(stream as usize)
+            .copied()
+            .flatten()
+            .is_some();
+        !has_path && !(options.foreground && sys::check_open(stream as RawFd).is_ok())
+    };
+    let null = if Stream::ALL.into_iter().any(needs_null) {
+        let null = sys::open(ThinCStr::new(c"/dev/null"), Open::ReadWrite);
+        Some(null.map_err(failed(ExitCode::OpenDevNullFailed))?)
     } else {
-        open_for(Stream::Error, error, writing, error_file)?;
-    }
-    Ok(files)
-}
-
-/// Opens a file, if there is a path.
-#[inline(never)]
-fn open_for(
-    stream: Stream,
-    path: Option<ThinCStr<'_>>,
-    how: Open,
-    file: &mut RawFd,
-) -> Result<(), Error> {
-    let Some(path) = path else { return Ok(()) };
-    let refused = |errno| Error::of_stream(errno, stream);
-    *file = sys::open(path, how).map_err(refused)?.into_raw();
-    sys::set_blocking(*file, how == Open::Append).map_err(refused)
-}
-
-fn put_in_place(files: &[RawFd]) -> Result<(), Errno> {
-    for (file, to) in files.iter().zip(0..) {
-        if *file != NOTHING {
-            sys::move_to(*file, to)?;
+        None
+    };
+    let input_file = open_for(Stream::Input, input, Open::Read)?;
+    let output_file = open_for(Stream::Output, output, writing)?;
+    let error_file = open_for(Stream::Error, error, writing)?;
+    let error_source = match (&output_file, &error_file) {
+        // Two descriptions of one file would write over each other.
+        (Some(one), Some(other)) if sys::file_of(one.raw()) == sys::file_of(other.raw()) => {
+            Some(one)
         }
-    }
-    // Each is closed once, at its last place.
-    for (index, file) in files.iter().enumerate() {
-        if !files
-            .iter()
-            .skip(index.saturating_add(1))
-            .any(|other| other == file)
-        {
-            sys::close(*file);
+        _ => error_file.as_ref(),
+    };
+    let sources = [input_file.as_ref(), output_file.as_ref(), error_source];
+    for (stream, source) in Stream::ALL.into_iter().zip(sources) {
+        let source = match source {
+            None if needs_null(stream) => null.as_ref(),
+            source => source,
+        };
+        if let Some(source) = source {
+            sys::move_to(source.raw(), stream as RawFd).map_err(failed(ExitCode::StdioFailed))?;
         }
     }
     Ok(())
 }
 
-/// Locks the lock file and the pidfile. The descriptors must stay open: closing one would give up its
-/// lock. The pidfile comes last, since it is made for this start, if the lock file is free.
-fn lock_files(options: &DaemonizeOptions<'_>) -> Result<[RawFd; 2], Error> {
-    let lock = |path: Option<ThinCStr<'_>>| path.map_or(Ok(NOTHING), pidfile::lock);
+/// Opens a file, if there is a path.
+#[inline(never)]
+fn open_for(stream: Stream, path: Option<ThinCStr<'_>>, how: Open) -> Result<Option<Fd>, Error> {
+    let Some(path) = path else { return Ok(None) };
+    let refused = |errno| Error::of_stream(errno, stream);
+    let file = sys::open(path, how).map_err(refused)?;
+    sys::set_blocking(file.raw(), how == Open::Append).map_err(refused)?;
+    Ok(Some(file))
+}
+
+/// Locks the lock file and the pidfile. The pidfile comes last, since it is made for this start, if the
+/// lock file is free.
+fn lock_files(options: &DaemonizeOptions<'_>) -> Result<[Option<Fd>; 2], Error> {
+    let lock = |path: Option<ThinCStr<'_>>| path.map(pidfile::lock).transpose();
     let lock_file = lock(options.paths[place::LOCK_FILE]).map_err(Error::of_lock_file)?;
     Ok([lock(options.paths[place::PIDFILE])?, lock_file])
 }
@@ -200,13 +198,6 @@ fn empty(stream: Stream, path: Option<ThinCStr<'_>>) -> Result<(), Error> {
         // A FIFO or a device has nothing to be emptied.
         None | Some(Ok(()) | Err(Errno::EINVAL)) => Ok(()),
         Some(Err(errno)) => Err(Error::of_stream(errno, stream)),
-    }
-}
-
-fn write_pidfile([pidfile, _]: [RawFd; 2]) -> Result<(), Error> {
-    match pidfile {
-        NOTHING => Ok(()),
-        file => pidfile::write(file, sys::process_id()),
     }
 }
 

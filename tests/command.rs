@@ -199,10 +199,27 @@ fn output_is_appended_on_request() {
 fn one_file_for_both_outputs_is_opened_once() {
     let place = Place::new();
     let program = "echo one; echo two >&2; echo three; echo four >&2; exec sleep 1000";
-    let _daemon = place.start(["-o", "log", "-e", "log", "sh", "-c", program]);
-    eventually("all is written", || {
-        place.read("log") == "one\ntwo\nthree\nfour\n"
-    });
+    std::os::unix::fs::symlink("log", place.path("link")).unwrap();
+    // However it is spelled.
+    for other in ["log", "./log", "link"] {
+        let _daemon = place.start(["-o", "log", "-e", other, "sh", "-c", program]);
+        eventually("all is written", || {
+            place.read("log") == "one\ntwo\nthree\nfour\n"
+        });
+    }
+}
+
+#[test]
+fn a_failed_start_leaves_output_files_as_they_were() {
+    let place = Place::new();
+    fs::write(place.path("log"), "precious").unwrap();
+    let limit = "nofile=99999999999";
+    for options in [["-i", "/no/such"], ["-c", "/no/such"], ["--rlimit", limit]] {
+        let mut command = place.rawdaemon(["-q", "-o", "log"]);
+        let output = place.run(command.args(options).args(SLEEP));
+        assert!([3, 8, 17].contains(&output.code()), "{output:?}");
+        assert_eq!(place.read("log"), "precious", "{options:?}");
+    }
 }
 
 #[test]

@@ -439,3 +439,18 @@ fn a_daemon_that_cannot_execute_in_time_is_stopped() {
     assert!(output.stderr.ends_with(says), "{output:?}");
     assert!(!place.path("pid").exists());
 }
+
+#[test]
+fn an_interrupted_wait_does_not_begin_again() {
+    if !has("strace") {
+        return;
+    }
+    // Every wait of the intermediate ends after a tenth of a second, forty times.
+    let faults = ["--inject=ppoll:error=EINTR:delay_enter=100ms:when=1..40"];
+    let place = Place::new();
+    let output = under_strace(&place, &faults, &["-v", "-t", "1", "sleep", "1000"]);
+    assert_eq!(output.code(), 0, "{output:?}");
+    Daemon::new(output.pid()).assert_alive();
+    assert!(output.took > Duration::from_secs(1), "{output:?}");
+    assert!(output.took < Duration::from_secs(3), "{output:?}");
+}

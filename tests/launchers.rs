@@ -32,6 +32,9 @@ fn as_many_descriptors_as_there_may_be_are_closed() {
         .maximum
         .unwrap_or(100_000)
         .min(100_000);
+    if most < 100_000 {
+        eprintln!("no more than {most} descriptors may be open here");
+    }
     let mut command = place.rawdaemon(["-v", "sleep", "1000"]);
     before_exec(&mut command, move || {
         limit(Resource::Nofile, most)?;
@@ -249,6 +252,21 @@ fn without_any_argument_there_is_no_command() {
     });
     let says = "rawdaemon: no command given; see rawdaemon --help";
     place.fails(&mut command, 64, says);
+}
+
+#[test]
+fn the_first_process_itself_has_to_stay() {
+    if !is_root() || !has("unshare") {
+        return;
+    }
+    let place = Place::new();
+    let mut command = place.program(Path::new("unshare"), ["--pid", "--fork", "--kill-child"]);
+    command.arg(env!("CARGO_BIN_EXE_rawdaemon"));
+    // When it had returned, the kernel would kill the daemon.
+    let says =
+        "rawdaemon: the first process must stay, and its daemons end with it; use --foreground";
+    place.fails(command.args(["-p", "pid", "sleep", "1000"]), 64, says);
+    assert!(!place.path("pid").exists());
 }
 
 #[test]

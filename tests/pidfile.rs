@@ -320,3 +320,44 @@ fn tidying_up_after_a_failed_start_is_not_running() {
     assert_eq!(bad.wait().unwrap().code(), Some(127));
     assert_eq!(place.read("pid"), format!("{}\n", daemon.pid));
 }
+
+#[test]
+fn a_pidfile_that_is_removed_before_it_is_locked_is_made_again() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    let path = place.path("pid");
+    let mut command = place.program(Path::new("strace"), ["-D", "-f", "-qq", "-o", "trace"]);
+    // The first that opens it has to wait before it can lock what it has.
+    command.args([
+        "-P",
+        path.to_str().unwrap(),
+        "--inject=openat:delay_exit=700ms:when=1",
+    ]);
+    command.arg(env!("CARGO_BIN_EXE_rawdaemon"));
+    command.args(["-v", "-p", path.to_str().unwrap(), "sleep", "1000"]);
+    let stderr = fs::File::create(place.path("said")).unwrap();
+    let mut launcher = command.stderr(stderr).spawn().unwrap();
+    eventually("the pidfile is there", || path.exists());
+    fs::remove_file(&path).unwrap();
+    assert_eq!(launcher.wait().unwrap().code(), Some(0));
+    let said = place.read("said");
+    let daemon = said.trim_end().rsplit_once("as pid ").unwrap().1;
+    let daemon = Daemon::new(rustix::process::Pid::from_raw(daemon.parse().unwrap()).unwrap());
+    assert_eq!(pid_in(&path), daemon.pid);
+    let says = format!("rawdaemon: already running as pid {}", daemon.pid);
+    let output = place.run(&mut place.rawdaemon(["-p", "pid", "sleep", "1000"]));
+    assert_eq!((output.code(), output.stderr.trim_end()), (12, &*says));
+}
+
+#[test]
+fn a_failure_before_the_pidfile_does_not_concern_it() {
+    let place = Place::new();
+    fs::write(place.path("pid"), "").unwrap();
+    let mut command = place.rawdaemon(["-p", "pid", "-i", "/no/such", "sleep", "1000"]);
+    let says =
+        "rawdaemon: cannot open /no/such for standard input: No such file or directory (ENOENT)";
+    place.fails(&mut command, 8, says);
+    assert!(place.path("pid").exists());
+}

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../properties/accounts.rs"]
+#[path = "../../tests/properties/accounts.rs"]
 mod property;
 
 fuzz_target!(|data: &[u8]| property::check(data));

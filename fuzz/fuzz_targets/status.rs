@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../properties/status.rs"]
+#[path = "../../tests/properties/status.rs"]
 mod property;
 
 fuzz_target!(|data: &[u8]| property::check(data));

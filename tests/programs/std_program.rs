@@ -204,10 +204,17 @@ fn run(case: &str, began: Instant) -> Result<(), Error> {
         "spawn" => spawn(&options)?,
         "foreground" => {
             let options = options.foreground(true).pidfile(c"pid").chdir(c"/usr");
-            let failing = options.timeout(Duration::ZERO).stdout(c"/no/such/file");
-            println!("{}", failing.daemonize().unwrap_err());
-            println!("{}", env::current_dir().unwrap().display());
-            println!("{}", fs_exists("pid"));
+            let before = open_descriptors();
+            for failing in [
+                options.stdin(c"/dev/zero").stdout(c"/no/such/file"),
+                options.lock_file(c"lock").chdir(c"/no/such/directory"),
+                options.lock_file(c"lock").user(u32::MAX, u32::MAX, &[]),
+            ] {
+                println!("{}", failing.daemonize().unwrap_err());
+                println!("{}", env::current_dir().unwrap().display());
+                assert!(!fs_exists("pid"));
+                assert_eq!(open_descriptors(), before, "{failing:?}");
+            }
             started(options.daemonize()?, began, |ready| {
                 println!("{}", env::current_dir().unwrap().display());
                 println!("the daemon runs as pid {}", ready.pid());
@@ -218,6 +225,11 @@ fn run(case: &str, began: Instant) -> Result<(), Error> {
         _ => required(case, options.require_ready(true), began)?,
     }
     Ok(())
+}
+
+fn open_descriptors() -> Vec<std::ffi::OsString> {
+    let entries = std::fs::read_dir("/proc/self/fd").unwrap();
+    entries.map(|entry| entry.unwrap().file_name()).collect()
 }
 
 fn fs_exists(path: &str) -> bool {
