@@ -97,14 +97,9 @@ fn redirect_streams(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
     } else {
         Open::Write
     };
-    let needs_null = |stream: Stream| {
-        let has_path = options
-            .paths
-            .get(stream as usize)
-            .copied()
-            .flatten()
-            .is_some();
-        !has_path && !(options.foreground && sys::check_open(stream as RawFd).is_ok())
+    let needs_null = |stream: Stream| match options.paths.get(stream as usize) {
+        Some(None) => !options.foreground || sys::check_open(stream as RawFd).is_err(),
+        _ => false,
     };
     let null = if Stream::ALL.into_iter().any(needs_null) {
         let null = sys::open(ThinCStr::new(c"/dev/null"), Open::ReadWrite);
