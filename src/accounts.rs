@@ -6,7 +6,7 @@
 //! and those of NIS, which begin with a sign. Of entries with the same name, or the same number, the
 //! first one counts.
 
-use crate::protocol::{Cause, Errno, Error, ExitCode, cut, number};
+use crate::protocol::{Cause, Errno, Error, ExitCode, cut, number, take};
 
 /// Whom a daemon shall run as: what [`DaemonizeOptions::user`](crate::DaemonizeOptions::user) takes,
 /// and what a session's environment says of the user.
@@ -45,36 +45,23 @@ pub fn find_account<'a>(
     room: &'a mut [u32],
 ) -> Result<Account<'a>, Error> {
     let (name, behind) = cut(asked, b':');
-    let listed = find(passwd, name);
-    let number = listed.map(|user| user.id).or_else(|| id(name));
-    let mut account = Account {
-        name,
-        user: number.ok_or(not_listed(ExitCode::SetuidFailed))?,
-        group: 0,
-        groups: &[],
-        home: b"",
-        shell: b"",
-    };
-    let mut own_group = None;
-    if let Some(mut user) = listed {
-        account.name = user.name;
-        own_group = id(next_field(&mut user.rest));
-        next_field(&mut user.rest);
-        account.home = next_field(&mut user.rest);
-        account.shell = next_field(&mut user.rest);
-    }
-    account.group = match group.or(behind) {
+    let mut user = find(passwd, name).ok_or(not_listed(ExitCode::SetuidFailed))?;
+    let own_group = id(take(&mut user.rest, b':'));
+    take(&mut user.rest, b':');
+    let home = take(&mut user.rest, b':');
+    let shell = take(&mut user.rest, b':');
+    let group = match group.or(behind) {
         Some(group) => find_group(group, groups)?,
         None => own_group.ok_or(not_listed(ExitCode::SetuidFailed))?,
     };
-    if account.home.is_empty() {
-        account.home = b"/";
-    }
-    if account.shell.is_empty() {
-        account.shell = b"/bin/sh";
-    }
-    account.groups = collect_groups(account.name, account.group, groups, room)?;
-    Ok(account)
+    Ok(Account {
+        name: user.name,
+        user: user.id,
+        group,
+        groups: collect_groups(user.name, group, groups, room)?,
+        home: if home.is_empty() { b"/" } else { home },
+        shell: if shell.is_empty() { b"/bin/sh" } else { shell },
+    })
 }
 
 /// Finds the id of a group by its name. A number that is no name stands for itself.
@@ -83,10 +70,8 @@ pub fn find_account<'a>(
 ///
 /// `SetgidFailed` with [`Cause::NotListed`].
 pub fn find_group(name: &[u8], groups: &[u8]) -> Result<u32, Error> {
-    let listed = find(groups, name).map(|group| group.id);
-    listed
-        .or_else(|| id(name))
-        .ok_or(not_listed(ExitCode::SetgidFailed))
+    let group = find(groups, name).ok_or(not_listed(ExitCode::SetgidFailed))?;
+    Ok(group.id)
 }
 
 const fn not_listed(code: ExitCode) -> Error {
@@ -99,11 +84,11 @@ const fn not_listed(code: ExitCode) -> Error {
 struct Entry<'a> {
     name: &'a [u8],
     id: u32,
-    rest: &'a [u8],
+    rest: Option<&'a [u8]>,
 }
 
-/// The entry with this name, or else the one with this id.
-fn find<'a>(text: &'a [u8], asked: &[u8]) -> Option<Entry<'a>> {
+/// The entry with this name, or else the one with this id, or else one that has only the id.
+fn find<'a>(text: &'a [u8], asked: &'a [u8]) -> Option<Entry<'a>> {
     let number = id(asked);
     let mut numbered = None;
     for entry in Entries(Some(text)) {
@@ -114,7 +99,11 @@ fn find<'a>(text: &'a [u8], asked: &[u8]) -> Option<Entry<'a>> {
             numbered = Some(entry);
         }
     }
-    numbered
+    numbered.or(number.map(|id| Entry {
+        name: asked,
+        id,
+        rest: None,
+    }))
 }
 
 /// Collects the group, and then those whose list of members has the user in it. None comes twice.
@@ -126,14 +115,12 @@ fn collect_groups<'a>(
 ) -> Result<&'a [u32], Error> {
     let mut count = 0;
     add_group(group, room, &mut count)?;
-    for mut entry in Entries(Some(groups)) {
-        let mut members = Some(next_field(&mut entry.rest));
-        while let Some(list) = members {
-            let (member, others) = cut(list, b',');
-            if member == user {
-                add_group(entry.id, room, &mut count)?;
+    for Entry { id, mut rest, .. } in Entries(Some(groups)) {
+        let mut members = Some(take(&mut rest, b':'));
+        while members.is_some() {
+            if take(&mut members, b',') == user {
+                add_group(id, room, &mut count)?;
             }
-            members = others;
         }
     }
     Ok(room.get(..count).unwrap_or_default())
@@ -157,11 +144,11 @@ impl<'a> Iterator for Entries<'a> {
     #[inline(never)]
     fn next(&mut self) -> Option<Entry<'a>> {
         loop {
-            let (mut line, others) = cut(self.0?, b'\n');
-            self.0 = others;
-            let name = next_field(&mut line);
-            next_field(&mut line);
-            let id = id(next_field(&mut line));
+            self.0?;
+            let mut line = Some(take(&mut self.0, b'\n'));
+            let name = take(&mut line, b':');
+            take(&mut line, b':');
+            let id = id(take(&mut line, b':'));
             match (name, id) {
                 ([] | [b'+' | b'-', ..], _) | (_, None) => {}
                 (_, Some(id)) => {
@@ -174,14 +161,6 @@ impl<'a> Iterator for Entries<'a> {
             }
         }
     }
-}
-
-/// Takes a field off a line; those that are missing at its end are empty.
-#[inline(never)]
-fn next_field<'a>(line: &mut &'a [u8]) -> &'a [u8] {
-    let (field, others) = cut(line, b':');
-    *line = others.unwrap_or_default();
-    field
 }
 
 /// The id that these digits are. The largest number is none: it means 'unchanged' to the kernel.

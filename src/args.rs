@@ -5,7 +5,7 @@
 use core::time::Duration;
 
 use crate::options::{DaemonizeOptions, Limit, Readiness, Resource, place};
-use crate::protocol::{LIMITS, Say, cut, line, number, signed_number};
+use crate::protocol::{LIMITS, Say, cut, index_of, join, line, number, signed_number, take};
 use crate::sys::ThinCStr;
 
 /// How the options are written, a line to each: letter, name, and what the value must be if it takes
@@ -50,16 +50,16 @@ impl Spelling {
     fn find(letter: u8, name: &[u8]) -> Option<Self> {
         let mut index = 0_usize;
         let mut lines = Some(OPTIONS);
-        loop {
-            let (line, others) = cut(lines?, b'\n');
+        while lines.is_some() {
+            let line = take(&mut lines, b'\n');
             let (own, name_and_value) = line.split_first()?;
             let is_own = *own == letter && !letter.is_ascii_digit();
             if is_own || cut(name_and_value.get(1..)?, b' ').0 == name {
                 return Some(Self(index));
             }
             index = index.saturating_add(1);
-            lines = others;
         }
+        None
     }
 
     /// Zero where there is no option.
@@ -344,7 +344,7 @@ impl<'a> Invocation<'a> {
         let (soft, hard) = cut(limits?, b':');
         let soft = limit(soft)?;
         let hard = hard.map_or(Some(soft), limit)?;
-        let index = (0..self.limits.len()).find(|index| line(LIMITS, *index) == name)?;
+        let index = index_of(name, LIMITS)?;
         *self.limits.get_mut(index)? = Some(Limit { soft, hard });
         (soft <= hard).then_some(())
     }
@@ -357,7 +357,7 @@ impl<'a> Invocation<'a> {
 
     /// The library's options for this command line, but for the user and the group, whose names have
     /// to be looked up.
-    #[inline(always)]
+    #[inline(never)]
     pub fn options(&self) -> DaemonizeOptions<'_> {
         let [paths @ .., _, _, _] = self.words;
         DaemonizeOptions {
@@ -386,21 +386,22 @@ fn descriptor(text: &[u8]) -> Option<i32> {
 
 fn readiness(value: ThinCStr<'_>) -> Option<Readiness<'_>> {
     const PREFIX: usize = b"notify:".len();
-    match cut(value.to_bytes(), b':') {
-        (b"exec", None) => Some(Readiness::Executed),
-        (b"fd", Some(digits)) => Some(Readiness::Descriptor(descriptor(digits)?)),
-        (b"notify", None) => Some(Readiness::Notify),
-        (b"notify", Some([b'/', ..])) => Some(Readiness::NotifyAt(value.tail(PREFIX))),
+    let (how, given) = cut(value.to_bytes(), b':');
+    match (index_of(how, b"exec\nfd\nnotify")?, given) {
+        (0, None) => Some(Readiness::Executed),
+        (1, Some(digits)) => Some(Readiness::Descriptor(descriptor(digits)?)),
+        (2, None) => Some(Readiness::Notify),
+        (2, Some([b'/', ..])) => Some(Readiness::NotifyAt(value.tail(PREFIX))),
         _ => None,
     }
 }
 
 /// A number, or `unlimited`.
 fn limit(text: &[u8]) -> Option<u64> {
-    match text {
-        b"unlimited" => Some(Limit::UNLIMITED),
-        digits => number(digits, 10),
+    if text == b"unlimited" {
+        return Some(Limit::UNLIMITED);
     }
+    number(text, 10)
 }
 
 fn octal_mask(text: &[u8]) -> Option<u32> {
@@ -415,19 +416,17 @@ const SECOND: u32 = 1_000_000_000;
 /// Decimal seconds: digits, and a fraction after a point. What is smaller than a nanosecond is cut
 /// off.
 fn seconds(text: &[u8]) -> Option<Duration> {
-    let (whole, fraction) = match cut(text, b'.') {
-        (b"", Some(fraction @ [_, ..])) => (0, fraction),
-        (whole, fraction) => (number(whole, 10)?, fraction.unwrap_or_default()),
+    let (whole, fraction) = cut(text, b'.');
+    let fraction = fraction.unwrap_or_default();
+    let seconds = match (whole, fraction) {
+        ([], [_, ..]) => 0,
+        _ => number(whole, 10)?,
     };
-    let mut nanoseconds = 0;
-    let mut place = SECOND;
-    for digit in fraction {
-        place /= 10;
-        let digit = number(&[*digit], 10)? as u32;
-        nanoseconds = digit.wrapping_mul(place).wrapping_add(nanoseconds);
-    }
-    // The fraction is less than a second: the compiler knows that after `%`.
-    Some(Duration::new(whole, nanoseconds % SECOND))
+    let mut digits = [0; 9];
+    let nanoseconds = number(join(fraction, b"000000000", &mut digits), 10)?;
+    let is_number = fraction.iter().all(u8::is_ascii_digit);
+    // Nine digits are less than a second: the compiler knows that after `%`.
+    is_number.then_some(Duration::new(seconds, nanoseconds as u32 % SECOND))
 }
 
 /// The name of a variable in `NAME=VALUE`; it is not empty.

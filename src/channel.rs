@@ -1,8 +1,8 @@
 //! The line by which a command says that it is ready: the intermediate's end and the daemon's.
 
 use crate::options::Readiness;
-use crate::protocol::{Errno, Event, Notice};
-use crate::sys::{self, Datagram, NOTHING, Pipe, RawFd, Room, SOCKET_PATH_SIZE, ThinCStr};
+use crate::protocol::{Errno, Event, Notice, cut, join};
+use crate::sys::{self, Datagram, NOTHING, Pipe, RawFd, SOCKET_PATH_SIZE, ThinCStr};
 
 /// The name of the variable that names the socket, and how an abstract name begins in it.
 const VARIABLE: &[u8] = b"NOTIFY_SOCKET=@";
@@ -25,12 +25,13 @@ pub(crate) enum Channel<'a> {
     Socket {
         socket: RawFd,
         path: Option<ThinCStr<'a>>,
-        buffer: Room<u8>,
+        buffer: &'a mut [u8],
     },
 }
 
 impl<'a> Channel<'a> {
     /// Opens the line. `variable` becomes what the command's environment gets, if anything.
+    #[inline(never)]
     pub(crate) fn open(
         readiness: Readiness<'a>,
         variable: &mut [u8; VARIABLE_SIZE],
@@ -73,6 +74,7 @@ impl<'a> Channel<'a> {
     /// nothing of the start.
     ///
     /// A datagram counts only if its sender `is_ours`. `show` gets the text of a status.
+    #[inline(never)]
     pub(crate) fn hear(
         &mut self,
         is_ours: impl Fn(&Datagram) -> bool,
@@ -88,7 +90,7 @@ impl<'a> Channel<'a> {
                     return Some(Some(Event::Silent));
                 }
                 // Whatever stands before or behind it.
-                Some(text.contains(&b'\n').then_some(Event::Ready))
+                Some(cut(&text, b'\n').1.map(|_| Event::Ready))
             }
             Self::Socket { socket, buffer, .. } => {
                 let datagram = sys::receive(*socket, buffer).ok()?;
@@ -147,9 +149,7 @@ fn open_socket<'a>(
         ),
         None => (VARIABLE, &[][..]),
     };
-    for (place, byte) in variable.iter_mut().zip(name.iter().chain(value)) {
-        *place = *byte;
-    }
+    join(name, value, variable);
     if path.is_none() {
         let value = variable.get_mut(VARIABLE.len()..).unwrap_or_default();
         sys::abstract_name(socket, value)?;
@@ -157,7 +157,7 @@ fn open_socket<'a>(
     Ok(Channel::Socket {
         socket,
         path,
-        buffer: Room::new(DATAGRAM_SIZE)?,
+        buffer: sys::room(DATAGRAM_SIZE)?,
     })
 }
 
@@ -175,6 +175,6 @@ fn bind(socket: RawFd, path: Option<ThinCStr<'_>>) -> Result<(), Errno> {
 fn is_abandoned(path: ThinCStr<'_>) -> Result<bool, Errno> {
     // To connect gives a socket a name of its own (unix(7), SO_PASSCRED), so it takes another one.
     let socket = sys::datagram_socket()?;
-    Ok(sys::file_at(path)?.is_socket
+    Ok(sys::file_at(path)?.is_socket()
         && sys::connect(socket.raw(), path) == Err(Errno::ECONNREFUSED))
 }

@@ -16,15 +16,14 @@ use crate::foreground;
 use crate::monitor::{Watch, hear_verdict};
 use crate::options::{DaemonizeOptions, Readiness, place};
 use crate::pidfile;
-use crate::program::PATH_SIZE;
 use crate::protocol::{
     Cause, Errno, Error, ExitCode, Goal, Nanoseconds, Pid, Record, encode, outcome,
 };
 use crate::ready::Ready;
 use crate::spawn::Progress;
-use crate::steps;
+use crate::steps::{self, Opened};
 use crate::sys::{
-    self, Child, Disposition, ExitSignal, Forked, NOTHING, Pipe, RawFd, Room, SignalSet, ThinCStr,
+    self, Child, Disposition, ExitSignal, Forked, NOTHING, Pipe, RawFd, SignalSet, ThinCStr,
     ThreadIdPlace,
 };
 use crate::threads::refuse_threads;
@@ -312,7 +311,7 @@ fn create_daemon<K: Kind>(start: &Start<'_, K>) -> Result<Forked<K::Left, ()>, E
         return Err(failed(ExitCode::ForkFailed)(Errno::EINVAL));
     }
     // Were SIGCHLD ignored, the daemon's status would be lost (wait(2)).
-    sys::set_child_signal(&Disposition::DEFAULT).map_err(failed(ExitCode::SignalsFailed))?;
+    sys::reset_child_signal().map_err(failed(ExitCode::SignalsFailed))?;
     let no_channel = failed(ExitCode::ChannelFailed);
     let mut variable = [0; channel::VARIABLE_SIZE];
     let readiness = if K::EXECUTES {
@@ -322,18 +321,18 @@ fn create_daemon<K: Kind>(start: &Start<'_, K>) -> Result<Forked<K::Left, ()>, E
     };
     // First, so that nothing else lies where the command will look for its end.
     let mut channel = Channel::open(readiness, &mut variable).map_err(&no_channel)?;
-    let with_variable = match ThinCStr::at_start(&variable) {
+    let environment = match ThinCStr::at_start(&variable) {
         Some(variable) if variable.first() != 0 => {
-            Some(add_variable(kind.environment(), variable).map_err(&no_channel)?)
+            add_variable(kind.environment(), variable).map_err(&no_channel)?
         }
-        _ => None,
+        _ => kind.environment(),
     };
     let report = sys::pipe().map_err(&no_channel)?;
     let birth = Birth {
         start,
         report,
         channel: &channel,
-        environment: with_variable.as_deref().unwrap_or(kind.environment()),
+        environment,
         own: [
             report.writer,
             channel.daemon_end(),
@@ -373,12 +372,12 @@ fn create_daemon<K: Kind>(start: &Start<'_, K>) -> Result<Forked<K::Left, ()>, E
 fn add_variable<'a>(
     environment: Environment<'a>,
     variable: ThinCStr<'a>,
-) -> Result<Room<Option<ThinCStr<'a>>>, Errno> {
-    let mut room = Room::new(environment.len().saturating_add(1))?;
+) -> Result<Environment<'a>, Errno> {
+    let room = sys::room(environment.len().saturating_add(1))?;
     for (place, variable) in room.iter_mut().zip(environment) {
         *place = *variable;
     }
-    set_variable(&mut room, variable);
+    set_variable(room, variable);
     Ok(room)
 }
 
@@ -421,7 +420,7 @@ const READY_TIMEOUT: Duration = Duration::from_secs(60);
 /// The daemon: does its steps, and reports the first one that fails.
 #[inline(never)]
 fn daemon<K: Kind>(birth: &Birth<'_, K>) -> Child<K::Left> {
-    match steps::take(birth, &mut [0; PATH_SIZE]) {
+    match steps::take(birth, &mut Opened::new()) {
         Ok(left) => Child::Returns(left),
         Err(error) => {
             // Should the intermediate be gone, the exit code still names the step.

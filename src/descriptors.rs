@@ -18,19 +18,24 @@ pub(crate) struct Kept<'a> {
 }
 
 impl Kept<'_> {
-    fn iter(&self) -> impl Iterator<Item = RawFd> {
-        let listed = self.listed.iter().map(|fd| *fd as RawFd);
-        let own = self.own.iter().copied().filter(|fd| *fd != NOTHING);
-        listed.chain(own)
-    }
-
-    /// The lowest one that is not below `from`.
-    fn next(&self, from: RawFd) -> Option<RawFd> {
-        self.iter().filter(|fd| *fd >= from).min()
+    /// The lowest one that is not below `from`; [`NOTHING`] if there is none.
+    pub(crate) fn next(&self, from: RawFd) -> RawFd {
+        let mut lowest = NOTHING;
+        for fd in self.listed {
+            if *fd as RawFd >= from {
+                lowest = lowest.min(*fd as RawFd);
+            }
+        }
+        for fd in self.own {
+            if *fd >= from {
+                lowest = lowest.min(*fd);
+            }
+        }
+        lowest
     }
 
     fn close_unless_kept(&self, fd: RawFd) {
-        if self.next(fd) != Some(fd) {
+        if self.next(fd) != fd {
             sys::close(fd);
         }
     }
@@ -51,16 +56,20 @@ pub(crate) fn close_all_but(kept: Kept<'_>) -> Result<(), Errno> {
 /// Closes what lies between, below and above those that are kept.
 fn close_between(kept: Kept<'_>) -> Result<(), Errno> {
     let mut from = FIRST;
-    while let Some(next) = kept.next(from) {
+    loop {
+        let next = kept.next(from);
         if next > from {
-            sys::close_range(from, next.saturating_sub(1))?;
+            sys::close_range(from, next.wrapping_sub(1))?;
         }
-        from = next.saturating_add(1);
+        if next == NOTHING {
+            return Ok(());
+        }
+        from = next.wrapping_add(1);
     }
-    sys::close_range(from, RawFd::MAX)
 }
 
 /// Closes what `/proc/self/fd` names.
+#[inline(never)]
 fn close_listed(kept: Kept<'_>) -> Result<(), Errno> {
     // The table may be full, and the directory needs a place.
     close_numbers(FIRST + 8, kept);

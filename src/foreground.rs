@@ -4,12 +4,12 @@
 use crate::channel::Channel;
 use crate::daemonize::{Birth, Kind, Start, failed, tidy_up};
 use crate::options::{DaemonizeOptions, Readiness};
-use crate::program::PATH_SIZE;
 use crate::protocol::{Errno, Error, ExitCode};
-use crate::steps;
+use crate::steps::{self, Opened};
 use crate::sys::{self, NOTHING, Open, Pipe, RawFd, SignalSet, ThinCStr};
 
 /// Takes the steps. A command is executed, and then this does not return.
+#[inline(never)]
 pub(crate) fn take_steps<K: Kind>(
     options: &DaemonizeOptions<'_>,
     kind: &K,
@@ -17,6 +17,7 @@ pub(crate) fn take_steps<K: Kind>(
     let line = keep_line::<K>(options).map_err(failed(ExitCode::ChannelFailed))?;
     let before = Before::save().map_err(failed(ExitCode::StdioFailed))?;
     let [input, output, error] = before.streams;
+    let channel = Channel::None;
     let birth = Birth {
         start: &Start {
             options,
@@ -24,17 +25,19 @@ pub(crate) fn take_steps<K: Kind>(
             verdict: Pipe::NONE,
         },
         report: Pipe::NONE,
-        channel: &Channel::None,
+        channel: &channel,
         environment: kind.environment(),
         own: [line, input, output, error, before.directory],
     };
-    let taken = steps::take(&birth, &mut [0; PATH_SIZE]);
+    let mut opened = Opened::new();
+    let taken = steps::take(&birth, &mut opened);
     match taken {
         Ok(_) if options.reset_signals => {
             sys::set_mask(SignalSet::NONE).map_err(failed(ExitCode::SignalsFailed))?;
         }
         Ok(_) => {}
         Err(error) => {
+            opened.close();
             before.restore();
             tidy_up(options, sys::process_id(), error);
         }
@@ -75,7 +78,7 @@ struct Before {
 impl Before {
     fn save() -> Result<Self, Errno> {
         let mut streams = [NOTHING; 3];
-        for (copy, stream) in streams.iter_mut().zip(0..) {
+        for (stream, copy) in (0..).zip(&mut streams) {
             match sys::copy(stream, 3) {
                 Ok(fd) => *copy = fd,
                 Err(Errno::EBADF) => {}
@@ -93,20 +96,23 @@ impl Before {
         })
     }
 
+    #[inline(never)]
     fn restore(&self) {
-        for (copy, stream) in self.streams.into_iter().zip(0..) {
-            if copy == NOTHING {
+        for (stream, copy) in (0..).zip(&self.streams) {
+            if *copy == NOTHING {
                 sys::close(stream);
             } else {
-                let _ = sys::move_to(copy, stream);
+                let _ = sys::move_to(*copy, stream);
             }
         }
         let _ = sys::return_to_directory(self.directory);
         sys::set_umask(self.umask);
     }
 
-    fn forget(self) {
-        self.streams.into_iter().for_each(sys::close);
+    fn forget(&self) {
+        for copy in &self.streams {
+            sys::close(*copy);
+        }
         sys::close(self.directory);
     }
 }

@@ -121,6 +121,6 @@ pub use options::{DaemonizeOptions, Limit, Readiness, Resource};
 pub use protocol::{Cause, Change, Errno, Error, ExitCode, Pid, Stream, WaitStatus, WithPath};
 pub use ready::Ready;
 pub use spawn::{Progress, interpreter_of, spawn};
-#[doc(hidden)]
-pub use sys::Room;
 pub use sys::ThinCStr;
+#[doc(hidden)]
+pub use sys::{Zeroed, room};

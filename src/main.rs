@@ -82,10 +82,10 @@ fn start_daemon(given: &Given, invocation: &Invocation<'static>) -> ExitCode {
     let program = program.unwrap_or(ThinCStr::new(c""));
     let mut environment = given.environment;
     let mut waiting = Waiting::new(invocation);
-    let outcome = prepare::whom(invocation).and_then(|(account, group)| {
+    let mut options = invocation.options();
+    let outcome = prepare::run_as(invocation, &mut options).and_then(|account| {
         environment = prepare::environment(given, invocation, account)?;
         let command = prepare::command(given, invocation)?;
-        let options = prepare::running_as(invocation.options(), account, group);
         options.spawn_and_show(program.to_c_str(), command, environment, &mut |progress| {
             waiting.show(progress);
         })
@@ -107,7 +107,7 @@ fn start_daemon(given: &Given, invocation: &Invocation<'static>) -> ExitCode {
         }
         Err(error) => {
             if is_verbose {
-                tell_steps(invocation, program, steps_before(error.code()));
+                tell_steps(invocation, program, failure(error.code()).1.into());
             }
             if invocation.verbosity != Verbosity::Quiet {
                 tell_failure(environment, invocation, program, &error, waiting.status());
@@ -156,44 +156,40 @@ fn path_of<'a>(
     program: ThinCStr<'a>,
     error: &Error,
 ) -> Option<ThinCStr<'a>> {
+    let (_, _, place) = failure(error.code());
     let place = match error.code() {
-        ExitCode::OpenFailed => error.stream()? as usize,
+        ExitCode::OpenFailed => error.stream()? as u8,
         ExitCode::PidfileFailed if error.is_of_lock_file() => LOCK_FILE,
-        ExitCode::PidfileFailed => PIDFILE,
-        ExitCode::ChrootFailed => CHROOT,
-        ExitCode::ChdirFailed => CHDIR,
-        ExitCode::SetuidFailed => USER,
-        ExitCode::SetgidFailed => match path_at(invocation, program, GROUP) {
-            Some(group) => return Some(group),
-            None => USER,
-        },
-        ExitCode::ExecFailed | ExitCode::CommandNotFound => PROGRAM,
-        _ => return None,
+        ExitCode::SetgidFailed if path_at(invocation, program, GROUP).is_none() => USER,
+        _ => place,
     };
     path_at(invocation, program, place)
 }
 
 /// The places of the paths and names, and of the program behind them.
-const PIDFILE: usize = 3;
-const LOCK_FILE: usize = 4;
-const CHROOT: usize = 5;
-const CHDIR: usize = 6;
-const USER: usize = 7;
-const GROUP: usize = 8;
-const PROGRAM: usize = 10;
+const PIDFILE: u8 = 3;
+const LOCK_FILE: u8 = 4;
+const CHROOT: u8 = 5;
+const CHDIR: u8 = 6;
+const USER: u8 = 7;
+const GROUP: u8 = 8;
+const PROGRAM: u8 = 10;
+const NOWHERE: u8 = 11;
 
 /// What stands at this place.
 #[inline(never)]
 fn path_at<'a>(
     invocation: &Invocation<'a>,
     program: ThinCStr<'a>,
-    place: usize,
+    place: u8,
 ) -> Option<ThinCStr<'a>> {
-    let word = invocation.words.get(place);
-    word.copied().unwrap_or(Some(program))
+    match place {
+        PROGRAM => Some(program),
+        _ => invocation.words.get(usize::from(place)).copied().flatten(),
+    }
 }
 
-/// The steps, in the order of [`steps_before`], with the place of what each was given, counted from
+/// The steps, in the order of [`FAILURES`], with the place of what each was given, counted from
 /// the letter A.
 static STEPS: &[u8] = b"\
 Kreset the signals and closed the descriptors of
@@ -218,7 +214,7 @@ fn tell_steps(invocation: &Invocation<'_>, program: ThinCStr<'_>, taken: usize) 
         let [place, words @ ..] = line(STEPS, index) else {
             return;
         };
-        let path = match path_at(invocation, program, place.wrapping_sub(b'A').into()) {
+        let path = match path_at(invocation, program, place.wrapping_sub(b'A')) {
             None if *place == b'G' => Some(ThinCStr::new(c"/")),
             path => path,
         };
@@ -232,17 +228,27 @@ fn tell_steps(invocation: &Invocation<'_>, program: ThinCStr<'_>, taken: usize) 
     }
 }
 
-/// How many of the steps surely lie behind this failure.
-const fn steps_before(failure: ExitCode) -> usize {
-    match failure {
-        ExitCode::OpenDevNullFailed | ExitCode::OpenFailed => 1,
-        ExitCode::PidfileFailed | ExitCode::AlreadyRunning => 4,
-        ExitCode::ChrootFailed | ExitCode::LimitsFailed => 6,
-        ExitCode::ChdirFailed => 7,
-        ExitCode::GroupsFailed => 9,
-        ExitCode::ExecFailed | ExitCode::CommandNotFound => 11,
-        _ => 0,
-    }
+/// What may fail, with how many of the steps surely lie behind it, and with the place of what the
+/// step was given.
+static FAILURES: [(ExitCode, u8, u8); 12] = [
+    (ExitCode::OpenDevNullFailed, 1, NOWHERE),
+    (ExitCode::OpenFailed, 1, NOWHERE),
+    (ExitCode::PidfileFailed, 4, PIDFILE),
+    (ExitCode::AlreadyRunning, 4, NOWHERE),
+    (ExitCode::ChrootFailed, 6, CHROOT),
+    (ExitCode::LimitsFailed, 6, NOWHERE),
+    (ExitCode::ChdirFailed, 7, CHDIR),
+    (ExitCode::GroupsFailed, 9, NOWHERE),
+    (ExitCode::SetgidFailed, 0, GROUP),
+    (ExitCode::SetuidFailed, 0, USER),
+    (ExitCode::ExecFailed, 11, PROGRAM),
+    (ExitCode::CommandNotFound, 11, PROGRAM),
+];
+
+#[inline(never)]
+fn failure(code: ExitCode) -> (ExitCode, u8, u8) {
+    let known = FAILURES.iter().find(|failure| failure.0 == code);
+    known.copied().unwrap_or((code, 0, NOWHERE))
 }
 
 fn print(text: &str) -> ExitCode {

@@ -4,7 +4,7 @@ use crate::channel::Channel;
 use crate::daemonize::failed;
 use crate::protocol::{
     Errno, Error, Event, ExitCode, Goal, Judgement, Nanoseconds, Pid, RECORD_SIZE, Record,
-    STATUS_SIZE, Verdict, WaitStatus, decode, encode,
+    STATUS_SIZE, Verdict, WaitStatus, decode, encode, join,
 };
 use crate::spawn::Progress;
 use crate::sys::{self, Datagram, NOTHING, RawFd};
@@ -34,6 +34,7 @@ fn hear(pipe: RawFd) -> Option<Option<Record>> {
 
 /// The original: waits for the intermediate, and gives its last record and how it ended. What there
 /// is to be seen meanwhile is shown.
+#[inline(never)]
 pub(crate) fn hear_verdict(
     pipe: RawFd,
     intermediate: Pid,
@@ -44,7 +45,7 @@ pub(crate) fn hear_verdict(
     let mut ended = None;
     loop {
         let _ = sys::poll(
-            [pipe, NOTHING, NOTHING, NOTHING],
+            &mut [pipe, NOTHING, NOTHING, NOTHING],
             next_tick.saturating_sub(now),
         );
         match hear(pipe) {
@@ -133,28 +134,29 @@ impl Watch<'_, '_> {
     fn next_event(&mut self, deadline: Nanoseconds) -> Event {
         loop {
             let left = deadline.saturating_sub(sys::monotonic_time());
-            let descriptors = [self.report, self.channel.ear(), self.alarm, self.verdict];
-            let [_, _, alarmed, abandoned] = match sys::poll(descriptors, left) {
-                Ok(ready) => ready,
+            let mut ready = [self.report, self.channel.ear(), self.alarm, self.verdict];
+            match sys::poll(&mut ready, left) {
+                Ok(()) => {}
                 // Whatever it was: everything is looked at, and the time goes on.
-                Err(Errno::EINTR) => [true, true, true, false],
+                Err(Errno::EINTR) => ready = [NOTHING, NOTHING, self.alarm, NOTHING],
                 Err(errno) => {
                     return Event::Said(Record::Failed(failed(ExitCode::WaitFailed)(errno)));
                 }
-            };
+            }
+            let [_, _, alarm, verdict] = ready;
             // A daemon that has died now may have said something just before: so that is read after
             // the poll, whatever the poll said of it.
             if let Some(event) = self.hear().or_else(|| self.hear_command()) {
                 return event;
             }
-            if alarmed {
+            if alarm != NOTHING {
                 // Takes a signal off, so that the next poll waits again; a pidfd is not read.
                 let _ = sys::read(self.alarm, &mut [0; 256]);
                 if let Some(event) = self.look() {
                     return event;
                 }
             }
-            if abandoned {
+            if verdict != NOTHING {
                 self.verdict = NOTHING;
                 return Event::Abandoned;
             }
@@ -247,10 +249,5 @@ impl Watch<'_, '_> {
 fn tell_status(verdict: RawFd, text: &[u8]) {
     let mut message = [0; RECORD_SIZE + STATUS_SIZE];
     let record = encode(&Record::Status(text.len() as u8));
-    let bytes = record.iter().chain(text);
-    let length = bytes.clone().count();
-    for (place, byte) in message.iter_mut().zip(bytes) {
-        *place = *byte;
-    }
-    let _ = sys::write(verdict, message.get(..length).unwrap_or_default());
+    let _ = sys::write(verdict, join(&record, text, &mut message));
 }

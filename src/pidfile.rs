@@ -12,10 +12,13 @@ use crate::sys::{self, Fd, Locker, NOTHING, Open, Owner, RawFd, ThinCStr};
 const ATTEMPTS: u32 = 1000;
 const PAUSE: Nanoseconds = 1_000_000;
 
-/// Opens the file, creates it if need be with mode 0644, and locks it. Its text stays as it is.
+/// Opens the file, if there is a path, creates it if need be with mode 0644, and locks it. Its text
+/// stays as it is.
 ///
-/// To close the descriptor would give up the lock.
-pub(crate) fn lock(path: ThinCStr<'_>) -> Result<Fd, Error> {
+/// The descriptor must stay open: closing it would give up the lock.
+#[inline(never)]
+pub(crate) fn lock(path: Option<ThinCStr<'_>>, locked: &mut RawFd) -> Result<(), Error> {
+    let Some(path) = path else { return Ok(()) };
     for _ in 0..ATTEMPTS {
         let mask = sys::set_umask(0);
         let file = sys::open(path, Open::Lock);
@@ -23,7 +26,8 @@ pub(crate) fn lock(path: ThinCStr<'_>) -> Result<Fd, Error> {
         let file = file.map_err(refused)?;
         if sys::lock(file.raw(), Locker::Daemon).map_err(refused)? {
             if is_still_at(path, &file)? {
-                return Ok(file);
+                *locked = file.into_raw();
+                return Ok(());
             }
         } else {
             match sys::lock_owner(file.raw()).map_err(refused)? {
@@ -36,7 +40,7 @@ pub(crate) fn lock(path: ThinCStr<'_>) -> Result<Fd, Error> {
                 Owner::Nobody => {}
             }
         }
-        let _ = sys::poll([NOTHING; 4], PAUSE);
+        let _ = sys::poll(&mut [NOTHING; 4], PAUSE);
     }
     Err(refused(Errno::EBUSY))
 }
@@ -82,10 +86,10 @@ pub(crate) fn remove_after(path: ThinCStr<'_>, daemon: Pid) {
 #[inline(never)]
 fn is_still_at(path: ThinCStr<'_>, file: &Fd) -> Result<bool, Error> {
     let locked = sys::file_of(file.raw()).map_err(refused)?;
-    if !locked.is_regular {
+    if !locked.is_regular() {
         return Err(Error::new(ExitCode::PidfileFailed, Cause::NotAFile));
     }
-    if locked.has_other_names {
+    if locked.has_other_names() {
         return Err(refused(Errno::EMLINK));
     }
     match sys::file_at(path) {

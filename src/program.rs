@@ -1,6 +1,6 @@
 //! Where a command is looked for, and what its first bytes say about its interpreter.
 
-use crate::protocol::cut;
+use crate::protocol::{cut, join, take};
 use crate::sys::ThinCStr;
 
 /// Where commands are looked for when the environment does not say it: init scripts may run without
@@ -30,9 +30,8 @@ pub(crate) fn any_path(
         None => search_path(environment),
     });
     let mut path = Path::new();
-    while let Some(path_list) = directories {
-        let (directory, others) = cut(path_list, b':');
-        directories = others;
+    while directories.is_some() {
+        let directory = take(&mut directories, b':');
         path.length = 0;
         if !is_absolute(name) {
             if !is_absolute(directory) {
@@ -55,7 +54,8 @@ pub(crate) fn any_path(
 
 fn search_path<'a>(environment: &[Option<ThinCStr<'a>>]) -> &'a [u8] {
     for variable in environment.iter().flatten() {
-        if let (b"PATH", Some(path)) = cut(variable.to_bytes(), b'=') {
+        let (name, value) = cut(variable.to_bytes(), b'=');
+        if let (true, Some(path)) = (name == b"PATH", value) {
             return path;
         }
     }
@@ -83,15 +83,8 @@ impl Path {
     /// Adds as much as there is room for.
     #[inline(never)]
     fn add(&mut self, part: &[u8], end: u8) {
-        part.iter().for_each(|byte| self.put(*byte));
-        self.put(end);
-    }
-
-    fn put(&mut self, byte: u8) {
-        if let Some(place) = self.bytes.get_mut(self.length) {
-            *place = byte;
-            self.length = self.length.saturating_add(1);
-        }
+        let rest = self.bytes.get_mut(self.length..).unwrap_or_default();
+        self.length = self.length.saturating_add(join(part, &[end], rest).len());
     }
 }
 

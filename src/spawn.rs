@@ -5,6 +5,7 @@ use core::ffi::CStr;
 use core::time::Duration;
 
 use crate::daemonize::{Birth, Environment, Kind, failed, start};
+use crate::descriptors::Kept;
 use crate::options::DaemonizeOptions;
 use crate::program::{any_path, interpreter};
 use crate::protocol::{Errno, Error, ExitCode, Pid, cut};
@@ -93,6 +94,7 @@ impl DaemonizeOptions<'_> {
     /// # Errors
     ///
     /// As [`spawn`](Self::spawn).
+    #[inline(never)]
     pub fn spawn_and_show(
         &self,
         program: &CStr,
@@ -163,10 +165,14 @@ impl Kind for Command<'_> {
         working_directory: &[u8],
         locks: [RawFd; 2],
     ) -> Result<Infallible, Error> {
-        let listed = birth.start.options.keep.unwrap_or_default();
-        let kept = listed.iter().map(|fd| *fd as RawFd);
-        for fd in kept.chain(locks).filter(|fd| *fd != NOTHING) {
+        let kept = Kept {
+            listed: birth.start.options.keep.unwrap_or_default(),
+            own: &locks,
+        };
+        let mut fd = kept.next(0);
+        while fd != NOTHING {
             sys::keep_across_exec(fd).map_err(failed(ExitCode::StdioFailed))?;
+            fd = kept.next(fd.wrapping_add(1));
         }
         sys::set_mask(SignalSet::NONE).map_err(failed(ExitCode::SignalsFailed))?;
         Err(self.execute(birth.environment, working_directory))

@@ -8,7 +8,7 @@ use crate::program::PATH_SIZE;
 use crate::protocol::{
     Errno, Error, ExitCode, NICENESS, NO_NEW_PRIVS, NUMBER_LINE, OOM_SCORE_ADJ, Stream, number_line,
 };
-use crate::sys::{self, Fd, NOTHING, Open, RawFd, ThinCStr};
+use crate::sys::{self, NOTHING, Open, RawFd, ThinCStr};
 
 /// Takes the steps.
 ///
@@ -16,10 +16,7 @@ use crate::sys::{self, Fd, NOTHING, Open, RawFd, ThinCStr};
 /// them up, be it an inherited one or one that was opened here. And output files are emptied under
 /// the lock only, for another daemon may be writing to them.
 #[inline(never)]
-pub(crate) fn take<K: Kind>(
-    birth: &Birth<'_, K>,
-    buffer: &mut [u8; PATH_SIZE],
-) -> Result<K::Left, Error> {
+pub(crate) fn take<K: Kind>(birth: &Birth<'_, K>, opened: &mut Opened) -> Result<K::Left, Error> {
     let Start { options, kind, .. } = birth.start;
 
     K::restore(birth).map_err(failed(ExitCode::SignalsFailed))?;
@@ -29,30 +26,69 @@ pub(crate) fn take<K: Kind>(
         .channel
         .put_in_place()
         .map_err(failed(ExitCode::ChannelFailed))?;
-    let working_directory = command_directory::<K>(options, buffer);
-    redirect_streams(options)?;
-    let locks = lock_files(options)?;
+    let mut buffer = [0; PATH_SIZE];
+    let working_directory = command_directory::<K>(options, &mut buffer);
+    redirect_streams(options, opened)?;
+    lock_files(options, &mut opened.locks)?;
     set_oom_score_adj(options).map_err(|errno| Error::of_limit(errno, OOM_SCORE_ADJ))?;
 
     sys::set_umask(options.umask.unwrap_or(K::UMASK));
     change_root(options).map_err(failed(ExitCode::ChrootFailed))?;
     change_directory(options).map_err(failed(ExitCode::ChdirFailed))?;
 
-    if let [Some(pidfile), _] = &locks {
-        pidfile::write(pidfile.raw(), sys::process_id())?;
-    }
+    write_pidfile(opened.locks)?;
 
     set_limits(options)?;
     change_user(options)?;
     // Last, since a start that fails should lose nothing: only the exec can still fail.
     empty_outputs(options)?;
-    let held = locks
-        .each_ref()
-        .map(|lock| lock.as_ref().map_or(NOTHING, Fd::raw));
-    let left = kind.finish(birth, working_directory, held)?;
-    // They stay open as long as the process lives: to close one would give up its lock.
-    let _ = locks.map(|lock| lock.map(Fd::into_raw));
-    Ok(left)
+    kind.finish(birth, working_directory, opened.locks)
+}
+
+/// What the steps hold open, [`NOTHING`] where there is nothing. A process that fails in one of them
+/// ends and need not care; in the foreground it lives on, and closes it.
+pub(crate) struct Opened {
+    null: RawFd,
+    /// The ones without a file of their own are `null`, and two may be one.
+    streams: [RawFd; 3],
+    locks: [RawFd; 2],
+}
+
+impl Opened {
+    pub(crate) const fn new() -> Self {
+        Self {
+            null: NOTHING,
+            streams: [NOTHING; 3],
+            locks: [NOTHING; 2],
+        }
+    }
+
+    /// Closes each stream once.
+    fn close_streams(&mut self) {
+        let ([input, output, error], null) = (self.streams, self.null);
+        sys::close(null);
+        if input != null {
+            sys::close(input);
+        }
+        if output != null {
+            sys::close(output);
+        }
+        if error != null && error != output {
+            sys::close(error);
+        }
+        *self = Self {
+            locks: self.locks,
+            ..Self::new()
+        };
+    }
+
+    /// Closes all, and gives up the locks.
+    pub(crate) fn close(&mut self) {
+        self.close_streams();
+        for lock in self.locks {
+            sys::close(lock);
+        }
+    }
 }
 
 fn reset_signals<K: Kind>(options: &DaemonizeOptions<'_>) -> Result<(), Errno> {
@@ -90,62 +126,65 @@ fn command_directory<'b, K: Kind>(
 /// one without a path stays as it is, if it is open.
 ///
 /// All are opened before the first is put in place: a path may name one of those that are there.
-fn redirect_streams(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
+fn redirect_streams(options: &DaemonizeOptions<'_>, opened: &mut Opened) -> Result<(), Error> {
     let [input, output, error, ..] = options.paths;
     let writing = if options.append {
         Open::Append
     } else {
         Open::Write
     };
-    let needs_null = |stream: Stream| match options.paths.get(stream as usize) {
-        Some(None) => !options.foreground || sys::check_open(stream as RawFd).is_err(),
-        _ => false,
-    };
-    let null = if Stream::ALL.into_iter().any(needs_null) {
-        let null = sys::open(ThinCStr::new(c"/dev/null"), Open::ReadWrite);
-        Some(null.map_err(failed(ExitCode::OpenDevNullFailed))?)
-    } else {
-        None
-    };
-    let input_file = open_for(Stream::Input, input, Open::Read)?;
-    let output_file = open_for(Stream::Output, output, writing)?;
-    let error_file = open_for(Stream::Error, error, writing)?;
-    let error_source = match (&output_file, &error_file) {
-        // Two descriptions of one file would write over each other.
-        (Some(one), Some(other)) if sys::file_of(one.raw()) == sys::file_of(other.raw()) => {
-            Some(one)
+    for (stream, file) in (0..).zip(&mut opened.streams) {
+        let stays = options.foreground && sys::check_open(stream).is_ok();
+        if stays || matches!(options.paths.get(stream as usize), Some(Some(_))) {
+            continue;
         }
-        _ => error_file.as_ref(),
-    };
-    let sources = [input_file.as_ref(), output_file.as_ref(), error_source];
-    for (stream, source) in Stream::ALL.into_iter().zip(sources) {
-        let source = match source {
-            None if needs_null(stream) => null.as_ref(),
-            source => source,
-        };
-        if let Some(source) = source {
-            sys::move_to(source.raw(), stream as RawFd).map_err(failed(ExitCode::StdioFailed))?;
+        if opened.null == NOTHING {
+            opened.null = sys::open(ThinCStr::new(c"/dev/null"), Open::ReadWrite)
+                .map_err(failed(ExitCode::OpenDevNullFailed))?
+                .into_raw();
+        }
+        *file = opened.null;
+    }
+    let [input_file, output_file, error_file] = &mut opened.streams;
+    open_for(Stream::Input, input, Open::Read, input_file)?;
+    open_for(Stream::Output, output, writing, output_file)?;
+    open_for(Stream::Error, error, writing, error_file)?;
+    if error.is_some() && sys::file_of(*output_file) == sys::file_of(*error_file) {
+        // Two descriptions of one file would write over each other.
+        sys::close(*error_file);
+        *error_file = *output_file;
+    }
+    for (file, to) in opened.streams.iter().zip(0..) {
+        if *file != NOTHING {
+            sys::move_to(*file, to).map_err(failed(ExitCode::StdioFailed))?;
         }
     }
+    opened.close_streams();
     Ok(())
 }
 
 /// Opens a file, if there is a path.
 #[inline(never)]
-fn open_for(stream: Stream, path: Option<ThinCStr<'_>>, how: Open) -> Result<Option<Fd>, Error> {
-    let Some(path) = path else { return Ok(None) };
+fn open_for(
+    stream: Stream,
+    path: Option<ThinCStr<'_>>,
+    how: Open,
+    file: &mut RawFd,
+) -> Result<(), Error> {
+    let Some(path) = path else { return Ok(()) };
     let refused = |errno| Error::of_stream(errno, stream);
-    let file = sys::open(path, how).map_err(refused)?;
-    sys::set_blocking(file.raw(), how == Open::Append).map_err(refused)?;
-    Ok(Some(file))
+    *file = sys::open(path, how).map_err(refused)?.into_raw();
+    sys::set_blocking(*file, how == Open::Append).map_err(refused)
 }
 
-/// Locks the lock file and the pidfile. The pidfile comes last, since it is made for this start, if the
-/// lock file is free.
-fn lock_files(options: &DaemonizeOptions<'_>) -> Result<[Option<Fd>; 2], Error> {
-    let lock = |path: Option<ThinCStr<'_>>| path.map(pidfile::lock).transpose();
-    let lock_file = lock(options.paths[place::LOCK_FILE]).map_err(Error::of_lock_file)?;
-    Ok([lock(options.paths[place::PIDFILE])?, lock_file])
+/// Locks the lock file and the pidfile. The descriptors must stay open: closing one would give up its
+/// lock. The pidfile comes last, since it is made for this start, if the lock file is free.
+fn lock_files(
+    options: &DaemonizeOptions<'_>,
+    [pidfile, lock_file]: &mut [RawFd; 2],
+) -> Result<(), Error> {
+    pidfile::lock(options.paths[place::LOCK_FILE], lock_file).map_err(Error::of_lock_file)?;
+    pidfile::lock(options.paths[place::PIDFILE], pidfile)
 }
 
 /// While the caller's `/proc` is in sight.
@@ -196,10 +235,18 @@ fn empty(stream: Stream, path: Option<ThinCStr<'_>>) -> Result<(), Error> {
     }
 }
 
+fn write_pidfile([pidfile, _]: [RawFd; 2]) -> Result<(), Error> {
+    match pidfile {
+        NOTHING => Ok(()),
+        file => pidfile::write(file, sys::process_id()),
+    }
+}
+
 /// Resource limits, niceness and privileges.
 fn set_limits(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
-    for ((resource, limit), line) in Resource::ALL.into_iter().zip(&options.limits).zip(0..) {
-        if let Some(limit) = limit {
+    for resource in Resource::ALL {
+        let line = resource as u32;
+        if let Some(Some(limit)) = options.limits.get(line as usize) {
             sys::set_limit(resource, *limit).map_err(|errno| Error::of_limit(errno, line))?;
         }
     }

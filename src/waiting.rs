@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use rawdaemon::args::{Invocation, Verbosity};
-use rawdaemon::protocol::{STATUS_SIZE, say_number};
+use rawdaemon::protocol::{STATUS_SIZE, join, say_number};
 use rawdaemon::{Progress, Readiness};
 
 use crate::{ERASE, Line, STDERR, start};
@@ -26,6 +26,7 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
+    #[inline(never)]
     pub(crate) fn new(invocation: &Invocation<'_>) -> Self {
         let (what, default): (&[u8], _) = match (invocation.readiness, invocation.timeout) {
             (Readiness::Executed, None | Some(Duration::ZERO)) => {
@@ -46,6 +47,7 @@ impl Waiting {
     }
 
     /// The last status that the daemon has told.
+    #[inline(never)]
     pub(crate) fn status(&self) -> &[u8] {
         self.status.get(..self.length).unwrap_or_default()
     }
@@ -54,10 +56,7 @@ impl Waiting {
         match progress {
             Progress::Waiting(time) => self.seconds = time.as_secs(),
             Progress::Status(text) => {
-                self.length = text.len();
-                for (place, byte) in self.status.iter_mut().zip(text) {
-                    *place = *byte;
-                }
+                self.length = join(text, b"", &mut self.status).len();
             }
             _ => {}
         }

@@ -34,7 +34,8 @@ macro_rules! errnos {
             )*
         }
 
-        static NUMBERS: &[u16] = &[$(errno::$name as u16,)*];
+        $(const _: () = assert!(errno::$name <= u8::MAX as u32);)*
+        static NUMBERS: &[u8] = &[$(errno::$name as u8,)*];
 
         /// Name and words, a line to each number. One text is a third of the size of a table of
         /// texts.

@@ -193,16 +193,19 @@ impl Error {
         Self::of_part(ExitCode::CloseFailed, errno, fd)
     }
 
+    #[inline(never)]
     const fn of_part(code: ExitCode, errno: Errno, part: u32) -> Self {
         Self::of(Kind::Errno, code, errno.number(), part.wrapping_add(1))
     }
 
     /// The same of the lock file, if it is a failure of the pidfile.
-    pub(crate) const fn of_lock_file(self) -> Self {
-        if self.large() != 0 || !matches!(self.code(), ExitCode::PidfileFailed) {
+    pub(crate) fn of_lock_file(self) -> Self {
+        if self.large() != 0 || self.code() != ExitCode::PidfileFailed {
             return self;
         }
-        Self::of(self.kind(), self.code(), self.small() as i32, 1)
+        Self {
+            record: self.record | 1 << 32,
+        }
     }
 
     /// A daemon that ended too soon.
@@ -377,14 +380,10 @@ pub fn tell(error: &Error, path: Option<&CStr>, say: &mut Say<'_>) {
         }
         _ => {}
     }
+    say(line(CAUSES, error.kind() as usize));
     match error.kind() {
-        Kind::Unknown => {}
-        Kind::Errno => {
-            say(b": ");
-            error.errno().tell(say);
-        }
+        Kind::Errno => error.errno().tell(say),
         Kind::Died => {
-            say(b": ");
             error.status().tell(say);
             if large != UNTIMED {
                 say(b" after ");
@@ -392,26 +391,16 @@ pub fn tell(error: &Error, path: Option<&CStr>, say: &mut Say<'_>) {
                 say(b" ms");
             }
         }
-        Kind::Owner => {
-            say(b" as pid ");
-            say_number(large, say);
-        }
-        Kind::NotAFile => say(b": not a regular file"),
-        Kind::NotListed => {
-            say(b": not in /etc/");
-            say(if code == ExitCode::SetuidFailed {
-                b"passwd"
-            } else {
-                b"group"
-            });
-        }
-        Kind::Silent => say(b": it closed its line without a word"),
-        Kind::Reason => {
-            say(b": reason ");
-            say_number(large, say);
-        }
+        Kind::Owner | Kind::Reason => say_number(large, say),
+        Kind::NotListed if code == ExitCode::SetuidFailed => say(b"passwd"),
+        Kind::NotListed => say(b"group"),
+        Kind::Unknown | Kind::NotAFile | Kind::Silent => {}
     }
 }
+
+/// How each kind of cause is told, a line to each.
+static CAUSES: &[u8] = b"\n\n: \n: \n as pid \n: not a regular file\n: not in /etc/\n\
+: it closed its line without a word\n: reason ";
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -19,6 +19,6 @@ pub(crate) use error::{LIMITS, NICENESS, NO_NEW_PRIVS, OOM_SCORE_ADJ};
 pub use notice::{Notice, STATUS_SIZE};
 pub use record::{RECORD_SIZE, Record, decode, encode, outcome};
 pub use status::{Change, WaitStatus};
-pub(crate) use text::{NUMBER_LINE, cut, number, number_line, signed_number};
-pub use text::{Say, line, say_number};
+pub(crate) use text::{NUMBER_LINE, cut, index_of, number, number_line, signed_number, take};
+pub use text::{Say, join, line, say_number};
 pub use verdict::{Event, Goal, Judgement, MOMENT, Nanoseconds, Verdict};

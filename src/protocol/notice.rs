@@ -1,10 +1,13 @@
 //! What a daemon says in a datagram of sd_notify(3).
 
-use super::text::{cut, number};
+use super::text::{cut, index_of, number, take};
 use super::{Errno, Event};
 
 /// The longest status text that is passed on, in bytes. A record and this go through a pipe whole.
 pub const STATUS_SIZE: usize = 200;
+
+/// The keys that mean something.
+static KEYS: &[u8] = b"READY\nERRNO\nEXTEND_TIMEOUT_USEC\nSTATUS";
 
 /// A datagram, understood: lines of `KEY=VALUE`, of which unknown ones say nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,12 +38,11 @@ impl<'d> Notice<'d> {
             return notice;
         }
         let mut lines = Some(text);
-        while let Some(text) = lines {
-            let (line, others) = cut(text, b'\n');
-            if others.is_some() || is_whole {
+        while lines.is_some() {
+            let line = take(&mut lines, b'\n');
+            if lines.is_some() || is_whole {
                 notice.take(line);
             }
-            lines = others;
         }
         notice
     }
@@ -49,15 +51,15 @@ impl<'d> Notice<'d> {
         let (key, Some(value)) = cut(line, b'=') else {
             return;
         };
-        match key {
-            b"READY" => self.is_ready |= value == b"1",
-            b"ERRNO" => {
+        match index_of(key, KEYS) {
+            Some(0) => self.is_ready |= value == b"1",
+            Some(1) => {
                 let number = number(value, 10).and_then(|number| i32::try_from(number).ok());
                 self.errno = number.and_then(Errno::new).or(self.errno);
             }
-            b"EXTEND_TIMEOUT_USEC" => self.extension = number(value, 10).or(self.extension),
-            b"STATUS" => self.status = Some(beginning(value)),
-            _ => {}
+            Some(2) => self.extension = number(value, 10).or(self.extension),
+            Some(_) => self.status = Some(beginning(value)),
+            None => {}
         }
     }
 

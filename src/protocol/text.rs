@@ -41,27 +41,65 @@ pub fn say_number(number: u32, say: &mut Say<'_>) {
 /// What comes before the first such byte, and what follows it if it is there.
 #[inline(never)]
 pub(crate) fn cut(text: &[u8], byte: u8) -> (&[u8], Option<&[u8]>) {
-    for (index, other) in text.iter().enumerate() {
+    let mut rest = Some(text);
+    (take(&mut rest, byte), rest)
+}
+
+/// Takes off a text what comes before the first such byte, and the byte; nothing is left of a text
+/// without it.
+#[inline(never)]
+pub(crate) fn take<'t>(text: &mut Option<&'t [u8]>, byte: u8) -> &'t [u8] {
+    let whole = text.take().unwrap_or_default();
+    for (index, other) in whole.iter().enumerate() {
         if *other == byte {
-            let (before, after) = text.split_at_checked(index).unwrap_or_default();
-            return (before, after.split_first().map(|(_, after)| after));
+            let (before, after) = whole.split_at_checked(index).unwrap_or_default();
+            *text = after.split_first().map(|(_, after)| after);
+            return before;
         }
     }
-    (text, None)
+    whole
+}
+
+/// Puts one text and then another one to `room`, as far as there is any; gives what it has of them.
+#[inline(never)]
+pub fn join<'r>(first: &[u8], second: &[u8], room: &'r mut [u8]) -> &'r [u8] {
+    let mut length = 0_usize;
+    for text in [first, second] {
+        for byte in text {
+            if let Some(place) = room.get_mut(length) {
+                *place = *byte;
+                length = length.saturating_add(1);
+            }
+        }
+    }
+    room.get(..length).unwrap_or_default()
 }
 
 /// The line of `text` with this index; empty if there is none.
 #[inline(never)]
 #[must_use]
 pub fn line(text: &[u8], index: usize) -> &[u8] {
-    let mut rest = text;
-    for _ in 0..index {
-        match cut(rest, b'\n').1 {
-            Some(lines) => rest = lines,
-            None => return b"",
-        }
+    let mut lines = Some(text);
+    let mut before = index;
+    while before > 0 && lines.is_some() {
+        take(&mut lines, b'\n');
+        before = before.saturating_sub(1);
     }
-    cut(rest, b'\n').0
+    take(&mut lines, b'\n')
+}
+
+/// The index of the first such line of `text`.
+#[inline(never)]
+pub(crate) fn index_of(line: &[u8], text: &[u8]) -> Option<usize> {
+    let mut index = 0_usize;
+    let mut lines = Some(text);
+    while lines.is_some() {
+        if take(&mut lines, b'\n') == line {
+            return Some(index);
+        }
+        index = index.saturating_add(1);
+    }
+    None
 }
 
 /// The number that these digits are, to a base of at most ten; `None` for anything else.

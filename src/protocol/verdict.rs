@@ -92,7 +92,6 @@ impl Verdict {
     /// judgement ends the watch.
     #[must_use]
     pub fn judge(&mut self, event: Event, now: Nanoseconds) -> Option<Judgement> {
-        let failed = |code, cause| Some(Err(Error::new(code, cause)));
         match event {
             Event::Said(Record::Failed(error)) => return Some(Err(error)),
             Event::Said(Record::Runs(_)) | Event::Ready => return Some(Ok(())),
@@ -103,7 +102,9 @@ impl Verdict {
             Event::Closed { .. } if self.set_up => self.fall_silent(now),
             Event::Closed { executed } => self.begun |= executed,
             Event::Silent => self.fall_silent(now),
-            Event::Refused(errno) => return failed(ExitCode::Refused, Cause::Errno(errno)),
+            Event::Refused(errno) => {
+                return Some(Err(Error::new(ExitCode::Refused, Cause::Errno(errno))));
+            }
             Event::Extended(microseconds) => {
                 let end = now.saturating_add(microseconds.saturating_mul(1000));
                 if !self.silent {
@@ -114,10 +115,12 @@ impl Verdict {
                 status,
                 milliseconds,
             } => return Some(Err(Error::of_death(status, milliseconds))),
-            Event::Abandoned => return failed(ExitCode::WaitFailed, Cause::Unknown),
-            Event::Deadline if self.silent => return failed(ExitCode::Refused, Cause::Silent),
+            Event::Abandoned => return Some(Err(Error::new(ExitCode::WaitFailed, Cause::Unknown))),
+            Event::Deadline if self.silent => {
+                return Some(Err(Error::new(ExitCode::Refused, Cause::Silent)));
+            }
             Event::Deadline if self.begun && self.goal != Goal::Ready => return Some(Ok(())),
-            Event::Deadline => return failed(ExitCode::TimedOut, Cause::Unknown),
+            Event::Deadline => return Some(Err(Error::new(ExitCode::TimedOut, Cause::Unknown))),
             Event::Said(Record::Status(_)) => {}
         }
         (self.goal == Goal::Begun && self.begun).then_some(Ok(()))

@@ -42,11 +42,9 @@ const WATCHED: usize = 4;
 /// `ppoll(fds, n, timeout, NULL, _)`—Waits until one of the descriptors has something to read or is
 /// at its end, or, where it is written to, nobody reads any more; for at most `timeout`.
 ///
-/// Says which of them are ready. A signal ends the wait with `EINTR`.
-pub(crate) fn poll(
-    descriptors: [RawFd; WATCHED],
-    timeout: Nanoseconds,
-) -> Result<[bool; WATCHED], Errno> {
+/// Leaves those that are ready, and puts [`NOTHING`] in place of the others. A signal ends the wait
+/// with `EINTR`.
+pub(crate) fn poll(descriptors: &mut [RawFd; WATCHED], timeout: Nanoseconds) -> Result<(), Errno> {
     let mut polled = descriptors.map(|fd| pollfd {
         fd: fd as _,
         events: POLLIN as _,
@@ -69,5 +67,10 @@ pub(crate) fn poll(
             0
         )
     }?;
-    Ok(polled.map(|one| one.revents != 0))
+    for (fd, one) in descriptors.iter_mut().zip(&polled) {
+        if one.revents == 0 {
+            *fd = NOTHING;
+        }
+    }
+    Ok(())
 }

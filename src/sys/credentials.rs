@@ -68,19 +68,22 @@ pub(crate) fn set_niceness(niceness: i32) -> Result<(), Errno> {
     unsafe { attempt!(Sysno::setpriority, PRIO_PROCESS, 0, niceness) }
 }
 
+/// The kernel's numbers of [`Resource::ALL`].
+static RLIMITS: [u8; Resource::ALL.len()] = [
+    RLIMIT_NOFILE as u8,
+    RLIMIT_CORE as u8,
+    RLIMIT_AS as u8,
+    RLIMIT_DATA as u8,
+    RLIMIT_STACK as u8,
+    RLIMIT_MEMLOCK as u8,
+    RLIMIT_NPROC as u8,
+    RLIMIT_FSIZE as u8,
+    RLIMIT_CPU as u8,
+];
+
 /// `prlimit64(0, resource, limit, NULL)`—Since Linux 2.6.36.
 pub(crate) fn set_limit(resource: Resource, limit: Limit) -> Result<(), Errno> {
-    let resource = match resource {
-        Resource::OpenFiles => RLIMIT_NOFILE,
-        Resource::Core => RLIMIT_CORE,
-        Resource::AddressSpace => RLIMIT_AS,
-        Resource::Data => RLIMIT_DATA,
-        Resource::Stack => RLIMIT_STACK,
-        Resource::LockedMemory => RLIMIT_MEMLOCK,
-        Resource::Processes => RLIMIT_NPROC,
-        Resource::FileSize => RLIMIT_FSIZE,
-        Resource::CpuTime => RLIMIT_CPU,
-    };
+    let resource = RLIMITS.get(resource as usize).copied().unwrap_or_default();
     let limit = rlimit64 {
         rlim_cur: limit.soft,
         rlim_max: limit.hard,

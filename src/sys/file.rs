@@ -20,38 +20,23 @@ use linux_raw_sys::general::stat64 as Stat;
 
 /// What a file is opened for: with flags that never let open(2) wait for the other end of a FIFO.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
 pub(crate) enum Open {
-    /// `O_RDWR`: a device, or a file of `/proc`.
-    ReadWrite,
-    /// `O_RDONLY | O_NONBLOCK`
-    Read,
-    /// `O_WRONLY | O_CREAT | O_NONBLOCK`
-    Write,
-    /// `O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK`
-    Append,
-    /// `O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK`
-    Lock,
-    /// `O_RDWR | O_NOFOLLOW | O_NONBLOCK`
-    LockExisting,
-    /// `O_RDONLY | O_DIRECTORY`
-    Directory,
-    /// `O_PATH | O_DIRECTORY`, to come back to. Since Linux 2.6.39.
-    Place,
+    /// A device, or a file of `/proc`.
+    ReadWrite = O_RDWR,
+    Read = O_RDONLY | O_NONBLOCK,
+    Write = O_WRONLY | O_CREAT | O_NONBLOCK,
+    Append = O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK,
+    Lock = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK,
+    LockExisting = O_RDWR | O_NOFOLLOW | O_NONBLOCK,
+    Directory = O_RDONLY | O_DIRECTORY,
+    /// To come back to. Since Linux 2.6.39.
+    Place = O_PATH | O_DIRECTORY,
 }
 
 /// `openat(AT_FDCWD, path, flags | O_CLOEXEC | O_NOCTTY, 0644)`, again after `EINTR`.
 pub(crate) fn open(path: ThinCStr<'_>, how: Open) -> Result<Fd, Errno> {
-    let mode = match how {
-        Open::ReadWrite => O_RDWR,
-        Open::Read => O_RDONLY | O_NONBLOCK,
-        Open::Write => O_WRONLY | O_CREAT | O_NONBLOCK,
-        Open::Append => O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK,
-        Open::Lock => O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK,
-        Open::LockExisting => O_RDWR | O_NOFOLLOW | O_NONBLOCK,
-        Open::Directory => O_RDONLY | O_DIRECTORY,
-        Open::Place => O_PATH | O_DIRECTORY,
-    };
-    let flags = mode | O_CLOEXEC | O_NOCTTY | O_LARGEFILE;
+    let flags = how as u32 | O_CLOEXEC | O_NOCTTY | O_LARGEFILE;
     loop {
         // SAFETY: the kernel reads the string `path`.
         match unsafe { call!(Sysno::openat, AT_FDCWD, path.as_ptr(), flags, 0o644) } {
@@ -113,9 +98,8 @@ pub(crate) fn truncate(fd: RawFd) -> Result<(), Errno> {
 pub(crate) struct FileId {
     device: u64,
     inode: u64,
-    pub(crate) is_regular: bool,
-    pub(crate) is_socket: bool,
-    pub(crate) has_other_names: bool,
+    mode: u32,
+    names: u32,
 }
 
 impl FileId {
@@ -127,10 +111,21 @@ impl FileId {
         Self {
             device: stat.st_dev as u64,
             inode: stat.st_ino as u64,
-            is_regular: stat.st_mode as u32 & S_IFMT == S_IFREG,
-            is_socket: stat.st_mode as u32 & S_IFMT == S_IFSOCK,
-            has_other_names: stat.st_nlink as u32 > 1,
+            mode: stat.st_mode as u32,
+            names: stat.st_nlink as u32,
         }
+    }
+
+    pub(crate) const fn is_regular(self) -> bool {
+        self.mode & S_IFMT == S_IFREG
+    }
+
+    pub(crate) const fn is_socket(self) -> bool {
+        self.mode & S_IFMT == S_IFSOCK
+    }
+
+    pub(crate) const fn has_other_names(self) -> bool {
+        self.names > 1
     }
 }
 

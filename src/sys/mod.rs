@@ -84,13 +84,14 @@ pub(crate) use file::{
     Locker, Open, Owner, change_directory, current_directory, exists, file_at, file_of, lock,
     lock_owner, open, read_directory, return_to_directory, set_umask, truncate, unlink,
 };
-pub use memory::Room;
+pub use memory::{Zeroed, room};
 pub(crate) use process::{
     Child, ExitSignal, Forked, ThreadIdPlace, ask_to_end, check_single_threaded, clone, execute,
     has_executed, kill, lead_session, process_id, session_of, wait, wait_if_ended, watch_child,
 };
 pub(crate) use signal::{
-    Disposition, SignalSet, block, child_signal, reset_dispositions, set_child_signal, set_mask,
+    Disposition, SignalSet, block, child_signal, reset_child_signal, reset_dispositions,
+    set_child_signal, set_mask,
 };
 pub(crate) use socket::{
     Datagram, SOCKET_PATH_SIZE, abstract_name, bind, connect, datagram_socket, receive,

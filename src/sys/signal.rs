@@ -103,14 +103,14 @@ pub(crate) struct Disposition(kernel_sigaction, usize);
 
 impl Disposition {
     /// `SIG_DFL`. No handler, and so no restorer and no flags.
-    pub(crate) const DEFAULT: Self =
+    pub(crate) fn default() -> Self {
         // SAFETY: all zeros is a valid sigaction: `SIG_DFL` is null, and null function pointers are
         // `None` here.
-        Self(unsafe { MaybeUninit::zeroed().assume_init() }, 0);
+        Self(unsafe { MaybeUninit::zeroed().assume_init() }, 0)
+    }
 }
 
 /// `rt_sigaction(signal, disposition, NULL, 8)`
-#[inline(never)]
 fn set_disposition(signal: u32, disposition: &Disposition) -> Result<(), Errno> {
     let disposition = core::ptr::from_ref(disposition);
     // SAFETY: the kernel reads a sigaction, and writes none to null. The handlers it may be told of
@@ -120,7 +120,7 @@ fn set_disposition(signal: u32, disposition: &Disposition) -> Result<(), Errno> 
 
 /// `rt_sigaction(SIGCHLD, NULL)`
 pub(crate) fn child_signal() -> Result<Disposition, Errno> {
-    let mut found = Disposition::DEFAULT;
+    let mut found = Disposition::default();
     // SAFETY: the kernel reads nothing from null and writes a sigaction.
     unsafe { call!(Sysno::rt_sigaction, SIGCHLD, 0, &raw mut found, SET_SIZE) }?;
     Ok(found)
@@ -131,11 +131,21 @@ pub(crate) fn set_child_signal(disposition: &Disposition) -> Result<(), Errno> {
     set_disposition(SIGCHLD, disposition)
 }
 
+/// `rt_sigaction(SIGCHLD, SIG_DFL)`
+pub(crate) fn reset_child_signal() -> Result<(), Errno> {
+    reset_disposition(SIGCHLD)
+}
+
+#[inline(never)]
+fn reset_disposition(signal: u32) -> Result<(), Errno> {
+    set_disposition(signal, &Disposition::default())
+}
+
 /// `rt_sigaction(_, SIG_DFL)` for every signal that has a disposition.
 pub(crate) fn reset_dispositions() -> Result<(), Errno> {
     for signal in SIGNALS {
         if !matches!(signal, SIGKILL | SIGSTOP) {
-            set_disposition(signal, &Disposition::DEFAULT)?;
+            reset_disposition(signal)?;
         }
     }
     Ok(())

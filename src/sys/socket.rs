@@ -12,7 +12,7 @@ use syscalls::Sysno;
 
 use super::fd::{Fd, RawFd};
 use super::strings::ThinCStr;
-use crate::protocol::{Errno, Pid};
+use crate::protocol::{Errno, Pid, join};
 
 /// One of the socket calls: of their own on all architectures but x86, where they came only with
 /// Linux 4.3 and are the numbers of one call before (socketcall(2)).
@@ -48,17 +48,21 @@ struct Address {
 const _: () = assert!(size_of::<Address>() == size_of::<sockaddr_un>());
 
 impl Address {
-    const NONE: Self = Self {
-        family: AF_UNIX as u16,
-        path: [0; SOCKET_PATH_SIZE],
-    };
+    /// One without a path; made here, since a constant is as large as the path.
+    #[inline(never)]
+    fn none() -> Self {
+        Self {
+            family: AF_UNIX as u16,
+            path: [0; SOCKET_PATH_SIZE],
+        }
+    }
 
-    fn of(path: ThinCStr<'_>) -> Result<Self, Errno> {
-        let mut address = Self::NONE;
-        let path = path.to_c_str().to_bytes_with_nul();
-        let place = address.path.get_mut(..path.len());
-        place.ok_or(Errno::ENAMETOOLONG)?.copy_from_slice(path);
-        Ok(address)
+    /// `ENAMETOOLONG` if there is no room for the path and the zero byte at its end.
+    fn set(&mut self, path: ThinCStr<'_>) -> Result<(), Errno> {
+        if join(path.to_bytes(), b"", &mut self.path).len() == SOCKET_PATH_SIZE {
+            return Err(Errno::ENAMETOOLONG);
+        }
+        Ok(())
     }
 }
 
@@ -88,26 +92,29 @@ pub(crate) fn datagram_socket() -> Result<Fd, Errno> {
 /// `bind` to this path, or without one to an abstract name of five hexadecimal digits that the kernel
 /// chooses (unix(7), 'Autobind feature').
 pub(crate) fn bind(socket: RawFd, path: Option<ThinCStr<'_>>) -> Result<(), Errno> {
-    let (address, length) = match path {
-        Some(path) => (Address::of(path)?, size_of::<Address>()),
-        None => (Address::NONE, PATH_AT),
-    };
+    let mut address = Address::none();
+    let mut length = PATH_AT;
+    if let Some(path) = path {
+        address.set(path)?;
+        length = size_of::<Address>();
+    }
     // SAFETY: the kernel reads `length` bytes of `address`.
     unsafe { socket_call!(bind, SYS_BIND, socket, &raw const address, length) }.map(drop)
 }
 
 /// `connect` to this path: `ECONNREFUSED` when a socket has been left there that nobody holds.
 pub(crate) fn connect(socket: RawFd, path: ThinCStr<'_>) -> Result<(), Errno> {
-    let address = Address::of(path)?;
+    let mut address = Address::none();
+    address.set(path)?;
     let length = size_of::<Address>();
     // SAFETY: the kernel reads `length` bytes of `address`.
     unsafe { socket_call!(connect, SYS_CONNECT, socket, &raw const address, length) }.map(drop)
 }
 
-/// `getsockname`—Puts the abstract name, without the zero byte before it, into `name`, and gives its
-/// length.
-pub(crate) fn abstract_name(socket: RawFd, name: &mut [u8]) -> Result<usize, Errno> {
-    let mut address = Address::NONE;
+/// `getsockname`—Puts the abstract name, without the zero byte before it, into `name`, where
+/// zeros follow it.
+pub(crate) fn abstract_name(socket: RawFd, name: &mut [u8]) -> Result<(), Errno> {
+    let mut address = Address::none();
     let mut length = size_of::<Address>() as c_int;
     // SAFETY: the kernel writes at most `length` bytes to `address`, and an int to `length`.
     unsafe {
@@ -119,12 +126,9 @@ pub(crate) fn abstract_name(socket: RawFd, name: &mut [u8]) -> Result<usize, Err
             &raw mut length
         )
     }?;
-    let length = (length as usize).saturating_sub(PATH_AT).saturating_sub(1);
-    let given = address.path.get(1..).and_then(|path| path.get(..length));
-    for (place, byte) in name.iter_mut().zip(given.unwrap_or_default()) {
-        *place = *byte;
-    }
-    Ok(length)
+    let [_, given @ ..] = &address.path;
+    join(given, b"", name);
+    Ok(())
 }
 
 /// What came with a datagram.
