@@ -1,5 +1,4 @@
-//! The original's and the intermediate's story, and the daemon's as far as it is the same for a
-//! process and a command.
+//! The original's story, and what the three processes share.
 //!
 //! ```text
 //! original ──clone──▶ intermediate ──setsid, clone──▶ daemon
@@ -10,21 +9,16 @@
 
 use core::time::Duration;
 
-use crate::args::set_variable;
-use crate::channel::{self, Channel};
+use crate::channel::Channel;
 use crate::foreground;
-use crate::monitor::{Watch, hear_verdict};
-use crate::options::{DaemonizeOptions, Readiness, place};
-use crate::pidfile;
-use crate::protocol::{
-    Cause, Errno, Error, ExitCode, Goal, Nanoseconds, Pid, Record, encode, outcome,
-};
+use crate::intermediate::intermediate;
+use crate::monitor::hear_verdict;
+use crate::options::{DaemonizeOptions, Readiness};
+use crate::protocol::{Cause, Errno, Error, ExitCode, Pid, Record, encode, outcome};
 use crate::ready::Ready;
 use crate::spawn::Progress;
-use crate::steps::{self, Opened};
 use crate::sys::{
-    self, Child, Disposition, ExitSignal, Forked, NOTHING, Pipe, RawFd, SignalSet, ThinCStr,
-    ThreadIdPlace,
+    self, Disposition, ExitSignal, Forked, Pipe, RawFd, SignalSet, ThinCStr, ThreadIdPlace,
 };
 use crate::threads::refuse_threads;
 
@@ -279,155 +273,6 @@ fn check_kept(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
         checked.map_err(|errno| Error::of_kept(errno, *fd as RawFd))?;
     }
     Ok(())
-}
-
-/// The intermediate: leads the session, creates the daemon, watches it, and tells the original how
-/// that went.
-fn intermediate<K: Kind>(start: &Start<'_, K>) -> Child<K::Left> {
-    match create_daemon(start) {
-        Ok(Forked::Child(left)) => Child::Returns(left),
-        Ok(Forked::Parent(())) => Child::Exits(ExitCode::Ok.into()),
-        Err(error) => {
-            // Should the original be gone, nobody is left to be told.
-            let _ = sys::write(start.verdict.writer, &encode(&Record::Failed(error)));
-            Child::Exits(error.into())
-        }
-    }
-}
-
-/// Returns when the daemon runs and the original knows it; in the daemon itself, with what that has
-/// left.
-fn create_daemon<K: Kind>(start: &Start<'_, K>) -> Result<Forked<K::Left, ()>, Error> {
-    let Start {
-        options,
-        kind,
-        verdict,
-    } = start;
-    // So that there is no reader any more when the original is gone.
-    sys::close(verdict.reader);
-    let session = sys::lead_session().map_err(failed(ExitCode::SetsidFailed))?;
-    if session.get() == 1 {
-        // The first process of a pid namespace: when it exits, the kernel kills all others.
-        return Err(failed(ExitCode::ForkFailed)(Errno::EINVAL));
-    }
-    // Were SIGCHLD ignored, the daemon's status would be lost (wait(2)).
-    sys::reset_child_signal().map_err(failed(ExitCode::SignalsFailed))?;
-    let no_channel = failed(ExitCode::ChannelFailed);
-    let mut variable = [0; channel::VARIABLE_SIZE];
-    let readiness = if K::EXECUTES {
-        options.readiness
-    } else {
-        Readiness::Executed
-    };
-    // First, so that nothing else lies where the command will look for its end.
-    let mut channel = Channel::open(readiness, &mut variable).map_err(&no_channel)?;
-    let environment = match ThinCStr::at_start(&variable) {
-        Some(variable) if variable.first() != 0 => {
-            add_variable(kind.environment(), variable).map_err(&no_channel)?
-        }
-        _ => kind.environment(),
-    };
-    let report = sys::pipe().map_err(&no_channel)?;
-    let birth = Birth {
-        start,
-        report,
-        channel: &channel,
-        environment,
-        own: [
-            report.writer,
-            channel.daemon_end(),
-            NOTHING,
-            NOTHING,
-            NOTHING,
-        ],
-    };
-    let forked = sys::clone(ExitSignal::Child, kind.thread_id(), &birth, daemon)
-        .map_err(failed(ExitCode::ForkFailed))?;
-    let daemon = match forked {
-        Forked::Child(left) => return Ok(Forked::Child(left)),
-        Forked::Parent(daemon) => daemon,
-    };
-    sys::close(report.writer);
-    sys::close(channel.daemon_end());
-    let (goal, time) = goal_and_time::<K>(options);
-    let mut watch = Watch {
-        daemon,
-        session,
-        report: report.reader,
-        verdict: verdict.writer,
-        channel: &mut channel,
-        alarm: NOTHING,
-        born: sys::monotonic_time(),
-        ended: false,
-    };
-    let judgement = watch.judge(goal, time);
-    channel.end();
-    if let Err(error) = judgement {
-        tidy_up(options, daemon, error);
-    }
-    judgement.map(Forked::Parent)
-}
-
-/// An environment with one more variable, or with another value of it.
-fn add_variable<'a>(
-    environment: Environment<'a>,
-    variable: ThinCStr<'a>,
-) -> Result<Environment<'a>, Errno> {
-    let room = sys::room(environment.len().saturating_add(1))?;
-    for (place, variable) in room.iter_mut().zip(environment) {
-        *place = *variable;
-    }
-    set_variable(room, variable);
-    Ok(room)
-}
-
-/// Removes the pidfile that a daemon has left which failed to start, unless it is another's, or the
-/// daemon did not come so far.
-pub(crate) fn tidy_up(options: &DaemonizeOptions<'_>, daemon: Pid, error: Error) {
-    let Some(path) = options.paths[place::PIDFILE] else {
-        return;
-    };
-    if !matches!(
-        error.code(),
-        ExitCode::AlreadyRunning | ExitCode::OpenFailed | ExitCode::OpenDevNullFailed
-    ) {
-        pidfile::remove_after(path, daemon);
-    }
-}
-
-/// What counts as success, and after how long.
-fn goal_and_time<K: Kind>(options: &DaemonizeOptions<'_>) -> (Goal, Nanoseconds) {
-    let (must_be_ready, default) = match options.readiness {
-        Readiness::Executed if K::EXECUTES => (false, K::TIMEOUT),
-        _ if K::EXECUTES => (true, READY_TIMEOUT),
-        _ => (options.require_ready, K::TIMEOUT),
-    };
-    let timeout = options.timeout.unwrap_or(default);
-    let goal = match timeout {
-        _ if must_be_ready => Goal::Ready,
-        Duration::ZERO => Goal::Begun,
-        _ => Goal::Alive,
-    };
-    match timeout {
-        Duration::ZERO => (goal, Nanoseconds::MAX),
-        timeout => (goal, sys::nanoseconds(timeout)),
-    }
-}
-
-/// How long a command may take by default until it says that it is ready.
-const READY_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// The daemon: does its steps, and reports the first one that fails.
-#[inline(never)]
-fn daemon<K: Kind>(birth: &Birth<'_, K>) -> Child<K::Left> {
-    match steps::take(birth, &mut Opened::new()) {
-        Ok(left) => Child::Returns(left),
-        Err(error) => {
-            // Should the intermediate be gone, the exit code still names the step.
-            let _ = sys::write(birth.report.writer, &encode(&Record::Failed(error)));
-            Child::Exits(error.into())
-        }
-    }
 }
 
 /// Makes an errno the error of a step.

@@ -2,7 +2,8 @@
 //! done those, or a container.
 
 use crate::channel::Channel;
-use crate::daemonize::{Birth, Kind, Start, failed, tidy_up};
+use crate::daemonize::{Birth, Kind, Start, failed};
+use crate::intermediate::tidy_up;
 use crate::options::{DaemonizeOptions, Readiness};
 use crate::protocol::{Errno, Error, ExitCode};
 use crate::steps::{self, Opened};

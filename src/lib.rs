@@ -100,6 +100,7 @@ mod channel;
 mod daemonize;
 mod descriptors;
 mod foreground;
+mod intermediate;
 mod look_up;
 mod monitor;
 mod options;

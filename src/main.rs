@@ -189,27 +189,33 @@ fn path_at<'a>(
     }
 }
 
-/// The steps, in the order of [`FAILURES`], with the place of what each was given, counted from
-/// the letter A.
+/// The steps, in the order of [`FAILURES`], with the place of what each was given, counted from the
+/// letter A; Z was given nothing, and Y stands for what is in no place.
 static STEPS: &[u8] = b"\
-Kreset the signals and closed the descriptors of
+Zreset the signals and closed the inherited descriptors
 Aopened as standard input
 Bopened as standard output
 Copened as standard error
 Elocked the lock file
 Dlocked the pidfile
+Zset the umask
 Fchanged the root to
 Gentered
 Dwrote the pidfile
+Yset the limits
 Hbecame user
 Ibecame group
 Kexecuted";
 
-const STEPS_COUNT: usize = 12;
+const STEPS_COUNT: usize = 14;
 
 /// A line for each step that was taken.
 #[inline(never)]
 fn tell_steps(invocation: &Invocation<'_>, program: ThinCStr<'_>, taken: usize) {
+    let has_limits = invocation.limits.iter().any(Option::is_some)
+        || invocation.niceness.is_some()
+        || invocation.oom_score_adj.is_some()
+        || invocation.no_new_privs;
     for index in 0..taken {
         let [place, words @ ..] = line(STEPS, index) else {
             return;
@@ -218,11 +224,18 @@ fn tell_steps(invocation: &Invocation<'_>, program: ThinCStr<'_>, taken: usize) 
             None if *place == b'G' => Some(ThinCStr::new(c"/")),
             path => path,
         };
-        if let Some(path) = path {
+        let is_told = match *place {
+            b'Y' => has_limits,
+            b'Z' => true,
+            _ => path.is_some(),
+        };
+        if is_told {
             let mut line = Line::new();
             line.add(words);
-            line.add(b" ");
-            line.add(path.to_c_str().to_bytes());
+            if let Some(path) = path {
+                line.add(b" ");
+                line.add(path.to_c_str().to_bytes());
+            }
             line.end();
         }
     }
@@ -235,14 +248,14 @@ static FAILURES: [(ExitCode, u8, u8); 12] = [
     (ExitCode::OpenFailed, 1, NOWHERE),
     (ExitCode::PidfileFailed, 4, PIDFILE),
     (ExitCode::AlreadyRunning, 4, NOWHERE),
-    (ExitCode::ChrootFailed, 6, CHROOT),
+    (ExitCode::ChrootFailed, 7, CHROOT),
     (ExitCode::LimitsFailed, 6, NOWHERE),
-    (ExitCode::ChdirFailed, 7, CHDIR),
-    (ExitCode::GroupsFailed, 9, NOWHERE),
+    (ExitCode::ChdirFailed, 8, CHDIR),
+    (ExitCode::GroupsFailed, 11, NOWHERE),
     (ExitCode::SetgidFailed, 0, GROUP),
     (ExitCode::SetuidFailed, 0, USER),
-    (ExitCode::ExecFailed, 11, PROGRAM),
-    (ExitCode::CommandNotFound, 11, PROGRAM),
+    (ExitCode::ExecFailed, 13, PROGRAM),
+    (ExitCode::CommandNotFound, 13, PROGRAM),
 ];
 
 #[inline(never)]

@@ -435,14 +435,19 @@ fn arguments_reach_the_command_as_they_are() {
 #[test]
 fn verbose_tells_each_step_and_quiet_tells_nothing() {
     let place = Place::new();
-    let output = place.run(&mut place.rawdaemon(["-v", "-o", "out", "-p", "pid", "sleep", "1000"]));
+    let output = place.run(&mut place.rawdaemon([
+        "-v", "-o", "out", "-p", "pid", "-l", "lock", "-n", "5", "sleep", "1000",
+    ]));
     let daemon = Daemon::new(output.pid());
     let expected = format!(
-        "rawdaemon: reset the signals and closed the descriptors of sleep\n\
+        "rawdaemon: reset the signals and closed the inherited descriptors\n\
          rawdaemon: opened as standard output out\n\
+         rawdaemon: locked the lock file lock\n\
          rawdaemon: locked the pidfile pid\n\
+         rawdaemon: set the umask\n\
          rawdaemon: entered /\n\
          rawdaemon: wrote the pidfile pid\n\
+         rawdaemon: set the limits\n\
          rawdaemon: executed sleep\n\
          rawdaemon: the daemon runs as pid {}\n",
         daemon.pid
@@ -454,7 +459,8 @@ fn verbose_tells_each_step_and_quiet_tells_nothing() {
     let output = place.run(&mut place.rawdaemon(["-q", "-p", "pid", "sleep", "1000"]));
     assert_eq!((output.code(), output.stderr.as_str()), (12, ""));
     let output = place.run(&mut place.rawdaemon(["-v", "-c", "/nowhere", "sleep", "1000"]));
-    let expected = "rawdaemon: reset the signals and closed the descriptors of sleep\n\
+    let expected = "rawdaemon: reset the signals and closed the inherited descriptors\n\
+                    rawdaemon: set the umask\n\
                     rawdaemon: cannot enter the working directory /nowhere: No such file or directory (ENOENT)\n";
     assert_eq!((output.code(), output.stderr.as_str()), (3, expected));
     let output = place.run(&mut place.rawdaemon(["-p", "other", "true"]));

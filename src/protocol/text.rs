@@ -149,7 +149,10 @@ pub(super) fn display(
 mod tests {
     use std::format;
 
-    use super::{NUMBER_LINE, cut, line, number, number_line, say_number, signed_number};
+    use super::{
+        NUMBER_LINE, cut, index_of, join, line, number, number_line, say_number, signed_number,
+        take,
+    };
 
     #[test]
     fn text_is_cut_at_the_first_such_byte() {
@@ -158,8 +161,29 @@ mod tests {
         assert_eq!(cut(b"=", b'='), (&b""[..], Some(&b""[..])));
         assert_eq!(cut(b"a", b'='), (&b"a"[..], None));
         assert_eq!(cut(b"", b'='), (&b""[..], None));
+        let mut rest = Some(&b"a:b"[..]);
+        let taken = [0; 3].map(|_| take(&mut rest, b':'));
+        assert_eq!(taken, [&b"a"[..], b"b", b""]);
         let lines = [0, 1, 2, 3].map(|index| line(b"one 1\n\nthree", index));
         assert_eq!(lines, [&b"one 1"[..], b"", b"three", b""]);
+    }
+
+    #[test]
+    fn a_line_is_found_as_a_whole() {
+        let index = |line| index_of(line, b"one 1\n\nthree");
+        assert_eq!(index(b"one 1"), Some(0));
+        assert_eq!(index(b""), Some(1));
+        assert_eq!(index(b"three"), Some(2));
+        assert_eq!((index(b"one"), index(b"four")), (None, None));
+    }
+
+    #[test]
+    fn what_has_no_room_is_left_out() {
+        let mut room = *b".....";
+        assert_eq!(join(b"ab", b"c", &mut room), b"abc");
+        assert_eq!(&room, b"abc..");
+        assert_eq!(join(b"abc", b"defg", &mut room), b"abcde");
+        assert_eq!(join(b"abc", b"", &mut []), b"");
     }
 
     #[test]
