@@ -12,11 +12,11 @@ PHDRS { all PT_LOAD FILEHDR PHDRS FLAGS(5); stack PT_GNU_STACK FLAGS(6); }
 SECTIONS {
   . = 0x200000 + SIZEOF_HEADERS;
   .text : {
-    *(.rodata .rodata.* .data.rel.ro .data.rel.ro.* .got .got.plt)
+    *(.rodata .rodata.* .srodata .srodata.* .data.rel.ro .data.rel.ro.* .got .got.plt)
     *(.text .text.*)
   } :all
   /DISCARD/ : { *(.eh_frame .data.DW.ref.* .comment .note.* .ARM.* .riscv.attributes) }
-  .data : { *(.data .data.* .bss .bss.*) } :all
+  .data : { *(.data .data.* .sdata .sdata.* .bss .bss.* .sbss .sbss.*) } :all
   ASSERT(SIZEOF(.data) == 0, \"the command must not have variables\")
 }
 ";

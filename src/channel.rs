@@ -1,7 +1,7 @@
 //! The line by which a command says that it is ready: the intermediate's end and the daemon's.
 
 use crate::options::Readiness;
-use crate::protocol::{Errno, Event, Notice, cut, join};
+use crate::protocol::{Errno, Event, Nanoseconds, Notice, cut, join};
 use crate::sys::{self, Datagram, NOTHING, Pipe, RawFd, SOCKET_PATH_SIZE, ThinCStr};
 
 /// The name of the variable that names the socket, and how an abstract name begins in it.
@@ -161,20 +161,32 @@ fn open_socket<'a>(
     })
 }
 
+/// How often, and after what time, a path is tried again at which somebody listens: the listener of a
+/// daemon that has just ended may be about to go.
+const ATTEMPTS: u32 = 100;
+const PAUSE: Nanoseconds = 1_000_000;
+
 fn bind(socket: RawFd, path: Option<ThinCStr<'_>>) -> Result<(), Errno> {
-    match (sys::bind(socket, path), path) {
-        (Err(Errno::EADDRINUSE), Some(old)) if is_abandoned(old)? => {
-            sys::unlink(old)?;
-            sys::bind(socket, path)
+    let mut bound = sys::bind(socket, path);
+    for _ in 0..ATTEMPTS {
+        let (Err(Errno::EADDRINUSE), Some(old)) = (bound, path) else {
+            break;
+        };
+        if is_abandoned(old)? {
+            let _ = sys::unlink(old);
+        } else {
+            let _ = sys::poll(&mut [NOTHING; 4], PAUSE);
         }
-        (bound, _) => bound,
+        bound = sys::bind(socket, path);
     }
+    bound
 }
 
 /// Whether this is the socket of a launcher that was killed. One that still waits would answer.
 fn is_abandoned(path: ThinCStr<'_>) -> Result<bool, Errno> {
     // To connect gives a socket a name of its own (unix(7), SO_PASSCRED), so it takes another one.
     let socket = sys::datagram_socket()?;
-    Ok(sys::file_at(path)?.is_socket()
+    // What is gone by now is tried again too.
+    Ok(sys::file_at(path).is_ok_and(|file| file.is_socket())
         && sys::connect(socket.raw(), path) == Err(Errno::ECONNREFUSED))
 }

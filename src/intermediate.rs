@@ -6,6 +6,7 @@ use core::time::Duration;
 use crate::args::set_variable;
 use crate::channel::{self, Channel};
 use crate::daemonize::{Birth, Environment, Kind, Start, failed};
+use crate::listener;
 use crate::monitor::Watch;
 use crate::options::{DaemonizeOptions, Readiness, place};
 use crate::pidfile;
@@ -93,9 +94,13 @@ fn create_daemon<K: Kind>(start: &Start<'_, K>) -> Result<Forked<K::Left, ()>, E
         ended: false,
     };
     let judgement = watch.judge(goal, time);
-    channel.end();
-    if let Err(error) = judgement {
-        tidy_up(options, daemon, error);
+    match judgement {
+        Ok(()) if matches!(watch.channel, Channel::Socket { .. }) => listener::leave(&watch),
+        Ok(()) => {}
+        Err(error) => {
+            watch.channel.end();
+            tidy_up(options, daemon, error);
+        }
     }
     judgement.map(Forked::Parent)
 }

@@ -101,6 +101,7 @@ mod daemonize;
 mod descriptors;
 mod foreground;
 mod intermediate;
+mod listener;
 mod look_up;
 mod monitor;
 mod options;

@@ -183,14 +183,7 @@ impl Watch<'_, '_> {
             verdict,
             ..
         } = *self;
-        // Only what the daemon has started, and that has started, is in its session, or in the one that
-        // it leads by now.
-        let is_ours = |datagram: &Datagram| {
-            datagram.sender.is_some_and(|sender| {
-                let its_session = sys::session_of(sender);
-                sender == daemon || its_session == Some(session) || its_session == Some(daemon)
-            })
-        };
+        let is_ours = |datagram: &Datagram| is_ours(datagram, daemon, session);
         // As much as may wait there, and not for ever: somebody may go on talking.
         for _ in 0..UNHEARD {
             let event = self
@@ -243,6 +236,15 @@ impl Watch<'_, '_> {
         }
         self.ended
     }
+}
+
+/// Whether a datagram comes from the daemon or its descendants: only what it has started, and that has
+/// started, is in its session, or in the one that it leads by now.
+pub(crate) fn is_ours(datagram: &Datagram, daemon: Pid, session: Pid) -> bool {
+    datagram.sender.is_some_and(|sender| {
+        let its_session = sys::session_of(sender);
+        sender == daemon || its_session == Some(session) || its_session == Some(daemon)
+    })
 }
 
 /// Tells the original how far the daemon is, if there is room in the pipe: this can be missed.

@@ -317,7 +317,8 @@ pub enum Readiness<'a> {
     Descriptor(i32),
     /// It sends `READY=1` to the datagram socket that NOTIFY_SOCKET names: sd_notify(3). The name is
     /// an abstract one (unix(7)), and needs no file system. Only the daemon and its descendants in its
-    /// session are heard. `ERRNO=`, `EXTEND_TIMEOUT_USEC=`, `STATUS=` and `BARRIER=1` mean what they
+    /// session are heard. After success a process of this crate's listens on for `BARRIER=1`, for at most
+    /// five seconds. `ERRNO=`, `EXTEND_TIMEOUT_USEC=`, `STATUS=` and `BARRIER=1` mean what they
     /// mean there.
     Notify,
     /// As [`Notify`](Self::Notify), with a socket at this absolute path, for a command with a network

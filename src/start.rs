@@ -27,7 +27,7 @@ global_asm!(".globl _start", "_start:", "xor %ebp, %ebp", "mov %esp, %eax", "and
 #[cfg(target_arch = "aarch64")]
 global_asm!(".globl _start", "_start:", "mov x29, #0", "mov x30, #0", "mov x0, sp", "bl {0}", "brk #1", sym enter);
 #[cfg(target_arch = "arm")]
-global_asm!(".globl _start", "_start:", "mov r11, #0", "mov lr, #0", "mov r0, sp", "bl {0}", "udf #0", sym enter);
+global_asm!(".arm", ".globl _start", ".type _start, %function", "_start:", "mov r11, #0", "mov lr, #0", "mov r0, sp", "bl {0}", "udf #0", sym enter);
 #[cfg(target_arch = "riscv64")]
 global_asm!(".globl _start", "_start:", "mv s0, zero", "mv a0, sp", "andi sp, sp, -16", "call {0}", "unimp", sym enter);
 

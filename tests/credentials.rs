@@ -146,7 +146,7 @@ fn the_environment_says_who_it_is() {
             }
             let mark = format!(
                 "RAWDAEMON_TEST={}",
-                place.path("").file_name().unwrap().display()
+                place.path("").file_name().unwrap().to_string_lossy()
             );
             command.args(["-E", &mark, "sleep", "1000"]);
             command
@@ -556,7 +556,7 @@ fn a_command_may_get_a_name_and_no_environment() {
     let place = Place::new();
     let mark = format!(
         "RAWDAEMON_TEST={}",
-        place.path("").file_name().unwrap().display()
+        place.path("").file_name().unwrap().to_string_lossy()
     );
     let mut command = place.rawdaemon([
         "-v",

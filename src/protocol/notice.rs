@@ -7,7 +7,7 @@ use super::{Errno, Event};
 pub const STATUS_SIZE: usize = 200;
 
 /// The keys that mean something.
-static KEYS: &[u8] = b"READY\nERRNO\nEXTEND_TIMEOUT_USEC\nSTATUS";
+static KEYS: &[u8] = b"READY\nERRNO\nEXTEND_TIMEOUT_USEC\nSTATUS\nBARRIER";
 
 /// A datagram, understood: lines of `KEY=VALUE`, of which unknown ones say nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Notice<'d> {
     pub extension: Option<u64>,
     /// `STATUS=TEXT`, cut to [`STATUS_SIZE`].
     pub status: Option<&'d [u8]>,
+    /// `BARRIER=1`: its sender waits until this was received.
+    pub is_barrier: bool,
 }
 
 impl<'d> Notice<'d> {
@@ -58,7 +60,8 @@ impl<'d> Notice<'d> {
                 self.errno = number.and_then(Errno::new).or(self.errno);
             }
             Some(2) => self.extension = number(value, 10).or(self.extension),
-            Some(_) => self.status = Some(beginning(value)),
+            Some(3) => self.status = Some(beginning(value)),
+            Some(_) => self.is_barrier |= value == b"1",
             None => {}
         }
     }

@@ -141,12 +141,16 @@ pub(crate) struct Datagram {
     pub(crate) sender: Option<Pid>,
 }
 
-/// Room for the sender's credentials and for nothing else, as `CMSG_SPACE` has it.
+/// Room for the sender's credentials and for nothing else.
 #[repr(C)]
 struct Control {
     header: cmsghdr,
     credentials: ucred,
 }
+
+/// As far as the sender's pid, which comes first: qemu's user-mode emulation takes double the room that
+/// it is given, and would let in what shall not fit.
+const CONTROL_SIZE: usize = core::mem::offset_of!(Control, credentials) + size_of::<c_int>();
 
 /// `recvmsg(socket)`—Descriptors that come along are closed by the kernel at once, because there is
 /// no room for them (cmsg(3), `MSG_CTRUNC`): nobody has to look for them.
@@ -162,7 +166,7 @@ pub(crate) fn receive(socket: RawFd, buffer: &mut [u8]) -> Result<Datagram, Errn
         msg_iov: (&raw mut part).cast(),
         msg_iovlen: 1,
         msg_control: control.as_mut_ptr().cast(),
-        msg_controllen: size_of::<Control>() as _,
+        msg_controllen: CONTROL_SIZE as _,
         msg_flags: 0,
     };
     let length = loop {
