@@ -2,7 +2,7 @@
 
 use crate::options::Readiness;
 use crate::protocol::{Errno, Event, Nanoseconds, Notice, cut, join};
-use crate::sys::{self, Datagram, NOTHING, Pipe, RawFd, SOCKET_PATH_SIZE, ThinCStr};
+use crate::sys::{self, Datagram, FileId, NOTHING, Pipe, RawFd, SOCKET_PATH_SIZE, ThinCStr};
 
 /// The name of the variable that names the socket, and how an abstract name begins in it.
 const VARIABLE: &[u8] = b"NOTIFY_SOCKET=@";
@@ -24,7 +24,8 @@ pub(crate) enum Channel<'a> {
     /// The protocol of sd_notify(3): a socket, which the command finds by a variable.
     Socket {
         socket: RawFd,
-        path: Option<ThinCStr<'a>>,
+        /// Where it is, and what it is there.
+        path: Option<(ThinCStr<'a>, FileId)>,
         buffer: &'a mut [u8],
     },
 }
@@ -107,13 +108,16 @@ impl<'a> Channel<'a> {
         }
     }
 
-    /// The intermediate hears no more.
+    /// Nobody hears any more. A path that another launcher has taken is left to it.
     pub(crate) fn end(&self) {
-        if let Self::Socket {
-            path: Some(path), ..
-        } = self
-        {
-            let _ = sys::unlink(*path);
+        match self {
+            Self::Socket {
+                path: Some((path, file)),
+                ..
+            } if sys::file_at(*path) == Ok(*file) => {
+                let _ = sys::unlink(*path);
+            }
+            _ => {}
         }
     }
 }
@@ -136,28 +140,29 @@ fn open_socket<'a>(
     variable: &mut [u8; VARIABLE_SIZE],
 ) -> Result<Channel<'a>, Errno> {
     let socket = sys::datagram_socket()?.into_raw();
+    let buffer = sys::room(DATAGRAM_SIZE)?;
     // Whoever the daemon runs as must be able to write to it.
     let mask = sys::set_umask(0);
     let bound = bind(socket, path);
     sys::set_umask(mask);
     bound?;
-
-    let (name, value) = match path {
-        Some(path) => (
-            VARIABLE.split_last().map_or(VARIABLE, |(_, name)| name),
-            path.to_bytes(),
-        ),
-        None => (VARIABLE, &[][..]),
+    let path = match path {
+        Some(path) => {
+            let name = VARIABLE.split_last().map_or(VARIABLE, |(_, name)| name);
+            join(name, path.to_bytes(), variable);
+            Some((path, sys::file_at(path)?))
+        }
+        None => {
+            join(VARIABLE, b"", variable);
+            let name = variable.get_mut(VARIABLE.len()..).unwrap_or_default();
+            sys::abstract_name(socket, name)?;
+            None
+        }
     };
-    join(name, value, variable);
-    if path.is_none() {
-        let value = variable.get_mut(VARIABLE.len()..).unwrap_or_default();
-        sys::abstract_name(socket, value)?;
-    }
     Ok(Channel::Socket {
         socket,
         path,
-        buffer: sys::room(DATAGRAM_SIZE)?,
+        buffer,
     })
 }
 

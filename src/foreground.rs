@@ -4,7 +4,7 @@
 use crate::channel::Channel;
 use crate::daemonize::{Birth, Kind, Start, failed};
 use crate::intermediate::tidy_up;
-use crate::options::{DaemonizeOptions, Readiness};
+use crate::options::{DaemonizeOptions, Readiness, place};
 use crate::protocol::{Errno, Error, ExitCode};
 use crate::steps::{self, Opened};
 use crate::sys::{self, NOTHING, Open, Pipe, RawFd, SignalSet, ThinCStr};
@@ -16,8 +16,8 @@ pub(crate) fn take_steps<K: Kind>(
     kind: &K,
 ) -> Result<K::Left, Error> {
     let line = keep_line::<K>(options).map_err(failed(ExitCode::ChannelFailed))?;
-    let before = Before::save().map_err(failed(ExitCode::StdioFailed))?;
-    let [input, output, error] = before.streams;
+    let before = Before::save(options).map_err(failed(ExitCode::StdioFailed))?;
+    let [input, output, error] = before.streams.map(|copy| copy.unwrap_or(NOTHING));
     let channel = Channel::None;
     let birth = Birth {
         start: &Start {
@@ -38,9 +38,13 @@ pub(crate) fn take_steps<K: Kind>(
         }
         Ok(_) => {}
         Err(error) => {
-            opened.close();
+            opened.empty_pidfile();
             before.restore();
-            tidy_up(options, sys::process_id(), error);
+            // With another root the path may name another file.
+            if options.paths[place::CHROOT].is_none() {
+                tidy_up(options, sys::process_id(), error);
+            }
+            opened.close();
         }
     }
     before.forget();
@@ -70,21 +74,21 @@ fn keep_line<K: Kind>(options: &DaemonizeOptions<'_>) -> Result<RawFd, Errno> {
 
 /// What the caller gets back after a failure, so that it can say so where its messages go.
 struct Before {
-    /// Copies of the standard streams, [`NOTHING`] for those that were closed.
-    streams: [RawFd; 3],
+    /// Copies of the standard streams that are replaced, [`NOTHING`] for those that were closed.
+    streams: [Option<RawFd>; 3],
     directory: RawFd,
     umask: u32,
 }
 
 impl Before {
-    fn save() -> Result<Self, Errno> {
-        let mut streams = [NOTHING; 3];
-        for (stream, copy) in (0..).zip(&mut streams) {
-            match sys::copy(stream, 3) {
-                Ok(fd) => *copy = fd,
-                Err(Errno::EBADF) => {}
-                Err(errno) => return Err(errno),
-            }
+    fn save(options: &DaemonizeOptions<'_>) -> Result<Self, Errno> {
+        let mut streams = [None; 3];
+        for ((stream, copy), path) in (0..).zip(&mut streams).zip(options.paths) {
+            *copy = match (sys::check_open(stream), path) {
+                (Err(_), _) => Some(NOTHING),
+                (Ok(()), Some(_)) => Some(sys::copy(stream, 3)?),
+                (Ok(()), None) => None,
+            };
         }
         let directory = sys::open(ThinCStr::new(c"."), Open::Place);
         let umask = sys::set_umask(0o077);
@@ -100,10 +104,10 @@ impl Before {
     #[inline(never)]
     fn restore(&self) {
         for (stream, copy) in (0..).zip(&self.streams) {
-            if *copy == NOTHING {
-                sys::close(stream);
-            } else {
-                let _ = sys::move_to(*copy, stream);
+            match copy {
+                Some(NOTHING) => sys::close(stream),
+                Some(copy) => drop(sys::move_to(*copy, stream)),
+                None => {}
             }
         }
         let _ = sys::return_to_directory(self.directory);
@@ -111,7 +115,7 @@ impl Before {
     }
 
     fn forget(&self) {
-        for copy in &self.streams {
+        for copy in self.streams.iter().flatten() {
             sys::close(*copy);
         }
         sys::close(self.directory);

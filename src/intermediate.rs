@@ -6,8 +6,9 @@ use core::time::Duration;
 use crate::args::set_variable;
 use crate::channel::{self, Channel};
 use crate::daemonize::{Birth, Environment, Kind, Start, failed};
+use crate::descriptors::{Kept, close_all_but};
 use crate::listener;
-use crate::monitor::Watch;
+use crate::monitor::{Watch, tell};
 use crate::options::{DaemonizeOptions, Readiness, place};
 use crate::pidfile;
 use crate::protocol::{Errno, Error, ExitCode, Goal, Nanoseconds, Pid, Record, encode};
@@ -22,7 +23,7 @@ pub(crate) fn intermediate<K: Kind>(start: &Start<'_, K>) -> Child<K::Left> {
         Ok(Forked::Parent(())) => Child::Exits(ExitCode::Ok.into()),
         Err(error) => {
             // Should the original be gone, nobody is left to be told.
-            let _ = sys::write(start.verdict.writer, &encode(&Record::Failed(error)));
+            let _ = tell(start.verdict.writer, Record::Failed(error));
             Child::Exits(error.into())
         }
     }
@@ -32,9 +33,7 @@ pub(crate) fn intermediate<K: Kind>(start: &Start<'_, K>) -> Child<K::Left> {
 /// left.
 fn create_daemon<K: Kind>(start: &Start<'_, K>) -> Result<Forked<K::Left, ()>, Error> {
     let Start {
-        options,
-        kind,
-        verdict,
+        options, verdict, ..
     } = start;
     // So that there is no reader any more when the original is gone.
     sys::close(verdict.reader);
@@ -45,7 +44,6 @@ fn create_daemon<K: Kind>(start: &Start<'_, K>) -> Result<Forked<K::Left, ()>, E
     }
     // Were SIGCHLD ignored, the daemon's status would be lost (wait(2)).
     sys::reset_child_signal().map_err(failed(ExitCode::SignalsFailed))?;
-    let no_channel = failed(ExitCode::ChannelFailed);
     let mut variable = [0; channel::VARIABLE_SIZE];
     let readiness = if K::EXECUTES {
         options.readiness
@@ -53,8 +51,28 @@ fn create_daemon<K: Kind>(start: &Start<'_, K>) -> Result<Forked<K::Left, ()>, E
         Readiness::Executed
     };
     // First, so that nothing else lies where the command will look for its end.
-    let mut channel = Channel::open(readiness, &mut variable).map_err(&no_channel)?;
-    let environment = match ThinCStr::at_start(&variable) {
+    let channel = Channel::open(readiness, &mut variable);
+    let mut channel = channel.map_err(failed(ExitCode::ChannelFailed))?;
+    let created = create_with(start, session, &mut channel, &variable);
+    if created.is_err() {
+        channel.end();
+    }
+    created
+}
+
+fn create_with<K: Kind>(
+    start: &Start<'_, K>,
+    session: Pid,
+    channel: &mut Channel<'_>,
+    variable: &[u8],
+) -> Result<Forked<K::Left, ()>, Error> {
+    let Start {
+        options,
+        kind,
+        verdict,
+    } = start;
+    let no_channel = failed(ExitCode::ChannelFailed);
+    let environment = match ThinCStr::at_start(variable) {
         Some(variable) if variable.first() != 0 => {
             add_variable(kind.environment(), variable).map_err(&no_channel)?
         }
@@ -64,7 +82,7 @@ fn create_daemon<K: Kind>(start: &Start<'_, K>) -> Result<Forked<K::Left, ()>, E
     let birth = Birth {
         start,
         report,
-        channel: &channel,
+        channel,
         environment,
         own: [
             report.writer,
@@ -83,12 +101,20 @@ fn create_daemon<K: Kind>(start: &Start<'_, K>) -> Result<Forked<K::Left, ()>, E
     sys::close(report.writer);
     sys::close(channel.daemon_end());
     let (goal, time) = goal_and_time::<K>(options);
+    if goal != Goal::Begun {
+        // Another thread of the original may be starting something too, and this have a copy of what that
+        // one looks at to see whether the original is gone.
+        let _ = close_all_but(Kept {
+            listed: &[],
+            own: &[report.reader, verdict.writer, channel.ear()],
+        });
+    }
     let mut watch = Watch {
         daemon,
         session,
         report: report.reader,
         verdict: verdict.writer,
-        channel: &mut channel,
+        channel,
         alarm: NOTHING,
         born: sys::monotonic_time(),
         ended: false,
@@ -97,10 +123,7 @@ fn create_daemon<K: Kind>(start: &Start<'_, K>) -> Result<Forked<K::Left, ()>, E
     match judgement {
         Ok(()) if matches!(watch.channel, Channel::Socket { .. }) => listener::leave(&watch),
         Ok(()) => {}
-        Err(error) => {
-            watch.channel.end();
-            tidy_up(options, daemon, error);
-        }
+        Err(error) => tidy_up(options, daemon, error),
     }
     judgement.map(Forked::Parent)
 }

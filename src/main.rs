@@ -292,8 +292,13 @@ impl Line {
     /// Adds text, which stays one line: a path may contain anything.
     #[inline(never)]
     fn add(&mut self, piece: &[u8]) {
+        let mut before = 0;
         for byte in piece {
-            self.put(if byte.is_ascii_control() { b'?' } else { *byte });
+            // U+0080 to U+009F are control characters too, and to some terminals commands.
+            let is_control =
+                byte.is_ascii_control() || before == 0xc2 && matches!(byte, 0x80..0xa0);
+            self.put(if is_control { b'?' } else { *byte });
+            before = *byte;
         }
     }
 

@@ -3,8 +3,8 @@
 use crate::channel::Channel;
 use crate::daemonize::failed;
 use crate::protocol::{
-    Errno, Error, Event, ExitCode, Goal, Judgement, Nanoseconds, Pid, RECORD_SIZE, Record,
-    STATUS_SIZE, Verdict, WaitStatus, decode, encode, join,
+    Errno, Event, ExitCode, Goal, Judgement, Nanoseconds, Pid, RECORD_SIZE, Record, STATUS_SIZE,
+    Verdict, WaitStatus, decode, encode, join,
 };
 use crate::spawn::Progress;
 use crate::sys::{self, Datagram, NOTHING, RawFd};
@@ -101,7 +101,9 @@ impl Watch<'_, '_> {
             }
             Err(errno) => Err(failed(ExitCode::ChannelFailed)(errno)),
         };
-        let judgement = judgement.and_then(|()| self.tell(Record::Runs(self.daemon)));
+        let gone = failed(ExitCode::WaitFailed);
+        let runs = Record::Runs(self.daemon);
+        let judgement = judgement.and_then(|()| tell(self.verdict, runs).map_err(gone));
         if let Err(error) = judgement {
             self.end(error.code() == ExitCode::Refused);
         }
@@ -112,21 +114,20 @@ impl Watch<'_, '_> {
         let mut verdict = Verdict::new(goal, self.born.saturating_add(time));
         loop {
             let event = self.next_event(verdict.deadline());
-            if let Some(judgement) = verdict.judge(event, sys::monotonic_time()) {
-                return judgement;
+            match verdict.judge(event, sys::monotonic_time()) {
+                // What has said that it is ready may be dead by now.
+                Some(Ok(())) if goal != Goal::Begun => match self.look() {
+                    Some(death) => {
+                        return verdict
+                            .judge(death, sys::monotonic_time())
+                            .unwrap_or(Ok(()));
+                    }
+                    None => return Ok(()),
+                },
+                Some(judgement) => return judgement,
+                None => {}
             }
         }
-    }
-
-    /// Tells the original, which may have stopped listening for a while: so this waits for it.
-    fn tell(&self, record: Record) -> Result<(), Error> {
-        let message = encode(&record);
-        let told = match sys::write(self.verdict, &message) {
-            Err(Errno::EAGAIN) => sys::set_blocking(self.verdict, false)
-                .and_then(|()| sys::write(self.verdict, &message)),
-            told => told,
-        };
-        told.map(drop).map_err(failed(ExitCode::WaitFailed))
     }
 
     /// Waits for the next thing to happen. What the daemon said comes before its death, its death
@@ -146,8 +147,11 @@ impl Watch<'_, '_> {
             let [_, _, alarm, verdict] = ready;
             // A daemon that has died now may have said something just before: so that is read after
             // the poll, whatever the poll said of it.
-            if let Some(event) = self.hear().or_else(|| self.hear_command()) {
-                return event;
+            match self.hear().or_else(|| self.hear_command()) {
+                // One that asks for time again and again does not hide what else there is.
+                Some(Event::Extended(_)) if alarm != NOTHING || verdict != NOTHING => {}
+                Some(event) => return event,
+                None => {}
             }
             if alarm != NOTHING {
                 // Takes a signal off, so that the next poll waits again; a pidfd is not read.
@@ -223,8 +227,8 @@ impl Watch<'_, '_> {
         }
         sys::ask_to_end(self.daemon);
         if !self.ends_within(GRACE) {
-            sys::kill(self.daemon);
-            let _ = sys::wait(self.daemon);
+            // One that cannot be killed is not waited for.
+            let _ = sys::kill(self.daemon).and_then(|()| sys::wait(self.daemon));
         }
     }
 
@@ -236,6 +240,18 @@ impl Watch<'_, '_> {
         }
         self.ended
     }
+}
+
+/// Tells the original, which may have stopped listening for a while: so this waits for it.
+pub(crate) fn tell(verdict: RawFd, record: Record) -> Result<(), Errno> {
+    let message = encode(&record);
+    let told = match sys::write(verdict, &message) {
+        Err(Errno::EAGAIN) => {
+            sys::set_blocking(verdict, false).and_then(|()| sys::write(verdict, &message))
+        }
+        told => told,
+    };
+    told.map(drop)
 }
 
 /// Whether a datagram comes from the daemon or its descendants: only what it has started, and that has

@@ -136,8 +136,9 @@ impl<'a> DaemonizeOptions<'a> {
     /// stay as they are, since whoever supervises reads them. `NOTIFY_SOCKET` and the pipe of
     /// [`Readiness::Descriptor`] are the supervisor's, and nothing is watched: no timeout counts.
     ///
-    /// After a failure the caller has its standard streams, working directory and umask back, and its
-    /// pidfile is gone. What other steps were taken, stays: reset signals, closed descriptors, root,
+    /// After a failure the caller has its standard streams, working directory (since Linux 3.5) and umask
+    /// back, and its pidfile is gone, or empty if it cannot be removed any more from within another root
+    /// or as another user. What other steps were taken, stays: reset signals, closed descriptors, root,
     /// limits, and user.
     pub const fn foreground(mut self, foreground: bool) -> Self {
         self.foreground = foreground;

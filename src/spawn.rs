@@ -59,7 +59,9 @@ impl DaemonizeOptions<'_> {
     /// shows.
     ///
     /// Besides what the options say, the command gets default dispositions for all signals, an
-    /// empty signal mask, and no descriptor above 2 but the one that holds the pidfile's lock.
+    /// empty signal mask, and no descriptor above 2 but those that hold the locks of the pidfile and the
+    /// lock file, that of [`Readiness::Descriptor`](crate::Readiness::Descriptor), and those of
+    /// [`close_fds`](Self::close_fds).
     ///
     /// # Errors
     ///

@@ -82,6 +82,13 @@ impl Opened {
         };
     }
 
+    /// Empties the pidfile, if it is locked: where its path leads nowhere any more, or another user may not
+    /// remove it, at least no pid stays in it.
+    pub(crate) fn empty_pidfile(&self) {
+        let [pidfile, _] = self.locks;
+        let _ = sys::truncate(pidfile);
+    }
+
     /// Closes all, and gives up the locks.
     pub(crate) fn close(&mut self) {
         self.close_streams();

@@ -187,3 +187,40 @@ fn a_program_may_stay_in_the_foreground() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+fn a_failure_in_another_root_or_as_another_user_leaves_no_pid() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    fs::create_dir(place.path("root")).unwrap();
+    let root = place.path("root");
+    for options in [["-r", root.to_str().unwrap()], ["-u", "65534:65534"]] {
+        let mut command = place.rawdaemon(["-q", "-f", "-p", "pid"]);
+        let output = place.run(command.args(options).arg("/no/such"));
+        assert_eq!(output.code(), 127, "{output:?}");
+        let text = fs::read_to_string(place.path("pid")).unwrap_or_default();
+        assert_eq!(text, "", "{options:?}");
+    }
+}
+
+#[test]
+fn no_descriptor_is_needed_that_is_not_used() {
+    let place = Place::new();
+    let mut command = place.rawdaemon(["-f", "/bin/echo", "said"]);
+    before_exec(&mut command, || {
+        let limit = rustix::process::Rlimit {
+            current: Some(3),
+            maximum: Some(3),
+        };
+        Ok(rustix::process::setrlimit(
+            rustix::process::Resource::Nofile,
+            limit,
+        )?)
+    });
+    let output = place.run(&mut command);
+    // The loader of the program needs one.
+    assert_eq!(output.code(), 127, "{output:?}");
+    assert!(!output.stderr.contains("rawdaemon"), "{output:?}");
+}

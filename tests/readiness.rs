@@ -17,6 +17,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -424,10 +425,136 @@ fn who_interrupts_the_launcher_ends_what_was_half_started() {
 }
 
 #[test]
+fn who_is_ready_and_dead_is_dead() {
+    let place = Place::new();
+    let says = format!("{DIED}exited with status 3");
+    for _ in 0..10 {
+        // It says so with what else it leaves, so that all is there when it is looked at.
+        let mut command = place.rawdaemon(["-v", "-p", "pid", "-R", "fd:3", "sh", "-c"]);
+        if has("strace") {
+            let delay = "--inject=ppoll:delay_exit=100ms";
+            let arguments = [
+                "-v",
+                "-p",
+                "pid",
+                "-R",
+                "fd:3",
+                "sh",
+                "-c",
+                "echo >&3; exit 3",
+            ];
+            let output = fails_under_strace(&place, &[delay], &arguments);
+            assert_eq!((output.code(), said(&output)), (5, says.as_str()));
+        } else {
+            let output = place.run(command.arg("echo >&3; exit 3"));
+            assert!([0, 5].contains(&output.code()), "{output:?}");
+        }
+    }
+}
+
+#[test]
+fn who_starts_many_at_once_and_is_killed_leaves_none() {
+    for _ in 0..8 {
+        let place = Place::new();
+        let mut launcher = std_program(&place, "many at once").spawn().unwrap();
+        let sleeps = |pid: &Pid| {
+            let name = fs::read_to_string(format!("/proc/{pid}/comm"));
+            name.is_ok_and(|name| name == "sleep\n")
+        };
+        eventually("all daemons sleep", || {
+            place.processes().iter().filter(|pid| sleeps(pid)).count() == 4
+        });
+        launcher.kill().unwrap();
+        launcher.wait().unwrap();
+        eventually("nothing is left", || place.processes().is_empty());
+    }
+}
+
+#[test]
+fn a_launcher_that_is_stopped_for_a_while_hears_how_it_failed() {
+    let says = "rawdaemon: the daemon refused to start: Input/output error (EIO)";
+    let place = Place::new();
+    let words = ["say STATUS=begun", "wait 300", "flood", "say ERRNO=5"];
+    let (status, told) = stopped_for_a_while(&place, &words);
+    assert_eq!(status, Some(18), "{told}");
+    let last = told.trim_end().lines().last().unwrap();
+    assert_eq!(last.split("; it said").next(), Some(says));
+    place.assert_no_process();
+}
+
+#[test]
+fn a_socket_at_a_path_is_gone_whatever_fails() {
+    let place = Place::new();
+    let how = format!("notify:{}", place.path("socket").display());
+    let mut command = place.rawdaemon(["-q", "-R", &how, "sleep", "1000"]);
+    before_exec(&mut command, || {
+        // Enough for the socket, and not for the next pipe.
+        let limit = rustix::process::Rlimit {
+            current: Some(5),
+            maximum: Some(5),
+        };
+        Ok(rustix::process::setrlimit(
+            rustix::process::Resource::Nofile,
+            limit,
+        )?)
+    });
+    let output = place.run(&mut command);
+    assert_eq!(output.code(), 20, "{output:?}");
+    assert!(!place.path("socket").exists());
+}
+
+#[test]
+fn who_asks_for_time_again_and_again_is_seen_to_die() {
+    let place = Place::new();
+    let words = ["extend", "wait 300", "exit 3"];
+    let says = format!("{DIED}exited with status 3");
+    let output = place.run(&mut notifier(&place, &["-t", "5"], &words));
+    assert_eq!(
+        (output.code(), said(&output)),
+        (5, says.as_str()),
+        "{output:?}"
+    );
+    assert!(output.took < Duration::from_secs(3), "{output:?}");
+    place.processes().into_iter().for_each(|helper| {
+        drop(Daemon::new(helper));
+    });
+}
+
+#[test]
+fn a_daemon_that_cannot_be_stopped_is_not_waited_for() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    let program = place.executable(&example("std_program"), "program");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o4755);
+    fs::set_permissions(&program, mode).unwrap();
+    let launcher = place.executable(Path::new(env!("CARGO_BIN_EXE_rawdaemon")), "rawdaemon");
+    let mut command = place.program(&launcher, ["-R", "fd:3", "-t", "0.2"]);
+    command.arg(&program).arg("become root");
+    std::os::unix::process::CommandExt::uid(&mut command, 65534);
+    let output = place.run(&mut command);
+    assert_eq!((output.code(), said(&output)), (6, LATE), "{output:?}");
+    let left = place.processes();
+    assert_eq!(left.len(), 1, "{output:?}");
+    left.into_iter()
+        .for_each(|daemon| drop(Daemon::new(daemon)));
+}
+
+#[test]
 fn a_launcher_that_is_stopped_for_a_while_loses_nothing() {
     let place = Place::new();
     let words = ["say STATUS=begun", "wait 300", "flood", "say READY=1"];
-    let mut command = notifier(&place, &[], &words);
+    let (status, told) = stopped_for_a_while(&place, &words);
+    assert_eq!(status, Some(0), "{told}");
+    let daemon = told.rsplit_once("as pid ").unwrap().1.trim();
+    let daemon = Daemon::new(Pid::from_raw(daemon.parse().unwrap()).unwrap());
+    daemon.assert_alive();
+}
+
+/// What the launcher of such a daemon said, and its exit code, when it was stopped meanwhile.
+fn stopped_for_a_while(place: &Place, words: &[&str]) -> (Option<i32>, String) {
+    let mut command = notifier(place, &[], words);
     let mut launcher = command
         .stderr(fs::File::create(place.path("stderr")).unwrap())
         .spawn()
@@ -441,11 +568,7 @@ fn a_launcher_that_is_stopped_for_a_while_loses_nothing() {
     assert!(launcher.try_wait().unwrap().is_none());
     kill_process(pid, Signal::CONT).unwrap();
     let status = launcher.wait().unwrap();
-    assert_eq!(status.code(), Some(0), "{}", place.read("stderr"));
-    let told = place.read("stderr");
-    let daemon = told.rsplit_once("as pid ").unwrap().1.trim();
-    let daemon = Daemon::new(Pid::from_raw(daemon.parse().unwrap()).unwrap());
-    daemon.assert_alive();
+    (status.code(), place.read("stderr"))
 }
 
 /// What the command says on a terminal, until the test ends it.

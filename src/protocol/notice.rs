@@ -25,7 +25,8 @@ pub struct Notice<'d> {
 }
 
 impl<'d> Notice<'d> {
-    /// Understands a datagram. Of a key that is there twice, the last one counts.
+    /// Understands a datagram. Of a key that is there twice, the last one counts; `READY=1` and `BARRIER=1`
+    /// count wherever they stand.
     ///
     /// The last line need not end in a newline, and one zero byte may follow it; with any other the
     /// datagram is no text, and says nothing. So does the last line of one that was cut off.

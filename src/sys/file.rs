@@ -30,7 +30,7 @@ pub(crate) enum Open {
     Lock = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK,
     LockExisting = O_RDWR | O_NOFOLLOW | O_NONBLOCK,
     Directory = O_RDONLY | O_DIRECTORY,
-    /// To come back to. Since Linux 2.6.39.
+    /// To come back to. fchdir(2) takes it since Linux 3.5.
     Place = O_PATH | O_DIRECTORY,
 }
 

@@ -81,8 +81,8 @@ pub(crate) use fd::{
     pipe, read, send, set_blocking, write,
 };
 pub(crate) use file::{
-    Locker, Open, Owner, change_directory, current_directory, exists, file_at, file_of, lock,
-    lock_owner, open, read_directory, return_to_directory, set_umask, truncate, unlink,
+    FileId, Locker, Open, Owner, change_directory, current_directory, exists, file_at, file_of,
+    lock, lock_owner, open, read_directory, return_to_directory, set_umask, truncate, unlink,
 };
 pub use memory::{Zeroed, room};
 pub(crate) use process::{

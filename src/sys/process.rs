@@ -209,10 +209,11 @@ pub(crate) fn ask_to_end(pid: Pid) {
     let _ = unsafe { call!(Sysno::kill, pid.get(), SIGTERM) };
 }
 
-/// `kill(pid, SIGKILL)`
-pub(crate) fn kill(pid: Pid) {
+/// `kill(pid, SIGKILL)`—`EPERM` for a process that has become another user's: by a set-user-ID program,
+/// say.
+pub(crate) fn kill(pid: Pid) -> Result<(), Errno> {
     // SAFETY: as above.
-    let _ = unsafe { call!(Sysno::kill, pid.get(), SIGKILL) };
+    unsafe { attempt!(Sysno::kill, pid.get(), SIGKILL) }
 }
 
 /// `setpgid(child, group)`—Whether this child has executed a program.

@@ -35,6 +35,12 @@ fn main() {
             }
             // Records of 64 bytes fill a pipe to the last byte.
             "flood" => (0..1200).for_each(|number| say(&format!("STATUS={number:056}"))),
+            // For a while, by a child.
+            "extend" => in_background(|| {
+                for _ in 0..100_000 {
+                    let _ = socket().send(b"EXTEND_TIMEOUT_USEC=1");
+                }
+            }),
             "burst" => (0..8).for_each(|number| say(&format!("STATUS=burst {number}"))),
             "too-long" => say_too_much(),
             "barrier" => barrier(),
@@ -121,6 +127,14 @@ fn in_child(part: impl FnOnce()) {
             assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
             assert_eq!(status, 0);
         }
+    }
+}
+
+fn in_background(part: impl FnOnce()) {
+    // SAFETY: this process has one thread.
+    if unsafe { libc::fork() } == 0 {
+        part();
+        std::process::exit(0);
     }
 }
 

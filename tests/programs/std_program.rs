@@ -5,11 +5,12 @@
 
 use std::ffi::CString;
 use std::process::ExitCode;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, io, process, thread};
 
-use rawdaemon::{DaemonizeOptions, Errno, Error, Identity, Limit, Ready, Resource};
+use rawdaemon::{DaemonizeOptions, Errno, Error, Identity, Limit, Readiness, Ready, Resource};
 
 fn main() -> ExitCode {
     let case = env::args().nth(1).unwrap_or_default();
@@ -202,6 +203,25 @@ fn run(case: &str, began: Instant) -> Result<(), Error> {
             started(unsafe { options.daemonize_unchecked() }?, began, sleep_on);
         }
         "spawn" => spawn(&options)?,
+        "many at once" => {
+            let options = options
+                .ready(Readiness::Descriptor(3))
+                .timeout(Duration::from_secs(60));
+            let barrier = Barrier::new(4);
+            thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| {
+                        barrier.wait();
+                        let _ = spawn(&options);
+                    });
+                }
+            });
+        }
+        "become root" => {
+            // SAFETY: numbers only.
+            assert_eq!(unsafe { libc::setresuid(0, 0, 0) }, 0);
+            sleep();
+        }
         "foreground" => {
             let options = options.foreground(true).pidfile(c"pid").chdir(c"/usr");
             let before = open_descriptors();
