@@ -147,11 +147,11 @@ impl Watch<'_, '_> {
             let [_, _, alarm, verdict] = ready;
             // A daemon that has died now may have said something just before: so that is read after
             // the poll, whatever the poll said of it.
-            match self.hear().or_else(|| self.hear_command()) {
+            let heard = self.hear().or_else(|| self.hear_command());
+            match heard {
                 // One that asks for time again and again does not hide what else there is.
-                Some(Event::Extended(_)) if alarm != NOTHING || verdict != NOTHING => {}
+                Some(Event::Extended(_)) | None => {}
                 Some(event) => return event,
-                None => {}
             }
             if alarm != NOTHING {
                 // Takes a signal off, so that the next poll waits again; a pidfd is not read.
@@ -163,6 +163,9 @@ impl Watch<'_, '_> {
             if verdict != NOTHING {
                 self.verdict = NOTHING;
                 return Event::Abandoned;
+            }
+            if let Some(event) = heard {
+                return event;
             }
             if left == 0 {
                 return Event::Deadline;

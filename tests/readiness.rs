@@ -362,6 +362,12 @@ fn a_status_is_one_line_and_shown_on_request() {
     assert_eq!(status, "it said: second");
 }
 
+/// Whether the daemon `sleep` has been executed.
+fn sleeps(pid: &Pid) -> bool {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm"));
+    name.is_ok_and(|name| name == "sleep\n")
+}
+
 /// A launcher that waits, and the daemon that it waits for.
 struct Waiting {
     launcher: Child,
@@ -378,10 +384,8 @@ impl Waiting {
             .stderr(fs::File::create(place.path("stderr")).unwrap())
             .spawn()
             .unwrap();
-        let comm = |pid: &Pid| fs::read_to_string(format!("/proc/{pid}/comm"));
         let mut found = None;
         eventually("the daemon sleeps", || {
-            let sleeps = |pid: &Pid| comm(pid).is_ok_and(|name| name.trim() == "sleep");
             found = place.processes().into_iter().find(sleeps);
             found.is_some()
         });
@@ -457,10 +461,6 @@ fn who_starts_many_at_once_and_is_killed_leaves_none() {
     for _ in 0..8 {
         let place = Place::new();
         let mut launcher = std_program(&place, "many at once").spawn().unwrap();
-        let sleeps = |pid: &Pid| {
-            let name = fs::read_to_string(format!("/proc/{pid}/comm"));
-            name.is_ok_and(|name| name == "sleep\n")
-        };
         eventually("all daemons sleep", || {
             place.processes().iter().filter(|pid| sleeps(pid)).count() == 4
         });
@@ -586,10 +586,6 @@ fn an_interrupt_from_the_keyboard_ends_what_was_half_started() {
     let place = Place::new();
     let arguments = ["-R", "fd:3", "-p", "pid", "sleep", "1000"];
     let (mut launcher, mut terminal) = on_terminal(&place, &arguments);
-    let sleeps = |pid: &Pid| {
-        let name = fs::read_to_string(format!("/proc/{pid}/comm"));
-        name.is_ok_and(|name| name == "sleep\n")
-    };
     eventually("the daemon sleeps", || place.processes().iter().any(sleeps));
     terminal.write_all(b"\x03").unwrap();
     let status = launcher.wait().unwrap();
