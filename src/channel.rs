@@ -75,7 +75,6 @@ impl<'a> Channel<'a> {
     /// nothing of the start.
     ///
     /// A datagram counts only if its sender `is_ours`. `show` gets the text of a status.
-    #[inline(never)]
     pub(crate) fn hear(
         &mut self,
         is_ours: impl Fn(&Datagram) -> bool,

@@ -101,7 +101,6 @@ impl Before {
         })
     }
 
-    #[inline(never)]
     fn restore(&self) {
         for (stream, copy) in (0..).zip(&self.streams) {
             match copy {

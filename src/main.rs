@@ -177,7 +177,6 @@ const PROGRAM: u8 = 10;
 const NOWHERE: u8 = 11;
 
 /// What stands at this place.
-#[inline(never)]
 fn path_at<'a>(
     invocation: &Invocation<'a>,
     program: ThinCStr<'a>,

@@ -183,6 +183,7 @@ impl Watch<'_, '_> {
         })
     }
 
+    #[inline(never)]
     fn hear_command(&mut self) -> Option<Event> {
         let Self {
             daemon,

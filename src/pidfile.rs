@@ -99,6 +99,7 @@ fn is_still_at(path: ThinCStr<'_>, file: &Fd) -> Result<bool, Error> {
     }
 }
 
+#[inline(never)]
 fn refused(errno: Errno) -> Error {
     failed(ExitCode::PidfileFailed)(errno)
 }

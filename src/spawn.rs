@@ -159,8 +159,6 @@ impl Kind for Command<'_> {
         Ok(())
     }
 
-    // Smaller where it is called: there the compiler knows more.
-    #[inline(always)]
     fn finish(
         &self,
         birth: &Birth<'_, Self>,

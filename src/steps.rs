@@ -186,6 +186,7 @@ fn open_for(
 
 /// Locks the lock file and the pidfile. The descriptors must stay open: closing one would give up its
 /// lock. The pidfile comes last, since it is made for this start, if the lock file is free.
+#[inline(never)]
 fn lock_files(
     options: &DaemonizeOptions<'_>,
     [pidfile, lock_file]: &mut [RawFd; 2],

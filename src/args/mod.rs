@@ -93,7 +93,6 @@ impl<'a> Invocation<'a> {
     }
 
     /// `None` if the value is not what it must be.
-    #[inline(never)]
     fn set(&mut self, spelling: Spelling, value: ThinCStr<'a>) -> Option<()> {
         if let Some(place) = self.words.get_mut(spelling.0) {
             *place = Some(value);
@@ -233,7 +232,6 @@ pub struct Assignments<'a>(Options<'a>);
 impl<'a> Iterator for Assignments<'a> {
     type Item = ThinCStr<'a>;
 
-    #[inline(never)]
     fn next(&mut self) -> Option<ThinCStr<'a>> {
         while let Some(Ok((spelling, value))) = self.0.next() {
             if spelling.letter() == b'E' {

@@ -50,6 +50,7 @@ impl<'d> Notice<'d> {
         notice
     }
 
+    #[inline(never)]
     fn take(&mut self, line: &'d [u8]) {
         let (key, Some(value)) = cut(line, b'=') else {
             return;
