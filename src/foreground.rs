@@ -15,7 +15,7 @@ pub(crate) fn take_steps<K: Kind>(
     options: &DaemonizeOptions<'_>,
     kind: &K,
 ) -> Result<K::Left, Error> {
-    let line = keep_line::<K>(options).map_err(failed(ExitCode::ChannelFailed))?;
+    let (line, is_made) = keep_line::<K>(options).map_err(failed(ExitCode::ChannelFailed))?;
     let before = Before::save(options).map_err(failed(ExitCode::StdioFailed))?;
     let [input, output, error] = before.streams.map(|copy| copy.unwrap_or(NOTHING));
     let channel = Channel::None;
@@ -45,6 +45,9 @@ pub(crate) fn take_steps<K: Kind>(
                 tidy_up(options, sys::process_id(), error);
             }
             opened.close();
+            if is_made {
+                sys::close(line);
+            }
         }
     }
     before.forget();
@@ -52,16 +55,14 @@ pub(crate) fn take_steps<K: Kind>(
 }
 
 /// The pipe of the s6 protocol comes from the supervisor. One that has no such protocol gives none,
-/// and what a command writes to it is of no use to anybody.
-fn keep_line<K: Kind>(options: &DaemonizeOptions<'_>) -> Result<RawFd, Errno> {
-    let Readiness::Descriptor(place) = options.readiness else {
-        return Ok(NOTHING);
+/// and what a command writes to it is of no use to anybody: `/dev/null`. Says whether that was made.
+fn keep_line<K: Kind>(options: &DaemonizeOptions<'_>) -> Result<(RawFd, bool), Errno> {
+    let place = match options.readiness {
+        Readiness::Descriptor(place) if K::EXECUTES => place as RawFd,
+        _ => return Ok((NOTHING, false)),
     };
-    let place = place as RawFd;
-    if !K::EXECUTES {
-        return Ok(NOTHING);
-    }
-    if sys::keep_across_exec(place).is_err() {
+    let is_missing = sys::keep_across_exec(place).is_err();
+    if is_missing {
         let null = sys::open(ThinCStr::new(c"/dev/null"), Open::ReadWrite)?;
         if null.raw() == place {
             sys::keep_across_exec(null.into_raw())?;
@@ -69,7 +70,7 @@ fn keep_line<K: Kind>(options: &DaemonizeOptions<'_>) -> Result<RawFd, Errno> {
             sys::move_to(null.raw(), place)?;
         }
     }
-    Ok(place)
+    Ok((place, is_missing))
 }
 
 /// What the caller gets back after a failure, so that it can say so where its messages go.

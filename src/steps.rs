@@ -36,6 +36,7 @@ pub(crate) fn take<K: Kind>(birth: &Birth<'_, K>, opened: &mut Opened) -> Result
     change_root(options).map_err(failed(ExitCode::ChrootFailed))?;
     change_directory(options).map_err(failed(ExitCode::ChdirFailed))?;
 
+    opened.has_written = opened.locks[0] != NOTHING;
     write_pidfile(opened.locks)?;
 
     set_limits(options)?;
@@ -52,6 +53,8 @@ pub(crate) struct Opened {
     /// The ones without a file of their own are `null`, and two may be one.
     streams: [RawFd; 3],
     locks: [RawFd; 2],
+    /// Whether the text of the pidfile is this start's own.
+    has_written: bool,
 }
 
 impl Opened {
@@ -60,6 +63,7 @@ impl Opened {
             null: NOTHING,
             streams: [NOTHING; 3],
             locks: [NOTHING; 2],
+            has_written: false,
         }
     }
 
@@ -76,17 +80,16 @@ impl Opened {
         if error != null && error != output {
             sys::close(error);
         }
-        *self = Self {
-            locks: self.locks,
-            ..Self::new()
-        };
+        (self.streams, self.null) = ([NOTHING; 3], NOTHING);
     }
 
-    /// Empties the pidfile, if it is locked: where its path leads nowhere any more, or another user may not
-    /// remove it, at least no pid stays in it.
+    /// Empties the pidfile, if it was written: where its path leads nowhere any more, or another user may
+    /// not remove it, at least no pid stays in it.
     pub(crate) fn empty_pidfile(&self) {
         let [pidfile, _] = self.locks;
-        let _ = sys::truncate(pidfile);
+        if self.has_written {
+            let _ = sys::truncate(pidfile);
+        }
     }
 
     /// Closes all, and gives up the locks.

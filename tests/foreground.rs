@@ -182,6 +182,7 @@ fn a_program_may_stay_in_the_foreground() {
         folder,
         group,
         folder,
+        &format!("cannot find the command: {missing}"),
         "/usr",
         &format!("the daemon runs as pid {pid}"),
     ];
@@ -231,4 +232,13 @@ fn no_descriptor_is_needed_that_is_not_used() {
     // The loader of the program needs one.
     assert_eq!(output.code(), 127, "{output:?}");
     assert!(!output.stderr.contains("rawdaemon"), "{output:?}");
+}
+
+#[test]
+fn a_pidfile_that_was_not_written_yet_keeps_its_text() {
+    let place = Place::new();
+    fs::write(place.path("pid"), "precious").unwrap();
+    let mut command = place.rawdaemon(["-q", "-f", "-p", "pid", "-r", "/no/such", "sleep", "1"]);
+    assert_eq!(place.run(&mut command).code(), 13);
+    assert_eq!(place.read("pid"), "precious");
 }

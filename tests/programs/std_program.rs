@@ -235,6 +235,13 @@ fn run(case: &str, began: Instant) -> Result<(), Error> {
                 assert!(!fs_exists("pid"));
                 assert_eq!(open_descriptors(), before, "{failing:?}");
             }
+            let failing = options.ready(Readiness::Descriptor(9));
+            let argv = [Some(c"such".into()), None];
+            println!(
+                "{}",
+                failing.spawn(c"/no/such", &argv, &[None]).unwrap_err()
+            );
+            assert_eq!(open_descriptors(), before, "{failing:?}");
             started(options.daemonize()?, began, |ready| {
                 println!("{}", env::current_dir().unwrap().display());
                 println!("the daemon runs as pid {}", ready.pid());
