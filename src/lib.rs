@@ -4,6 +4,7 @@
 //! - [`daemonize`] is for a program that detaches itself.
 //! - [`spawn`] is for a program that starts another one, and goes on.
 //! - [`DaemonizeOptions`] says what the daemon shall be like, for both.
+//! - [`Pidfile`] finds a daemon, signals it and stops it, and never another process.
 //!
 //! All of them tell the truth: success means that the daemon runs, with this pid; failure means
 //! that it does not, and which step failed with which errno, or how the daemon died.
@@ -105,6 +106,7 @@ mod listener;
 mod look_up;
 mod monitor;
 mod options;
+mod owner;
 mod pidfile;
 mod program;
 #[doc(hidden)]
@@ -112,6 +114,7 @@ pub mod protocol;
 mod ready;
 mod spawn;
 mod steps;
+mod stop;
 #[allow(unsafe_code)]
 mod sys;
 mod threads;
@@ -120,9 +123,11 @@ pub use accounts::{Account, find_account, find_group};
 pub use daemonize::{Identity, daemonize};
 pub use look_up::{look_up, look_up_group};
 pub use options::{DaemonizeOptions, Limit, Readiness, Resource};
+pub use owner::{Owner, Pidfile};
 pub use protocol::{Cause, Change, Errno, Error, ExitCode, Pid, Stream, WaitStatus, WithPath};
 pub use ready::Ready;
 pub use spawn::{Progress, interpreter_of, spawn};
+pub use stop::Stage;
 pub use sys::ThinCStr;
 #[doc(hidden)]
 pub use sys::{Zeroed, room};

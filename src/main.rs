@@ -2,6 +2,7 @@
 #![no_std]
 #![no_main]
 
+mod control;
 mod prepare;
 mod start;
 mod waiting;
@@ -17,26 +18,26 @@ const STDERR: i32 = 2;
 
 const HELP: &str = "\
 Usage: rawdaemon [OPTIONS] [--] COMMAND [ARGUMENTS]
+       rawdaemon --status | --stop | --signal SIG -p FILE [OPTIONS]
 Start COMMAND as a daemon, and tell by the exit code whether it started.
   -p, --pidfile FILE    write the pid to FILE, locked while the daemon lives
   -l, --lock FILE       lock FILE only
   -i, --stdin FILE, -o, --stdout FILE, -e, --stderr FILE (default: /dev/null)
-  -a, --append          append to these files instead of emptying them
-  -c, --chdir DIR       working directory (default: /)
-  -r, --chroot DIR      root directory, for COMMAND and --chdir too
+  -a, --append; -c, --chdir DIR; -r, --chroot DIR; -m, --umask MASK (022)
   -u, --user USER[:GROUP], -g, --group GROUP    by names or numbers
-  -m, --umask MASK      file mode creation mask, octal (default: 022)
-  -n, --nice N, --oom-score-adj N, --rlimit NAME=SOFT[:HARD], --no-new-privs
-  -E, --env NAME=VALUE  set a variable; repeatable
-  --clear-env           inherit nothing but PATH
-  --argv0 NAME          what COMMAND sees as its own name
-  --keep-fd N           leave descriptor N open; repeatable
-  -R, --ready HOW       success is: exec (default), it was executed; fd:N, it
-                        wrote a line to descriptor N; notify or notify:/PATH,
-                        it said READY=1, as in sd_notify(3)
-  -t, --timeout SECS    wait that long for it (default: 60), or with exec,
-                        watch that long that it stays alive (default: 0)
+  -n, --nice N; --oom-score-adj N; --rlimit NAME=SOFT[:HARD]; --no-new-privs
+  -E, --env NAME=VALUE; --clear-env; --argv0 NAME; --keep-fd N
+  -R, --ready HOW       success is: exec (default), it was executed; fd:N, a
+                        line on descriptor N; notify[:/PATH], see sd_notify(3)
+  -t, --timeout SECS    wait that long for it (60), or with exec watch that long
+                        that it stays alive (0); of --stop: until SIGKILL (10)
   -f, --foreground      no fork and no session: become COMMAND
+  --start-or-ok; --restart    already running: say 0, or stop that one first
+  -T, --status          print its pid; 0 runs, 1 dead, 3 not running, 4 unknown
+  -K, --stop; -s, --signal SIG       0 also if nothing runs, or 7 with --strict
+  --kill-after SECS; --retry TERM/10/KILL/5; --process-group        how to stop
+  --trust-pidfile       signal the pid in FILE though nobody holds its lock: if
+                        FILE is stale, that is any other process
   -v, --verbose; -q, --quiet; -h, --help; -V, --version
 Exit codes: 0 it runs; 5 it ended too soon; 6 it did not get ready in time;
 12 already running; 18 it says that it cannot start; 127 not found.
@@ -51,7 +52,7 @@ struct Given {
     environment: Arguments<'static>,
 }
 
-fn run(given: &Given) -> ExitCode {
+fn run(given: &Given) -> u8 {
     let invocation = match Invocation::parse(given.arguments) {
         Ok(invocation) => invocation,
         Err(error) => {
@@ -59,21 +60,34 @@ fn run(given: &Given) -> ExitCode {
             error.tell(&mut |piece| line.add(piece));
             line.add(b"; see rawdaemon --help");
             line.end();
-            return ExitCode::Usage;
+            return ExitCode::Usage.into();
         }
     };
     match invocation.action {
         Action::Help => print(HELP),
         Action::Version => print(VERSION),
+        Action::Status => control::tell_status(&invocation),
+        Action::Signal => control::signal_daemon(&invocation),
+        Action::Stop => control::stop_daemon(&invocation),
         // When it ends, the kernel ends every process of its pid namespace (pid_namespaces(7)).
-        Action::Start if start::is_first_process() && !invocation.foreground => {
-            let mut line = Line::new();
-            line.add(b"the first process must stay, and its daemons end with it; use --foreground");
-            line.end();
-            ExitCode::Usage
+        _ if start::is_first_process() && !invocation.foreground => {
+            say(b"the first process must stay, and its daemons end with it; use --foreground");
+            ExitCode::Usage.into()
         }
-        Action::Start => start_daemon(given, &invocation),
+        Action::Restart => match control::clear_the_way(&invocation) {
+            Ok(()) => start_daemon(given, &invocation).into(),
+            Err(code) => code.into(),
+        },
+        Action::Start => start_daemon(given, &invocation).into(),
     }
+}
+
+/// Says one line.
+#[inline(never)]
+fn say(text: &[u8]) {
+    let mut line = Line::new();
+    line.add(text);
+    line.end();
 }
 
 #[inline(never)]
@@ -106,13 +120,14 @@ fn start_daemon(given: &Given, invocation: &Invocation<'static>) -> ExitCode {
             ExitCode::Ok
         }
         Err(error) => {
+            let is_ok = invocation.start_or_ok && error.code() == ExitCode::AlreadyRunning;
             if is_verbose {
                 tell_steps(invocation, program, failure(error.code()).1.into());
             }
-            if invocation.verbosity != Verbosity::Quiet {
+            if is_verbose || invocation.verbosity == Verbosity::Normal && !is_ok {
                 tell_failure(environment, invocation, program, &error, waiting.status());
             }
-            error.code()
+            if is_ok { ExitCode::Ok } else { error.code() }
         }
     }
 }
@@ -263,9 +278,9 @@ fn failure(code: ExitCode) -> (ExitCode, u8, u8) {
     known.copied().unwrap_or((code, 0, NOWHERE))
 }
 
-fn print(text: &str) -> ExitCode {
+fn print(text: &str) -> u8 {
     start::write_all(STDOUT, text.as_bytes());
-    ExitCode::Ok
+    ExitCode::Ok.into()
 }
 
 /// Erases the rest of a terminal's line: ECMA-48's EL.

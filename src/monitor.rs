@@ -3,8 +3,8 @@
 use crate::channel::Channel;
 use crate::daemonize::failed;
 use crate::protocol::{
-    Errno, Event, ExitCode, Goal, Judgement, Nanoseconds, Pid, RECORD_SIZE, Record, STATUS_SIZE,
-    Verdict, WaitStatus, decode, encode, join,
+    Errno, Event, ExitCode, Goal, Judgement, Nanoseconds, Pid, RECORD_SIZE, Record, SIGKILL,
+    SIGTERM, STATUS_SIZE, Verdict, WaitStatus, decode, encode, join,
 };
 use crate::spawn::Progress;
 use crate::sys::{self, Datagram, NOTHING, RawFd};
@@ -229,10 +229,10 @@ impl Watch<'_, '_> {
         if self.ended || by_itself && self.ends_within(PATIENCE) {
             return;
         }
-        sys::ask_to_end(self.daemon);
+        let _ = sys::signal(self.daemon, SIGTERM);
         if !self.ends_within(GRACE) {
-            // One that cannot be killed is not waited for.
-            let _ = sys::kill(self.daemon).and_then(|()| sys::wait(self.daemon));
+            // One that cannot be killed is not waited for: it has become another user's.
+            let _ = sys::signal(self.daemon, SIGKILL).and_then(|()| sys::wait(self.daemon));
         }
     }
 

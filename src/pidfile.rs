@@ -5,8 +5,9 @@
 //! still names the file that is locked: the owner before may have removed it meanwhile.
 
 use crate::daemonize::failed;
+use crate::owner::unlocked_daemon;
 use crate::protocol::{Cause, Errno, Error, ExitCode, NUMBER_LINE, Nanoseconds, Pid, number_line};
-use crate::sys::{self, Fd, Locker, NOTHING, Open, Owner, RawFd, ThinCStr};
+use crate::sys::{self, Fd, LockOwner, Locker, NOTHING, Open, RawFd, ThinCStr};
 
 /// How often, and after what time, a file is tried again that others are removing.
 const ATTEMPTS: u32 = 1000;
@@ -26,18 +27,19 @@ pub(crate) fn lock(path: Option<ThinCStr<'_>>, locked: &mut RawFd) -> Result<(),
         let file = file.map_err(refused)?;
         if sys::lock(file.raw(), Locker::Daemon).map_err(refused)? {
             if is_still_at(path, &file)? {
+                refuse_unlocked(&file)?;
                 *locked = file.into_raw();
                 return Ok(());
             }
         } else {
             match sys::lock_owner(file.raw()).map_err(refused)? {
-                Owner::Process(pid) => {
+                LockOwner::Process(pid) => {
                     return Err(Error::new(ExitCode::AlreadyRunning, Cause::Owner(pid)));
                 }
-                Owner::Unknown => {
+                LockOwner::Unknown => {
                     return Err(Error::new(ExitCode::AlreadyRunning, Cause::Unknown));
                 }
-                Owner::Nobody => {}
+                LockOwner::Nobody => {}
             }
         }
         let _ = sys::poll(&mut [NOTHING; 4], PAUSE);
@@ -45,13 +47,30 @@ pub(crate) fn lock(path: Option<ThinCStr<'_>>, locked: &mut RawFd) -> Result<(),
     Err(refused(Errno::EBUSY))
 }
 
-/// Makes the text of a locked file this pid and a newline.
-pub(crate) fn write(file: RawFd, pid: Pid) -> Result<(), Error> {
+/// A daemon that has given up its lock and runs is one that is running.
+fn refuse_unlocked(file: &Fd) -> Result<(), Error> {
+    let about = sys::file_of(file.raw()).map_err(refused)?;
+    match unlocked_daemon(file, about) {
+        Some(pid) => Err(Error::new(ExitCode::AlreadyRunning, Cause::Owner(pid))),
+        None => Ok(()),
+    }
+}
+
+/// Makes the text of a locked file this pid and a newline, and dates it if it can be: who may write a
+/// file may not always do that.
+pub(crate) fn write(file: RawFd, pid: Pid, date: Option<Nanoseconds>) -> Result<(), Error> {
     let mut buffer = [0; NUMBER_LINE];
     let text = number_line(pid.get().into(), &mut buffer);
     sys::truncate(file).map_err(refused)?;
+    // It has been read.
+    sys::rewind(file).map_err(refused)?;
     let errno = match sys::write(file, text) {
-        Ok(written) if written as usize == text.len() => return Ok(()),
+        Ok(written) if written as usize == text.len() => {
+            if let Some(date) = date {
+                let _ = sys::set_written(file, date);
+            }
+            return Ok(());
+        }
         Ok(_) => Errno::ENOSPC,
         Err(errno) => errno,
     };

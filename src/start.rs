@@ -62,7 +62,7 @@ unsafe extern "C" fn enter(stack: *const usize) -> ! {
         // SAFETY: the variables and their null pointer.
         environment: unsafe { core::slice::from_raw_parts(environment, variables.wrapping_add(1)) },
     };
-    exit(crate::run(&given).into())
+    exit(crate::run(&given))
 }
 
 fn exit(status: u8) -> ! {

@@ -3,10 +3,12 @@
 use crate::daemonize::{Birth, Kind, Start, failed};
 use crate::descriptors::{Kept, close_all_but};
 use crate::options::{DaemonizeOptions, Resource, place};
+use crate::owner::own_date;
 use crate::pidfile;
 use crate::program::PATH_SIZE;
 use crate::protocol::{
-    Errno, Error, ExitCode, NICENESS, NO_NEW_PRIVS, NUMBER_LINE, OOM_SCORE_ADJ, Stream, number_line,
+    Errno, Error, ExitCode, NICENESS, NO_NEW_PRIVS, NUMBER_LINE, Nanoseconds, OOM_SCORE_ADJ,
+    Stream, number_line,
 };
 use crate::sys::{self, NOTHING, Open, RawFd, ThinCStr};
 
@@ -30,6 +32,12 @@ pub(crate) fn take<K: Kind>(birth: &Birth<'_, K>, opened: &mut Opened) -> Result
     let working_directory = command_directory::<K>(options, &mut buffer);
     redirect_streams(options, opened)?;
     lock_files(options, &mut opened.locks)?;
+    // While the caller's `/proc` is in sight.
+    let date = if opened.locks[0] == NOTHING {
+        None
+    } else {
+        own_date()
+    };
     set_oom_score_adj(options).map_err(|errno| Error::of_limit(errno, OOM_SCORE_ADJ))?;
 
     sys::set_umask(options.umask.unwrap_or(K::UMASK));
@@ -37,7 +45,7 @@ pub(crate) fn take<K: Kind>(birth: &Birth<'_, K>, opened: &mut Opened) -> Result
     change_directory(options).map_err(failed(ExitCode::ChdirFailed))?;
 
     opened.has_written = opened.locks[0] != NOTHING;
-    write_pidfile(opened.locks)?;
+    write_pidfile(opened.locks, date)?;
 
     set_limits(options)?;
     change_user(options)?;
@@ -198,7 +206,7 @@ fn lock_files(
     pidfile::lock(options.paths[place::PIDFILE], pidfile)
 }
 
-/// While the caller's `/proc` is in sight.
+/// This needs the caller's `/proc`.
 fn set_oom_score_adj(options: &DaemonizeOptions<'_>) -> Result<(), Errno> {
     let Some(adjustment) = options.oom_score_adj else {
         return Ok(());
@@ -246,10 +254,10 @@ fn empty(stream: Stream, path: Option<ThinCStr<'_>>) -> Result<(), Error> {
     }
 }
 
-fn write_pidfile([pidfile, _]: [RawFd; 2]) -> Result<(), Error> {
+fn write_pidfile([pidfile, _]: [RawFd; 2], date: Option<Nanoseconds>) -> Result<(), Error> {
     match pidfile {
         NOTHING => Ok(()),
-        file => pidfile::write(file, sys::process_id()),
+        file => pidfile::write(file, sys::process_id(), date),
     }
 }
 

@@ -545,7 +545,7 @@ fn what_a_caller_may_not_do_is_refused() {
         8,
         &says,
     );
-    let says = format!("rawdaemon: cannot write the pidfile mine: {why}");
+    let says = format!("rawdaemon: cannot use the pidfile mine: {why}");
     place.fails(
         &mut place.rawdaemon(["-p", "mine", "sleep", "1000"]),
         11,

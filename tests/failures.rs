@@ -135,22 +135,22 @@ fn a_step_that_fails() {
         (
             ["-p", "nowhere/pid"],
             11,
-            format!("cannot write the pidfile nowhere/pid: {missing}"),
+            format!("cannot use the pidfile nowhere/pid: {missing}"),
         ),
         (
             ["-p", "folder"],
             11,
-            "cannot write the pidfile folder: Is a directory (EISDIR)".into(),
+            "cannot use the pidfile folder: Is a directory (EISDIR)".into(),
         ),
         (
             ["-p", "link"],
             11,
-            "cannot write the pidfile link: Too many levels of symbolic links (ELOOP)".into(),
+            "cannot use the pidfile link: Too many levels of symbolic links (ELOOP)".into(),
         ),
         (
             ["-p", "fifo"],
             11,
-            "cannot write the pidfile fifo: not a regular file".into(),
+            "cannot use the pidfile fifo: not a regular file".into(),
         ),
     ] {
         let mut command = place.rawdaemon(["-p", "pid"]);

@@ -235,7 +235,7 @@ fn what_is_missing_is_named() {
     let (_, read_only) = PRIVILEGED[1];
     let mut command = place.rawdaemon(["-p", "pid", "sleep", "1000"]);
     before_exec(&mut command, read_only);
-    let says = "rawdaemon: cannot write the pidfile pid: Read-only file system (EROFS)";
+    let says = "rawdaemon: cannot use the pidfile pid: Read-only file system (EROFS)";
     place.fails(&mut command, 11, says);
 }
 

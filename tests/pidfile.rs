@@ -173,7 +173,7 @@ fn a_file_with_another_name_is_no_pidfile() {
     fs::write(place.path("precious"), "text of somebody else\n").unwrap();
     fs::hard_link(place.path("precious"), place.path("pid")).unwrap();
     let why = "Too many links (EMLINK)";
-    let says = format!("rawdaemon: cannot write the pidfile pid: {why}");
+    let says = format!("rawdaemon: cannot use the pidfile pid: {why}");
     place.fails(
         &mut place.rawdaemon(["-p", "pid", "sleep", "1000"]),
         11,
@@ -212,7 +212,7 @@ fn a_full_file_system_is_told() {
     place.fails(
         &mut command,
         11,
-        &format!("rawdaemon: cannot write the pidfile full/pid: {why}"),
+        &format!("rawdaemon: cannot use the pidfile full/pid: {why}"),
     );
 }
 
@@ -265,7 +265,7 @@ fn a_device_is_no_pidfile_and_is_not_removed() {
     );
     let kind = rustix::fs::FileType::CharacterDevice;
     rustix::fs::mknodat(rustix::fs::CWD, place.path("null"), kind, mode, device).unwrap();
-    let says = "rawdaemon: cannot write the pidfile null: not a regular file";
+    let says = "rawdaemon: cannot use the pidfile null: not a regular file";
     place.fails(
         &mut place.rawdaemon(["-p", "null", "sleep", "1000"]),
         11,
@@ -285,7 +285,7 @@ fn a_full_disk_leaves_no_half_pid() {
     let options = ["-P", pidfile, "--inject=write:error=ENOSPC"];
     let output = fails_under_strace(&place, &options, &["-p", pidfile, "sleep", "1000"]);
     let why = "No space left on device (ENOSPC)";
-    let says = format!("rawdaemon: cannot write the pidfile {pidfile}: {why}\n");
+    let says = format!("rawdaemon: cannot use the pidfile {pidfile}: {why}\n");
     assert_eq!((output.code(), output.stderr), (11, says));
     assert!(!place.path("pid").exists());
 }

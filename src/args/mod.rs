@@ -5,7 +5,10 @@
 use core::time::Duration;
 
 use crate::options::{DaemonizeOptions, Limit, Readiness, Resource, place};
-use crate::protocol::{LIMITS, cut, index_of, join, number, signed_number};
+use crate::protocol::{
+    LIMITS, SIGKILL, SIGTERM, cut, index_of, join, number, signal, signed_number, take,
+};
+use crate::stop::Stage;
 use crate::sys::ThinCStr;
 
 mod spelling;
@@ -19,6 +22,14 @@ pub enum Action {
     /// Start the command.
     #[default]
     Start,
+    /// Stop the daemon, if one runs, and start the command.
+    Restart,
+    /// Stop the daemon.
+    Stop,
+    /// Send the daemon a signal.
+    Signal,
+    /// Say whether the daemon runs.
+    Status,
     /// Print the help.
     Help,
     /// Print the version.
@@ -39,6 +50,15 @@ pub enum Verbosity {
 
 /// The largest number of descriptors that can be kept.
 const KEPT: usize = 16;
+
+/// The largest number of signals to stop a daemon.
+const STAGES: usize = 8;
+
+/// How long a daemon may take to end by default, before it is killed.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a daemon that is killed may take to be gone: one that waits for a device, say, is not yet.
+const KILL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A command line, understood. Of an option that is given twice, the last one counts.
 #[allow(missing_docs)]
@@ -61,6 +81,15 @@ pub struct Invocation<'a> {
     pub no_new_privs: bool,
     pub clear_env: bool,
     pub append: bool,
+    pub signal: Option<u8>,
+    pub kill_after: Option<Duration>,
+    /// What `--retry` says, and how many stages it has.
+    pub retry: [Stage; STAGES],
+    pub stages: usize,
+    pub start_or_ok: bool,
+    pub process_group: bool,
+    pub trust_pidfile: bool,
+    pub strict: bool,
     pub verbosity: Verbosity,
     /// Which argument is the command.
     pub command: usize,
@@ -81,14 +110,18 @@ impl<'a> Invocation<'a> {
             invocation
                 .set(spelling, value)
                 .ok_or(UsageError::BadValue(spelling, value))?;
-            if invocation.action != Action::Start {
+            if matches!(invocation.action, Action::Help | Action::Version) {
                 return Ok(invocation);
             }
         }
         invocation.command = arguments.len().saturating_sub(options.left.len());
+        let must_start = matches!(invocation.action, Action::Start | Action::Restart);
         match options.left {
-            [Some(_), ..] => Ok(invocation),
-            _ => Err(UsageError::NoCommand),
+            [None, ..] | [] if must_start => Err(UsageError::NoCommand),
+            _ if invocation.action != Action::Start && invocation.pidfile().is_none() => {
+                Err(UsageError::NoPidfile)
+            }
+            _ => Ok(invocation),
         }
     }
 
@@ -111,6 +144,22 @@ impl<'a> Invocation<'a> {
             b'E' => drop(variable(value)?),
             b'4' => self.no_new_privs = true,
             b'5' => self.clear_env = true,
+            b's' => {
+                self.signal = Some(signal(text)?);
+                // With --stop and --restart, it is the first signal.
+                if self.action == Action::Start {
+                    self.action = Action::Signal;
+                }
+            }
+            b'6' => self.kill_after = Some(seconds(text)?),
+            b'7' => self.set_retry(text)?,
+            b'8' => self.start_or_ok = true,
+            b'9' => self.process_group = true,
+            b'.' => self.trust_pidfile = true,
+            b':' => self.strict = true,
+            b';' => self.action = Action::Restart,
+            b'K' => self.action = Action::Stop,
+            b'T' => self.action = Action::Status,
             b'f' => self.foreground = true,
             b'a' => self.append = true,
             b'q' => self.verbosity = Verbosity::Quiet,
@@ -136,6 +185,58 @@ impl<'a> Invocation<'a> {
         *self.keep.get_mut(self.kept)? = descriptor(text)?;
         self.kept = self.kept.saturating_add(1);
         Some(())
+    }
+
+    /// As dpkg's: `TERM/10/KILL/5`, or seconds alone, between a SIGTERM and a SIGKILL and behind that.
+    fn set_retry(&mut self, text: &[u8]) -> Option<()> {
+        (self.retry, self.stages) = Default::default();
+        if let Some(wait) = seconds(text) {
+            self.add_stage(SIGTERM, wait)?;
+            return self.add_stage(SIGKILL, wait);
+        }
+        let mut left = Some(text);
+        while left.is_some() {
+            let signal = signal(take(&mut left, b'/'))?;
+            self.add_stage(signal, seconds(take(&mut left, b'/'))?)?;
+        }
+        Some(())
+    }
+
+    fn add_stage(&mut self, signal: u8, wait: Duration) -> Option<()> {
+        *self.retry.get_mut(self.stages)? = Stage { signal, wait };
+        self.stages = self.stages.saturating_add(1);
+        Some(())
+    }
+
+    /// The pidfile, if one is given.
+    pub fn pidfile(&self) -> Option<ThinCStr<'a>> {
+        let [_, _, _, pidfile, ..] = self.words;
+        pidfile
+    }
+
+    /// How the daemon is to be stopped: by what `--retry` says, or by the signal that was asked for and,
+    /// after a time, a SIGKILL.
+    pub fn stages<'s>(&'s self, default: &'s mut [Stage; 2]) -> &'s [Stage] {
+        if self.stages != 0 {
+            return self.retry.get(..self.stages).unwrap_or_default();
+        }
+        // That of a restart is for its start.
+        let timeout = match self.action {
+            Action::Restart => None,
+            _ => self.timeout,
+        };
+        let wait = self.kill_after.or(timeout).unwrap_or(STOP_TIMEOUT);
+        let [first, last] = &mut *default;
+        *first = Stage {
+            signal: self.signal.unwrap_or(SIGTERM),
+            // For ever.
+            wait: if wait.is_zero() { Duration::MAX } else { wait },
+        };
+        *last = Stage {
+            signal: SIGKILL,
+            wait: KILL_TIMEOUT,
+        };
+        default
     }
 
     /// The library's options for this command line, but for the user and the group, whose names have

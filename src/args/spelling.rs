@@ -4,7 +4,7 @@ use crate::protocol::{Say, cut, line, take};
 use crate::sys::ThinCStr;
 
 /// How the options are written, a line to each: letter, name, and what the value must be if it takes
-/// one. A digit stands for an option without a letter. A table of texts is larger.
+/// one. What is no letter stands for an option without one. A table of texts is larger.
 ///
 /// The ones whose value is kept as it is come first, in the order of [`Invocation::words`].
 static OPTIONS: &[u8] = b"\
@@ -26,8 +26,18 @@ n nice a number from -20 to 19
 2 rlimit NAME=SOFT or NAME=SOFT:HARD
 3 keep-fd a number above 2 (16 of them at most)
 E env NAME=VALUE
+s signal a signal's name or number
+6 kill-after a number of seconds
+7 retry SECONDS or SIGNAL/SECONDS/... (8 signals at most)
 4 no-new-privs
 5 clear-env
+8 start-or-ok
+9 process-group
+. trust-pidfile
+: strict
+; restart
+K stop
+T status
 f foreground
 a append
 q quiet
@@ -48,7 +58,7 @@ impl Spelling {
         while lines.is_some() {
             let line = take(&mut lines, b'\n');
             let (own, name_and_value) = line.split_first()?;
-            let is_own = *own == letter && !letter.is_ascii_digit();
+            let is_own = *own == letter && letter.is_ascii_alphabetic();
             if is_own || cut(name_and_value.get(1..)?, b' ').0 == name {
                 return Some(Self(index));
             }
@@ -98,6 +108,8 @@ pub enum UsageError<'a> {
     BadValue(Spelling, ThinCStr<'a>),
     /// There is no command.
     NoCommand,
+    /// There is no pidfile, by which the daemon could be found.
+    NoPidfile,
 }
 
 impl UsageError<'_> {
@@ -124,6 +136,7 @@ impl UsageError<'_> {
                 say(b"' is not");
             }
             Self::NoCommand => say(b"no command given"),
+            Self::NoPidfile => say(b"no pidfile given"),
         }
     }
 }

@@ -19,7 +19,7 @@ macro_rules! codes {
 
         impl ExitCode {
             /// Every code there is, in ascending order.
-            pub const ALL: [Self; 26] = [$(Self::$name,)*];
+            pub const ALL: [Self; 29] = [$(Self::$name,)*];
         }
 
         /// The words of each code, a line to each: a table of texts is larger.
@@ -51,8 +51,8 @@ codes! {
     /// Inherited descriptors could not be closed.
     CloseFailed = 10, "cannot close the inherited descriptors";
     /// The pidfile could not be opened or written.
-    PidfileFailed = 11, "cannot write the pidfile";
-    /// Another process holds the pidfile's lock; the cause says which.
+    PidfileFailed = 11, "cannot use the pidfile";
+    /// Another process holds the pidfile's lock, or has given it up and runs; the cause says which.
     AlreadyRunning = 12, "already running";
     /// The daemon could not change its root directory.
     ChrootFailed = 13, "cannot chroot";
@@ -74,6 +74,12 @@ codes! {
     FirstForkFailed = 21, "cannot create the intermediate process";
     /// The original lost track of the intermediate.
     WaitFailed = 22, "lost track of the intermediate process";
+    /// The daemon could not be signalled.
+    SignalFailed = 23, "cannot signal the daemon";
+    /// It is not known whether the pidfile's process is the daemon, since nobody holds the lock.
+    NoLock = 24, "unknown (no lock), it may run";
+    /// The daemon has not ended in time.
+    StillRunning = 25, "has not ended in time, and still runs";
     /// The command line, or an argument list, is wrong.
     Usage = 64, "wrong arguments";
     /// The command was found and could not be executed.
@@ -151,7 +157,7 @@ mod tests {
         for (byte, name) in (0..).zip(seed) {
             assert_eq!(std::format!("{:?}", ExitCode::from_u8(byte).unwrap()), name);
         }
-        assert_eq!(ExitCode::from_u8(23), None);
+        assert_eq!(ExitCode::from_u8(26), None);
         assert_eq!(ExitCode::from_u8(64), Some(ExitCode::Usage));
         assert_eq!(ExitCode::from_u8(126), Some(ExitCode::ExecFailed));
         assert_eq!(ExitCode::from_u8(127), Some(ExitCode::CommandNotFound));

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::text::{Say, display, line, say_number};
+use super::text::{Say, display, index_of, line, number, say_number};
 
 /// The status word that wait4(2) gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,6 +26,24 @@ pub enum Change {
     Continued,
     /// No kernel writes such a word.
     Unknown,
+}
+
+/// By which a process is asked to end.
+pub const SIGTERM: u8 = 15;
+
+/// By which a process is ended.
+pub const SIGKILL: u8 = 9;
+
+/// The signal with this name, with or without `SIG`, or with this number.
+#[must_use]
+pub fn signal(text: &[u8]) -> Option<u8> {
+    let name = text.strip_prefix(b"SIG").unwrap_or(text);
+    let found = match number(text, 10) {
+        Some(number) => number,
+        None => index_of(name, NAMES)? as u64,
+    };
+    // There is no signal 0, and 64 are all that the kernel has.
+    (1..=64).contains(&found).then_some(found as u8)
 }
 
 impl WaitStatus {
@@ -102,7 +120,7 @@ impl fmt::Display for WaitStatus {
 mod tests {
     use std::string::ToString;
 
-    use super::{Change, WaitStatus};
+    use super::{Change, SIGKILL, SIGTERM, WaitStatus, signal};
 
     /// What libc's macros say of a word.
     fn libc_says(word: i32) -> Change {
@@ -155,6 +173,29 @@ mod tests {
         assert_eq!(
             WaitStatus::from_raw(0x137f).to_string(),
             "stopped by signal 19 (SIGSTOP)"
+        );
+    }
+
+    #[test]
+    fn signals_are_found_by_name_and_number() {
+        for (text, expected) in [
+            ("HUP", 1),
+            ("SIGHUP", 1),
+            ("TERM", 15),
+            ("SIGSYS", 31),
+            ("9", 9),
+            ("64", 64),
+        ] {
+            assert_eq!(signal(text.as_bytes()), Some(expected), "{text}");
+        }
+        for text in [
+            "", "SIG", "0", "65", "-9", "hup", "HUP ", "SIG9", "265", "HUP\nINT",
+        ] {
+            assert_eq!(signal(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(
+            (i32::from(SIGTERM), i32::from(SIGKILL)),
+            (libc::SIGTERM, libc::SIGKILL)
         );
     }
 

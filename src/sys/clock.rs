@@ -3,13 +3,15 @@
 use core::mem::MaybeUninit;
 use core::time::Duration;
 
-use linux_raw_sys::general::{__kernel_old_timespec, CLOCK_MONOTONIC, POLLIN, pollfd};
+use linux_raw_sys::general::{
+    __kernel_old_timespec, CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_REALTIME, POLLIN, pollfd,
+};
 use syscalls::Sysno;
 
 use super::RawFd;
 use crate::protocol::{Errno, Nanoseconds};
 
-const SECOND: Nanoseconds = 1_000_000_000;
+pub(super) const SECOND: Nanoseconds = 1_000_000_000;
 
 /// A span in nanoseconds, or the longest there is.
 pub(crate) const fn nanoseconds(span: Duration) -> Nanoseconds {
@@ -19,10 +21,21 @@ pub(crate) const fn nanoseconds(span: Duration) -> Nanoseconds {
 
 /// `clock_gettime(CLOCK_MONOTONIC)`.
 pub(crate) fn monotonic_time() -> Nanoseconds {
+    time(CLOCK_MONOTONIC)
+}
+
+/// `CLOCK_REALTIME` less `CLOCK_BOOTTIME`: when the machine was started, by what its clock says now.
+pub(crate) fn time_of_boot() -> Option<Nanoseconds> {
+    time(CLOCK_REALTIME).checked_sub(time(CLOCK_BOOTTIME))
+}
+
+/// `clock_gettime(clock)`.
+#[inline(never)]
+fn time(clock: u32) -> Nanoseconds {
     let mut time = MaybeUninit::<__kernel_old_timespec>::zeroed();
     // SAFETY: the kernel writes a timespec to `time`. The old call is on every architecture, and no
-    // 32-bit monotonic clock runs over in 68 years of uptime.
-    let result = unsafe { attempt!(Sysno::clock_gettime, CLOCK_MONOTONIC, time.as_mut_ptr()) };
+    // 32-bit clock that counts from the start runs over in 68 years of uptime.
+    let result = unsafe { attempt!(Sysno::clock_gettime, clock, time.as_mut_ptr()) };
     // SAFETY: all zeros is a timespec, and so is what the kernel wrote.
     let time = unsafe { time.assume_init() };
     match result {

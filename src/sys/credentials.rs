@@ -56,6 +56,23 @@ fn set_ids(set: Sysno, get: Sysno, id: u32) -> Result<(), Errno> {
     }
 }
 
+/// `getresuid(_, &user, _)`—The user by whom permissions are checked; root if it cannot be asked.
+pub(super) fn effective_user() -> u32 {
+    let mut ids = [0; 3];
+    let [real, effective, saved] = &mut ids;
+    // SAFETY: the kernel writes three ids.
+    let _ = unsafe {
+        attempt!(
+            GETRESUID,
+            &raw mut *real,
+            &raw mut *effective,
+            &raw mut *saved
+        )
+    };
+    let [_, effective, _] = ids;
+    effective
+}
+
 /// `chroot(path)`; the working directory stays where it is.
 pub(crate) fn change_root(path: ThinCStr<'_>) -> Result<(), Errno> {
     // SAFETY: the kernel reads the string `path`.

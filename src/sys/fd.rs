@@ -4,7 +4,7 @@ use core::mem::ManuallyDrop;
 
 use linux_raw_sys::general::{
     F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_SETFL, O_APPEND, O_CLOEXEC, O_NONBLOCK, RLIMIT_NOFILE,
-    SIGPIPE, rlimit64,
+    SEEK_SET, SIGPIPE, rlimit64,
 };
 use syscalls::Sysno;
 
@@ -94,6 +94,12 @@ pub(crate) fn read(fd: RawFd, buffer: &mut [u8]) -> Result<u32, Errno> {
             result => return result,
         }
     }
+}
+
+/// `lseek(fd, 0, SEEK_SET)`
+pub(crate) fn rewind(fd: RawFd) -> Result<(), Errno> {
+    // SAFETY: numbers only.
+    unsafe { attempt!(Sysno::lseek, fd, 0, SEEK_SET) }
 }
 
 /// [`write`] to a pipe whose reader may be gone: that is `EPIPE` here, and never a SIGPIPE.

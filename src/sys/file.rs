@@ -3,15 +3,18 @@
 use core::mem::MaybeUninit;
 
 use linux_raw_sys::general::{
-    AT_FDCWD, AT_SYMLINK_NOFOLLOW, F_GETLK, F_SETLK, F_UNLCK, F_WRLCK, O_APPEND, O_CLOEXEC,
-    O_CREAT, O_DIRECTORY, O_LARGEFILE, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR,
-    O_WRONLY, S_IFMT, S_IFREG, S_IFSOCK, flock,
+    __kernel_old_timespec, AT_FDCWD, AT_SYMLINK_NOFOLLOW, F_GETLK, F_SETLK, F_UNLCK, F_WRLCK,
+    O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_LARGEFILE, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK,
+    O_PATH, O_RDONLY, O_RDWR, O_WRONLY, S_IFMT, S_IFREG, S_IFSOCK, S_IWGRP, S_IWOTH, UTIME_OMIT,
+    flock,
 };
 use syscalls::Sysno;
 
+use super::clock::SECOND;
+use super::credentials::effective_user;
 use super::fd::{Fd, RawFd};
 use super::strings::ThinCStr;
-use crate::protocol::{Errno, Pid, cut};
+use crate::protocol::{Errno, Nanoseconds, Pid, cut};
 
 #[cfg(target_pointer_width = "64")]
 use linux_raw_sys::general::stat as Stat;
@@ -29,6 +32,7 @@ pub(crate) enum Open {
     Append = O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK,
     Lock = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK,
     LockExisting = O_RDWR | O_NOFOLLOW | O_NONBLOCK,
+    Look = O_RDONLY | O_NOFOLLOW | O_NONBLOCK,
     Directory = O_RDONLY | O_DIRECTORY,
     /// To come back to. fchdir(2) takes it since Linux 3.5.
     Place = O_PATH | O_DIRECTORY,
@@ -93,13 +97,38 @@ pub(crate) fn truncate(fd: RawFd) -> Result<(), Errno> {
     unsafe { attempt!(Sysno::ftruncate, fd, 0) }
 }
 
-/// Which file a descriptor or a path stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// `utimensat(fd, NULL, {UTIME_OMIT, time}, 0)`—Dates the file as if it had last been written then. The
+/// owner may, and root.
+pub(crate) fn set_written(fd: RawFd, time: Nanoseconds) -> Result<(), Errno> {
+    let times = [
+        __kernel_old_timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_OMIT as _,
+        },
+        __kernel_old_timespec {
+            tv_sec: (time / SECOND) as _,
+            tv_nsec: (time % SECOND) as _,
+        },
+    ];
+    // SAFETY: the kernel reads no path from null, and two timespecs.
+    unsafe { call!(Sysno::utimensat, fd, 0, times.as_ptr(), 0) }.map(drop)
+}
+
+/// Which file a descriptor or a path stands for, and what is known of it.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct FileId {
     device: u64,
     inode: u64,
     mode: u32,
     names: u32,
+    owner: u32,
+    written: Nanoseconds,
+}
+
+impl PartialEq for FileId {
+    fn eq(&self, other: &Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
 }
 
 impl FileId {
@@ -113,6 +142,10 @@ impl FileId {
             inode: stat.st_ino as u64,
             mode: stat.st_mode as u32,
             names: stat.st_nlink as u32,
+            owner: stat.st_uid as u32,
+            written: (stat.st_mtime as Nanoseconds)
+                .saturating_mul(SECOND)
+                .saturating_add(stat.st_mtime_nsec as Nanoseconds),
         }
     }
 
@@ -126,6 +159,16 @@ impl FileId {
 
     pub(crate) const fn has_other_names(self) -> bool {
         self.names > 1
+    }
+
+    /// Whether nobody but root and the caller may write it.
+    pub(crate) fn is_safe(self) -> bool {
+        self.mode & (S_IWGRP | S_IWOTH) == 0 && (self.owner == 0 || self.owner == effective_user())
+    }
+
+    /// When it was last written, by the clock of then.
+    pub(crate) const fn written(self) -> Nanoseconds {
+        self.written
     }
 }
 
@@ -202,7 +245,7 @@ pub(crate) fn lock(fd: RawFd, locker: Locker) -> Result<bool, Errno> {
 
 /// Who holds a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Owner {
+pub(crate) enum LockOwner {
     /// No daemon, or none any more.
     Nobody,
     /// This daemon.
@@ -212,14 +255,14 @@ pub(crate) enum Owner {
 }
 
 /// `fcntl(fd, F_GETLK, F_WRLCK)`—The kernel's own word on who holds the lock.
-pub(crate) fn lock_owner(fd: RawFd) -> Result<Owner, Errno> {
+pub(crate) fn lock_owner(fd: RawFd) -> Result<LockOwner, Errno> {
     let mut lock = record_lock(Locker::Daemon);
     // SAFETY: the kernel reads and writes a flock.
     unsafe { attempt!(Sysno::fcntl, fd, F_GETLK, &raw mut lock) }?;
     if lock.l_type == F_UNLCK as _ || lock.l_start == Locker::Cleaner as _ {
-        return Ok(Owner::Nobody);
+        return Ok(LockOwner::Nobody);
     }
-    Ok(Pid::new(lock.l_pid).map_or(Owner::Unknown, Owner::Process))
+    Ok(Pid::new(lock.l_pid).map_or(LockOwner::Unknown, LockOwner::Process))
 }
 
 /// `getdents64(fd, buffer)`—The next entries of a directory; 0 at its end.

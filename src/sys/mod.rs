@@ -66,28 +66,31 @@ mod credentials;
 mod fd;
 mod file;
 mod memory;
+mod other;
 mod process;
 mod signal;
 mod socket;
 mod strings;
 
-pub(crate) use clock::{NOTHING, monotonic_time, nanoseconds, poll};
+pub(crate) use clock::{NOTHING, monotonic_time, nanoseconds, poll, time_of_boot};
 pub(crate) use credentials::{
     change_root, forbid_new_privileges, set_group, set_groups, set_limit, set_niceness, set_user,
 };
 pub(crate) use fd::RawFd;
 pub(crate) use fd::{
     Fd, Pipe, check_open, close, close_range, copy, descriptor_limit, keep_across_exec, move_to,
-    pipe, read, send, set_blocking, write,
+    pipe, read, rewind, send, set_blocking, write,
 };
 pub(crate) use file::{
-    FileId, Locker, Open, Owner, change_directory, current_directory, exists, file_at, file_of,
-    lock, lock_owner, open, read_directory, return_to_directory, set_umask, truncate, unlink,
+    FileId, LockOwner, Locker, Open, change_directory, current_directory, exists, file_at, file_of,
+    lock, lock_owner, open, read_directory, return_to_directory, set_umask, set_written, truncate,
+    unlink,
 };
 pub use memory::{Zeroed, room};
+pub(crate) use other::{group_of, hold, session_of, signal, signal_group, signal_held};
 pub(crate) use process::{
-    Child, ExitSignal, Forked, ThreadIdPlace, ask_to_end, check_single_threaded, clone, execute,
-    has_executed, kill, lead_session, process_id, session_of, wait, wait_if_ended, watch_child,
+    Child, ExitSignal, Forked, ThreadIdPlace, check_single_threaded, clone, execute, has_executed,
+    lead_session, process_id, wait, wait_if_ended, watch_child,
 };
 pub(crate) use signal::{
     Disposition, SignalSet, block, child_signal, reset_child_signal, reset_dispositions,

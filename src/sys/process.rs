@@ -3,13 +3,13 @@
 use core::ffi::c_int;
 
 use linux_raw_sys::general::{
-    __WALL, CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_THREAD, SIGCHLD, SIGKILL, SIGTERM,
-    WNOHANG,
+    __WALL, CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_THREAD, SIGCHLD, WNOHANG,
 };
 use linux_raw_sys::prctl::PR_GET_TID_ADDRESS;
 use syscalls::Sysno;
 
 use super::fd::Fd;
+use super::other::hold;
 use super::signal::watch_children;
 use super::strings::ThinCStr;
 use crate::protocol::{Errno, Pid, WaitStatus};
@@ -153,13 +153,6 @@ pub(crate) fn lead_session() -> Result<Pid, Errno> {
     Pid::new(session as i32).ok_or(Errno::EINVAL)
 }
 
-/// `getsid(pid)`—The session of a process that is there, be it as a zombie.
-pub(crate) fn session_of(pid: Pid) -> Option<Pid> {
-    // SAFETY: a number only.
-    let session = unsafe { call!(Sysno::getsid, pid.get()) };
-    session.ok().and_then(|session| Pid::new(session as i32))
-}
-
 /// `wait4(pid, status, options | __WALL, NULL)`, again after `EINTR`.
 ///
 /// `None` with `WNOHANG`, as long as the child has not ended.
@@ -195,25 +188,10 @@ pub(crate) fn wait_if_ended(pid: Pid) -> Result<Option<WaitStatus>, Errno> {
     wait_with(pid, WNOHANG)
 }
 
-/// `pidfd_open(pid, 0)`—A descriptor that can be read when the process has ended. Since Linux 5.3;
-/// before that, [`watch_children`].
+/// [`hold`] for a child, which can be read when the child has ended; before Linux 5.3 and in sandboxes,
+/// [`watch_children`].
 pub(crate) fn watch_child(pid: Pid) -> Result<Fd, Errno> {
-    // SAFETY: numbers only.
-    let fd = unsafe { call!(Sysno::pidfd_open, pid.get(), 0) };
-    Fd::above_standard_streams(fd.or_else(|_| watch_children())?)
-}
-
-/// `kill(pid, SIGTERM)`
-pub(crate) fn ask_to_end(pid: Pid) {
-    // SAFETY: numbers only, and a pid is never a group. An error means that it has ended.
-    let _ = unsafe { call!(Sysno::kill, pid.get(), SIGTERM) };
-}
-
-/// `kill(pid, SIGKILL)`—`EPERM` for a process that has become another user's: by a set-user-ID program,
-/// say.
-pub(crate) fn kill(pid: Pid) -> Result<(), Errno> {
-    // SAFETY: as above.
-    unsafe { attempt!(Sysno::kill, pid.get(), SIGKILL) }
+    hold(pid).or_else(|_| Fd::above_standard_streams(watch_children()?))
 }
 
 /// `setpgid(child, group)`—Whether this child has executed a program.

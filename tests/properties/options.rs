@@ -4,7 +4,7 @@ use std::ffi::{CStr, CString};
 use std::time::Duration;
 
 use rawdaemon::args::{Action, Invocation, UsageError, Verbosity, assignments, set_variable};
-use rawdaemon::{Limit, Readiness, ThinCStr};
+use rawdaemon::{Limit, Readiness, Stage, ThinCStr};
 
 /// Checks one command line. Each argument ends at a zero byte, which the last one may lack.
 pub fn check(data: &[u8]) {
@@ -18,18 +18,22 @@ pub fn check(data: &[u8]) {
     match Invocation::parse(&arguments) {
         Ok(invocation) => {
             check_values(&invocation);
-            if invocation.action == Action::Start {
+            if prints(invocation.action) {
+                // What comes after --help or --version is not understood.
+                check_spellings(&invocation, &[], &[], &STYLES);
+            } else {
                 check_environment(&set, &words);
                 let command = &words[invocation.command..];
                 check_spellings(&invocation, &set, command, &STYLES);
                 check_opposite(&invocation, &set, command);
-            } else {
-                // What comes after --help or --version is not understood.
-                check_spellings(&invocation, &[], &[], &STYLES);
             }
         }
         Err(error) => check_told(&error, &words),
     }
+}
+
+fn prints(action: Action) -> bool {
+    matches!(action, Action::Help | Action::Version)
 }
 
 fn c_string(bytes: &[u8]) -> CString {
@@ -62,8 +66,23 @@ fn check_values(invocation: &Invocation<'_>) {
         keep,
         kept,
         readiness,
+        action,
+        signal,
+        ref retry,
+        stages,
         ..
     } = *invocation;
+    let is_signal = |signal: u8| (1..=64).contains(&signal);
+    assert!(signal.is_none_or(is_signal));
+    assert!(signal.is_some() || action != Action::Signal);
+    let (given, rest) = retry.split_at(stages);
+    assert!(given.iter().all(|stage| is_signal(stage.signal)));
+    assert!(rest.iter().all(|stage| *stage == Stage::default()));
+    let mut default = [Stage::default(); 2];
+    let stages = invocation.stages(&mut default);
+    assert!(stages.iter().all(|stage| is_signal(stage.signal)) && !stages.is_empty());
+    let needs_pidfile = !prints(action) && action != Action::Start;
+    assert!(invocation.pidfile().is_some() || !needs_pidfile);
     match readiness {
         Readiness::Descriptor(fd) => assert!(fd > 2),
         Readiness::NotifyAt(path) => assert!(path.to_c_str().to_bytes().starts_with(b"/")),
@@ -107,8 +126,49 @@ fn check_opposite(invocation: &Invocation<'_>, set: &[&CStr], command: &[CString
     } else {
         0
     };
+    let actions = [
+        Action::Start,
+        Action::Restart,
+        Action::Stop,
+        Action::Status,
+        Action::Signal,
+    ];
+    let action = match invocation.pidfile() {
+        None => actions[number as usize % actions.len()],
+        Some(_) => Action::Start,
+    };
+    let any_signal = (number % 64) as u8 + 1;
+    let stages = if invocation.stages == 0 {
+        number as usize % (invocation.retry.len() + 1)
+    } else {
+        0
+    };
+    let nothing = [CString::from(c"x")];
+    let command = if command.is_empty() {
+        &nothing
+    } else {
+        command
+    };
     let opposite = Invocation {
-        action: Action::Start,
+        action,
+        signal: match action {
+            Action::Start => None,
+            Action::Signal => Some(any_signal),
+            _ => invocation.signal.is_none().then_some(any_signal),
+        },
+        kill_after: invocation.kill_after.is_none().then_some(time),
+        retry: std::array::from_fn(|index| match index {
+            index if index < stages => Stage {
+                signal: (any_signal + index as u8) % 64 + 1,
+                wait: time,
+            },
+            _ => Stage::default(),
+        }),
+        stages,
+        start_or_ok: !invocation.start_or_ok,
+        process_group: !invocation.process_group,
+        trust_pidfile: !invocation.trust_pidfile,
+        strict: !invocation.strict,
         append: !invocation.append,
         words: invocation.words.map(other),
         niceness: invocation.niceness.is_none().then_some(number as i32 % 20),
@@ -201,7 +261,7 @@ fn check_spellings(
     let options = written(invocation, set);
     for style in styles {
         let mut words = spelled(&options, *style);
-        if invocation.action == Action::Start {
+        if !prints(invocation.action) {
             words.push(c"--".into());
             words.extend_from_slice(command);
         }
@@ -215,7 +275,7 @@ fn check_spellings(
             ..*invocation
         };
         assert_eq!(again, expected, "{style:?} {words:?}");
-        if invocation.action == Action::Start {
+        if !prints(invocation.action) {
             assert_eq!(&words[again.command..], command, "{style:?} {words:?}");
         }
         let set_again: Vec<&CStr> = assignments(&arguments).map(ThinCStr::to_c_str).collect();
@@ -253,11 +313,25 @@ fn written(invocation: &Invocation<'_>, set: &[&CStr]) -> Vec<Written> {
         no_new_privs,
         clear_env,
         verbosity,
+        signal,
+        kill_after,
+        retry,
+        stages,
+        start_or_ok,
+        process_group,
+        trust_pidfile,
+        strict,
         command: _,
     } = *invocation;
     let path = |path: Option<ThinCStr<'_>>| path.map(|path| path.to_c_str().to_bytes().to_vec());
     let mask = umask.map(|mask| format!("{mask:o}").into_bytes());
-    let time = timeout.map(|time| format!("{}.{:09}", time.as_secs(), time.subsec_nanos()));
+    let seconds = |time: Duration| format!("{}.{:09}", time.as_secs(), time.subsec_nanos());
+    let time = |time: Option<Duration>| time.map(|time| seconds(time).into_bytes());
+    let stages: Vec<_> = retry[..stages]
+        .iter()
+        .map(|stage| format!("{}/{}", stage.signal, seconds(stage.wait)))
+        .collect();
+    let schedule = (!stages.is_empty()).then(|| stages.join("/").into_bytes());
     let text = |number: i32| number.to_string().into_bytes();
     let how = match readiness {
         Readiness::Executed => None,
@@ -272,6 +346,13 @@ fn written(invocation: &Invocation<'_>, set: &[&CStr]) -> Vec<Written> {
         (b'q', "quiet", verbosity == Verbosity::Quiet),
         (0, "no-new-privs", no_new_privs),
         (0, "clear-env", clear_env),
+        (0, "start-or-ok", start_or_ok),
+        (0, "process-group", process_group),
+        (0, "trust-pidfile", trust_pidfile),
+        (0, "strict", strict),
+        (0, "restart", action == Action::Restart),
+        (b'K', "stop", action == Action::Stop),
+        (b'T', "status", action == Action::Status),
     ];
     let values = [
         (b'c', "chdir", path(chdir)),
@@ -287,7 +368,10 @@ fn written(invocation: &Invocation<'_>, set: &[&CStr]) -> Vec<Written> {
         (b'n', "nice", niceness.map(text)),
         (0, "oom-score-adj", oom_score_adj.map(text)),
         (b'm', "umask", mask),
-        (b't', "timeout", time.map(String::into_bytes)),
+        (b't', "timeout", time(timeout)),
+        (0, "kill-after", time(kill_after)),
+        (0, "retry", schedule),
+        (b's', "signal", signal.map(|signal| text(signal.into()))),
         (b'R', "ready", how),
     ];
     let keep = keep[..kept]

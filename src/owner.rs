@@ -1,0 +1,230 @@
+//! Who the daemon of a pidfile is: the kernel's word, and where that is missing, second evidence.
+
+use core::ffi::CStr;
+
+use crate::daemonize::failed;
+use crate::protocol::{
+    Cause, Errno, Error, ExitCode, NUMBER_LINE, Nanoseconds, Pid, Process, Standing, date, join,
+    number_line, pid_of, process, stands,
+};
+use crate::sys::{self, Fd, FileId, LockOwner, NOTHING, Open, RawFd, ThinCStr};
+
+/// The pidfile of a daemon, by which it is found, signalled and stopped.
+///
+/// The daemon is the process that holds the lock on the file (see
+/// [`DaemonizeOptions::pidfile`](crate::DaemonizeOptions::pidfile)), by the kernel's word. What stands
+/// in the file is not believed. A lock file does as well.
+///
+/// **A process must not ask about its own pidfile:** the kernel does not tell it its own lock, and drops
+/// that lock when the file is closed that was opened to ask (fcntl(2)).
+///
+/// ```
+/// use rawdaemon::{Owner, Pidfile};
+///
+/// match Pidfile::new(c"/run/no/such.pid").owner()? {
+///     Owner::Running(pid) => println!("running as {pid}"),
+///     other => println!("{other:?}"),
+/// }
+/// # Ok::<(), rawdaemon::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pidfile<'a> {
+    pub(crate) path: ThinCStr<'a>,
+    pub(crate) trust: bool,
+    pub(crate) process_group: bool,
+}
+
+/// What is known of a daemon by its pidfile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Owner {
+    /// It does not run, and there is no pidfile.
+    NotRunning,
+    /// It does not run, and has left its pidfile.
+    Dead,
+    /// It runs as this process, which holds the lock.
+    Running(Pid),
+    /// A process without a pid here, in another pid namespace, holds the lock.
+    Elsewhere,
+    /// It runs as this process, and has given up its lock by closing every descriptor, as sshd does. The
+    /// pidfile is dated by this crate, and just when this process was created, so that no other can
+    /// have got its pid since. This needs `/proc`, and a clock that was not set since.
+    Unlocked(Pid),
+    /// Nobody holds the lock, and a process with the pid in the file lives. It may be a daemon that
+    /// this crate has not started, or any process that has got the pid of a dead one.
+    Unknown(Pid),
+}
+
+/// What was seen of a pidfile.
+pub(crate) struct Seen {
+    pub(crate) owner: Owner,
+    /// The file, if there is one.
+    pub(crate) file: Option<Fd>,
+    /// The pid in it, if the lock does not say who it is.
+    pub(crate) named: Option<Pid>,
+    /// Whether the process in it is not known to be a wrong one.
+    pub(crate) is_credible: bool,
+}
+
+impl<'a> Pidfile<'a> {
+    /// The pidfile at this path.
+    #[must_use]
+    pub const fn new(path: &'a CStr) -> Self {
+        Self {
+            path: ThinCStr::new(path),
+            trust: false,
+            process_group: false,
+        }
+    }
+
+    /// Whether a pidfile without a lock is believed: the process that it names is signalled, as other
+    /// tools do it. Off by default, since it may be any process that has got the pid of a dead daemon.
+    ///
+    /// Even then not every file is believed: not one that others than root and the caller may write,
+    /// nor one that names process 1, nor one that is older than the process it names, by `/proc` and
+    /// a clock that may have been set since.
+    #[must_use]
+    pub const fn trust(mut self, trust: bool) -> Self {
+        self.trust = trust;
+        self
+    }
+
+    /// Whether the daemon's whole process group is signalled, and not only the daemon itself: its
+    /// children too, unless they have left the group.
+    ///
+    /// It must be a group of the daemon's session, and not of the caller's, or nothing is signalled, and
+    /// the error is `EPERM`.
+    #[must_use]
+    pub const fn process_group(mut self, process_group: bool) -> Self {
+        self.process_group = process_group;
+        self
+    }
+
+    /// Who the daemon is.
+    ///
+    /// # Errors
+    ///
+    /// `PidfileFailed` when the file cannot be read, is no regular one, or has several names.
+    pub fn owner(&self) -> Result<Owner, Error> {
+        Ok(self.look()?.owner)
+    }
+
+    #[inline(never)]
+    pub(crate) fn look(&self) -> Result<Seen, Error> {
+        let refused = failed(ExitCode::PidfileFailed);
+        let mut seen = Seen {
+            owner: Owner::NotRunning,
+            file: None,
+            named: None,
+            is_credible: false,
+        };
+        let file = match sys::open(self.path, Open::Look) {
+            Err(Errno::ENOENT) => return Ok(seen),
+            file => file.map_err(&refused)?,
+        };
+        let about = sys::file_of(file.raw()).map_err(&refused)?;
+        if !about.is_regular() {
+            return Err(Error::new(ExitCode::PidfileFailed, Cause::NotAFile));
+        }
+        if about.has_other_names() {
+            return Err(refused(Errno::EMLINK));
+        }
+        seen.owner = match sys::lock_owner(file.raw()).map_err(&refused)? {
+            LockOwner::Process(pid) => Owner::Running(pid),
+            LockOwner::Unknown => Owner::Elsewhere,
+            LockOwner::Nobody => {
+                seen.named = named_in(file.raw());
+                let standing = seen.named.and_then(|pid| standing(pid, about));
+                seen.is_credible = matches!(standing, Some(Standing::Daemon | Standing::Older))
+                    && about.is_safe()
+                    && seen.named.is_some_and(|pid| pid.get() != 1);
+                match (seen.named, standing) {
+                    (Some(pid), Some(Standing::Daemon)) => Owner::Unlocked(pid),
+                    (Some(pid), Some(_)) => Owner::Unknown(pid),
+                    _ => Owner::Dead,
+                }
+            }
+        };
+        seen.file = Some(file);
+        Ok(seen)
+    }
+}
+
+/// The daemon that has given up its lock on this file and still runs.
+pub(crate) fn unlocked_daemon(file: &Fd, about: FileId) -> Option<Pid> {
+    let pid = named_in(file.raw())?;
+    (standing(pid, about) == Some(Standing::Daemon)).then_some(pid)
+}
+
+/// The pid that the file names; this process it does not mean.
+fn named_in(file: RawFd) -> Option<Pid> {
+    // One byte more, so that a longer text is seen to be longer.
+    let mut text = [0; NUMBER_LINE + 1];
+    let length = sys::read(file, &mut text).ok()?;
+    let pid = pid_of(text.get(..length as usize)?)?;
+    (pid != sys::process_id()).then_some(pid)
+}
+
+/// How a process stands to the file that names it; `None` if it has ended. Without `/proc`, what lives
+/// is taken to be old enough.
+#[inline(never)]
+fn standing(pid: Pid, about: FileId) -> Option<Standing> {
+    if has_ended(pid) {
+        return None;
+    }
+    match (process_with(pid), sys::time_of_boot()) {
+        (Some(process), _) if process.has_ended => None,
+        (Some(process), Some(boot)) => {
+            let created = process.created.saturating_add(boot);
+            Some(stands(about.written(), created))
+        }
+        _ => Some(Standing::Older),
+    }
+}
+
+/// Whether there is no such process, or it has not been waited for: as far as that is known without
+/// `/proc`, which before Linux 5.3 takes the latter for a process that lives.
+pub(crate) fn has_ended(pid: Pid) -> bool {
+    match sys::hold(pid) {
+        Ok(process) => {
+            let mut ready = [process.raw(), NOTHING, NOTHING, NOTHING];
+            sys::poll(&mut ready, 0).is_ok() && ready[0] != NOTHING
+        }
+        // A thread's number is no process's.
+        Err(Errno::ESRCH | Errno::EINVAL | Errno::ENOENT) => true,
+        Err(_) => sys::signal(pid, 0) == Err(Errno::ESRCH),
+    }
+}
+
+/// What `/proc` says of a process.
+pub(crate) fn process_with(pid: Pid) -> Option<Process> {
+    // It may be the one of another pid namespace, and speak of others by the same numbers.
+    if own_process()?.pid != sys::process_id() {
+        return None;
+    }
+    let mut buffer = [0; NUMBER_LINE];
+    let mut path = [0; 48];
+    let (number, _) = crate::protocol::cut(number_line(pid.get().into(), &mut buffer), b'\n');
+    let mut folder = [0; 32];
+    let folder = join(b"/proc/", number, &mut folder);
+    join(folder, b"/stat\0", &mut path);
+    read_process(ThinCStr::at_start(&path)?)
+}
+
+fn own_process() -> Option<Process> {
+    read_process(ThinCStr::new(c"/proc/self/stat"))
+}
+
+#[inline(never)]
+fn read_process(path: ThinCStr<'_>) -> Option<Process> {
+    // Enough for the fields that count.
+    let mut text = [0; 512];
+    let file = sys::open(path, Open::Read).ok()?;
+    let length = sys::read(file.raw(), &mut text).ok()?;
+    process(text.get(..length as usize)?)
+}
+
+/// What the pidfile of the calling process is to be dated, if `/proc` is there.
+pub(crate) fn own_date() -> Option<Nanoseconds> {
+    date(own_process()?.created.saturating_add(sys::time_of_boot()?))
+}

@@ -1,0 +1,202 @@
+//! What a pidfile without a lock still says of its daemon: a pid, and when the file was dated.
+//!
+//! A daemon that closes every descriptor at its start, as sshd does, gives up the lock on its pidfile.
+//! For these there is second evidence: rawdaemon dates the pidfile a second before the process was
+//! created that it names. No other program dates a file like that, and no other process than that one
+//! has this pid and began at that moment. When the clock is set, the file and the process do not agree
+//! any more, and nothing is believed; they agree by mistake only if the clock was set by just the time
+//! between two processes with the same pid.
+
+use super::text::{cut, number};
+use super::{Nanoseconds, Pid};
+
+/// A second in nanoseconds.
+const SECOND: Nanoseconds = 1_000_000_000;
+
+/// `/proc` counts times in hundredths of a second (`USER_HZ`) on every architecture here.
+const TICK: Nanoseconds = SECOND / 100;
+
+/// How long before its daemon was created a pidfile is dated.
+const BEFORE: Nanoseconds = SECOND;
+
+/// What `/proc/PID/stat` says of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Its pid, in the namespace that `/proc` shows.
+    pub pid: Pid,
+    /// Whether it has ended, and its parent has not waited for it yet.
+    pub has_ended: bool,
+    /// When it was created, counted from the boot of the machine, less than a tick too early.
+    pub created: Nanoseconds,
+}
+
+/// Understands `/proc/PID/stat` (proc_pid_stat(5)); the text may end behind the 22nd field.
+#[must_use]
+pub fn process(stat: &[u8]) -> Option<Process> {
+    let (pid, _) = cut(stat, b' ');
+    // The second field is a name in parentheses, which may contain anything, but none follows it.
+    let mut behind_name = stat;
+    while let (_, Some(rest)) = cut(behind_name, b')') {
+        behind_name = rest;
+    }
+    let (_, mut fields) = cut(behind_name, b' ');
+    let state = super::take(&mut fields, b' ');
+    for _ in 4..22 {
+        super::take(&mut fields, b' ');
+    }
+    let ticks = number(super::take(&mut fields, b' '), 10)?;
+    Some(Process {
+        pid: pid_of(pid)?,
+        has_ended: matches!(state, b"Z" | b"X" | b"x"),
+        created: ticks.checked_mul(TICK)?,
+    })
+}
+
+/// The pid in a pidfile: digits, and perhaps a newline.
+#[must_use]
+pub fn pid_of(text: &[u8]) -> Option<Pid> {
+    let digits = text.strip_suffix(b"\n").unwrap_or(text);
+    Pid::new(number(digits, 10)?.try_into().ok()?)
+}
+
+/// The date of the pidfile of a process that was created then, by the same clock.
+#[must_use]
+pub fn date(created: Nanoseconds) -> Option<Nanoseconds> {
+    created.checked_sub(BEFORE)
+}
+
+/// How a process stands to a pidfile that names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is the daemon that this crate has started with the file.
+    Daemon,
+    /// It was created before the file was written.
+    Older,
+    /// It was created after that, and so is another one, unless the clock was set meanwhile.
+    Younger,
+}
+
+/// Compares when a pidfile was written and when the process was created that it names.
+#[must_use]
+pub fn stands(written: Nanoseconds, created: Nanoseconds) -> Standing {
+    // Some file systems keep whole seconds only.
+    let is_rounded = written % SECOND == 0;
+    if let Some(date) = date(created) {
+        let is_rounded_date = is_rounded && written == date.saturating_sub(date % SECOND);
+        if is_rounded_date || written.abs_diff(date) <= 2 * TICK {
+            return Standing::Daemon;
+        }
+    }
+    let latest = if is_rounded { SECOND } else { 2 * TICK };
+    if created > written.saturating_add(latest) {
+        Standing::Younger
+    } else {
+        Standing::Older
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::format;
+
+    use super::{SECOND, Standing, TICK, date, pid_of, process, stands};
+
+    /// Of a process with this name and state, which was created at this tick.
+    fn stat(name: &str, state: &str, ticks: &str) -> std::string::String {
+        let between = "1 2 3 4 -1 6 7 8 9 10 11 12 13 14 15 16 17 0";
+        format!("1234 ({name}) {state} {between} {ticks} 23 24")
+    }
+
+    #[test]
+    fn a_process_is_understood_whatever_its_name() {
+        for name in ["sh", "a b", ")", ") Z (", "((", "", "1234 (x) Z 1 2"] {
+            let found = process(stat(name, "S", "987").as_bytes()).unwrap();
+            assert_eq!((found.pid.get(), found.has_ended), (1234, false), "{name}");
+            assert_eq!(found.created, 987 * TICK);
+            let found = process(stat(name, "Z", "0").as_bytes()).unwrap();
+            assert_eq!((found.has_ended, found.created), (true, 0), "{name}");
+        }
+        let own = std::fs::read("/proc/self/stat").unwrap();
+        let own_pid = std::process::id() as i32;
+        assert_eq!(process(&own).unwrap().pid.get(), own_pid);
+    }
+
+    #[test]
+    fn what_is_no_process_is_none() {
+        let whole = stat("sh", "S", "987");
+        let end = whole.find("987").unwrap();
+        for length in 0..end {
+            assert_eq!(process(&whole.as_bytes()[..length]), None);
+        }
+        for ticks in [
+            "",
+            "-1",
+            "x",
+            "18446744073709551615",
+            "18446744073709551616",
+        ] {
+            assert_eq!(process(stat("sh", "S", ticks).as_bytes()), None, "{ticks}");
+        }
+    }
+
+    #[test]
+    fn a_pidfile_is_one_number_or_says_nothing() {
+        assert_eq!(pid_of(b"1234\n").unwrap().get(), 1234);
+        assert_eq!(pid_of(b"1234").unwrap().get(), 1234);
+        for text in [
+            "",
+            "\n",
+            "0\n",
+            "-1\n",
+            "+5\n",
+            " 5\n",
+            "5 \n",
+            "5\n\n",
+            "5\n6",
+            "5x",
+            "2147483648",
+            "4294967297",
+            "99999999999999999999",
+        ] {
+            assert_eq!(pid_of(text.as_bytes()), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn only_its_own_daemon_agrees_with_the_date() {
+        let created = 1_000_000 * SECOND + 340_000_000;
+        let written = date(created).unwrap();
+        let stands = |created| stands(written, created);
+        assert_eq!(stands(created), Standing::Daemon);
+        // The two clocks are not read at one moment.
+        assert_eq!(stands(created + TICK), Standing::Daemon);
+        assert_eq!(stands(created - TICK), Standing::Daemon);
+        // The clock was set, or the pid is another's.
+        assert_eq!(stands(created + 3 * TICK), Standing::Younger);
+        assert_eq!(stands(created - 3 * TICK), Standing::Younger);
+        assert_eq!(stands(created - SECOND), Standing::Older);
+        assert_eq!(stands(0), Standing::Older);
+        assert_eq!(stands(u64::MAX), Standing::Younger);
+    }
+
+    #[test]
+    fn a_file_that_another_program_has_written_is_never_the_daemon_s() {
+        let created = 1_000_000 * SECOND + 340_000_000;
+        // The kernel dates a file up to a tick too early, and some file systems a second.
+        for written in (created - 2 * TICK..created + 2 * SECOND).step_by(1_000_000) {
+            assert_eq!(stands(written, created), Standing::Older, "{written}");
+            let rounded = written - written % SECOND;
+            assert_eq!(stands(rounded, created), Standing::Older, "{rounded}");
+        }
+        assert_eq!(stands(created - 4 * TICK, created), Standing::Younger);
+    }
+
+    #[test]
+    fn whole_seconds_are_enough() {
+        let created = 1_000_000 * SECOND + 340_000_000;
+        assert_eq!(stands(999_999 * SECOND, created), Standing::Daemon);
+        assert_eq!(stands(999_998 * SECOND, created), Standing::Younger);
+        assert_eq!(date(SECOND - 1), None);
+        assert_eq!(stands(0, SECOND - 1), Standing::Older);
+    }
+}

@@ -1,0 +1,239 @@
+//! Signalling and stopping the daemon of a pidfile, and never another process.
+//!
+//! Who the daemon is was asked before, and may have changed by the time of a signal. So the process is
+//! held first, by a pidfd; then the kernel is asked again; and if the answer is the same, what is held is
+//! the daemon, and what is signalled is what is held. Before Linux 5.3, and where a sandbox refuses
+//! pidfds, the signal goes to the number: between the second answer and the signal, which is some
+//! microseconds, the daemon would have to end, be waited for, and its pid be given to another process.
+
+use core::time::Duration;
+
+use crate::daemonize::failed;
+use crate::owner::{Owner, Pidfile, Seen, has_ended, process_with};
+use crate::pidfile;
+use crate::protocol::{Cause, Errno, Error, ExitCode, Nanoseconds, Pid, SIGKILL};
+use crate::sys::{self, Fd, LockOwner, NOTHING};
+
+/// A signal, and how long the daemon may take to end by it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stage {
+    /// The signal's number, 1 to 64.
+    pub signal: u8,
+    /// How long is waited until the next stage.
+    pub wait: Duration,
+}
+
+/// How often the daemon may be another one when it is looked at again.
+const ATTEMPTS: u32 = 100;
+
+/// How often is looked where nothing tells by itself.
+const PAUSE: Nanoseconds = 10_000_000;
+
+/// How long the other processes of a group may take to end after a SIGKILL. Those that nobody waits
+/// for cannot be told from others.
+const MEMBERS: Nanoseconds = 1_000_000_000;
+
+impl Pidfile<'_> {
+    /// Sends the daemon a signal, by its number, and returns its pid; `None` when no daemon runs.
+    ///
+    /// # Errors
+    ///
+    /// `NoLock` when it is not known to be the daemon that would be signalled (see
+    /// [`Owner::Unlocked`] and [`Owner::Unknown`]), `SignalFailed` with the kernel's errno, `EPERM`
+    /// mostly, and with `ESRCH` when the daemon has no pid here; otherwise as [`owner`](Self::owner).
+    pub fn signal(&self, signal: u8) -> Result<Option<Pid>, Error> {
+        let Some(held) = self.hold()? else {
+            return Ok(None);
+        };
+        held.send(signal)?;
+        Ok(Some(held.pid))
+    }
+
+    /// Ends the daemon, waits until it has ended, removes the pidfile, unless it is another daemon's
+    /// by then, and returns the pid that it had; `None` when none runs.
+    ///
+    /// It gets one signal after the other, until it has ended:
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use rawdaemon::{Pidfile, Stage};
+    ///
+    /// let stages = [
+    ///     Stage { signal: 15, wait: Duration::from_secs(10) }, // SIGTERM
+    ///     Stage { signal: 9, wait: Duration::from_secs(60) }, // SIGKILL
+    /// ];
+    /// assert_eq!(Pidfile::new(c"/run/no/such.pid").stop(&stages)?, None);
+    /// # Ok::<(), rawdaemon::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`signal`](Self::signal), and `StillRunning` when it has not ended by any of them.
+    pub fn stop(&self, stages: &[Stage]) -> Result<Option<Pid>, Error> {
+        let seen = self.look()?;
+        if seen.owner == Owner::Dead {
+            pidfile::remove_after(self.path, seen.named.unwrap_or(Pid::LARGEST));
+        }
+        let Some(held) = self.hold()? else {
+            return Ok(None);
+        };
+        for stage in stages {
+            held.send(stage.signal)?;
+            if held.ends_within(stage) {
+                pidfile::remove_after(self.path, held.pid);
+                return Ok(Some(held.pid));
+            }
+        }
+        Err(Error::new(ExitCode::StillRunning, Cause::Owner(held.pid)))
+    }
+
+    /// The daemon, held, if there is one.
+    fn hold(&self) -> Result<Option<Held>, Error> {
+        for _ in 0..ATTEMPTS {
+            let seen = self.look()?;
+            let Some(pid) = self.believed(&seen)? else {
+                return Ok(None);
+            };
+            let process = sys::hold(pid);
+            let is_gone = matches!(process, Err(Errno::ESRCH | Errno::EINVAL | Errno::ENOENT));
+            if let (false, Some(file)) = (is_gone, seen.file) {
+                if self.look()?.owner == seen.owner {
+                    let group = match self.process_group {
+                        true => Some(Group::of(pid).map_err(failed(ExitCode::SignalFailed))?),
+                        false => None,
+                    };
+                    return Ok(Some(Held {
+                        pid,
+                        is_locked: seen.owner == Owner::Running(pid),
+                        file,
+                        process: process.ok(),
+                        group,
+                    }));
+                }
+            }
+            let _ = sys::poll(&mut [NOTHING; 4], PAUSE);
+        }
+        Err(failed(ExitCode::SignalFailed)(Errno::EBUSY))
+    }
+
+    /// The process that may be signalled; `None` if there is no daemon.
+    fn believed(&self, seen: &Seen) -> Result<Option<Pid>, Error> {
+        match seen.owner {
+            Owner::NotRunning | Owner::Dead => Ok(None),
+            Owner::Running(pid) => Ok(Some(pid)),
+            Owner::Unlocked(pid) | Owner::Unknown(pid) if self.trust && seen.is_credible => {
+                Ok(Some(pid))
+            }
+            Owner::Unlocked(pid) | Owner::Unknown(pid) => {
+                Err(Error::new(ExitCode::NoLock, Cause::Owner(pid)))
+            }
+            Owner::Elsewhere => Err(failed(ExitCode::SignalFailed)(Errno::ESRCH)),
+        }
+    }
+}
+
+/// A daemon that cannot become another process.
+struct Held {
+    pid: Pid,
+    /// Whether it held the lock on its pidfile.
+    is_locked: bool,
+    file: Fd,
+    /// Its pidfd, if there are any.
+    process: Option<Fd>,
+    /// Its group, if that is meant.
+    group: Option<Group>,
+}
+
+impl Held {
+    /// To a daemon that has ended meanwhile is nothing to be sent.
+    fn send(&self, signal: u8) -> Result<(), Error> {
+        let sent = match (&self.group, &self.process) {
+            (Some(group), _) => group.send(signal),
+            (None, Some(process)) => sys::signal_held(process, signal),
+            (None, None) if self.has_ended() => Ok(()),
+            (None, None) => sys::signal(self.pid, signal),
+        };
+        match sent {
+            Ok(()) | Err(Errno::ESRCH) => Ok(()),
+            Err(errno) => Err(failed(ExitCode::SignalFailed)(errno)),
+        }
+    }
+
+    fn ends_within(&self, stage: &Stage) -> bool {
+        let deadline = sys::monotonic_time().saturating_add(sys::nanoseconds(stage.wait));
+        while !self.has_ended() {
+            let now = sys::monotonic_time();
+            if now >= deadline {
+                return false;
+            }
+            let left = deadline.saturating_sub(now);
+            let _ = match &self.process {
+                Some(process) => sys::poll(&mut [process.raw(), NOTHING, NOTHING, NOTHING], left),
+                None => sys::poll(&mut [NOTHING; 4], left.min(PAUSE)),
+            };
+        }
+        let Some(group) = &self.group else {
+            return true;
+        };
+        let enough = sys::monotonic_time().saturating_add(MEMBERS);
+        while group.has_members() {
+            let now = sys::monotonic_time();
+            if stage.signal == SIGKILL && now >= enough {
+                return true;
+            }
+            if now >= deadline {
+                return false;
+            }
+            let _ = sys::poll(&mut [NOTHING; 4], PAUSE);
+        }
+        true
+    }
+
+    fn has_ended(&self) -> bool {
+        match &self.process {
+            Some(process) => {
+                let mut ready = [process.raw(), NOTHING, NOTHING, NOTHING];
+                sys::poll(&mut ready, 0).is_ok() && ready[0] != NOTHING
+            }
+            // The lock ends with the process, and a little before it.
+            None if self.is_locked => {
+                sys::lock_owner(self.file.raw()) != Ok(LockOwner::Process(self.pid))
+            }
+            None => {
+                has_ended(self.pid)
+                    || process_with(self.pid).is_some_and(|process| process.has_ended)
+            }
+        }
+    }
+}
+
+/// A process group of the daemon's session.
+struct Group {
+    id: Pid,
+    /// The session of the process with the group's number, if there is one. The daemons of this crate are
+    /// in a group whose leader has ended, and a number that a group has is not given to a process.
+    leader: Option<Pid>,
+}
+
+impl Group {
+    fn of(daemon: Pid) -> Result<Self, Errno> {
+        let (session, own) = (sys::session_of(daemon), sys::session_of(sys::process_id()));
+        let id = sys::group_of(daemon).ok_or(Errno::EPERM)?;
+        let leader = sys::session_of(id);
+        if session == own || Some(id) != session && leader != session {
+            return Err(Errno::EPERM);
+        }
+        Ok(Self { id, leader })
+    }
+
+    fn send(&self, signal: u8) -> Result<(), Errno> {
+        if sys::session_of(self.id) != self.leader {
+            return Err(Errno::ESRCH);
+        }
+        sys::signal_group(self.id, signal)
+    }
+
+    fn has_members(&self) -> bool {
+        sys::signal_group(self.id, 0) != Err(Errno::ESRCH)
+    }
+}
