@@ -474,6 +474,69 @@ pub fn mount(from: *const libc::c_char, to: *const libc::c_char, flags: libc::c_
     assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
 }
 
+/// Runs the command where the kernel knows no `pidfd_open`, as before Linux 5.3.
+pub fn without_pidfds(command: &mut Command) {
+    let filter = |code, jump, value| libc::sock_filter {
+        code,
+        jt: jump,
+        jf: 0,
+        k: value,
+    };
+    // The number of the call lies at the start of what the filter sees (seccomp(2)).
+    let load = filter((libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16, 0, 0);
+    let is_it = filter(
+        (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16,
+        1,
+        libc::SYS_pidfd_open as u32,
+    );
+    let answer = |value| filter((libc::BPF_RET | libc::BPF_K) as u16, 0, value);
+    let mut program = [
+        load,
+        is_it,
+        answer(libc::SECCOMP_RET_ALLOW),
+        answer(libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32),
+    ];
+    before_exec(command, move || {
+        let program = libc::sock_fprog {
+            len: program.len() as u16,
+            filter: program.as_mut_ptr(),
+        };
+        // SAFETY: numbers, and a filter that outlives the calls.
+        unsafe {
+            assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+            let mode = libc::SECCOMP_MODE_FILTER;
+            assert_eq!(
+                libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program),
+                0
+            );
+        }
+        Ok(())
+    });
+}
+
+/// Runs the command where nothing lies at `/proc`. This needs root.
+pub fn without_proc(command: &mut Command) {
+    before_exec(command, || {
+        own_mounts();
+        mount_kind(c"tmpfs", c"/proc");
+        Ok(())
+    });
+}
+
+fn mount_kind(kind: &std::ffi::CStr, to: &std::ffi::CStr) {
+    // SAFETY: strings that outlive the call.
+    let result = unsafe {
+        libc::mount(
+            kind.as_ptr(),
+            to.as_ptr(),
+            kind.as_ptr(),
+            0,
+            std::ptr::null(),
+        )
+    };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+}
+
 /// Whether a program is installed; if it is not, that is said, and the test has nothing to test.
 pub fn has(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
