@@ -10,11 +10,13 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::chown;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use support::{
-    DEADLINE, Daemon, Place, State, before_exec, eventually, has, is_root, pid_in, status_line,
+    DEADLINE, Daemon, Place, State, before_exec, eventually, has, is_root, mount_empty, own_mounts,
+    pid_in, status_line,
 };
 
 /// A port of this machine that nobody listens on.
@@ -345,4 +347,116 @@ fn a_supervisor_of_s6_tells_on_its_descriptor() {
     let daemon = start_ready(&place, "fd:3", &command);
     assert!(folder.join(".s6-svscan").exists());
     daemon.assert_alive();
+}
+
+#[test]
+fn a_server_is_stopped_and_started_200_times() {
+    if !has("busybox") {
+        return;
+    }
+    let place = Place::new();
+    fs::write(place.path("index.html"), "served\n").unwrap();
+    let folder = place.path("");
+    let address = format!("127.0.0.1:{}", free_port());
+    let serve = ["-p", "pid", "busybox", "httpd", "-f", "-p", &address, "-h"];
+    for round in 0..200 {
+        let daemon = place.start(serve.iter().copied().chain([folder.to_str().unwrap()]));
+        if round % 10 == 0 {
+            let answer = ask(|| TcpStream::connect(&address), "GET / HTTP/1.0\r\n\r\n");
+            assert!(answer.ends_with("served\n"), "{answer}");
+        }
+        let output = place.run(&mut place.rawdaemon(["--stop", "-p", "pid"]));
+        assert_eq!((output.code(), output.stderr.as_str()), (0, ""), "{round}");
+        daemon.ended();
+        drop(daemon);
+        assert!(!place.path("pid").exists(), "{round}");
+        place.assert_no_process();
+    }
+}
+
+#[test]
+fn sshd_gives_up_its_lock_and_is_found_all_the_same() {
+    if !is_root() || !has("sshd") || !has("ssh-keygen") {
+        return;
+    }
+    let place = Place::new();
+    let key = place.path("key");
+    let key = key.to_str().unwrap();
+    let make = ["-q", "-t", "ed25519", "-N", "", "-f", key];
+    let output = place.run(&mut place.program(Path::new("ssh-keygen"), make));
+    assert_eq!(output.code(), 0, "{output:?}");
+    fs::write(place.path("config"), "").unwrap();
+    let config = place.path("config");
+    let port = free_port();
+    // sshd wants its whole path, to execute itself again.
+    let path = std::env::var_os("PATH").unwrap();
+    let sshd = std::env::split_paths(&path).map(|folder| folder.join("sshd"));
+    let sshd = sshd.into_iter().find(|path| path.is_file()).unwrap();
+    let own_pidfile = format!("PidFile={}", place.path("own").display());
+    let listen = format!("ListenAddress=127.0.0.1:{port}");
+    let serve = [
+        "-p",
+        "pid",
+        "-e",
+        "log",
+        sshd.to_str().unwrap(),
+        "-D",
+        "-e",
+        "-f",
+        config.to_str().unwrap(),
+        "-h",
+        key,
+        "-o",
+        &own_pidfile,
+        "-o",
+        &listen,
+    ];
+    let start = || {
+        let mut command = place.rawdaemon(["-v"]);
+        // The folder for which sshd asks, in sight of this daemon only.
+        before_exec(command.args(serve), || {
+            own_mounts();
+            mount_empty(c"/run");
+            std::fs::create_dir("/run/sshd")
+        });
+        place.start_by(&mut command)
+    };
+    let greets = || {
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        let mut greeting = [0; 8];
+        stream.read_exact(&mut greeting)?;
+        Ok::<_, std::io::Error>(&greeting == b"SSH-2.0-")
+    };
+    let daemon = start();
+    eventually("it greets", || greets().unwrap_or(false));
+    let (pid, say) = (daemon.pid, |options: &[&str]| {
+        let output = place.run(place.rawdaemon(options).args(["-p", "pid"]));
+        (output.code(), output.stdout, output.stderr)
+    });
+    let unknown = format!("rawdaemon: unknown (no lock), it may run as pid {pid}\n");
+    let by_date = "rawdaemon: running, by the date of its pidfile (no lock)\n";
+    assert_eq!(say(&["-vT"]), (0, format!("{pid}\n"), by_date.into()));
+    assert_eq!(say(&["--stop"]), (4, String::new(), unknown.clone()));
+    assert_eq!(say(&["-sTERM"]), (4, String::new(), unknown));
+    let again = place.run(&mut place.rawdaemon(serve));
+    assert_eq!(
+        (again.code(), again.stderr),
+        (12, format!("rawdaemon: already running as pid {pid}\n"))
+    );
+    daemon.assert_alive();
+    assert!(greets().unwrap());
+    // SIGHUP lets it execute itself: the same process, and the same answer.
+    assert_eq!(say(&["-sHUP", "--trust-pidfile"]).0, 0);
+    eventually("it listens again", || {
+        place.read("log").matches("Server listening").count() == 2
+    });
+    assert_eq!(say(&["-vT"]), (0, format!("{pid}\n"), by_date.into()));
+    assert_eq!(
+        say(&["--stop", "--trust-pidfile"]),
+        (0, String::new(), String::new())
+    );
+    daemon.ended();
+    assert!(!place.path("pid").exists());
+    drop(daemon);
+    start().assert_alive();
 }

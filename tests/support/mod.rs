@@ -518,22 +518,16 @@ pub fn without_pidfds(command: &mut Command) {
 pub fn without_proc(command: &mut Command) {
     before_exec(command, || {
         own_mounts();
-        mount_kind(c"tmpfs", c"/proc");
+        mount_empty(c"/proc");
         Ok(())
     });
 }
 
-fn mount_kind(kind: &std::ffi::CStr, to: &std::ffi::CStr) {
+/// Mounts an empty file system.
+pub fn mount_empty(to: &std::ffi::CStr) {
+    let kind = c"tmpfs".as_ptr();
     // SAFETY: strings that outlive the call.
-    let result = unsafe {
-        libc::mount(
-            kind.as_ptr(),
-            to.as_ptr(),
-            kind.as_ptr(),
-            0,
-            std::ptr::null(),
-        )
-    };
+    let result = unsafe { libc::mount(kind, to.as_ptr(), kind, 0, std::ptr::null()) };
     assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
 }
 
