@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use rawdaemon::protocol::{
-    Event, Goal, MOMENT, Notice, RECORD_SIZE, Record, STATUS_SIZE, Verdict, decode, encode,
-    outcome, tell,
+    Event, Goal, MOMENT, Notice, Process, RECORD_SIZE, Record, STATUS_SIZE, Standing, Verdict,
+    date, decode, encode, outcome, pid_of, process, stands, tell,
 };
 use rawdaemon::{Cause, Change, Errno, Error, ExitCode, Pid, Stream, WaitStatus};
 
-/// Checks the data as a datagram of sd_notify(3), and then what it says: a status word, the bytes of a record, an error, how the intermediate
+/// Checks the data as a datagram of sd_notify(3), as `/proc/PID/stat` and as a pidfile, and then what it says: a status word, the bytes of a record, an error, how the intermediate
 /// ended, the goal, and then one event after the other.
 pub fn check(data: &[u8]) {
     check_notice(data);
+    check_process(data);
     let mut data = Data(data);
     let status = WaitStatus::from_raw(data.number());
     check_status(status);
@@ -47,6 +48,38 @@ pub fn check(data: &[u8]) {
     };
     let events: Vec<Event> = std::iter::from_fn(|| data.event()).collect();
     check_verdict(goal, &events);
+}
+
+/// A second reading of `/proc/PID/stat` and of a pidfile, and what holds for all times.
+fn check_process(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let digits = |text: &str| -> Option<u64> {
+        let all = text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse().ok().filter(|_| all)
+    };
+    let pid = |text: &str| Pid::new(digits(text)?.try_into().ok()?);
+    let read = || {
+        let behind = text.rsplit(')').next()?;
+        let fields: Vec<_> = behind.split(' ').skip(1).collect();
+        Some(Process {
+            pid: pid((if front.is_empty() { behind } else { front })
+                .split(' ')
+                .next()?)?,
+            has_ended: matches!(*fields.first()?, "Z" | "X" | "x"),
+            created: digits(fields.get(19)?)?.checked_mul(10_000_000)?,
+        })
+    };
+    let found = process(data);
+    assert_eq!(found, read());
+    assert_eq!(pid_of(data), pid(text.strip_suffix('\n').unwrap_or(&text)));
+    if let Some(Process { created, .. }) = found {
+        match date(created) {
+            Some(date) => assert_eq!(stands(date, created), Standing::Daemon),
+            None => assert!(created < 1_000_000_000),
+        }
+        assert_ne!(stands(created, created), Standing::Daemon);
+        let _ = (stands(u64::MAX, created), stands(created, u64::MAX));
+    }
 }
 
 /// What is left of the data; it goes on in zeros.
