@@ -45,6 +45,14 @@ pub(crate) fn environment(
     invocation: &Invocation<'_>,
     account: Option<Account<'_>>,
 ) -> Result<Arguments<'static>, Error> {
+    let mut inherited = given.environment.iter().flatten();
+    let is_passed_on = account.is_none()
+        && !invocation.clear_env
+        && assignments(given.arguments).next().is_none()
+        && !inherited.any(|string| variable(*string) == Some(b"NOTIFY_SOCKET"));
+    if is_passed_on {
+        return Ok(given.environment);
+    }
     // There are at least as many arguments as assignments in them.
     let size = given.environment.len().wrapping_add(given.arguments.len());
     let room = room(size.wrapping_add(USER_VARIABLES))?;

@@ -10,8 +10,8 @@ const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:
 /// The longest path that the kernel takes, with the zero byte at its end: `PATH_MAX`.
 pub(crate) const PATH_SIZE: usize = 4096;
 
-/// Makes the paths that a command may have, one after the other, until `attempt` takes one; `None`
-/// stands for a path that is too long.
+/// Makes the paths that a command may have, one after the other, until `attempt` takes one, and says
+/// whether it did; `None` stands for a path that is too long.
 ///
 /// As execvp(3) has it: a name without a slash is looked for in the directories of PATH, an empty
 /// one of which is the working directory. What is relative counts from `working_directory`, and is
@@ -22,7 +22,7 @@ pub(crate) fn any_path(
     environment: &[Option<ThinCStr<'_>>],
     working_directory: &[u8],
     attempt: &mut dyn FnMut(Option<ThinCStr<'_>>) -> bool,
-) {
+) -> bool {
     let name = name.to_bytes();
     let (_, after_slash) = cut(name, b'/');
     let mut directories = Some(match after_slash {
@@ -47,9 +47,10 @@ pub(crate) fn any_path(
         path.add(name, 0);
         // One that is too long has no end.
         if attempt(ThinCStr::at_start(&path.bytes)) {
-            return;
+            return true;
         }
     }
+    false
 }
 
 fn search_path<'a>(environment: &[Option<ThinCStr<'a>>]) -> &'a [u8] {

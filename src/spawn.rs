@@ -184,23 +184,37 @@ impl Command<'_> {
     fn execute(&self, envp: Environment<'_>, working_directory: &[u8]) -> Error {
         let Command { program, argv, .. } = *self;
         let is_searched = cut(program.to_bytes(), b'/').1.is_none();
-        let mut error = failed(ExitCode::CommandNotFound)(Errno::ENOENT);
+        let mut error = None;
         any_path(program, envp, working_directory, &mut |path| {
             let errno = match path {
                 Some(path) => match sys::execute(path, argv, envp) {
-                    // Not here; but ENOENT may also mean that the file's interpreter is missing.
-                    Errno::ENOENT | Errno::ENOTDIR if !sys::exists(path) => return false,
+                    // Not here, mostly: why not is asked only if it is nowhere.
+                    Errno::ENOENT => return false,
+                    Errno::ENOTDIR if !sys::exists(path) => return false,
                     // Nor here, as far as this process may know.
                     Errno::EACCES if is_searched && !sys::exists(path) => return false,
                     errno => errno,
                 },
                 None => Errno::ENAMETOOLONG,
             };
-            error = failed(ExitCode::ExecFailed)(errno);
+            error = Some(errno);
             // With these, another directory may have one that works.
-            !matches!(errno, Errno::ENOENT | Errno::EACCES | Errno::ENAMETOOLONG)
+            !matches!(errno, Errno::EACCES | Errno::ENAMETOOLONG)
         });
-        error
+        // ENOENT also means that the interpreter of a file is missing.
+        let error = match error {
+            None if any_path(program, envp, working_directory, &mut |path| {
+                path.is_some_and(sys::exists)
+            }) =>
+            {
+                Some(Errno::ENOENT)
+            }
+            error => error,
+        };
+        error.map_or(
+            failed(ExitCode::CommandNotFound)(Errno::ENOENT),
+            failed(ExitCode::ExecFailed),
+        )
     }
 }
 

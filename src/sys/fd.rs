@@ -50,9 +50,12 @@ impl Drop for Fd {
     }
 }
 
-/// `close(fd)`—Once, whatever it says: after an error, `EINTR` too, the descriptor is gone on Linux
+/// `close(fd)`, unless it is [`NOTHING`]—Once, whatever it says: after an error, `EINTR` too, the descriptor is gone on Linux
 /// (close(2)).
 pub(crate) fn close(fd: RawFd) {
+    if fd == NOTHING {
+        return;
+    }
     // SAFETY: a number only. No `Fd` is closed twice: the callers close numbers that they own.
     let _ = unsafe { call!(Sysno::close, fd) };
 }

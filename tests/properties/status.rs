@@ -62,9 +62,7 @@ fn check_process(data: &[u8]) {
         let behind = text.rsplit(')').next()?;
         let fields: Vec<_> = behind.split(' ').skip(1).collect();
         Some(Process {
-            pid: pid((if front.is_empty() { behind } else { front })
-                .split(' ')
-                .next()?)?,
+            pid: pid(text.split(' ').next()?)?,
             has_ended: matches!(*fields.first()?, "Z" | "X" | "x"),
             created: digits(fields.get(19)?)?.checked_mul(10_000_000)?,
         })
