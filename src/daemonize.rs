@@ -11,7 +11,7 @@ use core::time::Duration;
 
 use crate::channel::Channel;
 use crate::foreground;
-use crate::intermediate::intermediate;
+use crate::intermediate::{intermediate, start_directly};
 use crate::monitor::hear_verdict;
 use crate::options::{DaemonizeOptions, Readiness};
 use crate::protocol::{Cause, Errno, Error, ExitCode, Pid, Record, encode, outcome};
@@ -222,6 +222,9 @@ pub(crate) fn start<K: Kind>(
     check_kept(options)?;
     if options.foreground {
         return foreground::take_steps(options, kind).map(Forked::Child);
+    }
+    if let Some(outcome) = start_directly(options, kind) {
+        return outcome;
     }
     let mask = sys::block(SignalSet::ALL).map_err(failed(ExitCode::SignalsFailed))?;
     let verdict = match sys::pipe() {

@@ -13,14 +13,14 @@ use crate::options::{DaemonizeOptions, Readiness, place};
 use crate::pidfile;
 use crate::protocol::{Errno, Error, ExitCode, Goal, Nanoseconds, Pid, Record, encode};
 use crate::steps::{self, Opened};
-use crate::sys::{self, Child, ExitSignal, Forked, NOTHING, ThinCStr};
+use crate::sys::{self, Child, ExitSignal, Forked, NOTHING, Pipe, RawFd, SignalSet, ThinCStr};
 
 /// The intermediate: leads the session, creates the daemon, watches it, and tells the original how
 /// that went.
 pub(crate) fn intermediate<K: Kind>(start: &Start<'_, K>) -> Child<K::Left> {
     match create_daemon(start) {
         Ok(Forked::Child(left)) => Child::Returns(left),
-        Ok(Forked::Parent(())) => Child::Exits(ExitCode::Ok.into()),
+        Ok(Forked::Parent(_)) => Child::Exits(ExitCode::Ok.into()),
         Err(error) => {
             // Should the original be gone, nobody is left to be told.
             let _ = tell(start.verdict.writer, Record::Failed(error));
@@ -31,13 +31,51 @@ pub(crate) fn intermediate<K: Kind>(start: &Start<'_, K>) -> Child<K::Left> {
 
 /// Returns when the daemon runs and the original knows it; in the daemon itself, with what that has
 /// left.
-fn create_daemon<K: Kind>(start: &Start<'_, K>) -> Result<Forked<K::Left, ()>, Error> {
-    let Start {
-        options, verdict, ..
-    } = start;
+fn create_daemon<K: Kind>(start: &Start<'_, K>) -> Result<Forked<K::Left>, Error> {
     // So that there is no reader any more when the original is gone.
-    sys::close(verdict.reader);
+    sys::close(start.verdict.reader);
     let session = sys::lead_session().map_err(failed(ExitCode::SetsidFailed))?;
+    lead(start, session, start.verdict.writer)
+}
+
+/// A start without an intermediate: the original does its part. That is half the work, and can be
+/// done by a process that ends when the command is executed, and that leads no process group, or it
+/// could not lead a session. `None` if it cannot be done.
+///
+/// A SIGTERM to the original ends the daemon that is not executed yet, as it does otherwise; a SIGKILL,
+/// which then nobody sees, lets it go on.
+#[inline(never)]
+pub(crate) fn start_directly<K: Kind>(
+    options: &DaemonizeOptions<'_>,
+    kind: &K,
+) -> Option<Result<Forked<K::Left>, Error>> {
+    if !options.ends_after || !K::EXECUTES || goal_and_time::<K>(options).0 != Goal::Begun {
+        return None;
+    }
+    let session = sys::lead_session().ok()?;
+    let start = Start {
+        options,
+        kind,
+        verdict: Pipe::NONE,
+    };
+    let created = sys::block(SignalSet::ALL)
+        .map_err(failed(ExitCode::SignalsFailed))
+        .and_then(|mask| {
+            let end = sys::watch_end().unwrap_or(NOTHING);
+            let created = lead(&start, session, end);
+            let _ = sys::set_mask(mask);
+            created
+        });
+    Some(created)
+}
+
+/// The intermediate's part, with a descriptor that can be read when nobody waits for the daemon any more.
+fn lead<K: Kind>(
+    start: &Start<'_, K>,
+    session: Pid,
+    abandoned: RawFd,
+) -> Result<Forked<K::Left>, Error> {
+    let Start { options, .. } = start;
     if session.get() == 1 {
         // The first process of a pid namespace: when it exits, the kernel kills all others.
         return Err(failed(ExitCode::ForkFailed)(Errno::EINVAL));
@@ -53,7 +91,7 @@ fn create_daemon<K: Kind>(start: &Start<'_, K>) -> Result<Forked<K::Left, ()>, E
     // First, so that nothing else lies where the command will look for its end.
     let channel = Channel::open(readiness, &mut variable);
     let mut channel = channel.map_err(failed(ExitCode::ChannelFailed))?;
-    let created = create_with(start, session, &mut channel, &variable);
+    let created = create_with(start, session, abandoned, &mut channel, &variable);
     if created.is_err() {
         channel.end();
     }
@@ -63,9 +101,10 @@ fn create_daemon<K: Kind>(start: &Start<'_, K>) -> Result<Forked<K::Left, ()>, E
 fn create_with<K: Kind>(
     start: &Start<'_, K>,
     session: Pid,
+    abandoned: RawFd,
     channel: &mut Channel<'_>,
     variable: &[u8],
-) -> Result<Forked<K::Left, ()>, Error> {
+) -> Result<Forked<K::Left>, Error> {
     let Start {
         options,
         kind,
@@ -114,6 +153,7 @@ fn create_with<K: Kind>(
         session,
         report: report.reader,
         verdict: verdict.writer,
+        abandoned,
         channel,
         alarm: NOTHING,
         born: sys::monotonic_time(),
@@ -125,7 +165,7 @@ fn create_with<K: Kind>(
         Ok(()) => {}
         Err(error) => tidy_up(options, daemon, error),
     }
-    judgement.map(Forked::Parent)
+    judgement.map(|()| Forked::Parent(daemon))
 }
 
 /// An environment with one more variable, or with another value of it.
@@ -180,7 +220,13 @@ const READY_TIMEOUT: Duration = Duration::from_secs(60);
 /// The daemon: does its steps, and reports the first one that fails.
 #[inline(never)]
 fn daemon<K: Kind>(birth: &Birth<'_, K>) -> Child<K::Left> {
-    match steps::take(birth, &mut Opened::new()) {
+    let taken = if sys::process_id().get() == 1 {
+        // In a pid namespace that the caller has made and is not in (unshare(2)).
+        Err(failed(ExitCode::ForkFailed)(Errno::EINVAL))
+    } else {
+        steps::take(birth, &mut Opened::new())
+    };
+    match taken {
         Ok(left) => Child::Returns(left),
         Err(error) => {
             // Should the intermediate be gone, the exit code still names the step.

@@ -77,8 +77,10 @@ pub(crate) struct Watch<'w, 'a> {
     pub(crate) session: Pid,
     /// Where the daemon reports; [`NOTHING`] after end of file.
     pub(crate) report: RawFd,
-    /// Where the original listens.
+    /// Where the original listens; [`NOTHING`] if this is the original.
     pub(crate) verdict: RawFd,
+    /// Can be read, or has no reader, when nobody waits for the daemon any more.
+    pub(crate) abandoned: RawFd,
     pub(crate) channel: &'w mut Channel<'a>,
     /// A descriptor that can be read once the daemon may have ended: a pidfd since Linux 5.3; on
     /// older kernels, and where a sandbox refuses that, a signalfd, which also tells when the daemon
@@ -134,8 +136,11 @@ impl Watch<'_, '_> {
     /// before the original's, and all of it before the deadline.
     fn next_event(&mut self, deadline: Nanoseconds) -> Event {
         loop {
-            let left = deadline.saturating_sub(sys::monotonic_time());
-            let mut ready = [self.report, self.channel.ear(), self.alarm, self.verdict];
+            let left = match deadline {
+                Nanoseconds::MAX => deadline,
+                _ => deadline.saturating_sub(sys::monotonic_time()),
+            };
+            let mut ready = [self.report, self.channel.ear(), self.alarm, self.abandoned];
             match sys::poll(&mut ready, left) {
                 Ok(()) => {}
                 // Whatever it was: everything is looked at, and the time goes on.
@@ -144,7 +149,7 @@ impl Watch<'_, '_> {
                     return Event::Said(Record::Failed(failed(ExitCode::WaitFailed)(errno)));
                 }
             }
-            let [_, _, alarm, verdict] = ready;
+            let [_, _, alarm, abandoned] = ready;
             // A daemon that has died now may have said something just before: so that is read after
             // the poll, whatever the poll said of it.
             let heard = self.hear().or_else(|| self.hear_command());
@@ -160,8 +165,8 @@ impl Watch<'_, '_> {
                     return event;
                 }
             }
-            if verdict != NOTHING {
-                self.verdict = NOTHING;
+            if abandoned != NOTHING {
+                self.abandoned = NOTHING;
                 return Event::Abandoned;
             }
             if let Some(event) = heard {
@@ -246,8 +251,12 @@ impl Watch<'_, '_> {
     }
 }
 
-/// Tells the original, which may have stopped listening for a while: so this waits for it.
+/// Tells the original, which may have stopped listening for a while: so this waits for it. To oneself
+/// nothing is to be told.
 pub(crate) fn tell(verdict: RawFd, record: Record) -> Result<(), Errno> {
+    if verdict == NOTHING {
+        return Ok(());
+    }
     let message = encode(&record);
     let told = match sys::write(verdict, &message) {
         Err(Errno::EAGAIN) => {

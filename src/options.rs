@@ -53,6 +53,7 @@ pub struct DaemonizeOptions<'a> {
     pub(crate) readiness: Readiness<'a>,
     pub(crate) require_ready: bool,
     pub(crate) foreground: bool,
+    pub(crate) ends_after: bool,
 }
 
 /// The places of the paths. The streams come first, by their descriptors.
@@ -88,6 +89,7 @@ impl<'a> DaemonizeOptions<'a> {
             readiness: Readiness::Executed,
             require_ready: false,
             foreground: false,
+            ends_after: false,
         }
     }
 
@@ -142,6 +144,14 @@ impl<'a> DaemonizeOptions<'a> {
     /// limits, and user.
     pub const fn foreground(mut self, foreground: bool) -> Self {
         self.foreground = foreground;
+        self
+    }
+
+    /// Whether the calling process ends after the start, and so may lead the new session itself: for the
+    /// command.
+    #[doc(hidden)]
+    pub const fn ends_after(mut self, ends: bool) -> Self {
+        self.ends_after = ends;
         self
     }
 

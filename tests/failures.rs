@@ -6,9 +6,11 @@
 mod support;
 
 use std::fs;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use support::{
     Daemon, Output, Place, before_exec, eventually, fails_under_strace, has, is_root, under_strace,
 };
@@ -185,9 +187,18 @@ fn the_first_process_of_a_pid_namespace_cannot_stay_for_the_daemon() {
         return;
     }
     let place = Place::new();
-    let unshare = ["--pid", env!("CARGO_BIN_EXE_rawdaemon"), "sleep", "1000"];
-    let says = "rawdaemon: cannot create the daemon process: Invalid argument (EINVAL)";
-    place.fails(&mut place.program(Path::new("unshare"), unshare), 1, says);
+    for time in ["0", "0.1"] {
+        let unshare = [
+            "--pid",
+            env!("CARGO_BIN_EXE_rawdaemon"),
+            "-t",
+            time,
+            "sleep",
+            "1000",
+        ];
+        let says = "rawdaemon: cannot create the daemon process: Invalid argument (EINVAL)";
+        place.fails(&mut place.program(Path::new("unshare"), unshare), 1, says);
+    }
 }
 
 #[test]
@@ -312,7 +323,7 @@ fn every_step_that_the_kernel_refuses_is_named() {
         return;
     }
     let pipe = "cannot make a channel between the processes: Too many open files (EMFILE)";
-    let clone = "cannot create the intermediate process: Resource temporarily unavailable (EAGAIN)";
+    let clone = "cannot create the daemon process: Resource temporarily unavailable (EAGAIN)";
     let session = "cannot lead a new session: Operation not permitted (EPERM)";
     let signals = "cannot reset the signals: Invalid argument (EINVAL)";
     let null = "cannot open /dev/null: No such file or directory (ENOENT)";
@@ -324,7 +335,7 @@ fn every_step_that_the_kernel_refuses_is_named() {
     let directory = "cannot enter the working directory /: Input/output error (EIO)";
     for (options, code, says) in [
         (&["--inject=pipe2:error=EMFILE"][..], 20, pipe),
-        (&["--inject=clone:error=EAGAIN"], 21, clone),
+        (&["--inject=clone:error=EAGAIN"], 1, clone),
         (&["--inject=setsid:error=EPERM"], 2, session),
         (&["--inject=rt_sigaction:error=EINVAL:when=3"], 7, signals),
         (&["--inject=openat:error=ENOENT"], 4, null),
@@ -415,7 +426,7 @@ fn an_intermediate_that_is_killed_is_told() {
     let output = fails_under_strace(
         &place,
         &["--inject=setsid:signal=SIGKILL"],
-        &["sleep", "1000"],
+        &["-t", "0.1", "sleep", "1000"],
     );
     let says = "rawdaemon: lost track of the intermediate process: killed by signal 9 (SIGKILL)\n";
     assert_eq!((output.code(), output.stderr.as_str()), (22, says));
@@ -453,4 +464,44 @@ fn an_interrupted_wait_does_not_begin_again() {
     Daemon::new(output.pid()).assert_alive();
     assert!(output.took > Duration::from_secs(1), "{output:?}");
     assert!(output.took < Duration::from_secs(3), "{output:?}");
+}
+
+#[test]
+fn a_launcher_that_is_to_end_takes_its_half_started_daemon_along() {
+    if !has("strace") {
+        return;
+    }
+    for options in [&["-p", "pid"][..], &["-t", "9", "-p", "pid"]] {
+        let place = Place::new();
+        let mut command = place.program(Path::new("strace"), ["-D", "-f", "-qq", "-o", "trace"]);
+        command.arg("--inject=umask:delay_exit=2s:when=3+");
+        command.arg(env!("CARGO_BIN_EXE_rawdaemon"));
+        command.args(options).args(["sleep", "1000"]);
+        let mut launcher = command.spawn().unwrap();
+        eventually("the daemon has its pidfile", || place.path("pid").exists());
+        kill_process(Pid::from_child(&launcher), Signal::TERM).unwrap();
+        let end = launcher.wait().unwrap();
+        assert_eq!(end.signal(), Some(libc::SIGTERM), "{options:?}");
+        eventually("no process is left", || place.processes().is_empty());
+        eventually("its pidfile is gone", || !place.path("pid").exists());
+    }
+}
+
+#[test]
+fn a_launcher_leads_the_session_or_leaves_that_to_another() {
+    let place = Place::new();
+    for leads_group in [false, true] {
+        let mut command = place.rawdaemon(["-p", "pid", "sleep", "1000"]);
+        if leads_group {
+            command.process_group(0);
+        }
+        let mut launcher = command.spawn().unwrap();
+        let pid = Pid::from_child(&launcher);
+        assert_eq!(launcher.wait().unwrap().code(), Some(0));
+        let daemon = Daemon::new(support::pid_in(&place.path("pid")));
+        let mut state = daemon.state();
+        assert_eq!(state.session == pid.as_raw_pid(), !leads_group, "{state:?}");
+        state.descriptors.retain(|fd, _| *fd < 3);
+        state.assert_well_behaved(daemon.pid);
+    }
 }

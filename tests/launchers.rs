@@ -87,11 +87,15 @@ fn without_a_free_process_the_step_is_named() {
     let intermediate = "cannot create the intermediate process";
     let daemon = "cannot create the daemon process";
     // The command itself is the first process of this user.
-    for (processes, code, step) in [(1, 21, intermediate), (2, 1, daemon)] {
+    for (time, processes, code, step) in [
+        ("0", 1, 1, daemon),
+        ("0.1", 1, 21, intermediate),
+        ("0.1", 2, 1, daemon),
+    ] {
         let place = Place::new();
         let user = 54_321;
         let copy = place.executable(Path::new(env!("CARGO_BIN_EXE_rawdaemon")), "rawdaemon");
-        let mut command = place.program(&copy, ["sleep", "1000"]);
+        let mut command = place.program(&copy, ["-t", time, "sleep", "1000"]);
         before_exec(&mut command, move || {
             limit(Resource::Nproc, processes)?;
             // SAFETY: numbers only.

@@ -256,6 +256,8 @@ impl<'a> Invocation<'a> {
             keep: self.keep.get(..self.kept),
             readiness: self.readiness,
             foreground: self.foreground,
+            // Who wants to see the start go on, sees it from outside.
+            ends_after: self.verbosity != Verbosity::Verbose,
             ..DaemonizeOptions::new()
         }
     }

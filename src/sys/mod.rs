@@ -94,7 +94,7 @@ pub(crate) use process::{
 };
 pub(crate) use signal::{
     Disposition, SignalSet, block, child_signal, reset_child_signal, reset_dispositions,
-    set_child_signal, set_mask,
+    set_child_signal, set_mask, watch_end,
 };
 pub(crate) use socket::{
     Datagram, SOCKET_PATH_SIZE, abstract_name, bind, connect, datagram_socket, receive,

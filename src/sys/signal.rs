@@ -5,11 +5,11 @@ use core::ops::Range;
 
 use linux_raw_sys::general::{
     __kernel_old_timespec, O_CLOEXEC, O_NONBLOCK, SIG_BLOCK, SIG_SETMASK, SIGCHLD, SIGKILL,
-    SIGSTOP, kernel_sigaction, kernel_sigset_t,
+    SIGSTOP, SIGTERM, kernel_sigaction, kernel_sigset_t,
 };
 use syscalls::Sysno;
 
-use super::fd::RawFd;
+use super::fd::{Fd, RawFd};
 use crate::protocol::Errno;
 
 /// The kernel's signals are 1 to 64 on every architecture here.
@@ -151,10 +151,20 @@ pub(crate) fn reset_dispositions() -> Result<(), Errno> {
     Ok(())
 }
 
-/// `signalfd4(-1, {SIGCHLD}, 8, SFD_CLOEXEC | SFD_NONBLOCK)`—A descriptor that can be read when a
-/// child has changed state; SIGCHLD must be blocked. Since Linux 2.6.27.
+/// A descriptor that can be read when a child has changed state; SIGCHLD must be blocked.
 pub(super) fn watch_children() -> Result<RawFd, Errno> {
-    let set = SignalSet::of(SIGCHLD);
+    watch(SIGCHLD)
+}
+
+/// A descriptor that can be read when this process shall end; SIGTERM must be blocked.
+pub(crate) fn watch_end() -> Result<RawFd, Errno> {
+    Ok(Fd::above_standard_streams(watch(SIGTERM)?)?.into_raw())
+}
+
+/// `signalfd4(-1, {signal}, 8, SFD_CLOEXEC | SFD_NONBLOCK)`—Since Linux 2.6.27.
+#[inline(never)]
+fn watch(signal: u32) -> Result<RawFd, Errno> {
+    let set = SignalSet::of(signal);
     // SAFETY: the kernel reads a set of the size given.
     unsafe {
         call!(

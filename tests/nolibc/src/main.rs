@@ -22,10 +22,10 @@ struct Given {
     environment: &'static [Option<ThinCStr<'static>>],
 }
 
-fn run(given: &Given) -> ExitCode {
+fn run(given: &Given) -> u8 {
     let pidfile = given.arguments.first().copied().flatten();
     match daemonize(pidfile.map_or(c"", ThinCStr::to_c_str)) {
-        Ok(()) => ExitCode::Ok,
+        Ok(()) => ExitCode::Ok.into(),
         Err(error) => {
             let _ = writeln!(StandardError, "nolibc: {error}");
             error.into()
