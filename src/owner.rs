@@ -5,7 +5,7 @@ use core::ffi::CStr;
 use crate::daemonize::failed;
 use crate::protocol::{
     Cause, Errno, Error, ExitCode, NUMBER_LINE, Nanoseconds, Pid, Process, Standing, date, join,
-    number_line, pid_of, process, stands,
+    number_line, pid_in, pid_of, process,
 };
 use crate::sys::{self, Fd, FileId, LockOwner, NOTHING, Open, RawFd, ThinCStr};
 
@@ -64,6 +64,8 @@ pub(crate) struct Seen {
     pub(crate) named: Option<Pid>,
     /// Whether the process in it is not known to be a wrong one.
     pub(crate) is_credible: bool,
+    /// Whether another answer is to be expected in a moment.
+    is_changing: bool,
 }
 
 impl<'a> Pidfile<'a> {
@@ -109,14 +111,29 @@ impl<'a> Pidfile<'a> {
         Ok(self.look()?.owner)
     }
 
+    /// Looks at the file and at the process that is in it. What is about to end or to begin is looked at
+    /// until it has, for a second at most.
     #[inline(never)]
     pub(crate) fn look(&self) -> Result<Seen, Error> {
+        let mut attempts = ATTEMPTS;
+        loop {
+            attempts = attempts.saturating_sub(1);
+            let seen = self.look_once()?;
+            if !seen.is_changing || attempts == 0 {
+                return Ok(seen);
+            }
+            let _ = sys::poll(&mut [NOTHING; 4], PAUSE);
+        }
+    }
+
+    fn look_once(&self) -> Result<Seen, Error> {
         let refused = failed(ExitCode::PidfileFailed);
         let mut seen = Seen {
             owner: Owner::NotRunning,
             file: None,
             named: None,
             is_credible: false,
+            is_changing: false,
         };
         let file = match sys::open(self.path, Open::Look) {
             Err(Errno::ENOENT) => return Ok(seen),
@@ -132,53 +149,64 @@ impl<'a> Pidfile<'a> {
         seen.owner = match sys::lock_owner(file.raw()).map_err(&refused)? {
             LockOwner::Process(pid) => Owner::Running(pid),
             LockOwner::Unknown => Owner::Elsewhere,
-            LockOwner::Nobody => {
-                seen.named = named_in(file.raw());
-                let standing = seen.named.and_then(|pid| standing(pid, about));
-                seen.is_credible = matches!(standing, Some(Standing::Daemon | Standing::Older))
-                    && about.is_safe()
-                    && seen.named.is_some_and(|pid| pid.get() != 1);
-                match (seen.named, standing) {
-                    (Some(pid), Some(Standing::Daemon)) => Owner::Unlocked(pid),
-                    (Some(pid), Some(_)) => Owner::Unknown(pid),
-                    _ => Owner::Dead,
-                }
-            }
+            LockOwner::Nobody => seen.without_lock(&file, about),
         };
         seen.file = Some(file);
         Ok(seen)
     }
 }
 
+/// How often, and after what time, a daemon is looked at again that is changing.
+const ATTEMPTS: u32 = 100;
+const PAUSE: Nanoseconds = 10_000_000;
+
+impl Seen {
+    /// Who is in the file, which nobody has locked.
+    fn without_lock(&mut self, file: &Fd, about: FileId) -> Owner {
+        let (named, is_exact) = named_in(file.raw());
+        self.named = named;
+        let Some(pid) = named else { return Owner::Dead };
+        let standing = standing(pid, about);
+        self.is_credible =
+            is_exact && pid.get() != 1 && about.is_safe() && standing != Standing::Younger;
+        // A start may have locked and written it meanwhile.
+        self.is_changing =
+            standing == Standing::Ending || sys::lock_owner(file.raw()) != Ok(LockOwner::Nobody);
+        match standing {
+            Standing::Ended => Owner::Dead,
+            Standing::Daemon if is_exact => Owner::Unlocked(pid),
+            _ => Owner::Unknown(pid),
+        }
+    }
+}
+
 /// The daemon that has given up its lock on this file and still runs.
 pub(crate) fn unlocked_daemon(file: &Fd, about: FileId) -> Option<Pid> {
-    let pid = named_in(file.raw())?;
-    (standing(pid, about) == Some(Standing::Daemon)).then_some(pid)
+    match named_in(file.raw()) {
+        (Some(pid), true) if standing(pid, about) == Standing::Daemon => Some(pid),
+        _ => None,
+    }
 }
 
-/// The pid that the file names; this process it does not mean.
-fn named_in(file: RawFd) -> Option<Pid> {
+/// The pid that the file begins with, and whether it has nothing else. This process it does not mean.
+fn named_in(file: RawFd) -> (Option<Pid>, bool) {
     // One byte more, so that a longer text is seen to be longer.
     let mut text = [0; NUMBER_LINE + 1];
-    let length = sys::read(file, &mut text).ok()?;
-    let pid = pid_of(text.get(..length as usize)?)?;
-    (pid != sys::process_id()).then_some(pid)
+    let length = sys::read(file, &mut text).unwrap_or_default();
+    let text = text.get(..length as usize).unwrap_or_default();
+    let named = pid_in(text).filter(|pid| *pid != sys::process_id());
+    (named, pid_of(text).is_some())
 }
 
-/// How a process stands to the file that names it; `None` if it has ended. Without `/proc`, what lives
-/// is taken to be old enough.
+/// How a process stands to the file that names it. Without `/proc`, what lives is taken to be old enough.
 #[inline(never)]
-fn standing(pid: Pid, about: FileId) -> Option<Standing> {
+fn standing(pid: Pid, about: FileId) -> Standing {
     if has_ended(pid) {
-        return None;
+        return Standing::Ended;
     }
     match (process_with(pid), sys::time_of_boot()) {
-        (Some(process), _) if process.has_ended => None,
-        (Some(process), Some(boot)) => {
-            let created = process.created.saturating_add(boot);
-            Some(stands(about.written(), created))
-        }
-        _ => Some(Standing::Older),
+        (Some(process), Some(boot)) => process.stands(about.written(), boot),
+        _ => Standing::Older,
     }
 }
 

@@ -6,7 +6,9 @@
 
 use crate::daemonize::failed;
 use crate::owner::unlocked_daemon;
-use crate::protocol::{Cause, Errno, Error, ExitCode, NUMBER_LINE, Nanoseconds, Pid, number_line};
+use crate::protocol::{
+    Cause, Errno, Error, ExitCode, NUMBER_LINE, Nanoseconds, Pid, number_line, pid_of,
+};
 use crate::sys::{self, Fd, LockOwner, Locker, NOTHING, Open, RawFd, ThinCStr};
 
 /// How often, and after what time, a file is tried again that others are removing.
@@ -89,13 +91,13 @@ pub(crate) fn remove_after(path: ThinCStr<'_>, daemon: Pid) {
     if sys::lock(file.raw(), Locker::Cleaner) != Ok(true) || is_still_at(path, &file) != Ok(true) {
         return;
     }
-    let mut buffer = [0; NUMBER_LINE];
-    let expected = number_line(daemon.get().into(), &mut buffer);
     // One byte more, so that a longer text is seen to be longer.
     let mut found = [0; NUMBER_LINE + 1];
     if let Ok(length) = sys::read(file.raw(), &mut found) {
-        if length == 0 || found.get(..length as usize) == Some(expected) {
-            let _ = sys::unlink(path);
+        let found = found.get(..length as usize).unwrap_or_default();
+        if found.is_empty() || pid_of(found) == Some(daemon) {
+            // Where it may not be removed, at least no pid stays in it.
+            let _ = sys::unlink(path).or_else(|_| sys::truncate(file.raw()));
         }
     }
 }

@@ -81,10 +81,20 @@ impl Pidfile<'_> {
             held.send(stage.signal)?;
             if held.ends_within(stage) {
                 pidfile::remove_after(self.path, held.pid);
-                return Ok(Some(held.pid));
+                return self.stopped(held.pid);
             }
         }
         Err(Error::new(ExitCode::StillRunning, Cause::Owner(held.pid)))
+    }
+
+    /// What has ended may have been a start that had the lock for a moment, and found a daemon without one.
+    fn stopped(&self, pid: Pid) -> Result<Option<Pid>, Error> {
+        match self.look()?.owner {
+            Owner::Unlocked(other) if other != pid => {
+                Err(Error::new(ExitCode::NoLock, Cause::Owner(other)))
+            }
+            _ => Ok(Some(pid)),
+        }
     }
 
     /// The daemon, held, if there is one.
@@ -97,7 +107,8 @@ impl Pidfile<'_> {
             let process = sys::hold(pid);
             let is_gone = matches!(process, Err(Errno::ESRCH | Errno::EINVAL | Errno::ENOENT));
             if let (false, Some(file)) = (is_gone, seen.file) {
-                if self.look()?.owner == seen.owner {
+                let again = self.look()?;
+                if again.owner == seen.owner && self.believed(&again)? == Some(pid) {
                     let group = match self.process_group {
                         true => Some(Group::of(pid).map_err(failed(ExitCode::SignalFailed))?),
                         false => None,
@@ -210,8 +221,8 @@ impl Held {
 /// A process group of the daemon's session.
 struct Group {
     id: Pid,
-    /// The session of the process with the group's number, if there is one. The daemons of this crate are
-    /// in a group whose leader has ended, and a number that a group has is not given to a process.
+    /// The session of the process with the group's number, if there is one. The number is not given to
+    /// another process as long as the group has it, after its leader has ended too.
     leader: Option<Pid>,
 }
 
@@ -227,7 +238,8 @@ impl Group {
     }
 
     fn send(&self, signal: u8) -> Result<(), Errno> {
-        if sys::session_of(self.id) != self.leader {
+        let leader = sys::session_of(self.id);
+        if leader.is_some() && leader != self.leader {
             return Err(Errno::ESRCH);
         }
         sys::signal_group(self.id, signal)

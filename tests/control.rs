@@ -12,6 +12,7 @@ mod support;
 
 use std::ffi::CString;
 use std::fs;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -222,8 +223,9 @@ fn a_pidfile_that_nobody_has_locked_is_not_believed() {
             ("-1\n".into(), None),
             (format!("-{pid}\n"), None),
             ("99999999999999999999\n".into(), None),
-            (format!("{pid} and more\n"), None),
-            (format!("{pid}\n{pid}\n"), None),
+            (format!("{pid} and more\n"), Some(pid)),
+            (format!("{pid}\n{pid}\n"), Some(pid)),
+            (format!(" {pid}\n"), Some(pid)),
             (format!("{pid}\n"), Some(pid)),
             (pid.to_string(), Some(pid)),
         ];
@@ -784,4 +786,111 @@ fn the_library_does_the_same() {
     assert_eq!(pidfile.signal(15).unwrap_err().code(), ExitCode::NoLock);
     assert_eq!(pidfile.trust(true).stop(&stages), Ok(Some(pid)));
     unlocked.ended();
+}
+
+#[test]
+fn a_lock_for_reading_means_nothing() {
+    let place = Place::new();
+    fs::write(place.path("pid"), "").unwrap();
+    let file = fs::File::open(place.path("pid")).unwrap();
+    // SAFETY: all zeros is a flock: the whole file.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = libc::F_RDLCK as _;
+    // SAFETY: the kernel reads a flock.
+    let locked = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLK, &raw const lock) };
+    assert_eq!(locked, 0);
+    says(&ask(&place, &["--status"]), 1, "", DEAD);
+    let busy = "rawdaemon: cannot use the pidfile pid: Device or resource busy (EBUSY)";
+    place.fails(
+        &mut place.rawdaemon(["-p", "pid", "sleep", "1000"]),
+        11,
+        busy,
+    );
+    says(&ask(&place, &["--signal", "TERM"]), 0, "", NOT_RUNNING);
+}
+
+#[test]
+fn a_group_outlives_its_leader() {
+    if !has("setsid") {
+        return;
+    }
+    let place = Place::new();
+    let script = "(trap '' TERM; echo up >>log; exec sleep 1000) & exec sleep 1000";
+    let folder = place.path("");
+    let folder = folder.to_str().unwrap();
+    let daemon = place.start(["-p", "pid", "-c", folder, "setsid", "sh", "-c", script]);
+    eventually("it is up", || place.path("log").exists());
+    assert_eq!(
+        support::State::of(daemon.pid).session,
+        daemon.pid.as_raw_pid()
+    );
+    std::thread::scope(|scope| {
+        let stop = scope.spawn(|| ask(&place, &["-K", "--process-group", "-t", "1"]));
+        daemon.ended();
+        // Its number is given to no process, for the group has it.
+        daemon.kill();
+        says(&stop.join().unwrap(), 0, "", "");
+    });
+    place.assert_no_process();
+}
+
+#[test]
+fn what_is_started_while_it_is_looked_for_is_found() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    fs::write(place.path("pid"), format!("{}\n", std::process::id())).unwrap();
+    std::thread::scope(|scope| {
+        // It knows that nobody has the lock, and has yet to read the file.
+        let status = scope.spawn(|| {
+            let delay = "--inject=read:delay_enter=1000ms:when=1";
+            let mut command = place.program(Path::new("strace"), ["-qq", "-o", "trace", delay]);
+            command.args(["-P", place.path("pid").to_str().unwrap()]);
+            command.arg(env!("CARGO_BIN_EXE_rawdaemon"));
+            place.run(command.arg("--status").arg("-p").arg(place.path("pid")))
+        });
+        eventually("it has asked", || {
+            fs::read_to_string(place.path("trace")).is_ok_and(|said| said.contains("F_GETLK"))
+        });
+        let daemon = place.start(["-p", "pid", "sleep", "1000"]);
+        says(&status.join().unwrap(), 0, &format!("{}\n", daemon.pid), "");
+    });
+}
+
+#[test]
+fn a_process_that_takes_the_pid_is_looked_at_again() {
+    if !is_root() || !has("unshare") || !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    let script = place.script(
+        "replace",
+        "#!/bin/sh
+        sleep 1000 &
+        victim=$!
+        echo $victim >pid
+        sleep 0.1
+        # The third is the second question's own.
+        strace -qq -o trace --inject=pidfd_open:delay_enter=1500ms:when=3 \
+            \"$RAWDAEMON\" --stop --trust-pidfile -p pid &
+        stop=$!
+        until [ \"$(grep -c pidfd_open trace 2>/dev/null)\" = 3 ]; do sleep 0.01; done
+        kill -9 $victim
+        wait $victim 2>/dev/null
+        echo $((victim - 1)) >/proc/sys/kernel/ns_last_pid
+        sleep 1000 &
+        [ $! = $victim ] || exit 2
+        wait $stop
+        [ $? = 4 ] || exit 3
+        kill -0 $victim || exit 4
+        grep -q 'State:.S' /proc/$victim/status || exit 5
+        ",
+    );
+    let mut command = place.program(Path::new("unshare"), ["--pid", "--fork", "--mount-proc"]);
+    command
+        .arg(&script)
+        .env("RAWDAEMON", env!("CARGO_BIN_EXE_rawdaemon"));
+    let output = place.run(&mut command);
+    assert_eq!(output.code(), 0, "{output:?}");
 }

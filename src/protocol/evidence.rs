@@ -26,6 +26,8 @@ pub struct Process {
     pub pid: Pid,
     /// Whether it has ended, and its parent has not waited for it yet.
     pub has_ended: bool,
+    /// Whether it is about to end: its descriptors, and with them its locks, may be closed already.
+    pub is_ending: bool,
     /// When it was created, counted from the boot of the machine, less than a tick too early.
     pub created: Nanoseconds,
 }
@@ -40,16 +42,38 @@ pub fn process(stat: &[u8]) -> Option<Process> {
         behind_name = rest;
     }
     let (_, mut fields) = cut(behind_name, b' ');
-    let state = super::take(&mut fields, b' ');
-    for _ in 4..22 {
-        super::take(&mut fields, b' ');
+    let mut field = || super::take(&mut fields, b' ');
+    let state = field();
+    for _ in 4..9 {
+        field();
     }
-    let ticks = number(super::take(&mut fields, b' '), 10)?;
+    let flags = number(field(), 10)?;
+    for _ in 10..20 {
+        field();
+    }
+    // Of a process whose first thread has ended, others may go on.
+    let is_last = number(field(), 10)? <= 1;
+    field();
+    let ticks = number(field(), 10)?;
+    let has_ended = is_last && matches!(state, b"Z" | b"X" | b"x");
     Some(Process {
         pid: pid_of(pid)?,
-        has_ended: matches!(state, b"Z" | b"X" | b"x"),
+        has_ended,
+        is_ending: is_last && !has_ended && flags & EXITING != 0,
         created: ticks.checked_mul(TICK)?,
     })
+}
+
+/// The kernel's `PF_EXITING`.
+const EXITING: u64 = 4;
+
+/// The pid that a file begins with, whatever follows: enough for a doubt, and for no more.
+#[must_use]
+pub fn pid_in(text: &[u8]) -> Option<Pid> {
+    let blanks = text.iter().take_while(|byte| byte.is_ascii_whitespace());
+    let text = text.get(blanks.count()..)?;
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit());
+    pid_of(text.get(..digits.count())?)
 }
 
 /// The pid in a pidfile: digits, and perhaps a newline.
@@ -68,12 +92,30 @@ pub fn date(created: Nanoseconds) -> Option<Nanoseconds> {
 /// How a process stands to a pidfile that names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
+    /// It has ended.
+    Ended,
+    /// It is about to end.
+    Ending,
     /// It is the daemon that this crate has started with the file.
     Daemon,
     /// It was created before the file was written.
     Older,
     /// It was created after that, and so is another one, unless the clock was set meanwhile.
     Younger,
+}
+
+impl Process {
+    /// How it stands to a file that was written then, on a machine that was booted then.
+    #[must_use]
+    pub fn stands(&self, written: Nanoseconds, boot: Nanoseconds) -> Standing {
+        if self.has_ended {
+            Standing::Ended
+        } else if self.is_ending {
+            Standing::Ending
+        } else {
+            stands(written, self.created.saturating_add(boot))
+        }
+    }
 }
 
 /// Compares when a pidfile was written and when the process was created that it names.
@@ -99,12 +141,16 @@ pub fn stands(written: Nanoseconds, created: Nanoseconds) -> Standing {
 mod tests {
     use std::format;
 
-    use super::{SECOND, Standing, TICK, date, pid_of, process, stands};
+    use super::{SECOND, Standing, TICK, date, pid_in, pid_of, process, stands};
 
     /// Of a process with this name and state, which was created at this tick.
     fn stat(name: &str, state: &str, ticks: &str) -> std::string::String {
-        let between = "1 2 3 4 -1 6 7 8 9 10 11 12 13 14 15 16 17 0";
-        format!("1234 ({name}) {state} {between} {ticks} 23 24")
+        with(name, state, 0, 1, ticks)
+    }
+
+    fn with(name: &str, state: &str, flags: u32, threads: u32, ticks: &str) -> std::string::String {
+        let between = "10 11 12 13 14 15 16 17 18 19";
+        format!("1234 ({name}) {state} 4 5 6 7 -1 {flags} {between} {threads} 0 {ticks} 23 24")
     }
 
     #[test]
@@ -116,6 +162,15 @@ mod tests {
             let found = process(stat(name, "Z", "0").as_bytes()).unwrap();
             assert_eq!((found.has_ended, found.created), (true, 0), "{name}");
         }
+        let ends = |state, flags, threads| {
+            let found = process(with("sh", state, flags, threads, "9").as_bytes()).unwrap();
+            (found.has_ended, found.is_ending)
+        };
+        assert_eq!(ends("S", 0x40_0000, 1), (false, false));
+        assert_eq!(ends("R", 0x40_0004, 1), (false, true));
+        assert_eq!(ends("Z", 0x40_0004, 1), (true, false));
+        assert_eq!(ends("X", 4, 0), (true, false));
+        assert_eq!(ends("Z", 4, 2), (false, false), "its threads go on");
         let own = std::fs::read("/proc/self/stat").unwrap();
         let own_pid = std::process::id() as i32;
         assert_eq!(process(&own).unwrap().pid.get(), own_pid);
@@ -159,6 +214,24 @@ mod tests {
             "99999999999999999999",
         ] {
             assert_eq!(pid_of(text.as_bytes()), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_pid_that_is_followed_by_more_is_a_doubt() {
+        for text in [
+            "5",
+            "5\n",
+            " 5\n",
+            "5\n/var/lib\n",
+            "5\r\n",
+            "5 and more",
+            "\t5x",
+        ] {
+            assert_eq!(pid_in(text.as_bytes()).unwrap().get(), 5, "{text:?}");
+        }
+        for text in ["", "\n", "x5", "-5", "0 1", "99999999999999999999 5"] {
+            assert_eq!(pid_in(text.as_bytes()), None, "{text:?}");
         }
     }
 

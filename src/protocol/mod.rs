@@ -17,7 +17,7 @@ mod verdict;
 pub use code::ExitCode;
 pub use errno::Errno;
 pub use error::{Cause, Error, Pid, Stream};
-pub use evidence::{Process, Standing, date, pid_of, process, stands};
+pub use evidence::{Process, Standing, date, pid_in, pid_of, process, stands};
 pub use notice::{Notice, STATUS_SIZE};
 pub use record::{RECORD_SIZE, Record, decode, encode, outcome};
 pub use status::{Change, SIGKILL, SIGTERM, WaitStatus, signal};

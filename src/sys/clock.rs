@@ -25,8 +25,16 @@ pub(crate) fn monotonic_time() -> Nanoseconds {
 }
 
 /// `CLOCK_REALTIME` less `CLOCK_BOOTTIME`: when the machine was started, by what its clock says now.
+/// `None` if this process is not let run for a millisecond.
 pub(crate) fn time_of_boot() -> Option<Nanoseconds> {
-    time(CLOCK_REALTIME).checked_sub(time(CLOCK_BOOTTIME))
+    for _ in 0..10 {
+        let before = time(CLOCK_BOOTTIME);
+        let now = time(CLOCK_REALTIME);
+        if time(CLOCK_BOOTTIME).saturating_sub(before) < SECOND / 1000 {
+            return now.checked_sub(before);
+        }
+    }
+    None
 }
 
 /// `clock_gettime(clock)`.

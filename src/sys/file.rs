@@ -3,10 +3,9 @@
 use core::mem::MaybeUninit;
 
 use linux_raw_sys::general::{
-    __kernel_old_timespec, AT_FDCWD, AT_SYMLINK_NOFOLLOW, F_GETLK, F_SETLK, F_UNLCK, F_WRLCK,
-    O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_LARGEFILE, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK,
-    O_PATH, O_RDONLY, O_RDWR, O_WRONLY, S_IFMT, S_IFREG, S_IFSOCK, S_IWGRP, S_IWOTH, UTIME_OMIT,
-    flock,
+    __kernel_old_timespec, AT_FDCWD, AT_SYMLINK_NOFOLLOW, F_GETLK, F_SETLK, F_WRLCK, O_APPEND,
+    O_CLOEXEC, O_CREAT, O_DIRECTORY, O_LARGEFILE, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH,
+    O_RDONLY, O_RDWR, O_WRONLY, S_IFMT, S_IFREG, S_IFSOCK, S_IWGRP, S_IWOTH, UTIME_OMIT, flock,
 };
 use syscalls::Sysno;
 
@@ -255,11 +254,13 @@ pub(crate) enum LockOwner {
 }
 
 /// `fcntl(fd, F_GETLK, F_WRLCK)`—The kernel's own word on who holds the lock.
+///
+/// A daemon's is for writing. Whoever may read the file can lock it for reading, and means nothing.
 pub(crate) fn lock_owner(fd: RawFd) -> Result<LockOwner, Errno> {
     let mut lock = record_lock(Locker::Daemon);
     // SAFETY: the kernel reads and writes a flock.
     unsafe { attempt!(Sysno::fcntl, fd, F_GETLK, &raw mut lock) }?;
-    if lock.l_type == F_UNLCK as _ || lock.l_start == Locker::Cleaner as _ {
+    if lock.l_type != F_WRLCK as _ || lock.l_start == Locker::Cleaner as _ {
         return Ok(LockOwner::Nobody);
     }
     Ok(Pid::new(lock.l_pid).map_or(LockOwner::Unknown, LockOwner::Process))

@@ -61,10 +61,14 @@ fn check_process(data: &[u8]) {
     let read = || {
         let behind = text.rsplit(')').next()?;
         let fields: Vec<_> = behind.split(' ').skip(1).collect();
+        let number = |index: usize| digits(fields.get(index)?);
+        let (flags, threads) = (number(6)?, number(17)?);
+        let has_ended = threads < 2 && matches!(*fields.first()?, "Z" | "X" | "x");
         Some(Process {
             pid: pid(text.split(' ').next()?)?,
-            has_ended: matches!(*fields.first()?, "Z" | "X" | "x"),
-            created: digits(fields.get(19)?)?.checked_mul(10_000_000)?,
+            has_ended,
+            is_ending: threads < 2 && !has_ended && flags & 4 == 4,
+            created: number(19)?.checked_mul(10_000_000)?,
         })
     };
     let found = process(data);
