@@ -143,6 +143,9 @@ fn a_daemon_is_found_and_stopped_whatever_its_pidfile_says() {
             says(&output, 0, "", "");
             daemon.ended();
             bystander.assert_alive();
+            // A text of somebody else is not removed.
+            let left = fs::read_to_string(place.path("pid")).unwrap_or_default();
+            assert_eq!(left, text);
         }
     }
 }
@@ -260,7 +263,10 @@ fn a_pidfile_is_trusted_if_that_is_asked_for_and_nothing_speaks_against_it() {
         };
         // Process 1, and files that anybody may have written.
         write("1\n", 0o644);
-        says(&trust("--stop"), 4, "", &format!("{UNKNOWN} 1\n"));
+        // Were this to fail, this signal does no harm.
+        says(&trust("--signal=URG"), 4, "", &format!("{UNKNOWN} 1\n"));
+        write(&format!("{pid} and more\n"), 0o644);
+        says(&trust("--stop"), 4, "", &format!("{UNKNOWN} {pid}\n"));
         for mode in [0o666, 0o664] {
             write(&format!("{pid}\n"), mode);
             says(&trust("--stop"), 4, "", &format!("{UNKNOWN} {pid}\n"));
@@ -319,7 +325,7 @@ fn a_daemon_that_has_given_up_its_lock_is_known_by_the_date() {
     says(&place.run(&mut place.rawdaemon(restart)), 24, "", &line);
     says(&ask(&place, &["--status"]), 0, &format!("{pid}\n"), "");
     daemon.assert_alive();
-    // Another date, or the clock was set: nothing is known.
+    // More text, another date, or the clock was set: nothing is known.
     let file = fs::File::options()
         .write(true)
         .open(place.path("pid"))
@@ -328,7 +334,24 @@ fn a_daemon_that_has_given_up_its_lock_is_known_by_the_date() {
     file.set_modified(date + Duration::from_millis(100))
         .unwrap();
     says(&ask(&place, &["--status"]), 4, "", &line);
+    let text = fs::read(place.path("pid")).unwrap();
+    fs::write(place.path("pid"), [&text, &b"more\n"[..]].concat()).unwrap();
     file.set_modified(date).unwrap();
+    says(&ask(&place, &["--status"]), 4, "", &line);
+    fs::write(place.path("pid"), text).unwrap();
+    file.set_modified(date).unwrap();
+    if has("strace") {
+        // The clocks are read again if this process was not let run in between.
+        let delay = [
+            "-qq",
+            "-o",
+            "trace",
+            "--inject=clock_gettime:delay_enter=60ms:when=2",
+        ];
+        let mut command = place.program(Path::new("strace"), delay);
+        command.args([env!("CARGO_BIN_EXE_rawdaemon"), "--status", "-p", "pid"]);
+        says(&place.run(&mut command), 0, &format!("{pid}\n"), "");
+    }
     says(&ask(&place, &["--stop", "--trust-pidfile"]), 0, "", "");
     daemon.ended();
     assert!(!place.path("pid").exists());
@@ -345,6 +368,81 @@ fn a_stale_pidfile_does_not_block_a_start_or_a_restart() {
         assert_eq!(pid_in(&place.path("pid")), daemon.pid);
         bystander.assert_alive();
     }
+    // With trust it is what the restart is for.
+    let pid = bystander.pid();
+    fs::write(place.path("pid"), format!("{pid}\n")).unwrap();
+    let trust = [
+        "-v",
+        "--restart",
+        "--trust-pidfile",
+        "-p",
+        "pid",
+        "sleep",
+        "1000",
+    ];
+    let daemon = place.start_by(&mut place.rawdaemon(trust));
+    assert_eq!(pid_in(&place.path("pid")), daemon.pid);
+    assert!(bystander.0.try_wait().unwrap().is_some());
+}
+
+#[test]
+fn the_command_does_not_take_itself_for_the_daemon() {
+    let place = Place::new();
+    for (action, code, line) in [("--status", 1, DEAD), ("--stop", 0, NOT_RUNNING)] {
+        let script = "echo $$ >pid; exec \"$0\" \"$@\"";
+        let mut command = place.program(Path::new("sh"), ["-c", script]);
+        command.args([
+            env!("CARGO_BIN_EXE_rawdaemon"),
+            action,
+            "--trust-pidfile",
+            "-p",
+            "pid",
+        ]);
+        says(&place.run(&mut command), code, "", line);
+    }
+}
+
+#[test]
+fn a_pidfile_that_cannot_be_removed_is_emptied() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    let daemon = place.start(["-p", "pid", "sleep", "1000"]);
+    let refuse = ["-qq", "-o", "trace", "--inject=unlinkat:error=EACCES"];
+    let mut command = place.program(Path::new("strace"), refuse);
+    command.args([env!("CARGO_BIN_EXE_rawdaemon"), "--stop", "-p", "pid"]);
+    says(&place.run(&mut command), 0, "", "");
+    daemon.ended();
+    assert_eq!(place.read("pid"), "");
+}
+
+#[test]
+fn a_start_that_is_stopped_is_not_taken_for_the_daemon() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    let daemon = start_unlocked(&place);
+    std::thread::scope(|scope| {
+        // It has the lock, and does not know yet that the daemon runs without one.
+        let start = scope.spawn(|| {
+            let delay = "--inject=pidfd_open:delay_enter=1500ms:when=1";
+            support::under_strace(
+                &place,
+                &[delay, "-P", "pid"],
+                &["-p", "pid", "sleep", "1000"],
+            )
+        });
+        eventually("it has the lock", || {
+            let output = ask(&place, &["--status"]);
+            output.code() == 0 && output.stdout != format!("{}\n", daemon.pid)
+        });
+        let line = format!("{UNKNOWN} {}\n", daemon.pid);
+        says(&ask(&place, &["--stop"]), 4, "", &line);
+        assert_eq!(start.join().unwrap().code(), 12);
+    });
+    daemon.assert_alive();
 }
 
 #[test]
@@ -532,7 +630,8 @@ fn a_group_is_signalled_as_a_whole_if_it_is_the_daemon_s() {
 fn a_group_of_the_caller_s_session_is_left_alone() {
     let place = Place::new();
     let mut command = place.rawdaemon(["-f", "-p", "pid", "sleep", "1000"]);
-    let mut child = command.spawn().unwrap();
+    // A group of its own: that of the tests must not be in danger.
+    let mut child = command.process_group(0).spawn().unwrap();
     eventually("it runs", || ask(&place, &["-qT"]).code() == 0);
     let output = ask(&place, &["--stop", "--process-group"]);
     let line = "rawdaemon: cannot signal the daemon: Operation not permitted (EPERM)\n";

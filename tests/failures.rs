@@ -83,12 +83,10 @@ fn a_missing_interpreter_is_named() {
             .position(|byte| *byte == 0)
             .unwrap();
     let name = String::from_utf8(program[linker..end].to_vec()).unwrap();
-    fs::write(place.path("dynamic"), program).unwrap();
-    fs::set_permissions(
-        place.path("dynamic"),
-        std::os::unix::fs::PermissionsExt::from_mode(0o755),
-    )
-    .unwrap();
+    fs::write(place.path("written"), program).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(place.path("written"), mode).unwrap();
+    place.executable(&place.path("written"), "dynamic");
     let why = format!("No such file or directory (ENOENT); its interpreter {name} may be missing");
     let says = format!("rawdaemon: cannot execute ./dynamic: {why}");
     place.fails(&mut place.rawdaemon(["-p", "pid", "./dynamic"]), 126, &says);

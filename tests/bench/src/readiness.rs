@@ -1,6 +1,6 @@
 //! How long it takes from a daemon's word that it is ready until its launcher returns.
 //!
-//! `cargo run --release --manifest-path tests/bench/Cargo.toml`, after `cargo build --release`.
+//! `cargo run --release --manifest-path tests/bench/Cargo.toml --bin readiness`, after `cargo build --release`.
 //! The ways are measured in turn, round after round, so that what else the machine does hits all of
 //! them. Those that always wait their time out are measured three times only.
 
@@ -12,20 +12,14 @@ use std::time::Duration;
 use std::{env, fs, io};
 
 use rawdaemon::{DaemonizeOptions, Identity};
+use rawdaemon_bench::{now, report};
 use rustix::process::{Pid, WaitOptions, set_child_subreaper, wait};
-use rustix::time::{ClockId, clock_gettime};
 
 const ROUNDS: usize = 300;
 const WAITING_ROUNDS: usize = 3;
 
 /// How long a daemon lives after its word: one that is dead when it is heard is no success.
 const LIFE: Duration = Duration::from_millis(20);
-
-/// The clock, in nanoseconds. All processes of a machine have the same.
-fn now() -> i64 {
-    let time = clock_gettime(ClockId::Monotonic);
-    time.tv_sec * 1_000_000_000 + time.tv_nsec
-}
 
 struct Way {
     name: &'static str,
@@ -103,40 +97,9 @@ fn main() -> io::Result<()> {
             }
         }
     }
-    report(&mut spans);
+    let rows = WAYS.iter().zip(spans).map(|(way, spans)| (way.name, spans));
+    report("from the daemon's word to its launcher's return", rows);
     Ok(())
-}
-
-fn report(spans: &mut [Vec<i64>]) {
-    let uname = rustix::system::uname();
-    println!("from the daemon's word to its launcher's return, in microseconds");
-    println!(
-        "Linux {} {}, {} processors",
-        uname.release().to_string_lossy(),
-        uname.machine().to_string_lossy(),
-        std::thread::available_parallelism().map_or(0, usize::from),
-    );
-    println!(
-        "{:42} {:>7} {:>10} {:>10} {:>8}",
-        "", "rounds", "median", "90 %", "ratio"
-    );
-    let mut first = None;
-    for (way, spans) in WAYS.iter().zip(spans) {
-        spans.sort_unstable();
-        let at = |percent: usize| spans.get(spans.len() * percent / 100).copied();
-        let (Some(median), Some(late)) = (at(50), at(90)) else {
-            continue;
-        };
-        let first = *first.get_or_insert(median);
-        println!(
-            "{:42} {:7} {:10.1} {:10.1} {:8.2}",
-            way.name,
-            spans.len(),
-            median as f64 / 1e3,
-            late as f64 / 1e3,
-            median as f64 / first as f64,
-        );
-    }
 }
 
 fn reap() -> io::Result<()> {
