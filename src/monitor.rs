@@ -116,7 +116,12 @@ impl Watch<'_, '_> {
         let mut verdict = Verdict::new(goal, self.born.saturating_add(time));
         loop {
             let event = self.next_event(verdict.deadline());
-            match verdict.judge(event, sys::monotonic_time()) {
+            // Only a daemon that has to say something has its time prolonged or cut short.
+            let now = match goal {
+                Goal::Ready => sys::monotonic_time(),
+                _ => 0,
+            };
+            match verdict.judge(event, now) {
                 // What has said that it is ready may be dead by now.
                 Some(Ok(())) if goal != Goal::Begun => match self.look() {
                     Some(death) => {
