@@ -428,11 +428,7 @@ fn a_start_that_is_stopped_is_not_taken_for_the_daemon() {
         // It has the lock, and does not know yet that the daemon runs without one.
         let start = scope.spawn(|| {
             let delay = "--inject=pidfd_open:delay_enter=1500ms:when=1";
-            support::under_strace(
-                &place,
-                &[delay, "-P", "pid"],
-                &["-p", "pid", "sleep", "1000"],
-            )
+            support::under_strace(&place, &[delay], &["-p", "pid", "sleep", "1000"])
         });
         eventually("it has the lock", || {
             let output = ask(&place, &["--status"]);
