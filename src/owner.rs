@@ -214,7 +214,7 @@ fn standing(pid: Pid, about: FileId) -> Standing {
 /// `/proc`, which before Linux 5.3 takes the latter for a process that lives.
 pub(crate) fn has_ended(pid: Pid) -> bool {
     match sys::hold(pid) {
-        Ok(process) => has_run(&process),
+        Ok(process) => is_over(&process),
         // A thread's number is no process's.
         Err(Errno::ESRCH | Errno::EINVAL | Errno::ENOENT) => true,
         Err(_) => sys::signal(pid, 0) == Err(Errno::ESRCH),
@@ -222,7 +222,7 @@ pub(crate) fn has_ended(pid: Pid) -> bool {
 }
 
 /// Whether the process that is held has ended, be it as a zombie.
-pub(crate) fn has_run(process: &Fd) -> bool {
+pub(crate) fn is_over(process: &Fd) -> bool {
     let mut ready = [process.raw(), NOTHING, NOTHING, NOTHING];
     let polled = sys::poll(&mut ready, 0);
     let [process, ..] = ready;

@@ -9,7 +9,7 @@
 use core::time::Duration;
 
 use crate::daemonize::failed;
-use crate::owner::{Owner, Pidfile, Seen, has_ended, has_run, process_with};
+use crate::owner::{Owner, Pidfile, Seen, has_ended, is_over, process_with};
 use crate::pidfile;
 use crate::protocol::{Cause, Errno, Error, ExitCode, Nanoseconds, Pid, SIGKILL};
 use crate::sys::{self, Fd, LockOwner, NOTHING};
@@ -202,7 +202,7 @@ impl Held {
 
     fn has_ended(&self) -> bool {
         match &self.process {
-            Some(process) => has_run(process),
+            Some(process) => is_over(process),
             // The lock ends with the process, and a little before it.
             None if self.is_locked => {
                 sys::lock_owner(self.file.raw()) != Ok(LockOwner::Process(self.pid))
