@@ -2,7 +2,7 @@
 
 use crate::options::Readiness;
 use crate::protocol::{Errno, Event, Nanoseconds, Notice, cut, join};
-use crate::sys::{self, Datagram, FileId, NOTHING, Pipe, RawFd, SOCKET_PATH_SIZE, ThinCStr};
+use crate::sys::{self, Datagram, FileId, NOTHING, Pipe, RawFd, Room, SOCKET_PATH_SIZE, ThinCStr};
 
 /// The name of the variable that names the socket, and how an abstract name begins in it.
 const VARIABLE: &[u8] = b"NOTIFY_SOCKET=@";
@@ -26,7 +26,7 @@ pub(crate) enum Channel<'a> {
         socket: RawFd,
         /// Where it is, and what it is there.
         path: Option<(ThinCStr<'a>, FileId)>,
-        buffer: &'a mut [u8],
+        buffer: Room<u8>,
     },
 }
 
@@ -139,7 +139,7 @@ fn open_socket<'a>(
     variable: &mut [u8; VARIABLE_SIZE],
 ) -> Result<Channel<'a>, Errno> {
     let socket = sys::datagram_socket()?.into_raw();
-    let buffer = sys::room(DATAGRAM_SIZE)?;
+    let buffer = Room::new(DATAGRAM_SIZE)?;
     // Whoever the daemon runs as must be able to write to it.
     let mask = sys::set_umask(0);
     let bound = bind(socket, path);

@@ -13,7 +13,9 @@ use crate::options::{DaemonizeOptions, Readiness, place};
 use crate::pidfile;
 use crate::protocol::{Errno, Error, ExitCode, Goal, Nanoseconds, Pid, Record, encode};
 use crate::steps::{self, Opened};
-use crate::sys::{self, Child, ExitSignal, Forked, NOTHING, Pipe, RawFd, SignalSet, ThinCStr};
+use crate::sys::{
+    self, Child, ExitSignal, Forked, NOTHING, Pipe, RawFd, Room, SignalSet, ThinCStr,
+};
 
 /// The intermediate: leads the session, creates the daemon, watches it, and tells the original how
 /// that went.
@@ -111,18 +113,18 @@ fn create_with<K: Kind>(
         verdict,
     } = start;
     let no_channel = failed(ExitCode::ChannelFailed);
-    let environment = match ThinCStr::at_start(variable) {
+    let added = match ThinCStr::at_start(variable) {
         Some(variable) if variable.first() != 0 => {
-            add_variable(kind.environment(), variable).map_err(&no_channel)?
+            Some(add_variable(kind.environment(), variable).map_err(&no_channel)?)
         }
-        _ => kind.environment(),
+        _ => None,
     };
     let report = sys::pipe().map_err(&no_channel)?;
     let birth = Birth {
         start,
         report,
         channel,
-        environment,
+        environment: added.as_deref().unwrap_or(kind.environment()),
         own: [
             report.writer,
             channel.daemon_end(),
@@ -172,12 +174,12 @@ fn create_with<K: Kind>(
 fn add_variable<'a>(
     environment: Environment<'a>,
     variable: ThinCStr<'a>,
-) -> Result<Environment<'a>, Errno> {
-    let room = sys::room(environment.len().saturating_add(1))?;
+) -> Result<Room<Option<ThinCStr<'a>>>, Errno> {
+    let mut room = Room::new(environment.len().saturating_add(1))?;
     for (place, variable) in room.iter_mut().zip(environment) {
         *place = *variable;
     }
-    set_variable(room, variable);
+    set_variable(&mut room, variable);
     Ok(room)
 }
 

@@ -86,6 +86,7 @@ pub(crate) use file::{
     lock, lock_owner, open, read_directory, return_to_directory, set_umask, set_written, truncate,
     unlink,
 };
+pub(crate) use memory::Room;
 pub use memory::{Zeroed, room};
 pub(crate) use other::{group_of, hold, session_of, signal, signal_group, signal_held};
 pub(crate) use process::{
