@@ -30,6 +30,30 @@ pub(crate) enum Channel<'a> {
     },
 }
 
+/// The daemon's end of a pipe, which it holds on to until it executes the command.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DaemonEnd {
+    /// [`NOTHING`] if there is no pipe.
+    pub(crate) writer: RawFd,
+    place: RawFd,
+}
+
+impl DaemonEnd {
+    pub(crate) const NONE: Self = Self {
+        writer: NOTHING,
+        place: NOTHING,
+    };
+
+    /// Puts it in its place, which nothing else can have from then on.
+    pub(crate) fn put_in_place(self) -> Result<(), Errno> {
+        match self {
+            Self::NONE => Ok(()),
+            Self { writer, place } if writer == place => sys::keep_across_exec(place),
+            Self { writer, place } => sys::move_to(writer, place),
+        }
+    }
+}
+
 impl<'a> Channel<'a> {
     /// Opens the line. `variable` becomes what the command's environment gets, if anything.
     #[inline(never)]
@@ -45,20 +69,13 @@ impl<'a> Channel<'a> {
         }
     }
 
-    /// What the daemon holds on to until it executes the command.
-    pub(crate) const fn daemon_end(&self) -> RawFd {
-        match self {
-            Self::Pipe { pipe, .. } => pipe.writer,
-            _ => NOTHING,
-        }
-    }
-
-    /// Puts the daemon's end in its place, which nothing else can have from then on.
-    pub(crate) fn put_in_place(&self) -> Result<(), Errno> {
+    pub(crate) const fn daemon_end(&self) -> DaemonEnd {
         match *self {
-            Self::Pipe { pipe, place } if pipe.writer == place => sys::keep_across_exec(place),
-            Self::Pipe { pipe, place } => sys::move_to(pipe.writer, place),
-            _ => Ok(()),
+            Self::Pipe { pipe, place } => DaemonEnd {
+                writer: pipe.writer,
+                place,
+            },
+            _ => DaemonEnd::NONE,
         }
     }
 

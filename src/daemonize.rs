@@ -9,16 +9,16 @@
 
 use core::time::Duration;
 
-use crate::channel::Channel;
+use crate::channel::DaemonEnd;
 use crate::foreground;
 use crate::intermediate::{intermediate, start_directly};
 use crate::monitor::hear_verdict;
 use crate::options::{DaemonizeOptions, Readiness};
-use crate::protocol::{Cause, Errno, Error, ExitCode, Pid, Record, encode, outcome};
+use crate::protocol::{Cause, Errno, Error, ExitCode, Nanoseconds, Pid, Record, encode, outcome};
 use crate::ready::Ready;
 use crate::spawn::Progress;
 use crate::sys::{
-    self, Disposition, ExitSignal, Forked, Pipe, RawFd, SignalSet, ThinCStr, ThreadIdPlace,
+    self, Disposition, ExitSignal, Forked, NOTHING, Pipe, RawFd, SignalSet, Stack, ThinCStr, Thread,
 };
 use crate::threads::refuse_threads;
 
@@ -105,7 +105,7 @@ impl DaemonizeOptions<'_> {
 
     fn daemonize_self(&self) -> Result<Identity, Error> {
         let caller = Caller {
-            thread_id: ThreadIdPlace::find(),
+            thread: Thread::find(),
             child_signal: sys::child_signal().map_err(failed(ExitCode::SignalsFailed))?,
         };
         match start(self, &caller, &mut |_| {})? {
@@ -130,8 +130,8 @@ pub(crate) trait Kind: Sized {
     /// Whether it executes a command, which wants nothing of what the caller has set up for itself.
     const EXECUTES: bool;
 
-    /// Where the daemon's C library remembers its thread.
-    fn thread_id(&self) -> ThreadIdPlace;
+    /// The thread that goes on in the daemon.
+    fn thread(&self) -> Option<&Thread>;
 
     /// The environment of a command.
     fn environment(&self) -> Environment<'_>;
@@ -150,7 +150,7 @@ pub(crate) trait Kind: Sized {
 
 /// The calling process.
 struct Caller {
-    thread_id: ThreadIdPlace,
+    thread: Thread,
     /// What it does with SIGCHLD. The intermediate must not ignore it, and the daemon may.
     child_signal: Disposition,
 }
@@ -164,8 +164,8 @@ impl Kind for Caller {
 
     const EXECUTES: bool = false;
 
-    fn thread_id(&self) -> ThreadIdPlace {
-        self.thread_id
+    fn thread(&self) -> Option<&Thread> {
+        Some(&self.thread)
     }
 
     fn environment(&self) -> Environment<'_> {
@@ -177,6 +177,7 @@ impl Kind for Caller {
         // The intermediate has closed the other end, and its number may be another's now.
         sys::close(verdict.writer);
         sys::close(birth.report.reader);
+        kind.thread.restore()?;
         sys::set_child_signal(&kind.child_signal)
     }
 
@@ -194,6 +195,8 @@ pub(crate) struct Start<'a, K> {
     pub(crate) kind: &'a K,
     /// From the intermediate to the original.
     pub(crate) verdict: Pipe,
+    /// Where a daemon runs until it executes a command, if it can share the memory.
+    pub(crate) stack: &'a Stack,
 }
 
 /// How many descriptors of this crate's own the steps spare.
@@ -204,7 +207,7 @@ pub(crate) struct Birth<'a, K> {
     pub(crate) start: &'a Start<'a, K>,
     /// From the daemon to the intermediate.
     pub(crate) report: Pipe,
-    pub(crate) channel: &'a Channel<'a>,
+    pub(crate) line: DaemonEnd,
     pub(crate) environment: Environment<'a>,
     /// What is not closed, though the caller has not asked for it.
     pub(crate) own: [RawFd; OWN],
@@ -223,9 +226,12 @@ pub(crate) fn start<K: Kind>(
     if options.foreground {
         return foreground::take_steps(options, kind).map(Forked::Child);
     }
-    if let Some(outcome) = start_directly(options, kind) {
+    // Nobody uses the caller's memory any more when the stacks are gone.
+    let daemon_stack = daemon_stack::<K>(options);
+    if let Some(outcome) = start_directly(options, kind, &daemon_stack) {
         return outcome;
     }
+    let stack = intermediate_stack(kind);
     let mask = sys::block(SignalSet::ALL).map_err(failed(ExitCode::SignalsFailed))?;
     let verdict = match sys::pipe() {
         Ok(verdict) => verdict,
@@ -238,28 +244,73 @@ pub(crate) fn start<K: Kind>(
         options,
         kind,
         verdict,
+        stack: &daemon_stack,
     };
-    let forked = sys::clone(ExitSignal::None, ThreadIdPlace::NONE, &start, intermediate);
-    let mask = match forked {
-        Ok(Forked::Child(_)) if options.reset_signals => SignalSet::NONE,
-        _ => mask,
+    let wait = |intermediate| {
+        let unmasked = sys::set_mask(mask).map_err(failed(ExitCode::SignalsFailed));
+        let outcome = match intermediate {
+            Ok(intermediate) => {
+                let (record, ended) = hear_verdict(verdict.reader, intermediate, show);
+                if ended.is_ok() {
+                    stack.forget();
+                }
+                outcome(record, ended)
+            }
+            Err(errno) => {
+                sys::close(verdict.writer);
+                Err(failed(ExitCode::FirstForkFailed)(errno))
+            }
+        };
+        sys::close(verdict.reader);
+        unmasked.and(outcome)
     };
-    let unmasked = sys::set_mask(mask).map_err(failed(ExitCode::SignalsFailed));
-    let outcome = match forked {
-        Ok(Forked::Child(left)) => return Ok(Forked::Child(left)),
-        Ok(Forked::Parent(intermediate)) => {
-            sys::close(verdict.writer);
-            let (record, ended) = hear_verdict(verdict.reader, intermediate, show);
-            outcome(record, ended).map(Forked::Parent)
+    match sys::with_child(&stack, ExitSignal::None, &start, intermediate, hold, wait) {
+        Forked::Parent(outcome) => outcome.map(Forked::Parent),
+        Forked::Child(daemon) => {
+            let mask = if options.reset_signals {
+                SignalSet::NONE
+            } else {
+                mask
+            };
+            sys::set_mask(mask).map_err(failed(ExitCode::SignalsFailed))?;
+            Ok(Forked::Child(daemon.left()))
         }
-        Err(errno) => {
-            sys::close(verdict.writer);
-            Err(failed(ExitCode::FirstForkFailed)(errno))
-        }
+    }
+}
+
+/// The original, as long as it has to stay as it is: until the daemon is created that is a copy of it.
+fn hold<K: Kind>(start: &Start<'_, K>) {
+    let Pipe { reader, writer } = start.verdict;
+    sys::close(writer);
+    let heard = [reader, NOTHING, NOTHING, NOTHING];
+    while !K::EXECUTES && sys::poll(&mut heard.clone(), Nanoseconds::MAX).is_err() {}
+}
+
+/// The intermediate shares the memory, unless the daemon could not be given back what that loses, or the
+/// original could not wait.
+fn intermediate_stack<K: Kind>(kind: &K) -> Stack {
+    let can_share = match kind.thread() {
+        Some(thread) => thread.is_known() && sys::poll(&mut [NOTHING; 4], 0).is_ok(),
+        None => true,
     };
-    sys::close(verdict.reader);
-    unmasked?;
-    outcome
+    if can_share {
+        Stack::new()
+    } else {
+        Stack::none()
+    }
+}
+
+/// The daemon shares the memory until it executes, but for what the kernel remembers by memory, and would
+/// do to the caller too: that a process which has become another user may not be looked at (`dumpable`,
+/// proc(5)), and since Linux 4.8 how ready it shall be to be killed. Who becomes another user gets a group
+/// too.
+fn daemon_stack<K: Kind>(options: &DaemonizeOptions<'_>) -> Stack {
+    let can_share = K::EXECUTES && options.group.is_none() && options.oom_score_adj.is_none();
+    if can_share {
+        Stack::new()
+    } else {
+        Stack::none()
+    }
 }
 
 /// What is to stay open must be, and then no descriptor of this crate's can get its number. Nor can

@@ -1,13 +1,13 @@
 //! The steps without the forks and the session, in the calling process: for a supervisor, which has
 //! done those, or a container.
 
-use crate::channel::Channel;
+use crate::channel::DaemonEnd;
 use crate::daemonize::{Birth, Kind, Start, failed};
 use crate::intermediate::tidy_up;
 use crate::options::{DaemonizeOptions, Readiness, place};
 use crate::protocol::{Errno, Error, ExitCode};
 use crate::steps::{self, Opened};
-use crate::sys::{self, NOTHING, Open, Pipe, RawFd, SignalSet, ThinCStr};
+use crate::sys::{self, NOTHING, Open, Pipe, RawFd, SignalSet, Stack, ThinCStr};
 
 /// Takes the steps. A command is executed, and then this does not return.
 #[inline(never)]
@@ -18,15 +18,15 @@ pub(crate) fn take_steps<K: Kind>(
     let (line, is_made) = keep_line::<K>(options).map_err(failed(ExitCode::ChannelFailed))?;
     let before = Before::save(options).map_err(failed(ExitCode::StdioFailed))?;
     let [input, output, error] = before.streams.map(|copy| copy.unwrap_or(NOTHING));
-    let channel = Channel::None;
     let birth = Birth {
         start: &Start {
             options,
             kind,
             verdict: Pipe::NONE,
+            stack: &Stack::none(),
         },
         report: Pipe::NONE,
-        channel: &channel,
+        line: DaemonEnd::NONE,
         environment: kind.environment(),
         own: [line, input, output, error, before.directory],
     };

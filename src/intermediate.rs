@@ -14,12 +14,13 @@ use crate::pidfile;
 use crate::protocol::{Errno, Error, ExitCode, Goal, Nanoseconds, Pid, Record, encode};
 use crate::steps::{self, Opened};
 use crate::sys::{
-    self, Child, ExitSignal, Forked, NOTHING, Pipe, RawFd, Room, SignalSet, ThinCStr,
+    self, Child, Copied, ExitSignal, Forked, NOTHING, Pipe, RawFd, Room, SignalSet, Stack,
+    ThinCStr, ThreadIdPlace,
 };
 
 /// The intermediate: leads the session, creates the daemon, watches it, and tells the original how
 /// that went.
-pub(crate) fn intermediate<K: Kind>(start: &Start<'_, K>) -> Child<K::Left> {
+pub(crate) fn intermediate<K: Kind>(start: &Start<'_, K>) -> Child<Copied<K::Left>> {
     match create_daemon(start) {
         Ok(Forked::Child(left)) => Child::Returns(left),
         Ok(Forked::Parent(_)) => Child::Exits(ExitCode::Ok.into()),
@@ -33,7 +34,7 @@ pub(crate) fn intermediate<K: Kind>(start: &Start<'_, K>) -> Child<K::Left> {
 
 /// Returns when the daemon runs and the original knows it; in the daemon itself, with what that has
 /// left.
-fn create_daemon<K: Kind>(start: &Start<'_, K>) -> Result<Forked<K::Left>, Error> {
+fn create_daemon<K: Kind>(start: &Start<'_, K>) -> Result<Forked<Copied<K::Left>>, Error> {
     // So that there is no reader any more when the original is gone.
     sys::close(start.verdict.reader);
     let session = sys::lead_session().map_err(failed(ExitCode::SetsidFailed))?;
@@ -50,6 +51,7 @@ fn create_daemon<K: Kind>(start: &Start<'_, K>) -> Result<Forked<K::Left>, Error
 pub(crate) fn start_directly<K: Kind>(
     options: &DaemonizeOptions<'_>,
     kind: &K,
+    stack: &Stack,
 ) -> Option<Result<Forked<K::Left>, Error>> {
     if !options.ends_after || !K::EXECUTES || goal_and_time::<K>(options).0 != Goal::Begun {
         return None;
@@ -59,6 +61,7 @@ pub(crate) fn start_directly<K: Kind>(
         options,
         kind,
         verdict: Pipe::NONE,
+        stack,
     };
     let created = sys::block(SignalSet::ALL)
         .map_err(failed(ExitCode::SignalsFailed))
@@ -68,7 +71,10 @@ pub(crate) fn start_directly<K: Kind>(
             let _ = sys::set_mask(mask);
             created
         });
-    Some(created)
+    Some(created.map(|forked| match forked {
+        Forked::Parent(daemon) => Forked::Parent(daemon),
+        Forked::Child(daemon) => Forked::Child(daemon.left()),
+    }))
 }
 
 /// The intermediate's part, with a descriptor that can be read when nobody waits for the daemon any more.
@@ -76,7 +82,7 @@ fn lead<K: Kind>(
     start: &Start<'_, K>,
     session: Pid,
     abandoned: RawFd,
-) -> Result<Forked<K::Left>, Error> {
+) -> Result<Forked<Copied<K::Left>>, Error> {
     let Start { options, .. } = start;
     if session.get() == 1 {
         // The first process of a pid namespace: when it exits, the kernel kills all others.
@@ -106,12 +112,8 @@ fn create_with<K: Kind>(
     abandoned: RawFd,
     channel: &mut Channel<'_>,
     variable: &[u8],
-) -> Result<Forked<K::Left>, Error> {
-    let Start {
-        options,
-        kind,
-        verdict,
-    } = start;
+) -> Result<Forked<Copied<K::Left>>, Error> {
+    let Start { kind, stack, .. } = start;
     let no_channel = failed(ExitCode::ChannelFailed);
     let added = match ThinCStr::at_start(variable) {
         Some(variable) if variable.first() != 0 => {
@@ -120,40 +122,70 @@ fn create_with<K: Kind>(
         _ => None,
     };
     let report = sys::pipe().map_err(&no_channel)?;
+    let line = channel.daemon_end();
     let birth = Birth {
         start,
         report,
-        channel,
+        line,
         environment: added.as_deref().unwrap_or(kind.environment()),
-        own: [
-            report.writer,
-            channel.daemon_end(),
-            NOTHING,
-            NOTHING,
-            NOTHING,
-        ],
+        own: [report.writer, line.writer, NOTHING, NOTHING, NOTHING],
     };
-    let forked = sys::clone(ExitSignal::Child, kind.thread_id(), &birth, daemon)
-        .map_err(failed(ExitCode::ForkFailed))?;
-    let daemon = match forked {
-        Forked::Child(left) => return Ok(Forked::Child(left)),
-        Forked::Parent(daemon) => daemon,
+    let mut watch = |daemon| {
+        watch(&birth, session, abandoned, channel, daemon).map(|()| Forked::Parent(daemon))
     };
-    sys::close(report.writer);
-    sys::close(channel.daemon_end());
+    let forked = if K::EXECUTES {
+        let watch = |daemon: Result<Pid, Errno>| daemon.map(&mut watch);
+        sys::with_child(stack, ExitSignal::Child, &birth, command, |_| (), watch)
+    } else {
+        let thread_id = kind
+            .thread()
+            .map_or(ThreadIdPlace::NONE, |thread| thread.id_place);
+        match sys::clone(ExitSignal::Child, thread_id, &birth, daemon) {
+            Ok(Forked::Parent(daemon)) => Forked::Parent(Ok(watch(daemon))),
+            Ok(Forked::Child(left)) => Forked::Child(left),
+            Err(errno) => Forked::Parent(Err(errno)),
+        }
+    };
+    match forked {
+        Forked::Parent(Ok(watched)) => watched,
+        Forked::Parent(Err(errno)) => Err(failed(ExitCode::ForkFailed)(errno)),
+        Forked::Child(left) => Ok(Forked::Child(left)),
+    }
+}
+
+/// The intermediate, once there is a daemon: watches it, and tidies up after one that fails.
+fn watch<K: Kind>(
+    birth: &Birth<'_, K>,
+    session: Pid,
+    abandoned: RawFd,
+    channel: &mut Channel<'_>,
+    daemon: Pid,
+) -> Result<(), Error> {
+    let Start {
+        options,
+        verdict,
+        stack,
+        ..
+    } = birth.start;
+    if !K::EXECUTES {
+        // Should the original be gone, the watch will see it.
+        let _ = tell(verdict.writer, Record::Created);
+    }
+    sys::close(birth.report.writer);
+    sys::close(birth.line.writer);
     let (goal, time) = goal_and_time::<K>(options);
     if goal != Goal::Begun {
         // Another thread of the original may be starting something too, and this have a copy of what that
         // one looks at to see whether the original is gone.
         let _ = close_all_but(Kept {
             listed: &[],
-            own: &[report.reader, verdict.writer, channel.ear()],
+            own: &[birth.report.reader, verdict.writer, channel.ear()],
         });
     }
     let mut watch = Watch {
         daemon,
         session,
-        report: report.reader,
+        report: birth.report.reader,
         verdict: verdict.writer,
         abandoned,
         channel,
@@ -162,12 +194,15 @@ fn create_with<K: Kind>(
         ended: false,
     };
     let judgement = watch.judge(goal, time);
+    if watch.ended {
+        stack.forget();
+    }
     match judgement {
         Ok(()) if matches!(watch.channel, Channel::Socket { .. }) => listener::leave(&watch),
         Ok(()) => {}
         Err(error) => tidy_up(options, daemon, error),
     }
-    judgement.map(|()| Forked::Parent(daemon))
+    judgement
 }
 
 /// An environment with one more variable, or with another value of it.
@@ -218,6 +253,14 @@ fn goal_and_time<K: Kind>(options: &DaemonizeOptions<'_>) -> (Goal, Nanoseconds)
 
 /// How long a command may take by default until it says that it is ready.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The daemon that executes a command, and so may share the memory until then: it never returns.
+fn command<K: Kind>(birth: &Birth<'_, K>) -> Child<Copied<K::Left>> {
+    match daemon(birth) {
+        Child::Exits(status) => Child::Exits(status),
+        Child::Returns(_) => Child::Exits(ExitCode::ExecFailed.into()),
+    }
+}
 
 /// The daemon: does its steps, and reports the first one that fails.
 #[inline(never)]

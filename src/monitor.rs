@@ -56,6 +56,7 @@ pub(crate) fn hear_verdict(
                     show(Progress::Status(text));
                 }
             }
+            Some(Some(Record::Created)) => {}
             Some(record) => break (record, ended.unwrap_or_else(|| sys::wait(intermediate))),
             // Killed, and somebody still holds on to its end of the pipe.
             None if ended.is_some() => break (None, ended.unwrap_or(Err(Errno::ECHILD))),

@@ -9,7 +9,7 @@ use crate::descriptors::Kept;
 use crate::options::DaemonizeOptions;
 use crate::program::{any_path, interpreter};
 use crate::protocol::{Errno, Error, ExitCode, Pid, cut};
-use crate::sys::{self, Forked, NOTHING, Open, RawFd, SignalSet, ThinCStr, ThreadIdPlace};
+use crate::sys::{self, Forked, NOTHING, Open, RawFd, SignalSet, ThinCStr, Thread};
 
 /// Starts a command as a daemon, with the defaults of [`DaemonizeOptions::new`], and returns its
 /// pid as soon as it has been executed.
@@ -145,9 +145,8 @@ impl Kind for Command<'_> {
     const UMASK: u32 = 0o022;
     const EXECUTES: bool = true;
 
-    fn thread_id(&self) -> ThreadIdPlace {
-        // It has a memory of its own.
-        ThreadIdPlace::NONE
+    fn thread(&self) -> Option<&Thread> {
+        None
     }
 
     fn environment(&self) -> Environment<'_> {

@@ -25,7 +25,7 @@ pub(crate) fn take<K: Kind>(birth: &Birth<'_, K>, opened: &mut Opened) -> Result
     reset_signals::<K>(options).map_err(failed(ExitCode::SignalsFailed))?;
     close_inherited::<K>(options, &birth.own).map_err(failed(ExitCode::CloseFailed))?;
     birth
-        .channel
+        .line
         .put_in_place()
         .map_err(failed(ExitCode::ChannelFailed))?;
     let mut buffer = [0; PATH_SIZE];

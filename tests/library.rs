@@ -326,6 +326,79 @@ fn who_knows_better_may_fork_a_threaded_process() {
 }
 
 #[test]
+fn spawning_disturbs_no_thread() {
+    let place = Place::new();
+    let mut command = std_program(&place, "threads that spawn");
+    let output = place.run(command.arg(env!("CARGO_BIN_EXE_rawdaemon")));
+    assert_eq!(output.code(), 0, "{output:?}");
+    assert_eq!(output.stdout, "10000 spawned\n");
+    place.assert_no_process();
+}
+
+#[test]
+fn what_the_kernel_keeps_by_memory_stays_the_caller_s_own() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    let output = run(&place, "as others");
+    assert_eq!(output.code(), 0, "{output:?}");
+    let pids = place.processes();
+    let daemons: Vec<_> = pids.into_iter().map(Daemon::new).collect();
+    assert_eq!(daemons.len(), 3);
+    let told = output
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with("dumpable"));
+    let told: Vec<_> = told.collect();
+    assert!(told[0].starts_with("dumpable 1"), "{told:?}");
+    assert_eq!(told, [told[0]; 4]);
+    let adjusted = daemons.iter().filter(|daemon| {
+        let file = format!("/proc/{}/oom_score_adj", daemon.pid);
+        fs::read_to_string(file).unwrap() == "500\n"
+    });
+    assert_eq!(adjusted.count(), 1);
+}
+
+#[test]
+fn the_kernel_knows_of_the_daemon_what_its_c_library_has_told() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    let calls = "--trace=set_robust_list,sigaltstack,rseq";
+    let mut command = place.program(
+        Path::new("strace"),
+        ["-D", "-f", "-qq", "-o", "trace", calls],
+    );
+    command.arg(example("std_program")).arg("no timeout");
+    let (daemon, _) = started(&place.run(&mut command));
+    let trace = place.read("trace");
+    let (of_daemon, before): (Vec<_>, Vec<_>) = trace
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .partition(|(pid, _)| *pid == daemon.pid.to_string());
+    // strace counts pids in its own namespace, which is that of the test.
+    assert!(!of_daemon.is_empty(), "{trace}");
+    for call in ["set_robust_list(0x", "sigaltstack({ss_sp=0x", "rseq(0x"] {
+        let Some((_, told)) = before
+            .iter()
+            .find(|(_, line)| line.trim().starts_with(call))
+        else {
+            println!("the C library has no {call})");
+            continue;
+        };
+        let told = told.trim().strip_suffix("= 0").unwrap();
+        let again = of_daemon
+            .iter()
+            .find(|(_, line)| line.trim().starts_with(told));
+        let (_, again) = again.unwrap_or_else(|| panic!("{told}: {trace}"));
+        // A copy of the caller itself has inherited its sequences.
+        assert!(again.ends_with("= 0") || again.contains("EBUSY"), "{again}");
+    }
+}
+
+#[test]
 fn a_program_can_spawn_another() {
     let place = Place::new();
     let daemon = place.start_by(&mut std_program(&place, "spawn"));

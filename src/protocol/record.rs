@@ -15,6 +15,8 @@ pub const RECORD_SIZE: usize = 8;
 /// What one process says to the one that waits for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Record {
+    /// There is a daemon, and the original need not stay as it is.
+    Created,
     /// The daemon has done all its steps.
     SetUp,
     /// The daemon runs as this process: ready by its own word, or successfully started by the
@@ -27,6 +29,7 @@ pub enum Record {
 }
 
 /// The kinds of the records that are no failures.
+const KIND_CREATED: u64 = 252;
 const KIND_STATUS: u64 = 253;
 const KIND_RUNS: u64 = 254;
 const KIND_SET_UP: u64 = 255;
@@ -37,6 +40,7 @@ const KIND_SET_UP: u64 = 255;
 #[inline(always)]
 pub fn encode(record: &Record) -> [u8; RECORD_SIZE] {
     let word = match *record {
+        Record::Created => KIND_CREATED,
         Record::SetUp => KIND_SET_UP,
         Record::Runs(pid) => KIND_RUNS | u64::from(pid.get().unsigned_abs()) << 32,
         Record::Failed(error) => error.to_word(),
@@ -53,6 +57,7 @@ pub fn encode(record: &Record) -> [u8; RECORD_SIZE] {
 pub fn decode(bytes: &[u8; RECORD_SIZE]) -> Option<Record> {
     let word = u64::from_le_bytes(*bytes);
     match word & 0xffff_ffff {
+        KIND_CREATED if word == KIND_CREATED => Some(Record::Created),
         KIND_SET_UP if word == KIND_SET_UP => Some(Record::SetUp),
         KIND_RUNS => Pid::new((word >> 32) as i32).map(Record::Runs),
         KIND_STATUS => u8::try_from(word >> 32).ok().map(Record::Status),
@@ -71,7 +76,7 @@ pub fn outcome(record: Option<Record>, ended: Result<WaitStatus, Errno>) -> Resu
     match record {
         Some(Record::Runs(pid)) => return Ok(pid),
         Some(Record::Failed(error)) => return Err(error),
-        Some(Record::SetUp | Record::Status(_)) | None => {}
+        Some(Record::Created | Record::SetUp | Record::Status(_)) | None => {}
     }
     let status = match ended {
         Ok(status) => status,
@@ -127,6 +132,7 @@ mod tests {
     #[test]
     fn every_code_and_every_record_decodes_to_what_was_encoded() {
         let told_and_heard = |record| assert_eq!(decode(&encode(&record)), Some(record));
+        told_and_heard(Record::Created);
         told_and_heard(Record::SetUp);
         for pid in [1, 2, 300, 4_194_304, i32::MAX] {
             told_and_heard(Record::Runs(Pid::new(pid).unwrap()));

@@ -121,7 +121,7 @@ impl Verdict {
             }
             Event::Deadline if self.begun && self.goal != Goal::Ready => return Some(Ok(())),
             Event::Deadline => return Some(Err(Error::new(ExitCode::TimedOut, Cause::Unknown))),
-            Event::Said(Record::Status(_)) => {}
+            Event::Said(Record::Created | Record::Status(_)) => {}
         }
         (self.goal == Goal::Begun && self.begun).then_some(Ok(()))
     }

@@ -68,9 +68,11 @@ mod file;
 mod memory;
 mod other;
 mod process;
+mod sharing;
 mod signal;
 mod socket;
 mod strings;
+mod thread;
 
 pub(crate) use clock::{NOTHING, monotonic_time, nanoseconds, poll, time_of_boot};
 pub(crate) use credentials::{
@@ -90,9 +92,10 @@ pub(crate) use memory::Room;
 pub use memory::{Zeroed, room};
 pub(crate) use other::{group_of, hold, session_of, signal, signal_group, signal_held};
 pub(crate) use process::{
-    Child, ExitSignal, Forked, ThreadIdPlace, check_single_threaded, clone, execute, has_executed,
+    Child, Copied, ExitSignal, Forked, check_single_threaded, clone, execute, has_executed,
     lead_session, process_id, wait, wait_if_ended, watch_child,
 };
+pub(crate) use sharing::{Stack, with_child};
 pub(crate) use signal::{
     Disposition, SignalSet, block, child_signal, reset_child_signal, reset_dispositions,
     set_child_signal, set_mask, watch_end,
@@ -101,6 +104,7 @@ pub(crate) use socket::{
     Datagram, SOCKET_PATH_SIZE, abstract_name, bind, connect, datagram_socket, receive,
 };
 pub use strings::ThinCStr;
+pub(crate) use thread::{Thread, ThreadIdPlace};
 
 use syscalls::{Sysno, syscall};
 

@@ -5,13 +5,13 @@ use core::ffi::c_int;
 use linux_raw_sys::general::{
     __WALL, CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_THREAD, SIGCHLD, WNOHANG,
 };
-use linux_raw_sys::prctl::PR_GET_TID_ADDRESS;
 use syscalls::Sysno;
 
 use super::fd::Fd;
 use super::other::hold;
 use super::signal::watch_children;
 use super::strings::ThinCStr;
+use super::thread::ThreadIdPlace;
 use crate::protocol::{Errno, Pid, WaitStatus};
 
 /// How the part of a child ends.
@@ -42,40 +42,22 @@ pub(crate) enum ExitSignal {
     Child,
 }
 
-/// Where the C library of this process remembers the id of the calling thread.
-///
-/// glibc does at the address that it has given to set_tid_address(2), and a raw clone leaves the
-/// parent's id there. The kernel corrects it, if it is told the address. musl keeps another thing at
-/// its address, and a program without a C library has none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ThreadIdPlace(usize);
-
-impl ThreadIdPlace {
-    /// No place.
-    pub(crate) const NONE: Self = Self(0);
-
-    /// `prctl(PR_GET_TID_ADDRESS)`, if what stands there is the id, gettid(2).
-    ///
-    /// Since Linux 3.5, in kernels with CONFIG_CHECKPOINT_RESTORE.
-    pub(crate) fn find() -> Self {
-        // A kernel of 64 bits writes as many to a process of 32.
-        let mut address = 0_u64;
-        // SAFETY: the kernel writes an address to `address`.
-        let known = unsafe { call!(Sysno::prctl, PR_GET_TID_ADDRESS, &raw mut address) };
-        // SAFETY: no arguments.
-        let id = unsafe { call!(Sysno::gettid) };
-        let place = address as usize as *const c_int;
-        if known.is_err() || place.is_null() || !place.is_aligned() {
-            return Self::NONE;
+impl ExitSignal {
+    pub(super) const fn number(self) -> u32 {
+        match self {
+            Self::None => 0,
+            Self::Child => SIGCHLD,
         }
-        // SAFETY: this thread has registered the address of an int, which the kernel will clear when
-        // the thread ends.
-        let remembered = unsafe { place.read() };
-        if id == Ok(remembered as u32) {
-            Self(address as usize)
-        } else {
-            Self::NONE
-        }
+    }
+}
+
+/// What a child has left that is a copy of its parent, and so may return to where that was.
+#[derive(Debug)]
+pub(crate) struct Copied<R>(R);
+
+impl<R> Copied<R> {
+    pub(crate) fn left(self) -> R {
+        self.0
     }
 }
 
@@ -90,24 +72,20 @@ pub(crate) fn clone<T, R>(
     thread_id: ThreadIdPlace,
     start: &T,
     part: fn(&T) -> Child<R>,
-) -> Result<Forked<R>, Errno> {
+) -> Result<Forked<Copied<R>>, Errno> {
     match fork(exit_signal, thread_id)? {
         None => match part(start) {
             Child::Exits(status) => exit(status),
-            Child::Returns(left) => Ok(Forked::Child(left)),
+            Child::Returns(left) => Ok(Forked::Child(Copied(left))),
         },
         Some(child) => Ok(Forked::Parent(child)),
     }
 }
 
 fn fork(exit_signal: ExitSignal, thread_id: ThreadIdPlace) -> Result<Option<Pid>, Errno> {
-    let signal = match exit_signal {
-        ExitSignal::None => 0,
-        ExitSignal::Child => SIGCHLD,
-    };
     let flags = match thread_id {
-        ThreadIdPlace::NONE => signal,
-        _ => signal | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID,
+        ThreadIdPlace::NONE => exit_signal.number(),
+        _ => exit_signal.number() | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID,
     };
     // The last two arguments are the child's thread id and its thread-local storage, in the order of
     // the architecture; the latter is not used.

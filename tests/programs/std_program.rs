@@ -4,9 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::ffi::CString;
+use std::hint::black_box;
 use std::process::ExitCode;
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, io, process, thread};
 
@@ -217,6 +218,18 @@ fn run(case: &str, began: Instant) -> Result<(), Error> {
                 }
             });
         }
+        "threads that spawn" => threads_that_spawn(),
+        "as others" => {
+            println!("{}", what_goes_by_memory());
+            for options in [
+                options.user(65534, 65534, &[]),
+                options.group(65534),
+                options.oom_score_adj(500),
+            ] {
+                spawn(&options)?;
+                println!("{}", what_goes_by_memory());
+            }
+        }
         "become root" => {
             // SAFETY: numbers only.
             assert_eq!(unsafe { libc::setresuid(0, 0, 0) }, 0);
@@ -252,6 +265,69 @@ fn run(case: &str, began: Instant) -> Result<(), Error> {
         _ => required(case, options.require_ready(true), began)?,
     }
     Ok(())
+}
+
+/// Many threads start many commands, and use memory meanwhile; one only looks whether its own memory stays
+/// as it is. The commands end at once, and are reaped here.
+fn threads_that_spawn() {
+    const THREADS: u8 = 32;
+    const SPAWNS: usize = 10_000;
+    let command = CString::new(env::args().nth(2).unwrap()).unwrap();
+    // SAFETY: numbers only.
+    unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) };
+    let (left, ended) = (AtomicUsize::new(SPAWNS), AtomicBool::new(false));
+    let spawn_and_work = |mark: u8| {
+        let argv = [Some(command.as_c_str().into()), Some(c"-V".into()), None];
+        let take = |left: usize| left.checked_sub(1);
+        while left
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, take)
+            .is_ok()
+        {
+            let on_stack = [mark; 4096];
+            let on_heap = vec![mark; 65536];
+            rawdaemon::spawn(&command, &argv, &[None]).unwrap();
+            assert!(on_stack.iter().chain(&on_heap).all(|byte| *byte == mark));
+        }
+    };
+    let look_on = || {
+        let (on_stack, on_heap) = ([0xa5_u8; 16384], vec![0x5a_u8; 1 << 20]);
+        while !ended.load(Ordering::SeqCst) {
+            assert!(black_box(&on_stack).iter().all(|byte| *byte == 0xa5));
+            assert!(black_box(&on_heap).iter().all(|byte| *byte == 0x5a));
+            thread::sleep(Duration::from_millis(1));
+        }
+    };
+    let reap = || {
+        let mut reaped = 0;
+        while reaped < SPAWNS {
+            let mut status = 0;
+            // SAFETY: the kernel writes an int.
+            if unsafe { libc::waitpid(-1, &mut status, 0) } > 0 {
+                assert_eq!(status, 0);
+                reaped += 1;
+            } else {
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+        ended.store(true, Ordering::SeqCst);
+    };
+    thread::scope(|scope| {
+        for mark in 0..THREADS {
+            let spawn_and_work = &spawn_and_work;
+            scope.spawn(move || spawn_and_work(mark));
+        }
+        scope.spawn(look_on);
+        scope.spawn(reap);
+    });
+    println!("{SPAWNS} spawned");
+}
+
+/// What the kernel keeps for all processes that share a memory.
+fn what_goes_by_memory() -> String {
+    // SAFETY: numbers only.
+    let dumpable = unsafe { libc::prctl(libc::PR_GET_DUMPABLE) };
+    let adjustment = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap();
+    format!("dumpable {dumpable}, oom_score_adj {adjustment}")
 }
 
 fn open_descriptors() -> Vec<std::ffi::OsString> {

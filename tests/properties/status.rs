@@ -23,7 +23,12 @@ pub fn check(data: &[u8]) {
 
     let error = check_error(&mut data);
     let pid = pid(data.number());
-    for made in [Record::SetUp, Record::Runs(pid), Record::Status(bytes[0])] {
+    for made in [
+        Record::Created,
+        Record::SetUp,
+        Record::Runs(pid),
+        Record::Status(bytes[0]),
+    ] {
         assert_eq!(decode(&encode(&made)), Some(made));
     }
 
@@ -34,6 +39,7 @@ pub fn check(data: &[u8]) {
     for record in [
         None,
         record,
+        Some(Record::Created),
         Some(Record::SetUp),
         Some(Record::Runs(pid)),
         Some(Record::Failed(error)),
@@ -220,7 +226,7 @@ fn check_record(record: Option<Record>, bytes: [u8; RECORD_SIZE]) {
     let Some(record) = record else { return };
     assert_eq!(encode(&record), bytes);
     match record {
-        Record::SetUp | Record::Status(_) => {}
+        Record::Created | Record::SetUp | Record::Status(_) => {}
         Record::Runs(pid) => assert!(pid.get() > 0),
         Record::Failed(error) => {
             assert_ne!(error.code(), ExitCode::Ok);

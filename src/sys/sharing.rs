@@ -1,0 +1,330 @@
+//! Children that share the memory of their parent, each on a stack of its own.
+//!
+//! To copy a process costs about 9 ms for each GiB that it has touched, and to take a copy down as much
+//! again. A child that shares the memory costs the same at every size: `clone(CLONE_VM)`. This is
+//! vfork(2) without CLONE_VFORK, which would stop the parent until the child has executed: whoever
+//! starts a daemon wants to hear of signals meanwhile, and of its time being over.
+//!
+//! # Why this is sound
+//!
+//! - **No frame is shared.** The child runs on a [`Stack`] of its own. The one place where both run the
+//!   same code is [`trampoline`], one asm block: the child comes out of the system call with its new
+//!   stack pointer, and calls [`enter`], which does not return while the memory is shared. So compiled
+//!   code, of whatever build, never runs twice in one frame.
+//! - **The parent's frames stay.** What the child borrows outlives it: [`with_child`] does not return in
+//!   the parent before the kernel says that the child uses the memory no more, because it has executed a
+//!   program or has ended. For that, CLONE_CHILD_CLEARTID clears a word and wakes who waits at it
+//!   (futex(2)): no process has to live for this, and no descriptor to be closed. The word is in the
+//!   [`Stack`], which the original makes for both children: also if somebody kills the intermediate, it
+//!   waits for the daemon.
+//! - **What both look at does not change**, but for atomic words: `start` is shared by reference, and
+//!   the child writes to its stack, to memory that it has mapped itself, and to nothing else.
+//! - **The child runs this crate's code only.** All signals are blocked in it from before it begins, its
+//!   dispositions are its own (no CLONE_SIGHAND), and so are its descriptors, working directory and umask
+//!   (no CLONE_FILES, no CLONE_FS). It does not touch thread-local storage, allocates nothing, and has
+//!   nothing to panic with. Other threads of the parent may run, change their memory and fork.
+//! - **The daemon of `daemonize` gets the caller's stack back.** It is a copy, made by a child that shares
+//!   the memory, while the original waits within the asm block: so its copy of the original's frames is as
+//!   the original left it. [`enter`] returns in a copy only, which [`Copied`] proves, with the registers
+//!   that the ABI lets a function keep; the asm block puts the stack pointer back, and the compiler sees a
+//!   block that has come to its end.
+//! - **A stack is large enough.** Nothing in this crate recurses, and a test measures what is used of the
+//!   [`STACK_SIZE`], in debug builds too.
+//! - **Nothing depends on the sharing.** All that is told goes through pipes and exit codes. A kernel, an
+//!   emulator (qemu-user) or a sandbox that refuses the flags, and one that has no memory for a stack,
+//!   gets the copy that it had before; a build with `--cfg rawdaemon_plain_fork` asks for nothing else,
+//!   which is what valgrind 3 wants.
+//!
+//! Shadow stacks (x86's CET, aarch64's GCS) would have to be switched too; Rust does not mark its programs
+//! for them, and then the kernel gives them none.
+
+use core::arch::asm;
+use core::cell::Cell;
+use core::ffi::c_void;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use linux_raw_sys::general::{
+    __kernel_old_timespec, CLONE_CHILD_CLEARTID, CLONE_PARENT_SETTID, CLONE_VM, FUTEX_WAIT,
+};
+use syscalls::Sysno;
+
+use super::memory::{map, unmap};
+use super::other::signal;
+use super::process::{Child, Copied, ExitSignal, Forked, clone, exit};
+use super::thread::ThreadIdPlace;
+use crate::protocol::{Errno, Pid};
+
+/// What a child may use of stack. Of what it does not touch, the kernel gives nothing.
+const STACK_SIZE: usize = 128 << 10;
+
+/// Behind the stack there is room for what the child begins with.
+const ENTRY_SIZE: usize = 64;
+
+/// After what time it is looked whether there still is somebody to wait for, in nanoseconds.
+const PAUSE: i32 = 100_000_000;
+
+/// A stack for a child that shares the memory. Dropping it waits until none does.
+#[derive(Debug)]
+pub(crate) struct Stack {
+    /// Where it begins; `None` if there is no memory for it, or none was asked for.
+    bottom: Option<NonNull<u8>>,
+    /// The child's id: the kernel writes it before there is a child, and clears it when that has executed
+    /// or ended.
+    user: AtomicU32,
+}
+
+impl Stack {
+    /// No stack: a child gets a copy of the memory.
+    pub(crate) const fn none() -> Self {
+        Self {
+            bottom: None,
+            user: AtomicU32::new(0),
+        }
+    }
+
+    pub(crate) fn new() -> Self {
+        let mut stack = Self::none();
+        if !cfg!(rawdaemon_plain_fork) {
+            stack.bottom = map(STACK_SIZE).ok();
+        }
+        stack
+    }
+
+    /// The child is known to have ended. Kernels before 4.9 do not say so of one that a signal has ended.
+    pub(crate) fn forget(&self) {
+        self.user.store(0, Ordering::SeqCst);
+    }
+
+    /// Waits until the child has executed or ended.
+    fn wait_until_left(&self) {
+        while let Some(user) = Pid::new(self.user.load(Ordering::SeqCst) as i32) {
+            let mut pause = __kernel_old_timespec {
+                tv_sec: 0,
+                tv_nsec: PAUSE as _,
+            };
+            let (word, pause) = (self.user.as_ptr(), &raw mut pause);
+            // SAFETY: the kernel reads the word and a timespec.
+            let waited = unsafe { call!(Sysno::futex, word, FUTEX_WAIT, user.get(), pause) };
+            if waited.is_err() && signal(user, 0) == Err(Errno::ESRCH) {
+                self.forget();
+            }
+        }
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        self.wait_until_left();
+        if let Some(bottom) = self.bottom {
+            // SAFETY: it comes from `map`, and no child uses it any more.
+            unsafe { unmap(bottom, STACK_SIZE) };
+        }
+    }
+}
+
+/// Creates a process that runs `part` on this stack and in this memory, `clone(CLONE_VM | exit_signal)`,
+/// and runs `hold` and then `meanwhile` in the parent. Returns when nobody shares the memory any more.
+///
+/// In a copy that the child makes of itself while the parent is in `hold`, this returns what the child's
+/// part does.
+///
+/// Where memory cannot be shared, the child is a copy, as that of [`clone`].
+pub(crate) fn with_child<T, R, M>(
+    stack: &Stack,
+    exit_signal: ExitSignal,
+    start: &T,
+    part: fn(&T) -> Child<Copied<R>>,
+    hold: fn(&T),
+    meanwhile: impl FnOnce(Result<Pid, Errno>) -> M,
+) -> Forked<Copied<R>, M> {
+    let entry = Entry {
+        enter: enter::<T, R>,
+        stack_pointer: 0,
+        start,
+        part,
+        hold,
+        left: Cell::new(None),
+    };
+    let child = match clone_on(stack, exit_signal, entry) {
+        Some(forked) => Ok(forked),
+        None => clone(exit_signal, ThreadIdPlace::NONE, start, part).map(|forked| match forked {
+            Forked::Parent(child) => {
+                hold(start);
+                Forked::Parent(child)
+            }
+            Forked::Child(copied) => Forked::Child(copied.left()),
+        }),
+    };
+    let child = match child {
+        Ok(Forked::Child(left)) => return Forked::Child(left),
+        Ok(Forked::Parent(child)) => Ok(child),
+        Err(errno) => Err(errno),
+    };
+    let meanwhile = meanwhile(child);
+    stack.wait_until_left();
+    Forked::Parent(meanwhile)
+}
+
+/// What a child begins with. It lies behind the child's stack, since the parent's frame that made it may
+/// be gone when the child looks at it.
+#[repr(C)]
+struct Entry<'e, T, R> {
+    enter: unsafe extern "C" fn(*const c_void, isize) -> isize,
+    /// The parent's, on x86, which has no register left for it.
+    stack_pointer: usize,
+    start: &'e T,
+    part: fn(&T) -> Child<Copied<R>>,
+    hold: fn(&T),
+    left: Cell<Option<Copied<R>>>,
+}
+
+/// `None` if no memory could be shared.
+fn clone_on<T, R>(
+    stack: &Stack,
+    exit_signal: ExitSignal,
+    entry: Entry<'_, T, R>,
+) -> Option<Forked<Copied<R>>> {
+    const {
+        assert!(size_of::<Entry<'_, T, R>>() <= ENTRY_SIZE);
+        assert!(align_of::<Entry<'_, T, R>>() <= ENTRY_SIZE);
+    }
+    let flags = CLONE_VM | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | exit_signal.number();
+    let user = stack.user.as_ptr();
+    // SAFETY: the mapping is that large, and nobody else uses it.
+    let place = unsafe { stack.bottom?.add(STACK_SIZE - ENTRY_SIZE) }.cast::<Entry<'_, T, R>>();
+    // SAFETY: the place is aligned, and has room for an entry.
+    unsafe { place.write(entry) };
+    // SAFETY: there is an entry, and below it a stack with nobody on it. The child has left all that it
+    // borrows when `with_child` returns.
+    let result = unsafe { trampoline(flags as usize, place.as_ptr().cast(), user) };
+    if result == 0 {
+        // This is a copy, which nobody shares.
+        stack.forget();
+        // SAFETY: it was written above, and this process has it for itself.
+        let left = unsafe { place.as_ref() }.left.take();
+        return left.map(Forked::Child);
+    }
+    Pid::new(result as i32).map(Forked::Parent)
+}
+
+/// What parent and child call within the trampoline, each on its stack, with what clone(2) returned.
+/// Gives that back in the parent, and zero in a copy; does not return in a child that shares the memory.
+///
+/// # Safety
+///
+/// There must be an entry of this type.
+unsafe extern "C" fn enter<T, R>(entry: *const c_void, result: isize) -> isize {
+    // SAFETY: the caller's promise.
+    let entry = unsafe { &*entry.cast::<Entry<'_, T, R>>() };
+    match result {
+        0 => match (entry.part)(entry.start) {
+            Child::Exits(status) => exit(status),
+            Child::Returns(left) => entry.left.set(Some(left)),
+        },
+        1.. => (entry.hold)(entry.start),
+        _ => {}
+    }
+    result
+}
+
+/// `clone(flags, entry, user, 0, user)`, after which both processes call `entry.enter(entry, result)`, and
+/// those in which that returns go on with the stack pointer of the parent.
+///
+/// # Safety
+///
+/// `entry` must be an [`Entry`], and below it there must be a stack with nobody on it. With CLONE_VM,
+/// `enter` must not return in the child.
+unsafe fn trampoline(flags: usize, entry: *mut c_void, user: *mut u32) -> isize {
+    let result: isize;
+    // What is needed after the call is in registers that the kernel keeps, and every function too.
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: see the module's documentation.
+    unsafe {
+        asm!(
+            "mov r12, rsp",
+            "syscall",
+            "mov rdi, r13",
+            "mov rsi, rax",
+            "call [r13]",
+            "mov rsp, r12",
+            inlateout("rax") Sysno::clone as usize => result,
+            in("rdi") flags, in("rsi") entry, in("rdx") user, in("r10") user, in("r8") 0,
+            in("r13") entry, out("r12") _,
+            clobber_abi("C"),
+        );
+    }
+    #[cfg(target_arch = "x86")]
+    // SAFETY: as above.
+    unsafe {
+        asm!(
+            "mov [ecx + 4], esp",
+            "int 0x80",
+            "mov ebx, ecx",
+            "sub esp, 8",
+            "push eax",
+            "push ebx",
+            "call [ebx]",
+            "mov esp, [ebx + 4]",
+            inlateout("eax") Sysno::clone as usize => result,
+            inlateout("ebx") flags => _, in("ecx") entry, in("edx") user, in("edi") user,
+            clobber_abi("C"),
+        );
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: as above.
+    unsafe {
+        asm!(
+            "mov x20, sp",
+            "svc #0",
+            "mov x1, x0",
+            "mov x0, x21",
+            "ldr x9, [x21]",
+            "blr x9",
+            "mov sp, x20",
+            inlateout("x0") flags => result,
+            in("x1") entry, in("x2") user, in("x3") 0, in("x4") user,
+            in("x8") Sysno::clone as usize, in("x21") entry, out("x20") _,
+            clobber_abi("C"),
+        );
+    }
+    #[cfg(target_arch = "arm")]
+    // The number of the call goes to r7, which may be the frame pointer.
+    // SAFETY: as above.
+    unsafe {
+        asm!(
+            "mov r8, sp",
+            "mov r10, r7",
+            "mov r7, r12",
+            "svc #0",
+            "mov r7, r10",
+            "mov r1, r0",
+            "mov r0, r5",
+            "ldr r12, [r5]",
+            "blx r12",
+            "mov sp, r8",
+            inlateout("r0") flags => result,
+            in("r1") entry, in("r2") user, in("r3") 0, in("r4") user,
+            in("r12") Sysno::clone as usize, in("r5") entry, out("r8") _, out("r10") _,
+            clobber_abi("C"),
+        );
+    }
+    #[cfg(target_arch = "riscv64")]
+    // SAFETY: as above.
+    unsafe {
+        asm!(
+            "mv s2, sp",
+            "ecall",
+            "mv a1, a0",
+            "mv a0, s3",
+            "ld t0, 0(s3)",
+            "jalr t0",
+            "mv sp, s2",
+            inlateout("a0") flags => result,
+            in("a1") entry, in("a2") user, in("a3") 0, in("a4") user,
+            in("a7") Sysno::clone as usize, in("s3") entry, out("s2") _,
+            clobber_abi("C"),
+        );
+    }
+    result
+}
