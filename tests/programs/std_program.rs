@@ -304,7 +304,7 @@ fn threads_that_spawn() {
             // SAFETY: the kernel writes an int.
             if unsafe { libc::waitpid(-1, &mut status, 0) } > 0 {
                 assert_eq!(status, 0);
-                reaped += 1;
+                reaped = usize::saturating_add(reaped, 1);
             } else {
                 thread::sleep(Duration::from_millis(1));
             }
