@@ -56,7 +56,7 @@ use super::thread::ThreadIdPlace;
 use crate::protocol::{Errno, Pid};
 
 /// What a child may use of stack. Of what it does not touch, the kernel gives nothing.
-const STACK_SIZE: usize = 128 << 10;
+const STACK_SIZE: usize = 64 << 10;
 
 /// Behind the stack there is room for what the child begins with.
 const ENTRY_SIZE: usize = 64;
@@ -117,6 +117,8 @@ impl Drop for Stack {
     fn drop(&mut self) {
         self.wait_until_left();
         if let Some(bottom) = self.bottom {
+            #[cfg(test)]
+            tests::note_use(bottom);
             // SAFETY: it comes from `map`, and no child uses it any more.
             unsafe { unmap(bottom, STACK_SIZE) };
         }
@@ -327,4 +329,58 @@ unsafe fn trampoline(flags: usize, entry: *mut c_void, user: *mut u32) -> isize 
         );
     }
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use core::ptr::NonNull;
+    use core::slice;
+    use core::sync::atomic::{AtomicUsize, Ordering};
+    use core::time::Duration;
+    use std::println;
+
+    use super::STACK_SIZE;
+    use crate::{DaemonizeOptions, ExitCode, Readiness};
+
+    /// How many bytes of the stack that was used most were never written to.
+    static UNUSED: AtomicUsize = AtomicUsize::new(STACK_SIZE);
+
+    pub(super) fn note_use(bottom: NonNull<u8>) {
+        // SAFETY: it is mapped, and no child writes to it any more.
+        let stack = unsafe { slice::from_raw_parts(bottom.as_ptr(), STACK_SIZE) };
+        let unused = stack.iter().take_while(|byte| **byte == 0).count();
+        UNUSED.fetch_min(unused, Ordering::SeqCst);
+    }
+
+    #[test]
+    fn no_child_comes_near_the_end_of_its_stack() {
+        let options = DaemonizeOptions::new().stdin(c"/dev/zero");
+        let path = [Some(c"PATH=.:/no/such:such::/bin:/usr/bin".into()), None];
+        let argv = [
+            Some(c"sh".into()),
+            Some(c"-c".into()),
+            Some(c"exit 3".into()),
+            None,
+        ];
+        options.spawn(c"sh", &argv, &path).unwrap();
+        let error = options.spawn(c"no such program", &argv, &path).unwrap_err();
+        assert_eq!(error.code(), ExitCode::CommandNotFound);
+        for readiness in [Readiness::Descriptor(3), Readiness::Notify] {
+            let error = options
+                .ready(readiness)
+                .spawn(c"sh", &argv, &path)
+                .unwrap_err();
+            assert_eq!(error.code(), ExitCode::DaemonDied);
+        }
+        let options = options
+            .timeout(Duration::from_millis(20))
+            .pidfile(c"/dev/null");
+        let error = options.spawn(c"sh", &argv, &path).unwrap_err();
+        assert_eq!(error.code(), ExitCode::PidfileFailed);
+
+        let used = STACK_SIZE - UNUSED.load(Ordering::SeqCst);
+        println!("{used} of {STACK_SIZE} bytes");
+        assert!(used < STACK_SIZE / 2, "{used}");
+        assert_eq!(used == 0, cfg!(rawdaemon_plain_fork));
+    }
 }
