@@ -1,6 +1,5 @@
 //! How long it takes from a daemon's word that it is ready until its launcher returns.
 //!
-//! `cargo run --release --manifest-path tests/bench/Cargo.toml --bin readiness`, after `cargo build --release`.
 //! The ways are measured in turn, round after round, so that what else the machine does hits all of
 //! them. Those that always wait their time out are measured three times only.
 
@@ -12,8 +11,9 @@ use std::time::Duration;
 use std::{env, fs, io};
 
 use rawdaemon::{DaemonizeOptions, Identity};
-use rawdaemon_bench::{now, report};
-use rustix::process::{Pid, WaitOptions, set_child_subreaper, wait};
+
+use crate::report::{now, report};
+use crate::{programs, reap};
 
 const ROUNDS: usize = 300;
 const WAITING_ROUNDS: usize = 3;
@@ -29,7 +29,7 @@ struct Way {
     start: fn(&Path) -> io::Result<i64>,
 }
 
-const WAYS: [Way; 5] = [
+static WAYS: [Way; 5] = [
     Way {
         name: "daemonize, notify",
         rounds: ROUNDS,
@@ -69,41 +69,34 @@ const WAYS: [Way; 5] = [
     },
 ];
 
-fn main() -> io::Result<()> {
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    if let [how, file] = &arguments[..] {
-        return be_daemon(how, Path::new(file));
-    }
-    // Daemons that have ended are reaped here.
-    set_child_subreaper(Some(Pid::INIT))?;
+pub fn measure() -> io::Result<()> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("said");
+    let mut rounds = WAYS.each_ref().map(|way| way.rounds);
     let mut spans: [Vec<i64>; WAYS.len()] = Default::default();
     for round in 0..ROUNDS {
-        for (way, spans) in WAYS.iter().zip(&mut spans) {
-            if round >= way.rounds {
+        for ((way, rounds), spans) in WAYS.iter().zip(&mut rounds).zip(&mut spans) {
+            if round >= *rounds {
                 continue;
             }
             match (way.start)(&file) {
                 Ok(returned) => {
-                    reap()?;
+                    reap();
                     let said: i64 = fs::read_to_string(&file)?
                         .parse()
                         .map_err(io::Error::other)?;
                     spans.push(returned - said);
                     fs::remove_file(&file)?;
                 }
-                Err(error) => eprintln!("{}: {error}", way.name),
+                Err(error) => {
+                    println!("left out: {}: {error}", way.name);
+                    *rounds = 0;
+                }
             }
         }
     }
     let rows = WAYS.iter().zip(spans).map(|(way, spans)| (way.name, spans));
     report("from the daemon's word to its launcher's return", rows);
-    Ok(())
-}
-
-fn reap() -> io::Result<()> {
-    while wait(WaitOptions::empty()).is_ok() {}
     Ok(())
 }
 
@@ -128,8 +121,7 @@ fn daemonize(file: &Path, speaks: bool) -> io::Result<i64> {
 }
 
 fn rawdaemon(how: &str) -> Command {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/release/rawdaemon");
-    let mut command = Command::new(path);
+    let mut command = Command::new(programs::rawdaemon());
     command
         .args(["-R", how])
         .arg(env::current_exe().unwrap_or_default());
@@ -137,7 +129,12 @@ fn rawdaemon(how: &str) -> Command {
 }
 
 fn launch(command: &mut Command, how: &str, file: &Path) -> io::Result<i64> {
-    let status = command.arg(how).arg(file).stdin(Stdio::null()).status()?;
+    let status = command
+        .arg("daemon")
+        .arg(how)
+        .arg(file)
+        .stdin(Stdio::null())
+        .status()?;
     let returned = now();
     if status.success() {
         Ok(returned)
@@ -147,7 +144,7 @@ fn launch(command: &mut Command, how: &str, file: &Path) -> io::Result<i64> {
 }
 
 /// What is started as a daemon: says that it is ready, notes when that was, and ends.
-fn be_daemon(how: &str, file: &Path) -> io::Result<()> {
+pub fn be_daemon(how: &str, file: &Path) -> io::Result<()> {
     let said;
     if how == "line" {
         said = now();

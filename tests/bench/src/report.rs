@@ -1,9 +1,8 @@
-//! What the benchmarks share: the clock, and the table.
+//! The clock, and the table.
 
 use rustix::time::{ClockId, clock_gettime};
 
 /// The clock, in nanoseconds. All processes of a machine have the same.
-#[must_use]
 pub fn now() -> i64 {
     let time = clock_gettime(ClockId::Monotonic);
     time.tv_sec * 1_000_000_000 + time.tv_nsec

@@ -1,18 +1,18 @@
 //! What it takes to start a command as a daemon, from the launcher's start to its end, and how many
 //! system calls that are.
 //!
-//! `cargo run --release --manifest-path tests/bench/Cargo.toml --bin starts`, after
-//! `cargo build --release`. The launchers are measured in turn, round after round. The daemon is the
+//! The launchers are measured in turn, round after round. The daemon is the
 //! command itself, which prints its version to `/dev/null`: a program that has next to no start-up of
 //! its own. Those that are not installed are left out, and the calls where strace is not.
 
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::{env, fs, io};
+use std::{fs, io};
 
-use rawdaemon_bench::{now, report};
-use rustix::process::{Pid, WaitOptions, set_child_subreaper, wait};
+use crate::programs::rawdaemon;
+use crate::reap;
+use crate::report::{now, report};
 
 const ROUNDS: usize = 1000;
 
@@ -73,13 +73,11 @@ const WAYS: [Way; 6] = [
     },
 ];
 
-fn main() -> io::Result<()> {
-    // Daemons that have ended are reaped here.
-    set_child_subreaper(Some(Pid::INIT))?;
+pub fn measure() -> io::Result<()> {
     let mut spans: [Vec<i64>; WAYS.len()] = Default::default();
     for _ in 0..ROUNDS {
         for (way, spans) in WAYS.iter().zip(&mut spans) {
-            spans.extend(measure(way));
+            spans.extend(measure_once(way));
         }
     }
     let rows = WAYS.iter().zip(spans).map(|(way, spans)| (way.name, spans));
@@ -92,10 +90,6 @@ fn main() -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn rawdaemon() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/release/rawdaemon")
 }
 
 /// Adds the launcher and its daemon to a command line.
@@ -113,7 +107,7 @@ fn words(way: &Way) -> Vec<PathBuf> {
         .collect()
 }
 
-fn measure(way: &Way) -> Option<i64> {
+fn measure_once(way: &Way) -> Option<i64> {
     let words = words(way);
     let mut command = Command::new(words.first()?);
     command.args(words.get(1..)?).current_dir("/");
@@ -127,7 +121,7 @@ fn measure(way: &Way) -> Option<i64> {
     let began = now();
     let status = command.status();
     let ended = now();
-    while wait(WaitOptions::empty()).is_ok() {}
+    reap();
     status.ok()?.success().then_some(ended - began)
 }
 
@@ -144,7 +138,7 @@ fn count_calls(way: &Way) -> io::Result<usize> {
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     let status = command.status()?;
-    while wait(WaitOptions::empty()).is_ok() {}
+    reap();
     if !status.success() {
         return Err(io::Error::other(status.to_string()));
     }

@@ -1,0 +1,42 @@
+//! Measures what a daemon's start costs, beside what else there is.
+//!
+//! `cargo run --release --manifest-path tests/bench/Cargo.toml` measures all, one thing after the other,
+//! and with `-- readiness` or `-- starts` at its end only that. Nothing has to be built before.
+
+mod programs;
+mod readiness;
+mod report;
+mod starts;
+
+use std::{env, io};
+
+fn main() -> io::Result<()> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        // The benchmark starts itself, as what is measured.
+        ["daemon", how, file] => readiness::be_daemon(how, file.as_ref()),
+        [] => measure(&["readiness", "starts"]),
+        [what] => measure(&[what]),
+        _ => Err(io::Error::other("one argument at most")),
+    }
+}
+
+fn measure(what: &[&str]) -> io::Result<()> {
+    programs::build_rawdaemon()?;
+    // Daemons that have ended are reaped here.
+    rustix::process::set_child_subreaper(Some(rustix::process::Pid::INIT))?;
+    for what in what {
+        match *what {
+            "readiness" => readiness::measure()?,
+            "starts" => starts::measure()?,
+            _ => return Err(io::Error::other("readiness or starts")),
+        }
+    }
+    Ok(())
+}
+
+/// Waits until no daemon is left.
+fn reap() {
+    while rustix::process::wait(rustix::process::WaitOptions::empty()).is_ok() {}
+}
