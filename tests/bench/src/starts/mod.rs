@@ -1,20 +1,32 @@
-//! What it takes to start a command as a daemon, from the launcher's start to its end, and how many
-//! system calls that are.
+//! What it takes to start a command as a daemon: time, system calls, file and memory.
 //!
-//! The launchers are measured in turn, round after round. The daemon is the
-//! command itself, which prints its version to `/dev/null`: a program that has next to no start-up of
-//! its own. Those that are not installed are left out, and the calls where strace is not.
+//! The launchers are measured in turn, round after round. The daemon is a program without a C library that
+//! looks at the clock before anything else. Launchers that are not installed are left out, and so are the
+//! system calls where strace is not.
 
+mod many;
+mod memory;
+mod stamps;
+mod system_calls;
+
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::{fs, io};
 
-use crate::programs::rawdaemon;
+use stamps::Stamps;
+
+use crate::programs::{Programs, rawdaemon};
 use crate::reap;
 use crate::report::{now, report};
 
 const ROUNDS: usize = 1000;
+
+const ABOUT_TIMES: &str = "\
+Every glibc start-up executes 68 CPUID instructions, which virtual machines trap (about 8
+microseconds each). The floor, rawdaemon and what links musl have no such start-up.
+daemon(3), setsid -f and busybox do not tell whether the daemon was executed.
+";
 
 struct Way {
     name: &'static str,
@@ -26,7 +38,19 @@ struct Way {
     leads_group: bool,
 }
 
-const WAYS: [Way; 6] = [
+const WAYS: [Way; 9] = [
+    Way {
+        name: "the floor, from a script",
+        launcher: &["floor"],
+        between: &[],
+        leads_group: false,
+    },
+    Way {
+        name: "the floor, as a job of a shell",
+        launcher: &["floor"],
+        between: &[],
+        leads_group: true,
+    },
     Way {
         name: "rawdaemon, from a script",
         launcher: &["rawdaemon"],
@@ -38,6 +62,12 @@ const WAYS: [Way; 6] = [
         launcher: &["rawdaemon"],
         between: &[],
         leads_group: true,
+    },
+    Way {
+        name: "daemon(3) and execv, static with musl",
+        launcher: &["daemon3"],
+        between: &[],
+        leads_group: false,
     },
     Way {
         name: "busybox start-stop-daemon -b",
@@ -73,90 +103,114 @@ const WAYS: [Way; 6] = [
     },
 ];
 
-pub fn measure() -> io::Result<()> {
-    let mut spans: [Vec<i64>; WAYS.len()] = Default::default();
-    for _ in 0..ROUNDS {
-        for (way, spans) in WAYS.iter().zip(&mut spans) {
-            spans.extend(measure_once(way));
-        }
-    }
-    let rows = WAYS.iter().zip(spans).map(|(way, spans)| (way.name, spans));
-    report("from the launcher's start to its end", rows);
-    println!("system calls of all processes until the daemon is executed, without rt_sigaction");
-    // What strace starts leads no group.
-    for way in WAYS.iter().filter(|way| !way.leads_group) {
-        if let Ok(count) = count_calls(way) {
-            println!("{:42} {count:7}", way.name);
-        }
-    }
-    Ok(())
+/// A launcher that is there.
+struct Launcher {
+    way: &'static Way,
+    path: PathBuf,
 }
 
-/// Adds the launcher and its daemon to a command line.
-fn words(way: &Way) -> Vec<PathBuf> {
-    let own = |word: &&str| match *word {
-        "rawdaemon" => rawdaemon(),
-        word => word.into(),
-    };
-    let launcher = way.launcher.iter().map(own);
-    let between = way.between.iter().map(PathBuf::from);
-    launcher
-        .chain([rawdaemon()])
-        .chain(between)
-        .chain(["-V".into()])
-        .collect()
+impl Launcher {
+    /// The command line that starts this daemon.
+    fn words(&self, daemon: &[PathBuf]) -> Vec<PathBuf> {
+        let options = self.way.launcher.iter().skip(1).map(PathBuf::from);
+        let between = self.way.between.iter().map(PathBuf::from);
+        let (program, arguments) = daemon.split_at(1);
+        [self.path.clone()]
+            .into_iter()
+            .chain(options)
+            .chain(program.iter().cloned())
+            .chain(between)
+            .chain(arguments.iter().cloned())
+            .collect()
+    }
+
+    fn command(&self, daemon: &[PathBuf]) -> Command {
+        let mut command = quiet(&self.words(daemon));
+        command.current_dir("/");
+        if self.way.leads_group {
+            command.process_group(0);
+        }
+        command
+    }
 }
 
-fn measure_once(way: &Way) -> Option<i64> {
-    let words = words(way);
-    let mut command = Command::new(words.first()?);
-    command.args(words.get(1..)?).current_dir("/");
+/// A command that says nothing.
+fn quiet(words: &[PathBuf]) -> Command {
+    let mut command = Command::new(&words[0]);
     command
+        .args(&words[1..])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    if way.leads_group {
-        command.process_group(0);
+    command
+}
+
+pub fn measure() -> io::Result<()> {
+    let programs = Programs::compile()?;
+    let launchers = find_launchers(&programs);
+    let stamps = Stamps::new()?;
+    let daemon = match programs.find("stamp") {
+        Some(stamp) => vec![stamp, stamps.path.clone()],
+        // It has next to no start-up of its own either, but does not tell when it begins.
+        None => vec![rawdaemon(), "-V".into()],
+    };
+    measure_times(&launchers, &daemon, &stamps);
+    system_calls::count(&launchers, &daemon);
+    memory::measure(&launchers)?;
+    many::measure(&launchers, &daemon, &stamps)
+}
+
+fn find_launchers(programs: &Programs) -> Vec<Launcher> {
+    let mut launchers = Vec::new();
+    for way in &WAYS {
+        match programs.find(way.launcher[0]) {
+            Some(path) => launchers.push(Launcher { way, path }),
+            None => println!("left out: {}, which is not installed", way.name),
+        }
     }
+    launchers
+}
+
+/// What is known of one start, in nanoseconds from the launcher's start.
+struct Start {
+    launcher_ended: Option<i64>,
+    daemon_began: Option<i64>,
+}
+
+fn measure_times(launchers: &[Launcher], daemon: &[PathBuf], stamps: &Stamps) {
+    let mut starts: Vec<Vec<Start>> = launchers.iter().map(|_| Vec::new()).collect();
+    for _ in 0..ROUNDS {
+        for (launcher, starts) in launchers.iter().zip(&mut starts) {
+            starts.push(measure_once(launcher, daemon, stamps));
+        }
+    }
+    let rows = |pick: fn(&Start) -> Option<i64>| {
+        let spans = move |starts: &Vec<Start>| starts.iter().filter_map(pick).collect();
+        launchers
+            .iter()
+            .zip(&starts)
+            .map(move |(launcher, starts)| (launcher.way.name, spans(starts)))
+    };
+    report(
+        "from the launcher's start to its end",
+        rows(|start| start.launcher_ended),
+    );
+    report(
+        "from the launcher's start to the daemon's first instruction",
+        rows(|start| start.daemon_began),
+    );
+    println!("{ABOUT_TIMES}");
+}
+
+fn measure_once(launcher: &Launcher, daemon: &[PathBuf], stamps: &Stamps) -> Start {
+    let mut command = launcher.command(daemon);
     let began = now();
     let status = command.status();
     let ended = now();
     reap();
-    status.ok()?.success().then_some(ended - began)
-}
-
-fn count_calls(way: &Way) -> io::Result<usize> {
-    let folder = tempfile::tempdir()?;
-    let trace = folder.path().join("trace");
-    let mut command = Command::new("strace");
-    command
-        .args(["-f", "-qq", "-o"])
-        .arg(&trace)
-        .args(words(way));
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let status = command.status()?;
-    reap();
-    if !status.success() {
-        return Err(io::Error::other(status.to_string()));
+    let succeeded = status.is_ok_and(|status| status.success());
+    Start {
+        launcher_ended: succeeded.then_some(ended - began),
+        daemon_began: stamps.take().first().map(|stamp| stamp - began),
     }
-    let text = fs::read_to_string(trace)?;
-    let pid = |line: &str| line.split(' ').next().map(str::to_owned);
-    // The daemon's own calls are those of the process that has executed last.
-    let is_exec = |line: &&str| line.contains("execve(") && line.contains("\"-V\"");
-    let daemon = text.lines().rfind(is_exec).and_then(pid);
-    let mut is_executed = false;
-    let mut count = 0;
-    for line in text.lines() {
-        let is_daemon = pid(line) == daemon;
-        let is_call =
-            line.contains('(') && !line.contains("resumed>") && !line.contains("rt_sigaction(");
-        if is_call && !(is_daemon && is_executed) {
-            count += 1;
-        }
-        is_executed |= is_daemon && is_exec(&line);
-    }
-    Ok(count)
 }

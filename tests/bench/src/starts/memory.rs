@@ -1,0 +1,124 @@
+//! How large the launchers are: as files, and in memory while they wait for a daemon.
+
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use std::{fs, io};
+
+use rustix::process::{Pid, Signal, getpid, kill_process};
+
+use super::{Launcher, quiet};
+use crate::reap;
+
+/// What is waited for.
+const DAEMON: [&str; 2] = ["/bin/sleep", "60"];
+
+/// How launchers are told to wait, as far as they can.
+const WAITING: [(&str, &[&str]); 2] = [
+    ("rawdaemon", &["-t", "60"]),
+    (
+        "start-stop-daemon",
+        &[
+            "-S",
+            "-q",
+            "-b",
+            "--notify-await",
+            "--pidfile",
+            "/nonexistent",
+            "--startas",
+        ],
+    ),
+];
+
+pub fn measure(launchers: &[Launcher]) -> io::Result<()> {
+    println!("bytes of the launcher's file");
+    // One row to each launcher.
+    let is_new = |launcher: &&Launcher| !launcher.way.leads_group;
+    for launcher in launchers.iter().filter(is_new) {
+        let size = fs::metadata(&launcher.path)?.len();
+        let libraries = if is_dynamic(&launcher.path) {
+            ", and needs shared libraries besides: libc at least"
+        } else {
+            ""
+        };
+        println!("{:42} {size:9}{libraries}", launcher.way.launcher[0]);
+    }
+    println!();
+    println!("resident memory of launchers that wait for a daemon, in KiB");
+    for (name, options) in WAITING {
+        let launcher = launchers.iter().find(|one| one.way.launcher[0] == name);
+        if let Some(launcher) = launcher {
+            let options = options.iter().chain(&DAEMON[..1]);
+            let between = launcher.way.between.iter().chain(&DAEMON[1..]);
+            let words = options.chain(between).map(PathBuf::from);
+            let words: Vec<_> = [launcher.path.clone()].into_iter().chain(words).collect();
+            measure_waiting(name, &words)?;
+        }
+    }
+    println!();
+    Ok(())
+}
+
+/// Whether the file asks for a dynamic linker.
+fn is_dynamic(path: &Path) -> bool {
+    let mut head = [0; 4096];
+    let path = CString::new(path.as_os_str().as_bytes()).unwrap_or_default();
+    rawdaemon::interpreter_of(&path, &[None], &mut head).is_some()
+}
+
+/// Starts a launcher that waits, looks at its processes, and ends all of them.
+fn measure_waiting(name: &str, words: &[PathBuf]) -> io::Result<()> {
+    let mut launcher = quiet(words).spawn()?;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let daemon = loop {
+        match descendants().into_iter().find(|pid| comm(*pid) == "sleep") {
+            Some(daemon) => break Some(daemon),
+            None if Instant::now() > deadline => break None,
+            None => sleep(Duration::from_millis(10)),
+        }
+    };
+    // Until they have come to rest.
+    sleep(Duration::from_millis(100));
+    let waiting = descendants().into_iter().filter(|pid| Some(*pid) != daemon);
+    for (index, pid) in waiting.enumerate() {
+        if let (Some(resident), Some(private)) = (field(pid, "VmRSS:"), field(pid, "RssAnon:")) {
+            let name = format!("{name}, process {}", index + 1);
+            println!("{name:42} {resident:9}, of which anonymous {private}");
+        }
+    }
+    // A launcher that is told to end ends its daemon, or leaves it.
+    let daemon = daemon.and_then(Pid::from_raw);
+    for pid in daemon.into_iter().chain([Pid::from_child(&launcher)]) {
+        let _ = kill_process(pid, Signal::TERM);
+    }
+    launcher.wait()?;
+    reap();
+    Ok(())
+}
+
+/// The processes that this one has started, and those that they have started.
+fn descendants() -> Vec<i32> {
+    let mut found = vec![getpid().as_raw_pid()];
+    let mut next = 0;
+    while let Some(pid) = found.get(next) {
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        let children = children.unwrap_or_default();
+        found.extend(children.split_whitespace().flat_map(str::parse::<i32>));
+        next += 1;
+    }
+    found.split_off(1)
+}
+
+fn comm(pid: i32) -> String {
+    let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    comm.trim().to_owned()
+}
+
+/// A field of /proc/PID/status, in KiB.
+fn field(pid: i32, name: &str) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    line.trim().strip_suffix(" kB")?.parse().ok()
+}
