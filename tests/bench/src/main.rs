@@ -1,8 +1,9 @@
 //! Measures what a daemon's start costs, beside what else there is.
 //!
 //! `cargo run --release --manifest-path tests/bench/Cargo.toml` measures all, one thing after the other,
-//! and with `-- readiness` or `-- starts` at its end only that. Nothing has to be built before.
+//! and with `-- readiness`, `-- starts` or `-- callers` at its end only that. Nothing has to be built before.
 
+mod callers;
 mod programs;
 mod readiness;
 mod report;
@@ -16,7 +17,9 @@ fn main() -> io::Result<()> {
     match arguments[..] {
         // The benchmark starts itself, as what is measured.
         ["daemon", how, file] => readiness::be_daemon(how, file.as_ref()),
-        [] => measure(&["readiness", "starts"]),
+        ["caller", way, mib] => callers::detach(way, mib),
+        ["spawner", mib, rounds, file] => callers::spawn(mib, rounds, file.as_ref()),
+        [] => measure(&["readiness", "starts", "callers"]),
         [what] => measure(&[what]),
         _ => Err(io::Error::other("one argument at most")),
     }
@@ -30,7 +33,8 @@ fn measure(what: &[&str]) -> io::Result<()> {
         match *what {
             "readiness" => readiness::measure()?,
             "starts" => starts::measure()?,
-            _ => return Err(io::Error::other("readiness or starts")),
+            "callers" => callers::measure()?,
+            _ => return Err(io::Error::other("readiness, starts or callers")),
         }
     }
     Ok(())

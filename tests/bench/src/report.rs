@@ -55,3 +55,60 @@ pub fn report(what: &str, rows: impl Iterator<Item = (&'static str, Vec<i64>)>) 
     }
     println!();
 }
+
+/// A table of medians, a row to each way and a column to each size of what is measured.
+pub struct TableBySize {
+    ways: Vec<&'static str>,
+    sizes: Vec<String>,
+    /// Of each way, and in it of each size, in nanoseconds.
+    spans: Vec<Vec<Vec<i64>>>,
+}
+
+impl TableBySize {
+    pub fn new(ways: &[&'static str], sizes: Vec<String>) -> Self {
+        Self {
+            ways: ways.to_vec(),
+            spans: vec![vec![Vec::new(); sizes.len()]; ways.len()],
+            sizes,
+        }
+    }
+
+    /// Adds a span, or none if it could not be measured.
+    pub fn add(&mut self, way: usize, size: usize, span: Option<i64>) {
+        self.spans[way][size].extend(span);
+    }
+
+    pub fn median(&mut self, way: usize, size: usize) -> Option<i64> {
+        median(&mut self.spans[way][size])
+    }
+
+    /// Prints it, with ratios to the first row.
+    pub fn print(&mut self, what: &str) {
+        println!("{what}, in microseconds: medians, and ratios to the first row");
+        println!("{}", machine());
+        let sizes = self
+            .sizes
+            .iter()
+            .map(|size| format!(" {size:>10} {:>7}", ""));
+        println!("{:34}{}", "", sizes.collect::<String>().trim_end());
+        let rounds = (0..self.sizes.len()).map(|size| self.spans[0][size].len());
+        let rounds = rounds.map(|rounds| format!(" {rounds:10} {:>7}", ""));
+        println!("{:34}{}", "rounds", rounds.collect::<String>().trim_end());
+        for way in 0..self.ways.len() {
+            let cells = (0..self.sizes.len()).map(|size| self.cell(way, size));
+            let cells: String = cells.collect();
+            println!("{:34}{}", self.ways[way], cells.trim_end());
+        }
+        println!();
+    }
+
+    fn cell(&mut self, way: usize, size: usize) -> String {
+        match (self.median(way, size), self.median(0, size)) {
+            (Some(median), Some(first)) => {
+                let ratio = median as f64 / first as f64;
+                format!(" {:10.1} {ratio:7.3}", median as f64 / 1e3)
+            }
+            _ => format!(" {:>10} {:>7}", "-", ""),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Callers that become daemons themselves.
+
+use std::fs::File;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+use std::{env, io};
+
+use super::notes::{new_page, take_page};
+use super::peers::WAYS;
+use super::{Size, memory};
+use crate::reap;
+use crate::report::TableBySize;
+
+/// How long a daemon lives, so that its end does not compete with the original.
+const LIFE: Duration = Duration::from_millis(20);
+
+const ABOUT: &str = "\
+fork's daemon ends the original itself: then its call is over. The C library's does that too, out of sight.
+Neither these nor daemonize and fork-rs without a time know more of the daemon than that it was forked.
+";
+
+pub fn measure(sizes: &[&Size]) -> io::Result<()> {
+    let (notes, page) = new_page()?;
+    let names = WAYS.each_ref().map(|way| way.name);
+    let mut until_daemon = TableBySize::new(&names, Size::names(sizes));
+    let mut until_over = TableBySize::new(&names, Size::names(sizes));
+    for (column, size) in sizes.iter().enumerate() {
+        eprintln!(
+            "callers of {}, {} rounds …",
+            size.name(),
+            size.detaching_rounds
+        );
+        let mut works = [true; WAYS.len()];
+        for _ in 0..size.detaching_rounds {
+            for (row, works) in works.iter_mut().enumerate().filter(|(_, works)| **works) {
+                notes.clear();
+                if let Err(error) = run_caller(row, size.mib, &page) {
+                    println!("left out: {}, {}: {error}", names[row], size.name());
+                    *works = false;
+                    continue;
+                }
+                until_daemon.add(row, column, notes.until_daemon());
+                until_over.add(row, column, notes.until_over());
+            }
+        }
+    }
+    until_daemon.print("from the call to the daemon's first instruction after it");
+    until_over.print("from the call until it is over in the original");
+    println!("{ABOUT}");
+    Ok(())
+}
+
+/// Waits until the caller and its daemon are gone.
+fn run_caller(way: usize, mib: usize, page: &File) -> io::Result<()> {
+    let mut command = Command::new(env::current_exe()?);
+    command
+        .arg("caller")
+        .arg(way.to_string())
+        .arg(mib.to_string());
+    let status = command
+        .stdin(page.try_clone()?)
+        .stdout(Stdio::null())
+        .status()?;
+    reap();
+    if status.success() {
+        Ok(())
+    } else {
+        Err(io::Error::other(status.to_string()))
+    }
+}
+
+/// The caller: becomes a daemon in this way.
+pub fn be_caller(way: usize, mib: usize) -> io::Result<()> {
+    let notes = take_page()?;
+    memory::occupy(mib)?;
+    notes.call();
+    // What failed does not count, in whichever process.
+    (WAYS[way].call)(notes).inspect_err(|_| notes.clear())?;
+    if !notes.is_original() {
+        sleep(LIFE);
+    }
+    Ok(())
+}
