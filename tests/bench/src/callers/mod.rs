@@ -54,6 +54,9 @@ pub fn measure() -> io::Result<()> {
             );
         }
     }
+    if sizes.is_empty() {
+        return Ok(());
+    }
     detaching::measure(&sizes)?;
     spawning::measure(&sizes)
 }
