@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, getpid, kill_process};
 
 use super::{Launcher, quiet};
 use crate::reap;
+use crate::report::machine;
 
 /// What is waited for.
 const DAEMON: [&str; 2] = ["/bin/sleep", "60"];
@@ -34,6 +35,7 @@ const WAITING: [(&str, &[&str]); 2] = [
 
 pub fn measure(launchers: &[Launcher]) -> io::Result<()> {
     println!("bytes of the launcher's file");
+    println!("{}", machine());
     // One row to each launcher.
     let is_new = |launcher: &&Launcher| !launcher.way.leads_group;
     for launcher in launchers.iter().filter(is_new) {
@@ -47,6 +49,7 @@ pub fn measure(launchers: &[Launcher]) -> io::Result<()> {
     }
     println!();
     println!("resident memory of launchers that wait for a daemon, in KiB");
+    println!("{}", machine());
     for (name, options) in WAITING {
         let launcher = launchers.iter().find(|one| one.way.launcher[0] == name);
         if let Some(launcher) = launcher {

@@ -5,10 +5,12 @@ use std::{fs, io};
 
 use super::{Launcher, quiet};
 use crate::reap;
+use crate::report::machine;
 
 /// Counts the system calls of every launcher, where strace is installed.
 pub fn count(launchers: &[Launcher], daemon: &[PathBuf]) {
     println!("system calls of all processes until the daemon is executed, without rt_sigaction");
+    println!("{}", machine());
     // What strace starts leads no group.
     for launcher in launchers
         .iter()
