@@ -136,8 +136,9 @@ enum Sequences {
 /// The size of an area, and what it is aligned to.
 const AREA: usize = 32;
 
-/// How far from the thread's id an area is looked for. Both are in glibc's description of the thread, 1600
-/// to 1800 bytes apart, or, since 2.41, the area is in the thread-local storage beside that.
+/// Where an area is looked for, seen from the thread's id: both are in glibc's description of the thread,
+/// about 1600 bytes apart, and since 2.41 the area is in the thread-local storage beside that.
+const NEAR: usize = 1024;
 const FAR: usize = 4096;
 
 /// What glibc puts in front of every place where a sequence is aborted.
