@@ -173,18 +173,15 @@ impl Sequences {
         if near == ThreadIdPlace::NONE {
             return Self::Somewhere;
         }
-        let nearest = near.0 & !(AREA - 1);
-        for distance in (0..FAR).step_by(AREA) {
-            for area in [
-                nearest.wrapping_add(distance),
-                nearest.wrapping_sub(distance),
-            ] {
-                if register(area, 0) == Err(Errno::EBUSY) {
-                    return Self::At(area);
-                }
-            }
-        }
-        Self::Somewhere
+        let base = near.0 & !(AREA - 1);
+        let above = (NEAR..FAR).chain(0..NEAR).step_by(AREA);
+        let below = (0..FAR).step_by(AREA);
+        let mut areas = above
+            .map(|distance| base.wrapping_add(distance))
+            .chain(below.map(|distance| base.wrapping_sub(distance)));
+        areas
+            .find(|area| register(*area, 0) == Err(Errno::EBUSY))
+            .map_or(Self::Somewhere, Self::At)
     }
 }
 
