@@ -11,10 +11,12 @@ use core::time::Duration;
 
 use crate::channel::DaemonEnd;
 use crate::foreground;
-use crate::intermediate::{intermediate, start_directly};
+use crate::intermediate::{goal_and_time, intermediate, start_directly};
 use crate::monitor::hear_verdict;
 use crate::options::{DaemonizeOptions, Readiness};
-use crate::protocol::{Cause, Errno, Error, ExitCode, Nanoseconds, Pid, Record, encode, outcome};
+use crate::protocol::{
+    Cause, Errno, Error, ExitCode, Goal, Nanoseconds, Pid, Record, encode, outcome,
+};
 use crate::ready::Ready;
 use crate::spawn::Progress;
 use crate::sys::{
@@ -133,6 +135,9 @@ pub(crate) trait Kind: Sized {
     /// The thread that goes on in the daemon.
     fn thread(&self) -> Option<&Thread>;
 
+    /// Whether a path of the command, in this environment, counts from the working directory.
+    fn is_relative(&self, environment: Environment<'_>) -> bool;
+
     /// The environment of a command.
     fn environment(&self) -> Environment<'_>;
 
@@ -166,6 +171,10 @@ impl Kind for Caller {
 
     fn thread(&self) -> Option<&Thread> {
         Some(&self.thread)
+    }
+
+    fn is_relative(&self, _: Environment<'_>) -> bool {
+        false
     }
 
     fn environment(&self) -> Environment<'_> {
@@ -227,11 +236,26 @@ pub(crate) fn start<K: Kind>(
         return foreground::take_steps(options, kind).map(Forked::Child);
     }
     // Nobody uses the caller's memory any more when the stacks are gone.
-    let daemon_stack = daemon_stack::<K>(options);
+    let new_stack = if can_be_held_up::<K>(options) {
+        Stack::new
+    } else {
+        Stack::stopping
+    };
+    let daemon_stack = if can_share::<K>(options) {
+        new_stack()
+    } else {
+        Stack::none()
+    };
     if let Some(outcome) = start_directly(options, kind, &daemon_stack) {
+        // The process is about to end, and nobody is on it.
+        core::mem::forget(daemon_stack);
         return outcome;
     }
-    let stack = intermediate_stack(kind);
+    let stack = if can_be_restored(kind) {
+        new_stack()
+    } else {
+        Stack::none()
+    };
     let mask = sys::block(SignalSet::ALL).map_err(failed(ExitCode::SignalsFailed))?;
     let verdict = match sys::pipe() {
         Ok(verdict) => verdict,
@@ -286,30 +310,25 @@ fn hold<K: Kind>(start: &Start<'_, K>) {
     while !K::EXECUTES && sys::poll(&mut heard.clone(), Nanoseconds::MAX).is_err() {}
 }
 
-/// The intermediate shares the memory, unless the daemon could not be given back what that loses, or the
-/// original could not wait.
-fn intermediate_stack<K: Kind>(kind: &K) -> Stack {
-    let can_share = match kind.thread() {
-        Some(thread) => thread.is_known() && sys::poll(&mut [NOTHING; 4], 0).is_ok(),
-        None => true,
-    };
-    if can_share {
-        Stack::new()
-    } else {
-        Stack::none()
-    }
+/// Whether there is something to wait for: time, a word, or the files that somebody else has named.
+fn can_be_held_up<K: Kind>(options: &DaemonizeOptions<'_>) -> bool {
+    goal_and_time::<K>(options).0 != Goal::Begun || options.paths.iter().any(Option::is_some)
 }
 
-/// The daemon shares the memory until it executes, but for what the kernel remembers by memory, and would
-/// do to the caller too: that a process which has become another user may not be looked at (`dumpable`,
-/// proc(5)), and since Linux 4.8 how ready it shall be to be killed. Who becomes another user gets a group
-/// too.
-fn daemon_stack<K: Kind>(options: &DaemonizeOptions<'_>) -> Stack {
-    let can_share = K::EXECUTES && options.group.is_none() && options.oom_score_adj.is_none();
-    if can_share {
-        Stack::new()
-    } else {
-        Stack::none()
+/// Whether the daemon can share the memory until it executes. What the kernel remembers by memory would
+/// change for the caller too: that a process which has become another user may not be looked at
+/// (`dumpable`, proc(5)), and since Linux 4.8 how ready it shall be to be killed. Who becomes another user
+/// gets a group too.
+fn can_share<K: Kind>(options: &DaemonizeOptions<'_>) -> bool {
+    K::EXECUTES && options.group.is_none() && options.oom_score_adj.is_none()
+}
+
+/// Whether the intermediate can share the memory: the daemon must get back what that loses, and the original
+/// be able to wait for it.
+fn can_be_restored<K: Kind>(kind: &K) -> bool {
+    match kind.thread() {
+        Some(thread) => thread.is_known() && sys::poll(&mut [NOTHING; 4], 0).is_ok(),
+        None => true,
     }
 }
 

@@ -14,8 +14,8 @@ use crate::pidfile;
 use crate::protocol::{Errno, Error, ExitCode, Goal, Nanoseconds, Pid, Record, encode};
 use crate::steps::{self, Opened};
 use crate::sys::{
-    self, Child, Copied, ExitSignal, Forked, NOTHING, Pipe, RawFd, Room, SignalSet, Stack,
-    ThinCStr, ThreadIdPlace,
+    self, Child, Copied, ExitSignal, Forked, NOTHING, Pipe, Room, SignalSet, Stack, ThinCStr,
+    ThreadIdPlace,
 };
 
 /// The intermediate: leads the session, creates the daemon, watches it, and tells the original how
@@ -38,7 +38,7 @@ fn create_daemon<K: Kind>(start: &Start<'_, K>) -> Result<Forked<Copied<K::Left>
     // So that there is no reader any more when the original is gone.
     sys::close(start.verdict.reader);
     let session = sys::lead_session().map_err(failed(ExitCode::SetsidFailed))?;
-    lead(start, session, start.verdict.writer)
+    lead(start, session)
 }
 
 /// A start without an intermediate: the original does its part. That is half the work, and can be
@@ -66,9 +66,10 @@ pub(crate) fn start_directly<K: Kind>(
     let created = sys::block(SignalSet::ALL)
         .map_err(failed(ExitCode::SignalsFailed))
         .and_then(|mask| {
-            let end = sys::watch_end().unwrap_or(NOTHING);
-            let created = lead(&start, session, end);
-            let _ = sys::set_mask(mask);
+            let created = lead(&start, session);
+            if created.is_err() {
+                let _ = sys::set_mask(mask);
+            }
             created
         });
     Some(created.map(|forked| match forked {
@@ -77,12 +78,8 @@ pub(crate) fn start_directly<K: Kind>(
     }))
 }
 
-/// The intermediate's part, with a descriptor that can be read when nobody waits for the daemon any more.
-fn lead<K: Kind>(
-    start: &Start<'_, K>,
-    session: Pid,
-    abandoned: RawFd,
-) -> Result<Forked<Copied<K::Left>>, Error> {
+/// The intermediate's part.
+fn lead<K: Kind>(start: &Start<'_, K>, session: Pid) -> Result<Forked<Copied<K::Left>>, Error> {
     let Start { options, .. } = start;
     if session.get() == 1 {
         // The first process of a pid namespace: when it exits, the kernel kills all others.
@@ -99,7 +96,7 @@ fn lead<K: Kind>(
     // First, so that nothing else lies where the command will look for its end.
     let channel = Channel::open(readiness, &mut variable);
     let mut channel = channel.map_err(failed(ExitCode::ChannelFailed))?;
-    let created = create_with(start, session, abandoned, &mut channel, &variable);
+    let created = create_with(start, session, &mut channel, &variable);
     if created.is_err() {
         channel.end();
     }
@@ -109,7 +106,6 @@ fn lead<K: Kind>(
 fn create_with<K: Kind>(
     start: &Start<'_, K>,
     session: Pid,
-    abandoned: RawFd,
     channel: &mut Channel<'_>,
     variable: &[u8],
 ) -> Result<Forked<Copied<K::Left>>, Error> {
@@ -128,11 +124,17 @@ fn create_with<K: Kind>(
         report,
         line,
         environment: added.as_deref().unwrap_or(kind.environment()),
-        own: [report.writer, line.writer, NOTHING, NOTHING, NOTHING],
+        own: [
+            report.writer,
+            line.writer,
+            // One number less to close around: it goes with the exec.
+            if K::EXECUTES { report.reader } else { NOTHING },
+            NOTHING,
+            NOTHING,
+        ],
     };
-    let mut watch = |daemon| {
-        watch(&birth, session, abandoned, channel, daemon).map(|()| Forked::Parent(daemon))
-    };
+    let mut watch =
+        |daemon| watch(&birth, session, channel, daemon).map(|()| Forked::Parent(daemon));
     let forked = if K::EXECUTES {
         let watch = |daemon: Result<Pid, Errno>| daemon.map(&mut watch);
         sys::with_child(stack, ExitSignal::Child, &birth, command, |_| (), watch)
@@ -157,7 +159,6 @@ fn create_with<K: Kind>(
 fn watch<K: Kind>(
     birth: &Birth<'_, K>,
     session: Pid,
-    abandoned: RawFd,
     channel: &mut Channel<'_>,
     daemon: Pid,
 ) -> Result<(), Error> {
@@ -187,10 +188,13 @@ fn watch<K: Kind>(
         session,
         report: birth.report.reader,
         verdict: verdict.writer,
-        abandoned,
+        abandoned: verdict.writer,
         channel,
         alarm: NOTHING,
-        born: sys::monotonic_time(),
+        born: match goal {
+            Goal::Begun => Nanoseconds::MAX,
+            _ => sys::monotonic_time(),
+        },
         ended: false,
     };
     let judgement = watch.judge(goal, time);
@@ -233,7 +237,7 @@ pub(crate) fn tidy_up(options: &DaemonizeOptions<'_>, daemon: Pid, error: Error)
 }
 
 /// What counts as success, and after how long.
-fn goal_and_time<K: Kind>(options: &DaemonizeOptions<'_>) -> (Goal, Nanoseconds) {
+pub(crate) fn goal_and_time<K: Kind>(options: &DaemonizeOptions<'_>) -> (Goal, Nanoseconds) {
     let (must_be_ready, default) = match options.readiness {
         Readiness::Executed if K::EXECUTES => (false, K::TIMEOUT),
         _ if K::EXECUTES => (true, READY_TIMEOUT),

@@ -16,6 +16,9 @@ const GRACE: Nanoseconds = 1_000_000_000;
 /// How long a daemon that has said that it cannot start may take to end by itself.
 const PATIENCE: Nanoseconds = 100_000_000;
 
+/// How often a death is looked for that nothing would tell.
+const PAUSE: Nanoseconds = 1_000_000;
+
 /// How much is read before a death is looked for: a pipe of 64 KiB is read in 16 parts, and a socket holds
 /// 10 datagrams by default (net.unix.max_dgram_qlen).
 const UNHEARD: u32 = 512;
@@ -80,13 +83,14 @@ pub(crate) struct Watch<'w, 'a> {
     pub(crate) report: RawFd,
     /// Where the original listens; [`NOTHING`] if this is the original.
     pub(crate) verdict: RawFd,
-    /// Can be read, or has no reader, when nobody waits for the daemon any more.
+    /// Has no reader, or can be read, when nobody waits for the daemon any more.
     pub(crate) abandoned: RawFd,
     pub(crate) channel: &'w mut Channel<'a>,
     /// A descriptor that can be read once the daemon may have ended: a pidfd since Linux 5.3; on
     /// older kernels, and where a sandbox refuses that, a signalfd, which also tells when the daemon
     /// is stopped or continued.
     pub(crate) alarm: RawFd,
+    /// [`Nanoseconds::MAX`] if it is to be over as soon as it has begun.
     pub(crate) born: Nanoseconds,
     pub(crate) ended: bool,
 }
@@ -96,14 +100,7 @@ impl Watch<'_, '_> {
     /// reached. A daemon that missed it, or whose original is gone, has ended when this returns.
     #[inline(never)]
     pub(crate) fn judge(&mut self, goal: Goal, time: Nanoseconds) -> Judgement {
-        let alarm = sys::watch_child(self.daemon);
-        let judgement = match alarm {
-            Ok(alarm) => {
-                self.alarm = alarm.into_raw();
-                self.look_on(goal, time)
-            }
-            Err(errno) => Err(failed(ExitCode::ChannelFailed)(errno)),
-        };
+        let judgement = self.look_on(goal, time);
         let gone = failed(ExitCode::WaitFailed);
         let runs = Record::Runs(self.daemon);
         let judgement = judgement.and_then(|()| tell(self.verdict, runs).map_err(gone));
@@ -115,8 +112,13 @@ impl Watch<'_, '_> {
 
     fn look_on(&mut self, goal: Goal, time: Nanoseconds) -> Judgement {
         let mut verdict = Verdict::new(goal, self.born.saturating_add(time));
+        // If this has stopped for the daemon, there is nothing to wait for.
+        let mut heard = self.hear().or_else(|| self.see_exec(goal));
         loop {
-            let event = self.next_event(verdict.deadline());
+            let event = match heard.take() {
+                Some(event) => event,
+                None => self.next_event(verdict.deadline()),
+            };
             // Only a daemon that has to say something has its time prolonged or cut short.
             let now = match goal {
                 Goal::Ready => sys::monotonic_time(),
@@ -141,6 +143,9 @@ impl Watch<'_, '_> {
     /// Waits for the next thing to happen. What the daemon said comes before its death, its death
     /// before the original's, and all of it before the deadline.
     fn next_event(&mut self, deadline: Nanoseconds) -> Event {
+        if let Err(errno) = self.set_alarm() {
+            return Event::Said(Record::Failed(failed(ExitCode::ChannelFailed)(errno)));
+        }
         loop {
             let left = match deadline {
                 Nanoseconds::MAX => deadline,
@@ -184,14 +189,32 @@ impl Watch<'_, '_> {
         }
     }
 
+    /// Before the first wait. If this is the original, it is told to end by a SIGTERM.
+    fn set_alarm(&mut self) -> Result<(), Errno> {
+        if self.alarm == NOTHING {
+            self.alarm = sys::watch_child(self.daemon)?.into_raw();
+            if self.verdict == NOTHING {
+                self.abandoned = sys::watch_end().unwrap_or(NOTHING);
+            }
+        }
+        Ok(())
+    }
+
     fn hear(&mut self) -> Option<Event> {
         if let Some(record) = hear(self.report)? {
             return Some(Event::Said(record));
         }
         self.report = NOTHING;
         Some(Event::Closed {
-            executed: sys::has_executed(self.daemon, self.session),
+            executed: sys::move_to_group(self.daemon, self.session).is_err(),
         })
+    }
+
+    /// The kernel lets a parent go on that has stopped for an exec a moment before the pipe is closed.
+    fn see_exec(&self, goal: Goal) -> Option<Event> {
+        let is_seen = goal == Goal::Begun
+            && sys::move_to_group(self.daemon, self.session) == Err(Errno::EACCES);
+        is_seen.then_some(Event::Closed { executed: true })
     }
 
     #[inline(never)]
@@ -219,10 +242,10 @@ impl Watch<'_, '_> {
         match sys::wait_if_ended(self.daemon) {
             Ok(Some(status)) => {
                 self.ended = true;
-                let lived = sys::monotonic_time().saturating_sub(self.born);
+                let lived = sys::monotonic_time().checked_sub(self.born);
                 Some(Event::Died {
                     status,
-                    milliseconds: lived / 1_000_000,
+                    milliseconds: lived.map_or(u64::MAX, |lived| lived / 1_000_000),
                 })
             }
             Ok(None) => None,
@@ -251,7 +274,12 @@ impl Watch<'_, '_> {
         let deadline = sys::monotonic_time().saturating_add(time);
         // Whatever else it says: it may go on talking for ever.
         while !self.ended && sys::monotonic_time() < deadline {
-            let _ = self.next_event(deadline);
+            if self.set_alarm().is_ok() {
+                let _ = self.next_event(deadline);
+            } else {
+                let _ = sys::poll(&mut [NOTHING; 4], PAUSE);
+                let _ = self.look();
+            }
         }
         self.ended
     }

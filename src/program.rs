@@ -23,6 +23,10 @@ pub(crate) fn any_path(
     working_directory: &[u8],
     attempt: &mut dyn FnMut(Option<ThinCStr<'_>>) -> bool,
 ) -> bool {
+    if name.first() == b'/' {
+        // No memory is touched for it.
+        return attempt((name.to_bytes().len() < PATH_SIZE).then_some(name));
+    }
     let name = name.to_bytes();
     let (_, after_slash) = cut(name, b'/');
     let mut directories = Some(match after_slash {
@@ -33,20 +37,34 @@ pub(crate) fn any_path(
     while directories.is_some() {
         let directory = take(&mut directories, b':');
         path.length = 0;
-        if !is_absolute(name) {
-            if !is_absolute(directory) {
-                if working_directory.is_empty() {
-                    continue;
-                }
-                path.add(working_directory, b'/');
+        if !is_absolute(directory) {
+            if working_directory.is_empty() {
+                continue;
             }
-            if !directory.is_empty() {
-                path.add(directory, b'/');
-            }
+            path.add(working_directory, b'/');
+        }
+        if !directory.is_empty() {
+            path.add(directory, b'/');
         }
         path.add(name, 0);
         // One that is too long has no end.
         if attempt(ThinCStr::at_start(&path.bytes)) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether a path that this command may have counts from the working directory.
+pub(crate) fn is_relative(name: ThinCStr<'_>, environment: &[Option<ThinCStr<'_>>]) -> bool {
+    let name = name.to_bytes();
+    let (_, after_slash) = cut(name, b'/');
+    let mut directories = Some(match after_slash {
+        Some(_) => name,
+        None => search_path(environment),
+    });
+    while directories.is_some() {
+        if !is_absolute(take(&mut directories, b':')) {
             return true;
         }
     }
@@ -134,7 +152,7 @@ mod tests {
     use std::fs;
     use std::vec::Vec;
 
-    use super::{PATH_SIZE, ThinCStr, any_path, interpreter};
+    use super::{PATH_SIZE, ThinCStr, any_path, interpreter, is_relative};
 
     fn environment(variable: &CStr) -> [Option<ThinCStr<'_>>; 3] {
         [Some(c"HOME=/".into()), Some(variable.into()), None]
@@ -191,6 +209,27 @@ mod tests {
         let expected = [c"/bin/web", c"/a/web"].map(|path| Some(path.to_owned()));
         assert_eq!(paths_from(b"", c"web", path), expected);
         assert_eq!(paths_from(b"", c"./web", path), []);
+    }
+
+    #[test]
+    fn the_working_directory_is_asked_for_where_a_path_counts_from_it() {
+        let relative = [
+            (c"./web", c"PATH=/a"),
+            (c"web", c"PATH=/a:b"),
+            (c"web", c"PATH="),
+            (c"web", c"PATH=/a:"),
+        ];
+        let absolute = [
+            (c"/web", c"PATH="),
+            (c"web", c"PATH=/a:/b"),
+            (c"web", c"HOME=a"),
+        ];
+        for (cases, expected) in [(&relative[..], true), (&absolute[..], false)] {
+            for (name, variable) in cases {
+                let found = is_relative((*name).into(), &environment(variable));
+                assert_eq!(found, expected, "{name:?} {variable:?}");
+            }
+        }
     }
 
     #[test]

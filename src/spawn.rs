@@ -7,7 +7,7 @@ use core::time::Duration;
 use crate::daemonize::{Birth, Environment, Kind, failed, start};
 use crate::descriptors::Kept;
 use crate::options::DaemonizeOptions;
-use crate::program::{any_path, interpreter};
+use crate::program::{any_path, interpreter, is_relative};
 use crate::protocol::{Errno, Error, ExitCode, Pid, cut};
 use crate::sys::{self, Forked, NOTHING, Open, RawFd, SignalSet, ThinCStr, Thread};
 
@@ -147,6 +147,10 @@ impl Kind for Command<'_> {
 
     fn thread(&self) -> Option<&Thread> {
         None
+    }
+
+    fn is_relative(&self, environment: Environment<'_>) -> bool {
+        is_relative(self.program, environment)
     }
 
     fn environment(&self) -> Environment<'_> {

@@ -28,8 +28,8 @@ pub(crate) fn take<K: Kind>(birth: &Birth<'_, K>, opened: &mut Opened) -> Result
         .line
         .put_in_place()
         .map_err(failed(ExitCode::ChannelFailed))?;
-    let mut buffer = [0; PATH_SIZE];
-    let working_directory = command_directory::<K>(options, &mut buffer);
+    let mut buffer = None;
+    let working_directory = command_directory(birth, &mut buffer);
     redirect_streams(options, opened)?;
     lock_files(options, &mut opened.locks)?;
     // While the caller's `/proc` is in sight.
@@ -127,16 +127,17 @@ fn close_inherited<K: Kind>(options: &DaemonizeOptions<'_>, own: &[RawFd]) -> Re
     }
 }
 
-/// The directory that a relative path of the command counts from.
+/// The directory that a relative path of the command counts from, if there is one.
 fn command_directory<'b, K: Kind>(
-    options: &DaemonizeOptions<'_>,
-    buffer: &'b mut [u8; PATH_SIZE],
+    birth: &Birth<'_, K>,
+    buffer: &'b mut Option<[u8; PATH_SIZE]>,
 ) -> &'b [u8] {
+    let Start { options, kind, .. } = birth.start;
     match options.paths[place::CHROOT] {
-        _ if !K::EXECUTES => b"",
+        _ if !kind.is_relative(birth.environment) => b"",
         // It is looked for inside, where the daemon will be.
         Some(_) => b".",
-        None => sys::current_directory(buffer),
+        None => sys::current_directory(buffer.insert([0; PATH_SIZE])),
     }
 }
 

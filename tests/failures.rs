@@ -410,8 +410,8 @@ fn a_daemon_killed_before_it_has_executed_was_not_started() {
     let options = ["--inject=chdir:signal=SIGKILL"];
     let output = fails_under_strace(&place, &options, &["-p", "pid", "sleep", "1000"]);
     assert_eq!(output.code(), 5, "{output:?}");
-    let says = "rawdaemon: the daemon ended too soon: killed by signal 9 (SIGKILL)";
-    assert_eq!(lived(&output).0, says);
+    let says = "rawdaemon: the daemon ended too soon: killed by signal 9 (SIGKILL)\n";
+    assert_eq!(output.stderr, says);
     assert!(!place.path("pid").exists());
 }
 

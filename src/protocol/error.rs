@@ -195,9 +195,12 @@ impl Error {
         }
     }
 
-    /// A daemon that ended too soon.
+    /// A daemon that ended too soon, after so long, or `u64::MAX` if that is not known.
     pub(super) const fn of_death(status: WaitStatus, milliseconds: u64) -> Self {
-        let told = told(milliseconds);
+        let told = match milliseconds {
+            u64::MAX => UNTIMED,
+            known => told(known),
+        };
         Self::of(Kind::Died, ExitCode::DaemonDied, status.as_raw(), told)
     }
 

@@ -46,7 +46,7 @@ pub enum Event {
     Died {
         /// How it ended.
         status: WaitStatus,
-        /// How long it had lived.
+        /// How long it had lived; `u64::MAX` if that is not known.
         milliseconds: u64,
     },
     /// Nobody waits for the verdict any more: the original was killed.

@@ -92,8 +92,8 @@ pub(crate) use memory::Room;
 pub use memory::{Zeroed, room};
 pub(crate) use other::{group_of, hold, session_of, signal, signal_group, signal_held};
 pub(crate) use process::{
-    Child, Copied, ExitSignal, Forked, check_single_threaded, clone, execute, has_executed,
-    lead_session, process_id, wait, wait_if_ended, watch_child,
+    Child, Copied, ExitSignal, Forked, check_single_threaded, clone, execute, lead_session,
+    move_to_group, process_id, wait, wait_if_ended, watch_child,
 };
 pub(crate) use sharing::{Stack, with_child};
 pub(crate) use signal::{

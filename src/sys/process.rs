@@ -172,16 +172,16 @@ pub(crate) fn watch_child(pid: Pid) -> Result<Fd, Errno> {
     hold(pid).or_else(|_| Fd::above_standard_streams(watch_children()?))
 }
 
-/// `setpgid(child, group)`—Whether this child has executed a program.
+/// `setpgid(child, group)`—An error if this child has executed a program.
 ///
 /// Putting a child into the group that it is in changes nothing, and the kernel refuses even that
 /// with `EACCES` once the child has executed (setpgid(2)): an answer that needs no `/proc` and is
 /// the same for a child that has already ended and was not waited for. `EPERM` comes when the child
 /// has moved to a session of its own, which only its program does. Where a sandbox refuses the
 /// question, the end of the close-on-exec pipe, which is when it is asked, has to be enough.
-pub(crate) fn has_executed(child: Pid, group: Pid) -> bool {
+pub(crate) fn move_to_group(child: Pid, group: Pid) -> Result<(), Errno> {
     // SAFETY: numbers only.
-    unsafe { attempt!(Sysno::setpgid, child.get(), group.get()) }.is_err()
+    unsafe { attempt!(Sysno::setpgid, child.get(), group.get()) }
 }
 
 /// `unshare(CLONE_THREAD)`—Whether the caller's process has other threads.

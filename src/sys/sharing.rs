@@ -1,9 +1,10 @@
 //! Children that share the memory of their parent, each on a stack of its own.
 //!
 //! To copy a process costs about 9 ms for each GiB that it has touched, and to take a copy down as much
-//! again. A child that shares the memory costs the same at every size: `clone(CLONE_VM)`. This is
-//! vfork(2) without CLONE_VFORK, which would stop the parent until the child has executed: whoever
-//! starts a daemon wants to hear of signals meanwhile, and of its time being over.
+//! again. A child that shares the memory costs the same at every size: `clone(CLONE_VM)`. With CLONE_VFORK,
+//! as vfork(2) has it, the parent stops until the child has executed. That costs least, and is for a start
+//! that nothing can hold up; whoever may have to wait wants to hear of signals meanwhile, and of its time
+//! being over.
 //!
 //! # Why this is sound
 //!
@@ -45,7 +46,8 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use linux_raw_sys::general::{
-    __kernel_old_timespec, CLONE_CHILD_CLEARTID, CLONE_PARENT_SETTID, CLONE_VM, FUTEX_WAIT,
+    __kernel_old_timespec, CLONE_CHILD_CLEARTID, CLONE_PARENT_SETTID, CLONE_VFORK, CLONE_VM,
+    FUTEX_WAIT,
 };
 use syscalls::Sysno;
 
@@ -72,6 +74,8 @@ pub(crate) struct Stack {
     /// The child's id: the kernel writes it before there is a child, and clears it when that has executed
     /// or ended.
     user: AtomicU32,
+    /// Whether the parent stops until the child has executed or ended.
+    stops_parent: bool,
 }
 
 impl Stack {
@@ -80,6 +84,7 @@ impl Stack {
         Self {
             bottom: None,
             user: AtomicU32::new(0),
+            stops_parent: false,
         }
     }
 
@@ -88,6 +93,14 @@ impl Stack {
         if !cfg!(rawdaemon_plain_fork) {
             stack.bottom = map(STACK_SIZE).ok();
         }
+        stack
+    }
+
+    /// A stack for a child whose parent has nothing else to do, and stops: for that the kernel needs to wake
+    /// nobody else, and mostly no other processor.
+    pub(crate) fn stopping() -> Self {
+        let mut stack = Self::new();
+        stack.stops_parent = true;
         stack
     }
 
@@ -191,7 +204,9 @@ fn clone_on<T, R>(
         assert!(size_of::<Entry<'_, T, R>>() <= ENTRY_SIZE);
         assert!(align_of::<Entry<'_, T, R>>() <= ENTRY_SIZE);
     }
-    let flags = CLONE_VM | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | exit_signal.number();
+    let stopping = if stack.stops_parent { CLONE_VFORK } else { 0 };
+    let telling = CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
+    let flags = CLONE_VM | stopping | telling | exit_signal.number();
     let user = stack.user.as_ptr();
     // SAFETY: the mapping is that large, and nobody else uses it.
     let place = unsafe { stack.bottom?.add(STACK_SIZE - ENTRY_SIZE) }.cast::<Entry<'_, T, R>>();
@@ -206,6 +221,10 @@ fn clone_on<T, R>(
         // SAFETY: it was written above, and this process has it for itself.
         let left = unsafe { place.as_ref() }.left.take();
         return left.map(Forked::Child);
+    }
+    if stack.stops_parent {
+        // The child has left, or an emulator has made it a copy.
+        stack.forget();
     }
     Pid::new(result as i32).map(Forked::Parent)
 }

@@ -283,14 +283,14 @@ fn threads_that_spawn() {
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, take)
             .is_ok()
         {
-            let on_stack = [mark; 4096];
-            let on_heap = vec![mark; 65536];
+            let on_stack = [mark; 1024];
+            let on_heap = vec![mark; 8192];
             rawdaemon::spawn(&command, &argv, &[None]).unwrap();
             assert!(on_stack.iter().chain(&on_heap).all(|byte| *byte == mark));
         }
     };
     let look_on = || {
-        let (on_stack, on_heap) = ([0xa5_u8; 16384], vec![0x5a_u8; 1 << 20]);
+        let (on_stack, on_heap) = ([0xa5_u8; 4096], vec![0x5a_u8; 65536]);
         while !ended.load(Ordering::SeqCst) {
             assert!(black_box(&on_stack).iter().all(|byte| *byte == 0xa5));
             assert!(black_box(&on_heap).iter().all(|byte| *byte == 0x5a));
