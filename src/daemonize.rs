@@ -235,7 +235,9 @@ pub(crate) fn start<K: Kind>(
     if options.foreground {
         return foreground::take_steps(options, kind).map(Forked::Child);
     }
-    // Nobody uses the caller's memory any more when the stacks are gone.
+    // Nobody uses the caller's memory any more when the stacks are gone. The daemon's goes first, for the
+    // daemon looks at what is on the other one.
+    let stack;
     let new_stack = if can_be_held_up::<K>(options) {
         Stack::new
     } else {
@@ -251,7 +253,7 @@ pub(crate) fn start<K: Kind>(
         core::mem::forget(daemon_stack);
         return outcome;
     }
-    let stack = if can_be_restored(kind) {
+    stack = if can_be_restored(kind) {
         new_stack()
     } else {
         Stack::none()

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use support::{
-    Daemon, Output, Place, before_exec, eventually, fails_under_strace, has, is_root, under_strace,
+    Daemon, Output, Place, State, before_exec, eventually, fails_under_strace, has, is_root,
+    under_strace,
 };
 
 #[test]
@@ -483,6 +484,28 @@ fn a_launcher_that_is_to_end_takes_its_half_started_daemon_along() {
         eventually("no process is left", || place.processes().is_empty());
         eventually("its pidfile is gone", || !place.path("pid").exists());
     }
+}
+
+#[test]
+fn a_half_started_daemon_does_not_outlive_who_watched_it() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    let mut command = place.program(Path::new("strace"), ["-D", "-f", "-qq", "-o", "trace"]);
+    command.arg("--inject=umask:delay_exit=2s:when=3+");
+    command.arg(env!("CARGO_BIN_EXE_rawdaemon"));
+    command.args(["-v", "-p", "pid", "sleep", "1000"]);
+    let mut launcher = command.spawn().unwrap();
+    let pid = Pid::from_child(&launcher);
+    eventually("the daemon has its pidfile", || place.path("pid").exists());
+    let is_intermediate = |other: &Pid| State::of(*other).parent == pid.as_raw_pid();
+    let intermediate = place.processes().into_iter().find(is_intermediate);
+    kill_process(intermediate.unwrap(), Signal::KILL).unwrap();
+    assert_eq!(launcher.wait().unwrap().code(), Some(22));
+    eventually("no process is left", || place.processes().is_empty());
+    let trace = place.read("trace");
+    assert!(!trace.contains("--- SIGSEGV"), "{trace}");
 }
 
 #[test]

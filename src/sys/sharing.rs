@@ -55,7 +55,7 @@ use super::memory::{map, unmap};
 use super::other::signal;
 use super::process::{Child, Copied, ExitSignal, Forked, clone, exit};
 use super::thread::ThreadIdPlace;
-use crate::protocol::{Errno, Pid};
+use crate::protocol::{Errno, Pid, SIGKILL};
 
 /// What a child may use of stack. Of what it does not touch, the kernel gives nothing.
 const STACK_SIZE: usize = 64 << 10;
@@ -66,7 +66,8 @@ const ENTRY_SIZE: usize = 64;
 /// After what time it is looked whether there still is somebody to wait for, in nanoseconds.
 const PAUSE: i32 = 100_000_000;
 
-/// A stack for a child that shares the memory. Dropping it waits until none does.
+/// A stack for a child that shares the memory. Dropping it waits until none does, and ends one that still
+/// does then: its parent has not waited for it, because somebody has killed that.
 #[derive(Debug)]
 pub(crate) struct Stack {
     /// Where it begins; `None` if there is no memory for it, or none was asked for.
@@ -109,9 +110,13 @@ impl Stack {
         self.user.store(0, Ordering::SeqCst);
     }
 
+    fn user(&self) -> Option<Pid> {
+        Pid::new(self.user.load(Ordering::SeqCst) as i32)
+    }
+
     /// Waits until the child has executed or ended.
     fn wait_until_left(&self) {
-        while let Some(user) = Pid::new(self.user.load(Ordering::SeqCst) as i32) {
+        while let Some(user) = self.user() {
             let mut pause = __kernel_old_timespec {
                 tv_sec: 0,
                 tv_nsec: PAUSE as _,
@@ -128,6 +133,9 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
+        if let Some(user) = self.user() {
+            let _ = signal(user, SIGKILL);
+        }
         self.wait_until_left();
         if let Some(bottom) = self.bottom {
             #[cfg(test)]
