@@ -59,6 +59,11 @@
 //! by eight bytes over a close-on-exec pipe what does not fit in there. When the original returns,
 //! the intermediate is gone, and the daemon belongs to init.
 //!
+//! The intermediate shares the original's memory, on a stack of its own, and so does the daemon of
+//! [`spawn`] until it executes: a start costs the same in a large process as in a small one. The daemon of
+//! [`daemonize`] is a copy, the only one. Where memory cannot be shared, and in a build with
+//! `--cfg rawdaemon_plain_fork`, which valgrind needs, all children are copies.
+//!
 //! The steps follow systemd's daemon(7); the README lists them.
 //!
 //! # In a program with a C library
@@ -68,7 +73,9 @@
 //! has a copy of everything, unwritten buffers and functions registered with atexit(3) included:
 //! flush what shall not be written twice before the call.
 //!
-//! glibc remembers the id of the main thread, which is put right in the daemon; on kernels without
+//! What the kernel remembers of the calling thread for its C library, the daemon has too: the list of
+//! robust mutexes, the stack of signal handlers, the area of restartable sequences. glibc remembers the id
+//! of the main thread, which is put right in the daemon; on kernels without
 //! CONFIG_CHECKPOINT_RESTORE it stays the original's. musl remembers it where nobody else may
 //! write: there `raise` and `abort` in a process that has daemonized itself signal the original's
 //! thread. A command that was started by [`spawn`] is not concerned.
