@@ -71,6 +71,7 @@ mod process;
 mod sharing;
 mod signal;
 mod socket;
+mod stack;
 mod strings;
 mod thread;
 
@@ -95,7 +96,7 @@ pub(crate) use process::{
     Child, Copied, ExitSignal, Forked, check_single_threaded, clone, execute, lead_session,
     move_to_group, process_id, wait, wait_if_ended, watch_child,
 };
-pub(crate) use sharing::{Stack, with_child};
+pub(crate) use sharing::with_child;
 pub(crate) use signal::{
     Disposition, SignalSet, block, child_signal, reset_child_signal, reset_dispositions,
     set_child_signal, set_mask, watch_end,
@@ -103,6 +104,7 @@ pub(crate) use signal::{
 pub(crate) use socket::{
     Datagram, SOCKET_PATH_SIZE, abstract_name, bind, connect, datagram_socket, receive,
 };
+pub(crate) use stack::Stack;
 pub use strings::ThinCStr;
 pub(crate) use thread::{Thread, ThreadIdPlace};
 
