@@ -172,7 +172,6 @@ fn watch<K: Kind>(
         // Should the original be gone, the watch will see it.
         let _ = tell(verdict.writer, Record::Created);
     }
-    sys::close(birth.report.writer);
     sys::close(birth.line.writer);
     let (goal, time) = goal_and_time::<K>(options);
     if goal != Goal::Begun {
@@ -187,6 +186,7 @@ fn watch<K: Kind>(
         daemon,
         session,
         report: birth.report.reader,
+        daemon_end: birth.report.writer,
         verdict: verdict.writer,
         abandoned: verdict.writer,
         channel,

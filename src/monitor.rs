@@ -81,6 +81,8 @@ pub(crate) struct Watch<'w, 'a> {
     pub(crate) session: Pid,
     /// Where the daemon reports; [`NOTHING`] after end of file.
     pub(crate) report: RawFd,
+    /// Where the daemon writes to; closed before the first wait.
+    pub(crate) daemon_end: RawFd,
     /// Where the original listens; [`NOTHING`] if this is the original.
     pub(crate) verdict: RawFd,
     /// Has no reader, or can be read, when nobody waits for the daemon any more.
@@ -191,6 +193,8 @@ impl Watch<'_, '_> {
 
     /// Before the first wait. If this is the original, it is told to end by a SIGTERM.
     fn set_alarm(&mut self) -> Result<(), Errno> {
+        sys::close(self.daemon_end);
+        self.daemon_end = NOTHING;
         if self.alarm == NOTHING {
             self.alarm = sys::watch_child(self.daemon)?.into_raw();
             if self.verdict == NOTHING {

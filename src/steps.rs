@@ -31,6 +31,11 @@ pub(crate) fn take<K: Kind>(birth: &Birth<'_, K>, opened: &mut Opened) -> Result
     let mut buffer = None;
     let working_directory = command_directory(birth, &mut buffer);
     redirect_streams(options, opened)?;
+    if !K::EXECUTES {
+        // An exec closes it.
+        sys::close(opened.null);
+        opened.null = NOTHING;
+    }
     lock_files(options, &mut opened.locks)?;
     // While the caller's `/proc` is in sight.
     let date = if opened.locks[0] == NOTHING {
@@ -75,10 +80,9 @@ impl Opened {
         }
     }
 
-    /// Closes each stream once.
+    /// Closes each stream once, but for `/dev/null`.
     fn close_streams(&mut self) {
         let ([input, output, error], null) = (self.streams, self.null);
-        sys::close(null);
         if input != null {
             sys::close(input);
         }
@@ -88,7 +92,7 @@ impl Opened {
         if error != null && error != output {
             sys::close(error);
         }
-        (self.streams, self.null) = ([NOTHING; 3], NOTHING);
+        self.streams = [NOTHING; 3];
     }
 
     /// Empties the pidfile, if it was written: where its path leads nowhere any more, or another user may
@@ -103,6 +107,7 @@ impl Opened {
     /// Closes all, and gives up the locks.
     pub(crate) fn close(&mut self) {
         self.close_streams();
+        sys::close(self.null);
         for lock in self.locks {
             sys::close(lock);
         }

@@ -138,7 +138,7 @@ mod tests {
             assert_eq!(error.code(), ExitCode::DaemonDied);
         }
         let options = options
-            .timeout(Duration::from_millis(20))
+            .timeout(Duration::from_secs(20))
             .pidfile(c"/dev/null");
         let error = options.spawn(c"sh", &argv, &path).unwrap_err();
         assert_eq!(error.code(), ExitCode::PidfileFailed);
