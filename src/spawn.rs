@@ -58,6 +58,10 @@ impl DaemonizeOptions<'_> {
     /// too, counts from the caller's working directory. Both lists end in `None`, as [`ThinCStr`]
     /// shows.
     ///
+    /// The caller's memory is not copied, unless the command becomes another user or group or gets an
+    /// `oom_score_adj`. If there is nothing to wait for but the exec, the calling thread stops until then,
+    /// with all signals blocked, as in posix_spawn(3).
+    ///
     /// Besides what the options say, the command gets default dispositions for all signals, an
     /// empty signal mask, and no descriptor above 2 but those that hold the locks of the pidfile and the
     /// lock file, that of [`Readiness::Descriptor`](crate::Readiness::Descriptor), and those of

@@ -366,6 +366,28 @@ fn what_the_kernel_keeps_by_memory_stays_the_caller_s_own() {
 }
 
 #[test]
+fn no_memory_is_copied_but_for_the_daemon_of_daemonize() {
+    if !has("strace") {
+        return;
+    }
+    let clones = |case| {
+        let place = Place::new();
+        let options = ["-D", "-f", "-qq", "-o", "trace", "--trace=clone"];
+        let mut command = place.program(Path::new("strace"), options);
+        let output = place.run(command.arg(example("std_program")).arg(case));
+        let daemon = Daemon::new(output.pid());
+        daemon.assert_alive();
+        let trace = place.read("trace");
+        let shares = |line: &str| Some(line.split_once("flags=")?.1.starts_with("CLONE_VM|"));
+        trace.lines().filter_map(shares).collect::<Vec<_>>()
+    };
+    let shares = !cfg!(rawdaemon_plain_fork);
+    assert_eq!(clones("no timeout"), [shares, false]);
+    assert_eq!(clones("defaults"), [shares, false]);
+    assert_eq!(clones("spawn"), [shares, shares]);
+}
+
+#[test]
 fn the_kernel_knows_of_the_daemon_what_its_c_library_has_told() {
     if !has("strace") {
         return;
