@@ -235,9 +235,7 @@ pub(crate) fn start<K: Kind>(
     if options.foreground {
         return foreground::take_steps(options, kind).map(Forked::Child);
     }
-    // Nobody uses the caller's memory any more when the stacks are gone. The daemon's goes first, for the
-    // daemon looks at what is on the other one.
-    let stack;
+    // Nobody uses the caller's memory any more when the stacks are gone.
     let new_stack = if can_be_held_up::<K>(options) {
         Stack::new
     } else {
@@ -253,7 +251,7 @@ pub(crate) fn start<K: Kind>(
         core::mem::forget(daemon_stack);
         return outcome;
     }
-    stack = if can_be_restored(kind) {
+    let stack = if can_be_restored(kind) {
         new_stack()
     } else {
         Stack::none()
@@ -280,6 +278,8 @@ pub(crate) fn start<K: Kind>(
                 if ended.is_ok() {
                     stack.forget();
                 }
+                // The daemon looks at what is on the other stack.
+                daemon_stack.clear();
                 outcome(record, ended)
             }
             Err(errno) => {

@@ -185,6 +185,7 @@ fn watch<K: Kind>(
     let mut watch = Watch {
         daemon,
         session,
+        executes: K::EXECUTES,
         report: birth.report.reader,
         daemon_end: birth.report.writer,
         verdict: verdict.writer,

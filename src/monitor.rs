@@ -16,7 +16,7 @@ const GRACE: Nanoseconds = 1_000_000_000;
 /// How long a daemon that has said that it cannot start may take to end by itself.
 const PATIENCE: Nanoseconds = 100_000_000;
 
-/// How often a death is looked for that nothing would tell.
+/// How often is looked for what nothing would tell.
 const PAUSE: Nanoseconds = 1_000_000;
 
 /// How much is read before a death is looked for: a pipe of 64 KiB is read in 16 parts, and a socket holds
@@ -79,6 +79,8 @@ pub(crate) fn hear_verdict(
 pub(crate) struct Watch<'w, 'a> {
     pub(crate) daemon: Pid,
     pub(crate) session: Pid,
+    /// Whether it executes a command, and never closes the pipe otherwise.
+    pub(crate) executes: bool,
     /// Where the daemon reports; [`NOTHING`] after end of file.
     pub(crate) report: RawFd,
     /// Where the daemon writes to; closed before the first wait.
@@ -209,9 +211,18 @@ impl Watch<'_, '_> {
             return Some(Event::Said(record));
         }
         self.report = NOTHING;
-        Some(Event::Closed {
-            executed: sys::move_to_group(self.daemon, self.session).is_err(),
-        })
+        // Only an exec or its end closes the pipe of what executes a command. Since Linux 7.2 the kernel
+        // closes it before the rest of the exec.
+        loop {
+            let executed = sys::move_to_group(self.daemon, self.session).is_err();
+            if executed || !self.executes {
+                return Some(Event::Closed { executed });
+            }
+            if let Some(death) = self.look() {
+                return Some(death);
+            }
+            let _ = sys::poll(&mut [NOTHING; 4], PAUSE);
+        }
     }
 
     /// The kernel lets a parent go on that has stopped for an exec a moment before the pipe is closed.

@@ -451,6 +451,24 @@ fn a_daemon_that_cannot_execute_in_time_is_stopped() {
 }
 
 #[test]
+fn an_exec_that_is_not_over_when_the_pipe_is_closed_is_waited_for() {
+    if !has("strace") {
+        return;
+    }
+    // As Linux 7.2 has it, which closes descriptors before it does the rest.
+    let options = ["--inject=setpgid:retval=0:when=1..4"];
+    for arguments in [&["-t", "0.2"][..], &["-l", "lock"], &["-v"], &[]] {
+        let place = Place::new();
+        let arguments = [arguments, &["-p", "pid", "sleep", "1000"]].concat();
+        let output = under_strace(&place, &options, &arguments);
+        assert_eq!(output.code(), 0, "{output:?}");
+        drop(Daemon::new(support::pid_in(&place.path("pid"))));
+        let trace = fs::read_to_string(place.path("trace")).unwrap();
+        assert!(trace.contains("(INJECTED)"), "{trace}");
+    }
+}
+
+#[test]
 fn an_interrupted_wait_does_not_begin_again() {
     if !has("strace") {
         return;

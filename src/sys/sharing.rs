@@ -16,8 +16,8 @@
 //!   the parent before the kernel says that the child uses the memory no more, because it has executed a
 //!   program or has ended. For that, CLONE_CHILD_CLEARTID clears a word and wakes who waits at it
 //!   (futex(2)): no process has to live for this, and no descriptor to be closed. The word is in the
-//!   [`Stack`], which the original makes for both children: also if somebody kills the intermediate, it
-//!   waits for the daemon.
+//!   [`Stack`], which the original makes for both children: if somebody kills the intermediate, it ends the
+//!   daemon and waits for that.
 //! - **What both look at does not change**, but for atomic words: `start` is shared by reference, and
 //!   the child writes to its stack, to memory that it has mapped itself, and to nothing else.
 //! - **The child runs this crate's code only.** All signals are blocked in it from before it begins, its
@@ -35,6 +35,13 @@
 //!   emulator (qemu-user) or a sandbox that refuses the flags, and one that has no memory for a stack,
 //!   gets the copy that it had before; a build with `--cfg rawdaemon_plain_fork` asks for nothing else,
 //!   which is what valgrind 3 wants.
+//!
+//! # What it cannot do
+//!
+//! Before Linux 5.16, a signal that dumps core (core(5)) ends all processes that share the memory, the
+//! caller included, when it ends one of them. Such a signal must be sent to a child on purpose, since a
+//! child is in a session of its own, and it counts only when the daemon unblocks signals, just before it
+//! executes; or a sandbox must kill a child for a system call. vfork(2) and posix_spawn(3) have the same.
 //!
 //! Shadow stacks (x86's CET, aarch64's GCS) would have to be switched too; Rust does not mark its programs
 //! for them, and then the kernel gives them none.

@@ -16,8 +16,7 @@ pub(super) const STACK_SIZE: usize = 64 << 10;
 /// After what time it is looked whether there still is somebody to wait for, in nanoseconds.
 const PAUSE: i32 = 100_000_000;
 
-/// A stack for a child that shares the memory. Dropping it waits until none does, and ends one that still
-/// does then: its parent has not waited for it, because somebody has killed that.
+/// A stack for a child that shares the memory. Dropping it waits until none does.
 #[derive(Debug)]
 pub(crate) struct Stack {
     /// Where it begins; `None` if there is no memory for it, or none was asked for.
@@ -60,6 +59,15 @@ impl Stack {
         self.user.store(0, Ordering::SeqCst);
     }
 
+    /// Ends a child that still shares the memory, and waits for that: its parent has not waited for it,
+    /// because somebody has killed that.
+    pub(crate) fn clear(&self) {
+        if let Some(user) = self.user() {
+            let _ = signal(user, SIGKILL);
+        }
+        self.wait_until_left();
+    }
+
     fn user(&self) -> Option<Pid> {
         Pid::new(self.user.load(Ordering::SeqCst) as i32)
     }
@@ -83,10 +91,7 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        if let Some(user) = self.user() {
-            let _ = signal(user, SIGKILL);
-        }
-        self.wait_until_left();
+        self.clear();
         if let Some(bottom) = self.bottom {
             #[cfg(test)]
             tests::note_use(bottom);
