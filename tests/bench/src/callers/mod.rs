@@ -22,7 +22,7 @@ struct Size {
 
 #[rustfmt::skip]
 const SIZES: [Size; 5] = [
-    Size { mib: 1, detaching_rounds: 100, spawning_rounds: 300 },
+    Size { mib: 1, detaching_rounds: 300, spawning_rounds: 300 },
     Size { mib: 64, detaching_rounds: 50, spawning_rounds: 200 },
     Size { mib: 256, detaching_rounds: 25, spawning_rounds: 100 },
     Size { mib: 1024, detaching_rounds: 11, spawning_rounds: 50 },
