@@ -20,7 +20,8 @@ use crate::protocol::{
 use crate::ready::Ready;
 use crate::spawn::Progress;
 use crate::sys::{
-    self, Disposition, ExitSignal, Forked, NOTHING, Pipe, RawFd, SignalSet, Stack, ThinCStr, Thread,
+    self, Disposition, ExitSignal, Fd, Forked, NOTHING, Pipe, RawFd, SignalSet, Stack, ThinCStr,
+    Thread,
 };
 use crate::threads::refuse_threads;
 
@@ -222,6 +223,15 @@ pub(crate) struct Birth<'a, K> {
     pub(crate) own: [RawFd; OWN],
 }
 
+impl<K> Birth<'_, K> {
+    /// Whether the daemon's parent is who leads its session, and waits for it; or else somebody has killed
+    /// that, and nobody would tell the truth of this start. One that stops for the daemon sees its end.
+    pub(crate) fn is_watched(&self) -> bool {
+        let Start { options, stack, .. } = self.start;
+        options.foreground || stack.stops_parent() || sys::is_child_of_leader()
+    }
+}
+
 /// The original: creates the intermediate, waits for it, and returns its verdict.
 ///
 /// All signals are blocked until the mask is put back, by the original when it begins to wait, and by
@@ -236,25 +246,15 @@ pub(crate) fn start<K: Kind>(
         return foreground::take_steps(options, kind).map(Forked::Child);
     }
     // Nobody uses the caller's memory any more when the stacks are gone.
-    let new_stack = if can_be_held_up::<K>(options) {
-        Stack::new
-    } else {
-        Stack::stopping
-    };
-    let daemon_stack = if can_share::<K>(options) {
-        new_stack()
-    } else {
-        Stack::none()
-    };
+    let daemon_stack = daemon_stack::<K>(options);
     if let Some(outcome) = start_directly(options, kind, &daemon_stack) {
         // The process is about to end, and nobody is on it.
         core::mem::forget(daemon_stack);
         return outcome;
     }
-    let stack = if can_be_restored(kind) {
-        new_stack()
-    } else {
-        Stack::none()
+    let stack = match kind.thread() {
+        Some(thread) if !thread.is_known() => Stack::none(),
+        _ => Stack::new(),
     };
     let mask = sys::block(SignalSet::ALL).map_err(failed(ExitCode::SignalsFailed))?;
     let verdict = match sys::pipe() {
@@ -270,24 +270,22 @@ pub(crate) fn start<K: Kind>(
         verdict,
         stack: &daemon_stack,
     };
-    let wait = |intermediate| {
+    let wait = |intermediate: Result<Pid, Errno>| {
+        sys::close(verdict.writer);
+        // Closed also if `show` panics: then the intermediate sees that nobody listens.
+        let reader = Fd::from_raw(verdict.reader);
         let unmasked = sys::set_mask(mask).map_err(failed(ExitCode::SignalsFailed));
-        let outcome = match intermediate {
-            Ok(intermediate) => {
-                let (record, ended) = hear_verdict(verdict.reader, intermediate, show);
+        let outcome = intermediate
+            .map_err(failed(ExitCode::FirstForkFailed))
+            .and_then(|intermediate| {
+                let (record, ended) = hear_verdict(reader.raw(), intermediate, show);
                 if ended.is_ok() {
-                    stack.forget();
+                    stack.left();
                 }
-                // The daemon looks at what is on the other stack.
-                daemon_stack.clear();
+                // Should the intermediate have been killed, the daemon looks at what is on its stack.
+                daemon_stack.wait_until_left();
                 outcome(record, ended)
-            }
-            Err(errno) => {
-                sys::close(verdict.writer);
-                Err(failed(ExitCode::FirstForkFailed)(errno))
-            }
-        };
-        sys::close(verdict.reader);
+            });
         unmasked.and(outcome)
     };
     match sys::with_child(&stack, ExitSignal::None, &start, intermediate, hold, wait) {
@@ -304,33 +302,30 @@ pub(crate) fn start<K: Kind>(
     }
 }
 
-/// The original, as long as it has to stay as it is: until the daemon is created that is a copy of it.
-fn hold<K: Kind>(start: &Start<'_, K>) {
-    let Pipe { reader, writer } = start.verdict;
-    sys::close(writer);
-    let heard = [reader, NOTHING, NOTHING, NOTHING];
-    while !K::EXECUTES && sys::poll(&mut heard.clone(), Nanoseconds::MAX).is_err() {}
+/// The original has to stay as it is until the daemon is created that is a copy of it: whether that is so.
+fn hold<K: Kind>(start: &Start<'_, K>) -> bool {
+    let mut heard = [start.verdict.reader, NOTHING, NOTHING, NOTHING];
+    K::EXECUTES || sys::poll(&mut heard, HELD).is_ok() && heard != [NOTHING; 4]
 }
 
-/// Whether there is something to wait for: time, a word, or the files that somebody else has named.
-fn can_be_held_up<K: Kind>(options: &DaemonizeOptions<'_>) -> bool {
-    goal_and_time::<K>(options).0 != Goal::Begun || options.paths.iter().any(Option::is_some)
-}
+/// How often the original looks whether the intermediate is gone, as long as it is held.
+const HELD: Nanoseconds = 100_000_000;
 
-/// Whether the daemon can share the memory until it executes. What the kernel remembers by memory would
-/// change for the caller too: that a process which has become another user may not be looked at
-/// (`dumpable`, proc(5)), and since Linux 4.8 how ready it shall be to be killed. Who becomes another user
-/// gets a group too.
-fn can_share<K: Kind>(options: &DaemonizeOptions<'_>) -> bool {
-    K::EXECUTES && options.group.is_none() && options.oom_score_adj.is_none()
-}
-
-/// Whether the intermediate can share the memory: the daemon must get back what that loses, and the original
-/// be able to wait for it.
-fn can_be_restored<K: Kind>(kind: &K) -> bool {
-    match kind.thread() {
-        Some(thread) => thread.is_known() && sys::poll(&mut [NOTHING; 4], 0).is_ok(),
-        None => true,
+/// The daemon shares the memory until it executes. What the kernel remembers by memory would change for the
+/// caller too: that a process which has become another user may not be looked at (`dumpable`, proc(5)), and
+/// since Linux 4.8 how ready it shall be to be killed. Who becomes another user gets a group too.
+///
+/// Its parent stops meanwhile, unless there is something to wait for: time, a word, or files that somebody
+/// else has named.
+fn daemon_stack<K: Kind>(options: &DaemonizeOptions<'_>) -> Stack {
+    if !K::EXECUTES || options.group.is_some() || options.oom_score_adj.is_some() {
+        return Stack::none();
+    }
+    let is_begun = goal_and_time::<K>(options).0 == Goal::Begun;
+    if is_begun && options.paths.iter().all(Option::is_none) {
+        Stack::stopping()
+    } else {
+        Stack::new()
     }
 }
 

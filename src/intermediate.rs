@@ -137,7 +137,7 @@ fn create_with<K: Kind>(
         |daemon| watch(&birth, session, channel, daemon).map(|()| Forked::Parent(daemon));
     let forked = if K::EXECUTES {
         let watch = |daemon: Result<Pid, Errno>| daemon.map(&mut watch);
-        sys::with_child(stack, ExitSignal::Child, &birth, command, |_| (), watch)
+        sys::with_child(stack, ExitSignal::Child, &birth, command, |_| true, watch)
     } else {
         let thread_id = kind
             .thread()
@@ -199,8 +199,9 @@ fn watch<K: Kind>(
         ended: false,
     };
     let judgement = watch.judge(goal, time);
-    if watch.ended {
-        stack.forget();
+    // A success is an exec.
+    if watch.ended || judgement.is_ok() {
+        stack.left();
     }
     match judgement {
         Ok(()) if matches!(watch.channel, Channel::Socket { .. }) => listener::leave(&watch),

@@ -181,6 +181,9 @@ impl Kind for Command<'_> {
             sys::keep_across_exec(fd).map_err(failed(ExitCode::StdioFailed))?;
             fd = kept.next(fd.wrapping_add(1));
         }
+        if !birth.is_watched() {
+            return Err(failed(ExitCode::WaitFailed)(Errno::ESRCH));
+        }
         sys::set_mask(SignalSet::NONE).map_err(failed(ExitCode::SignalsFailed))?;
         Err(self.execute(birth.environment, working_directory))
     }

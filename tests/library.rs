@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use rawdaemon::{DaemonizeOptions, Readiness};
 use rustix::process::Pid;
 use support::{
     Daemon, Output, Place, State, before_exec, eventually, example, has, is_root, pid_in,
@@ -363,6 +364,26 @@ fn what_the_kernel_keeps_by_memory_stays_the_caller_s_own() {
         fs::read_to_string(file).unwrap() == "500\n"
     });
     assert_eq!(adjusted.count(), 1);
+}
+
+#[test]
+fn a_panic_while_the_start_is_shown_leaves_nothing() {
+    // SAFETY: numbers only. What is left by the panic is this process's then.
+    unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) };
+    let mark = [Some(c"RAWDAEMON_TEST=a panic".into()), None];
+    let argv = [Some(c"sleep".into()), Some(c"1000".into()), None];
+    let options = DaemonizeOptions::new().ready(Readiness::Descriptor(9));
+    let caught = std::panic::catch_unwind(|| {
+        options.spawn_and_show(c"/bin/sleep", &argv, &mark, &mut |_| {
+            panic!("not to be shown")
+        })
+    });
+    caught.unwrap_err();
+    let marked = fs::read_dir("/proc").unwrap().filter(|entry| {
+        let environment = entry.as_ref().unwrap().path().join("environ");
+        fs::read(environment).is_ok_and(|text| text == b"RAWDAEMON_TEST=a panic\0")
+    });
+    assert_eq!(marked.count(), 0);
 }
 
 #[test]

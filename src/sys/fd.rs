@@ -34,6 +34,11 @@ impl Fd {
         copy(fd.0, 3).map(Self)
     }
 
+    /// Owns a descriptor that nobody else closes.
+    pub(crate) const fn from_raw(fd: RawFd) -> Self {
+        Self(fd)
+    }
+
     pub(crate) const fn raw(&self) -> RawFd {
         self.0
     }

@@ -91,7 +91,9 @@ pub(crate) use file::{
 };
 pub(crate) use memory::Room;
 pub use memory::{Zeroed, room};
-pub(crate) use other::{group_of, hold, session_of, signal, signal_group, signal_held};
+pub(crate) use other::{
+    group_of, hold, is_child_of_leader, session_of, signal, signal_group, signal_held,
+};
 pub(crate) use process::{
     Child, Copied, ExitSignal, Forked, check_single_threaded, clone, execute, lead_session,
     move_to_group, process_id, wait, wait_if_ended, watch_child,

@@ -48,6 +48,12 @@ pub(crate) fn group_of(pid: Pid) -> Option<Pid> {
     group.ok().and_then(|group| Pid::new(group as i32))
 }
 
+/// `getppid()`, `getsid(0)`—Whether the caller's parent leads its session.
+pub(crate) fn is_child_of_leader() -> bool {
+    // SAFETY: numbers only.
+    unsafe { call!(Sysno::getppid) == call!(Sysno::getsid, 0) }
+}
+
 /// `getsid(pid)`—The session of a process that is there, be it as a zombie.
 pub(crate) fn session_of(pid: Pid) -> Option<Pid> {
     // SAFETY: a number only.

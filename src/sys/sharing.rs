@@ -13,11 +13,12 @@
 //!   stack pointer, and calls [`enter`], which does not return while the memory is shared. So compiled
 //!   code, of whatever build, never runs twice in one frame.
 //! - **The parent's frames stay.** What the child borrows outlives it: [`with_child`] does not return in
-//!   the parent before the kernel says that the child uses the memory no more, because it has executed a
-//!   program or has ended. For that, CLONE_CHILD_CLEARTID clears a word and wakes who waits at it
-//!   (futex(2)): no process has to live for this, and no descriptor to be closed. The word is in the
-//!   [`Stack`], which the original makes for both children: if somebody kills the intermediate, it ends the
-//!   daemon and waits for that.
+//!   the parent, nor unwind, before the child uses the memory no more, because it has executed a program or
+//!   has ended. Where nobody has seen that, the kernel says so: CLONE_CHILD_CLEARTID clears a word and wakes
+//!   who waits at it (futex(2)). No process has to live for this, no descriptor to be closed, and no pid to
+//!   mean the same in two namespaces. The word is in the mapping of the [`Stack`], and the original makes
+//!   both stacks: if somebody kills the intermediate, it waits for the daemon, which goes no further than
+//!   its steps then ([`is_watched`]).
 //! - **What both look at does not change**, but for atomic words: `start` is shared by reference, and
 //!   the child writes to its stack, to memory that it has mapped itself, and to nothing else.
 //! - **The child runs this crate's code only.** All signals are blocked in it from before it begins, its
@@ -36,6 +37,8 @@
 //!   gets the copy that it had before; a build with `--cfg rawdaemon_plain_fork` asks for nothing else,
 //!   which is what valgrind 3 wants.
 //!
+//! [`is_watched`]: crate::daemonize::Birth::is_watched
+//!
 //! # What it cannot do
 //!
 //! Before Linux 5.16, a signal that dumps core (core(5)) ends all processes that share the memory, the
@@ -53,19 +56,16 @@ use core::ffi::c_void;
 use linux_raw_sys::general::{CLONE_CHILD_CLEARTID, CLONE_PARENT_SETTID, CLONE_VFORK, CLONE_VM};
 use syscalls::Sysno;
 
-use super::process::{Child, Copied, ExitSignal, Forked, clone, exit};
-use super::stack::{STACK_SIZE, Stack};
+use super::process::{Child, Copied, ExitSignal, Forked, clone, exit, wait};
+use super::stack::{ENTRY_SIZE, Stack};
 use super::thread::ThreadIdPlace;
 use crate::protocol::{Errno, Pid};
 
-/// Behind the stack there is room for what the child begins with.
-const ENTRY_SIZE: usize = 64;
-
 /// Creates a process that runs `part` on this stack and in this memory, `clone(CLONE_VM | exit_signal)`,
-/// and runs `hold` and then `meanwhile` in the parent. Returns when nobody shares the memory any more.
+/// and runs `meanwhile` in the parent. Returns, or unwinds, when nobody shares the memory any more.
 ///
-/// In a copy that the child makes of itself while the parent is in `hold`, this returns what the child's
-/// part does.
+/// The parent first calls `hold` again and again until that says that it may go on, or the child is gone.
+/// In a copy that the child makes of itself until then, this returns what the child's part does.
 ///
 /// Where memory cannot be shared, the child is a copy, as that of [`clone`].
 pub(crate) fn with_child<T, R, M>(
@@ -73,7 +73,7 @@ pub(crate) fn with_child<T, R, M>(
     exit_signal: ExitSignal,
     start: &T,
     part: fn(&T) -> Child<Copied<R>>,
-    hold: fn(&T),
+    hold: fn(&T) -> bool,
     meanwhile: impl FnOnce(Result<Pid, Errno>) -> M,
 ) -> Forked<Copied<R>, M> {
     let entry = Entry {
@@ -82,26 +82,36 @@ pub(crate) fn with_child<T, R, M>(
         start,
         part,
         hold,
+        stack,
         left: Cell::new(None),
     };
     let child = match clone_on(stack, exit_signal, entry) {
-        Some(forked) => Ok(forked),
-        None => clone(exit_signal, ThreadIdPlace::NONE, start, part).map(|forked| match forked {
-            Forked::Parent(child) => {
-                hold(start);
-                Forked::Parent(child)
-            }
-            Forked::Child(copied) => Forked::Child(copied.left()),
-        }),
+        Some(Forked::Child(left)) => return Forked::Child(left),
+        Some(Forked::Parent(child)) => Ok(child),
+        None => match clone(exit_signal, ThreadIdPlace::NONE, start, part) {
+            Ok(Forked::Child(copied)) => return Forked::Child(copied.left()),
+            Ok(Forked::Parent(child)) => Ok(child),
+            Err(errno) => Err(errno),
+        },
     };
-    let child = match child {
-        Ok(Forked::Child(left)) => return Forked::Child(left),
-        Ok(Forked::Parent(child)) => Ok(child),
-        Err(errno) => Err(errno),
-    };
+    let unwinding = Unwinding { stack, child };
     let meanwhile = meanwhile(child);
+    core::mem::forget(unwinding);
     stack.wait_until_left();
     Forked::Parent(meanwhile)
+}
+
+/// Does what comes after `meanwhile`, should that panic: then nobody has waited for the child.
+struct Unwinding<'s> {
+    stack: &'s Stack,
+    child: Result<Pid, Errno>,
+}
+
+impl Drop for Unwinding<'_> {
+    fn drop(&mut self) {
+        let _ = self.child.map(wait);
+        self.stack.left();
+    }
 }
 
 /// What a child begins with. It lies behind the child's stack, since the parent's frame that made it may
@@ -113,7 +123,8 @@ struct Entry<'e, T, R> {
     stack_pointer: usize,
     start: &'e T,
     part: fn(&T) -> Child<Copied<R>>,
-    hold: fn(&T),
+    hold: fn(&T) -> bool,
+    stack: &'e Stack,
     left: Cell<Option<Copied<R>>>,
 }
 
@@ -125,15 +136,14 @@ fn clone_on<T, R>(
 ) -> Option<Forked<Copied<R>>> {
     const {
         assert!(size_of::<Entry<'_, T, R>>() <= ENTRY_SIZE);
-        assert!(align_of::<Entry<'_, T, R>>() <= ENTRY_SIZE);
+        assert!(align_of::<Entry<'_, T, R>>() <= 16);
     }
-    let stopping = if stack.stops_parent { CLONE_VFORK } else { 0 };
+    let stopping = if stack.stops_parent() { CLONE_VFORK } else { 0 };
     let telling = CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
     let flags = CLONE_VM | stopping | telling | exit_signal.number();
-    let user = stack.user.as_ptr();
-    // SAFETY: the mapping is that large, and nobody else uses it.
-    let place = unsafe { stack.bottom?.add(STACK_SIZE - ENTRY_SIZE) }.cast::<Entry<'_, T, R>>();
-    // SAFETY: the place is aligned, and has room for an entry.
+    let user = stack.user()?.as_ptr();
+    let place = stack.end()?.cast::<Entry<'_, T, R>>();
+    // SAFETY: the place is aligned, has room for an entry, and is used by nobody else.
     unsafe { place.write(entry) };
     // SAFETY: there is an entry, and below it a stack with nobody on it. The child has left all that it
     // borrows when `with_child` returns.
@@ -145,8 +155,9 @@ fn clone_on<T, R>(
         let left = unsafe { place.as_ref() }.left.take();
         return left.map(Forked::Child);
     }
-    if stack.stops_parent {
-        // The child has left, or an emulator has made it a copy.
+    if stack.stops_parent() {
+        // The child has left, or an emulator has made it a copy. (Linux before 3.5 clears the word a moment
+        // later, but before anybody can see that the child has executed or ended.)
         stack.forget();
     }
     Pid::new(result as i32).map(Forked::Parent)
@@ -166,7 +177,7 @@ unsafe extern "C" fn enter<T, R>(entry: *const c_void, result: isize) -> isize {
             Child::Exits(status) => exit(status),
             Child::Returns(left) => entry.left.set(Some(left)),
         },
-        1.. => (entry.hold)(entry.start),
+        1.. => while !(entry.hold)(entry.start) && entry.stack.is_used() {},
         _ => {}
     }
     result

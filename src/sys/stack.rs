@@ -6,26 +6,30 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use linux_raw_sys::general::{__kernel_old_timespec, FUTEX_WAIT};
 use syscalls::Sysno;
 
+use super::clock::{NOTHING, monotonic_time, poll};
 use super::memory::{map, unmap};
-use super::other::signal;
-use crate::protocol::{Errno, Pid, SIGKILL};
+use crate::protocol::{Errno, Nanoseconds};
 
 /// What a child may use of stack. Of what it does not touch, the kernel gives nothing.
 pub(super) const STACK_SIZE: usize = 64 << 10;
 
-/// After what time it is looked whether there still is somebody to wait for, in nanoseconds.
-const PAUSE: i32 = 100_000_000;
+/// Behind the stack there is room for what the child begins with, and for the word.
+pub(super) const ENTRY_SIZE: usize = 64;
+const WORD_SIZE: usize = 16;
+
+/// How long a child that is known to have left may take until the kernel says so too.
+const MOMENT: Nanoseconds = 10_000_000;
+
+/// How often it is looked where the kernel does not tell.
+const PAUSE: Nanoseconds = 1_000_000;
 
 /// A stack for a child that shares the memory. Dropping it waits until none does.
 #[derive(Debug)]
 pub(crate) struct Stack {
     /// Where it begins; `None` if there is no memory for it, or none was asked for.
-    pub(super) bottom: Option<NonNull<u8>>,
-    /// The child's id: the kernel writes it before there is a child, and clears it when that has executed
-    /// or ended.
-    pub(super) user: AtomicU32,
+    bottom: Option<NonNull<u8>>,
     /// Whether the parent stops until the child has executed or ended.
-    pub(super) stops_parent: bool,
+    stops_parent: bool,
 }
 
 impl Stack {
@@ -33,7 +37,6 @@ impl Stack {
     pub(crate) const fn none() -> Self {
         Self {
             bottom: None,
-            user: AtomicU32::new(0),
             stops_parent: false,
         }
     }
@@ -54,36 +57,67 @@ impl Stack {
         stack
     }
 
-    /// The child is known to have ended. Kernels before 4.9 do not say so of one that a signal has ended.
-    pub(crate) fn forget(&self) {
-        self.user.store(0, Ordering::SeqCst);
+    pub(crate) const fn stops_parent(&self) -> bool {
+        self.stops_parent
     }
 
-    /// Ends a child that still shares the memory, and waits for that: its parent has not waited for it,
-    /// because somebody has killed that.
-    pub(crate) fn clear(&self) {
+    /// Where the stack itself ends, and what the child begins with has its place: [`ENTRY_SIZE`] bytes,
+    /// aligned to 16.
+    pub(super) fn end(&self) -> Option<NonNull<u8>> {
+        // SAFETY: the mapping is that large.
+        Some(unsafe { self.bottom?.add(STACK_SIZE - WORD_SIZE - ENTRY_SIZE) })
+    }
+
+    /// The child's id, as its parent sees it: the kernel writes it before there is a child, and clears it
+    /// when that has executed or ended. It lies here, and in no frame, so that the kernel may do so late.
+    pub(super) fn user(&self) -> Option<&AtomicU32> {
+        // SAFETY: the mapping is that large; the word is aligned, was zero, and is written to by nobody but
+        // the kernel and this.
+        Some(unsafe { self.bottom?.add(STACK_SIZE - WORD_SIZE).cast().as_ref() })
+    }
+
+    pub(super) fn is_used(&self) -> bool {
+        self.user()
+            .is_some_and(|user| user.load(Ordering::SeqCst) != 0)
+    }
+
+    /// This process is a copy of the one whose memory was shared, or the child has left for sure.
+    pub(super) fn forget(&self) {
         if let Some(user) = self.user() {
-            let _ = signal(user, SIGKILL);
+            user.store(0, Ordering::SeqCst);
         }
-        self.wait_until_left();
     }
 
-    fn user(&self) -> Option<Pid> {
-        Pid::new(self.user.load(Ordering::SeqCst) as i32)
+    /// The child is known to have executed or ended. Not every kernel says so: Linux does not before 4.9
+    /// when a signal ends it, nor before 5.16 when that dumps core, and gVisor does not after an exec.
+    pub(crate) fn left(&self) {
+        if self.is_used() {
+            self.wait_until(monotonic_time().saturating_add(MOMENT));
+            self.forget();
+        }
     }
 
     /// Waits until the child has executed or ended.
-    pub(super) fn wait_until_left(&self) {
-        while let Some(user) = self.user() {
+    pub(crate) fn wait_until_left(&self) {
+        self.wait_until(Nanoseconds::MAX);
+    }
+
+    fn wait_until(&self, deadline: Nanoseconds) {
+        let Some(word) = self.user() else { return };
+        loop {
+            let user = word.load(Ordering::SeqCst);
+            if user == 0 || deadline != Nanoseconds::MAX && monotonic_time() >= deadline {
+                return;
+            }
             let mut pause = __kernel_old_timespec {
                 tv_sec: 0,
                 tv_nsec: PAUSE as _,
             };
-            let (word, pause) = (self.user.as_ptr(), &raw mut pause);
+            let (word, pause) = (word.as_ptr(), &raw mut pause);
             // SAFETY: the kernel reads the word and a timespec.
-            let waited = unsafe { call!(Sysno::futex, word, FUTEX_WAIT, user.get(), pause) };
-            if waited.is_err() && signal(user, 0) == Err(Errno::ESRCH) {
-                self.forget();
+            let waited = unsafe { call!(Sysno::futex, word, FUTEX_WAIT, user, pause) };
+            if matches!(waited, Err(Errno::ENOSYS | Errno::EPERM)) {
+                let _ = poll(&mut [NOTHING; 4], PAUSE);
             }
         }
     }
@@ -91,7 +125,7 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        self.clear();
+        self.wait_until_left();
         if let Some(bottom) = self.bottom {
             #[cfg(test)]
             tests::note_use(bottom);

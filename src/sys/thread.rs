@@ -161,7 +161,7 @@ impl Sequences {
         #[repr(align(32))]
         struct Probe([u8; AREA]);
         let mut probe = Probe([0; AREA]);
-        let probe = probe.0.as_mut_ptr().addr();
+        let probe = probe.0.as_mut_ptr() as usize;
         match register(probe, 0) {
             Ok(()) => {
                 let _ = register(probe, RSEQ_FLAG_UNREGISTER);
