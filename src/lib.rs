@@ -60,8 +60,8 @@
 //! the intermediate is gone, and the daemon belongs to init.
 //!
 //! The intermediate shares the original's memory, on a stack of its own, and so does the daemon of
-//! [`spawn`] until it executes: a start costs the same in a large process as in a small one. The daemon of
-//! [`daemonize`] is a copy, the only one. Where memory cannot be shared, and in a build with
+//! [`spawn`] until it executes: such a start costs the same in a large process as in a small one. The daemon
+//! of [`daemonize`] is a copy, the only one. Where memory cannot be shared, and in a build with
 //! `--cfg rawdaemon_plain_fork`, which valgrind needs, all children are copies.
 //!
 //! The steps follow systemd's daemon(7); the README lists them.

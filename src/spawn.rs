@@ -58,9 +58,8 @@ impl DaemonizeOptions<'_> {
     /// too, counts from the caller's working directory. Both lists end in `None`, as [`ThinCStr`]
     /// shows.
     ///
-    /// The caller's memory is not copied, unless the command becomes another user or group or gets an
-    /// `oom_score_adj`. If there is nothing to wait for but the exec, the calling thread stops until then,
-    /// with all signals blocked, as in posix_spawn(3).
+    /// The caller's memory is not copied, unless the command becomes another user or group, gets an
+    /// `oom_score_adj`, or says that it is ready by [`Readiness::Notify`](crate::Readiness::Notify).
     ///
     /// Besides what the options say, the command gets default dispositions for all signals, an
     /// empty signal mask, and no descriptor above 2 but those that hold the locks of the pidfile and the
