@@ -224,11 +224,10 @@ pub(crate) struct Birth<'a, K> {
 }
 
 impl<K> Birth<'_, K> {
-    /// Whether the daemon's parent is who leads its session, and waits for it; or else somebody has killed
-    /// that, and nobody would tell the truth of this start. One that stops for the daemon sees its end.
+    /// Whether the intermediate, which leads the session, is there; or else somebody has killed it, and
+    /// nobody would tell the truth of this start. Without one, nobody is missing.
     pub(crate) fn is_watched(&self) -> bool {
-        let Start { options, stack, .. } = self.start;
-        options.foreground || stack.stops_parent() || sys::is_child_of_leader()
+        self.start.verdict.writer == NOTHING || sys::is_child_of_leader()
     }
 }
 

@@ -57,7 +57,7 @@ impl Stack {
         stack
     }
 
-    pub(crate) const fn stops_parent(&self) -> bool {
+    pub(super) const fn stops_parent(&self) -> bool {
         self.stops_parent
     }
 
