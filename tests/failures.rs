@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use support::{
     Daemon, Output, Place, State, before_exec, eventually, fails_under_strace, has, is_root,
-    under_strace,
+    strace_rawdaemon, under_strace,
 };
 
 #[test]
@@ -385,12 +385,11 @@ fn without_proc_the_descriptors_are_counted() {
         return;
     }
     let place = Place::new();
-    let mut command = place.program(Path::new("strace"), ["-D", "-f", "-qq", "-o", "trace"]);
-    command.args([
+    let faults = [
         "--inject=close_range:error=ENOSYS",
         "--inject=getdents64:error=EIO",
-    ]);
-    command.args([env!("CARGO_BIN_EXE_rawdaemon"), "-v", "/bin/sleep", "1000"]);
+    ];
+    let mut command = strace_rawdaemon(&place, &faults, &["-v", "/bin/sleep", "1000"]);
     let daemon = place.start_by(before_exec(&mut command, || {
         for fd in [77, 500] {
             // SAFETY: numbers only.
@@ -483,6 +482,9 @@ fn an_interrupted_wait_does_not_begin_again() {
     assert!(output.took < Duration::from_secs(3), "{output:?}");
 }
 
+/// The daemon has its pidfile, and has not executed yet.
+const DELAY: [&str; 1] = ["--inject=umask:delay_exit=2s:when=3+"];
+
 #[test]
 fn a_launcher_that_is_to_end_takes_its_half_started_daemon_along() {
     if !has("strace") {
@@ -490,10 +492,8 @@ fn a_launcher_that_is_to_end_takes_its_half_started_daemon_along() {
     }
     for options in [&["-p", "pid"][..], &["-t", "9", "-p", "pid"]] {
         let place = Place::new();
-        let mut command = place.program(Path::new("strace"), ["-D", "-f", "-qq", "-o", "trace"]);
-        command.arg("--inject=umask:delay_exit=2s:when=3+");
-        command.arg(env!("CARGO_BIN_EXE_rawdaemon"));
-        command.args(options).args(["sleep", "1000"]);
+        let arguments = [options, &["sleep", "1000"]].concat();
+        let mut command = strace_rawdaemon(&place, &DELAY, &arguments);
         let mut launcher = command.spawn().unwrap();
         eventually("the daemon has its pidfile", || place.path("pid").exists());
         kill_process(Pid::from_child(&launcher), Signal::TERM).unwrap();
@@ -510,10 +510,8 @@ fn a_half_started_daemon_does_not_outlive_who_watched_it() {
         return;
     }
     let place = Place::new();
-    let mut command = place.program(Path::new("strace"), ["-D", "-f", "-qq", "-o", "trace"]);
-    command.arg("--inject=umask:delay_exit=2s:when=3+");
-    command.arg(env!("CARGO_BIN_EXE_rawdaemon"));
-    command.args(["-v", "-p", "pid", "sleep", "1000"]);
+    let arguments = ["-v", "-p", "pid", "sleep", "1000"];
+    let mut command = strace_rawdaemon(&place, &DELAY, &arguments);
     let mut launcher = command.spawn().unwrap();
     let pid = Pid::from_child(&launcher);
     eventually("the daemon has its pidfile", || place.path("pid").exists());
@@ -534,10 +532,9 @@ fn a_launcher_that_does_not_lead_the_session_can_be_interrupted() {
         return;
     }
     let place = Place::new();
-    let mut command = place.program(Path::new("strace"), ["-D", "-f", "-qq", "-o", "trace"]);
-    command.arg("--inject=execve:delay_enter=3s:when=2+");
-    command.arg(env!("CARGO_BIN_EXE_rawdaemon"));
-    command.args(["/bin/sleep", "1000"]).process_group(0);
+    let delay = ["--inject=execve:delay_enter=3s:when=2+"];
+    let mut command = strace_rawdaemon(&place, &delay, &["/bin/sleep", "1000"]);
+    command.process_group(0);
     let mut launcher = command.spawn().unwrap();
     let pid = Pid::from_child(&launcher);
     eventually("there is a daemon", || {

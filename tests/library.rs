@@ -14,7 +14,7 @@ use rawdaemon::{DaemonizeOptions, Readiness};
 use rustix::process::Pid;
 use support::{
     Daemon, Output, Place, State, before_exec, eventually, example, has, is_root, pid_in,
-    status_line,
+    status_line, strace,
 };
 
 fn std_program(place: &Place, case: &str) -> Command {
@@ -72,10 +72,8 @@ fn where_a_sandbox_does_not_tell_of_threads_proc_does() {
     for errno in ["EPERM", "ENOSYS", "EINVAL"] {
         let inject = format!("--inject=unshare:error={errno}");
         let traced = |place: &Place, case| {
-            let mut command =
-                place.program(Path::new("strace"), ["-D", "-f", "-qq", "-o", "trace"]);
-            command.arg(&inject).arg(example("std_program")).arg(case);
-            place.run(&mut command)
+            let mut command = strace(place, &[&inject], &example("std_program"));
+            place.run(command.arg(case))
         };
         let place = Place::new();
         let (daemon, _) = started(&traced(&place, "no timeout"));
@@ -393,9 +391,8 @@ fn no_memory_is_copied_but_for_the_daemon_of_daemonize() {
     }
     let clones = |case| {
         let place = Place::new();
-        let options = ["-D", "-f", "-qq", "-o", "trace", "--trace=clone"];
-        let mut command = place.program(Path::new("strace"), options);
-        let output = place.run(command.arg(example("std_program")).arg(case));
+        let mut command = strace(&place, &["--trace=clone"], &example("std_program"));
+        let output = place.run(command.arg(case));
         let daemon = Daemon::new(output.pid());
         daemon.assert_alive();
         let trace = place.read("trace");
@@ -415,12 +412,8 @@ fn the_kernel_knows_of_the_daemon_what_its_c_library_has_told() {
     }
     let place = Place::new();
     let calls = "--trace=set_robust_list,sigaltstack,rseq";
-    let mut command = place.program(
-        Path::new("strace"),
-        ["-D", "-f", "-qq", "-o", "trace", calls],
-    );
-    command.arg(example("std_program")).arg("no timeout");
-    let (daemon, _) = started(&place.run(&mut command));
+    let mut command = strace(&place, &[calls], &example("std_program"));
+    let (daemon, _) = started(&place.run(command.arg("no timeout")));
     let trace = place.read("trace");
     let (of_daemon, before): (Vec<_>, Vec<_>) = trace
         .lines()

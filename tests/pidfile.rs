@@ -13,6 +13,7 @@ use std::path::Path;
 
 use support::{
     Daemon, Place, before_exec, eventually, fails_under_strace, has, is_root, own_mounts, pid_in,
+    strace_rawdaemon,
 };
 
 #[test]
@@ -296,13 +297,8 @@ fn tidying_up_after_a_failed_start_is_not_running() {
         return;
     }
     let place = Place::new();
-    let mut bad = place.program(Path::new("strace"), ["-D", "-f", "-qq", "-o", "trace"]);
-    bad.args([
-        "--inject=unlinkat:delay_enter=500ms",
-        env!("CARGO_BIN_EXE_rawdaemon"),
-    ]);
-    let mut bad = bad
-        .args(["-q", "-p", "pid", "/no/such/command"])
+    let delay = ["--inject=unlinkat:delay_enter=500ms"];
+    let mut bad = strace_rawdaemon(&place, &delay, &["-q", "-p", "pid", "/no/such/command"])
         .spawn()
         .unwrap();
     eventually("the failed start is being tidied up", || {
@@ -328,15 +324,10 @@ fn a_pidfile_that_is_removed_before_it_is_locked_is_made_again() {
     }
     let place = Place::new();
     let path = place.path("pid");
-    let mut command = place.program(Path::new("strace"), ["-D", "-f", "-qq", "-o", "trace"]);
+    let name = path.to_str().unwrap();
     // The first that opens it has to wait before it can lock what it has.
-    command.args([
-        "-P",
-        path.to_str().unwrap(),
-        "--inject=openat:delay_exit=700ms:when=1",
-    ]);
-    command.arg(env!("CARGO_BIN_EXE_rawdaemon"));
-    command.args(["-v", "-p", path.to_str().unwrap(), "sleep", "1000"]);
+    let delay = ["-P", name, "--inject=openat:delay_exit=700ms:when=1"];
+    let mut command = strace_rawdaemon(&place, &delay, &["-v", "-p", name, "sleep", "1000"]);
     let stderr = fs::File::create(place.path("said")).unwrap();
     let mut launcher = command.stderr(stderr).spawn().unwrap();
     eventually("the pidfile is there", || path.exists());

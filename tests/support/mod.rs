@@ -572,15 +572,24 @@ pub fn pid_in(pidfile: &Path) -> Pid {
     Pid::from_raw(text.strip_suffix('\n').unwrap().parse().unwrap()).unwrap()
 }
 
-/// Runs the command under strace, which makes the kernel refuse system calls. The tracer goes on in
-/// the background as long as the daemon lives.
-pub fn under_strace(place: &Place, options: &[&str], arguments: &[&str]) -> Output {
+/// strace, which follows what a program starts, and makes the kernel refuse system calls or delay them. The
+/// tracer goes on in the background as long as the daemon lives.
+pub fn strace(place: &Place, options: &[&str], program: &Path) -> Command {
     let mut command = place.program(Path::new("strace"), ["-D", "-f", "-qq", "-o", "trace"]);
+    command.args(options).arg(program);
     command
-        .args(options)
-        .arg(env!("CARGO_BIN_EXE_rawdaemon"))
-        .args(arguments);
-    place.run(&mut command)
+}
+
+/// The command under strace.
+pub fn strace_rawdaemon(place: &Place, options: &[&str], arguments: &[&str]) -> Command {
+    let mut command = strace(place, options, Path::new(env!("CARGO_BIN_EXE_rawdaemon")));
+    command.args(arguments);
+    command
+}
+
+/// Runs the command under strace.
+pub fn under_strace(place: &Place, options: &[&str], arguments: &[&str]) -> Output {
+    place.run(&mut strace_rawdaemon(place, options, arguments))
 }
 
 /// As [`under_strace`], for a start that must fail. Nothing may be left of it but the tracer, which
