@@ -15,7 +15,7 @@ use crate::intermediate::{goal_and_time, intermediate, start_directly};
 use crate::monitor::hear_verdict;
 use crate::options::{DaemonizeOptions, Readiness};
 use crate::protocol::{
-    Cause, Errno, Error, ExitCode, Goal, Nanoseconds, Pid, Record, encode, outcome,
+    Cause, Errno, Error, ExitCode, Goal, Nanoseconds, Pid, RECORD_SIZE, Record, encode, outcome,
 };
 use crate::ready::Ready;
 use crate::spawn::Progress;
@@ -270,24 +270,27 @@ pub(crate) fn start<K: Kind>(
         stack: &daemon_stack,
     };
     let wait = |intermediate: Result<Pid, Errno>| {
-        sys::close(verdict.writer);
         // Closed also if `show` panics: then the intermediate sees that nobody listens.
         let reader = Fd::from_raw(verdict.reader);
         let unmasked = sys::set_mask(mask).map_err(failed(ExitCode::SignalsFailed));
-        let outcome = intermediate
-            .map_err(failed(ExitCode::FirstForkFailed))
-            .and_then(|intermediate| {
+        let outcome = match intermediate {
+            Ok(intermediate) => {
                 let (record, ended) = hear_verdict(reader.raw(), intermediate, show);
                 if ended.is_ok() {
                     stack.left();
                 }
-                // Should the intermediate have been killed, the daemon looks at what is on its stack.
-                daemon_stack.wait_until_left();
+                wait_for_daemon(&daemon_stack, &reader);
                 outcome(record, ended)
-            });
+            }
+            Err(errno) => {
+                sys::close(verdict.writer);
+                Err(failed(ExitCode::FirstForkFailed)(errno))
+            }
+        };
         unmasked.and(outcome)
     };
-    match sys::with_child(&stack, ExitSignal::None, &start, intermediate, hold, wait) {
+    let exit_signal = ExitSignal::None;
+    match sys::with_child(&stack, exit_signal, &start, intermediate, begin, hold, wait) {
         Forked::Parent(outcome) => outcome.map(Forked::Parent),
         Forked::Child(daemon) => {
             let mask = if options.reset_signals {
@@ -301,13 +304,29 @@ pub(crate) fn start<K: Kind>(
     }
 }
 
+/// If the intermediate was killed, the daemon may still be looking at what is on its stack. Its end of the
+/// pipe is closed when it executes or ends, should the kernel say nothing.
+fn wait_for_daemon(stack: &Stack, reader: &Fd) {
+    while stack.is_used() {
+        let _ = sys::poll(&mut [reader.raw(), NOTHING, NOTHING, NOTHING], HELD);
+        if sys::read(reader.raw(), &mut [0; RECORD_SIZE]) == Ok(0) {
+            stack.left();
+        }
+    }
+}
+
+/// The original, once there is an intermediate: then it sees when that is gone.
+fn begin<K: Kind>(start: &Start<'_, K>) {
+    sys::close(start.verdict.writer);
+}
+
 /// The original has to stay as it is until the daemon is created that is a copy of it: whether that is so.
 fn hold<K: Kind>(start: &Start<'_, K>) -> bool {
     let mut heard = [start.verdict.reader, NOTHING, NOTHING, NOTHING];
     K::EXECUTES || sys::poll(&mut heard, HELD).is_ok() && heard != [NOTHING; 4]
 }
 
-/// How often the original looks whether the intermediate is gone, as long as it is held.
+/// How often the original looks whether what it waits for is gone.
 const HELD: Nanoseconds = 100_000_000;
 
 /// The daemon shares the memory until it executes. What the kernel remembers by memory would change for the

@@ -127,9 +127,14 @@ fn create_with<K: Kind>(
         own: [
             report.writer,
             line.writer,
-            // One number less to close around: it goes with the exec.
+            // These two go with the exec: one number less to close around, and what tells the original that
+            // the daemon has left, if the intermediate cannot.
             if K::EXECUTES { report.reader } else { NOTHING },
-            NOTHING,
+            if K::EXECUTES {
+                start.verdict.writer
+            } else {
+                NOTHING
+            },
             NOTHING,
         ],
     };
@@ -137,7 +142,15 @@ fn create_with<K: Kind>(
         |daemon| watch(&birth, session, channel, daemon).map(|()| Forked::Parent(daemon));
     let forked = if K::EXECUTES {
         let watch = |daemon: Result<Pid, Errno>| daemon.map(&mut watch);
-        sys::with_child(stack, ExitSignal::Child, &birth, command, |_| true, watch)
+        sys::with_child(
+            stack,
+            ExitSignal::Child,
+            &birth,
+            command,
+            |_| (),
+            |_| true,
+            watch,
+        )
     } else {
         let thread_id = kind
             .thread()

@@ -214,12 +214,14 @@ impl Watch<'_, '_> {
         // Only an exec or its end closes the pipe of what executes a command. Since Linux 7.2 the kernel
         // closes it before the rest of the exec.
         loop {
+            // Asked first: what has executed may end at any time, and must be asked before it is reaped.
+            let has_ended = sys::has_ended(self.daemon);
             let executed = sys::move_to_group(self.daemon, self.session).is_err();
             if executed || !self.executes {
                 return Some(Event::Closed { executed });
             }
-            if let Some(death) = self.look() {
-                return Some(death);
+            if has_ended {
+                return self.look();
             }
             let _ = sys::poll(&mut [NOTHING; 4], PAUSE);
         }
@@ -281,7 +283,8 @@ impl Watch<'_, '_> {
         let _ = sys::signal(self.daemon, SIGTERM);
         if !self.ends_within(GRACE) {
             // One that cannot be killed is not waited for: it has become another user's.
-            let _ = sys::signal(self.daemon, SIGKILL).and_then(|()| sys::wait(self.daemon));
+            let killed = sys::signal(self.daemon, SIGKILL).and_then(|()| sys::wait(self.daemon));
+            self.ended = killed.is_ok();
         }
     }
 

@@ -95,8 +95,8 @@ pub(crate) use other::{
     group_of, hold, is_child_of_leader, session_of, signal, signal_group, signal_held,
 };
 pub(crate) use process::{
-    Child, Copied, ExitSignal, Forked, check_single_threaded, clone, execute, lead_session,
-    move_to_group, process_id, wait, wait_if_ended, watch_child,
+    Child, Copied, ExitSignal, Forked, check_single_threaded, clone, execute, has_ended,
+    lead_session, move_to_group, process_id, wait, wait_if_ended, watch_child,
 };
 pub(crate) use sharing::with_child;
 pub(crate) use signal::{

@@ -3,7 +3,8 @@
 use core::ffi::c_int;
 
 use linux_raw_sys::general::{
-    __WALL, CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_THREAD, SIGCHLD, WNOHANG,
+    __WALL, CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_THREAD, P_PID, SIGCHLD, WEXITED,
+    WNOHANG, WNOWAIT,
 };
 use syscalls::Sysno;
 
@@ -164,6 +165,25 @@ pub(crate) fn wait(pid: Pid) -> Result<WaitStatus, Errno> {
 /// `wait4(pid, status, WNOHANG | __WALL, NULL)`—Takes the status of this child if it has ended.
 pub(crate) fn wait_if_ended(pid: Pid) -> Result<Option<WaitStatus>, Errno> {
     wait_with(pid, WNOHANG)
+}
+
+/// `waitid(P_PID, child, info, WEXITED | WNOHANG | WNOWAIT)`—Whether this child, which sends SIGCHLD, has
+/// ended. Its status can still be taken.
+pub(crate) fn has_ended(child: Pid) -> bool {
+    // A siginfo_t: the kernel writes a signal to it if there is something to tell.
+    let mut info = [0_u64; 16];
+    let options = WEXITED | WNOHANG | WNOWAIT;
+    // SAFETY: the kernel writes a siginfo_t, which has 128 bytes.
+    let told = unsafe {
+        call!(
+            Sysno::waitid,
+            P_PID,
+            child.get(),
+            info.as_mut_ptr(),
+            options
+        )
+    };
+    told.is_ok() && info != [0; 16]
 }
 
 /// [`hold`] for a child, which can be read when the child has ended; before Linux 5.3 and in sandboxes,

@@ -64,8 +64,8 @@ use crate::protocol::{Errno, Pid};
 /// Creates a process that runs `part` on this stack and in this memory, `clone(CLONE_VM | exit_signal)`,
 /// and runs `meanwhile` in the parent. Returns, or unwinds, when nobody shares the memory any more.
 ///
-/// The parent first calls `hold` again and again until that says that it may go on, or the child is gone.
-/// In a copy that the child makes of itself until then, this returns what the child's part does.
+/// The parent first calls `begin`, and then `hold` again and again until that says that it may go on, or the
+/// child is gone. In a copy that the child makes of itself until then, this returns what the child's part does.
 ///
 /// Where memory cannot be shared, the child is a copy, as that of [`clone`].
 pub(crate) fn with_child<T, R, M>(
@@ -73,6 +73,7 @@ pub(crate) fn with_child<T, R, M>(
     exit_signal: ExitSignal,
     start: &T,
     part: fn(&T) -> Child<Copied<R>>,
+    begin: fn(&T),
     hold: fn(&T) -> bool,
     meanwhile: impl FnOnce(Result<Pid, Errno>) -> M,
 ) -> Forked<Copied<R>, M> {
@@ -81,6 +82,7 @@ pub(crate) fn with_child<T, R, M>(
         stack_pointer: 0,
         start,
         part,
+        begin,
         hold,
         stack,
         left: Cell::new(None),
@@ -90,7 +92,10 @@ pub(crate) fn with_child<T, R, M>(
         Some(Forked::Parent(child)) => Ok(child),
         None => match clone(exit_signal, ThreadIdPlace::NONE, start, part) {
             Ok(Forked::Child(copied)) => return Forked::Child(copied.left()),
-            Ok(Forked::Parent(child)) => Ok(child),
+            Ok(Forked::Parent(child)) => {
+                begin(start);
+                Ok(child)
+            }
             Err(errno) => Err(errno),
         },
     };
@@ -123,6 +128,7 @@ struct Entry<'e, T, R> {
     stack_pointer: usize,
     start: &'e T,
     part: fn(&T) -> Child<Copied<R>>,
+    begin: fn(&T),
     hold: fn(&T) -> bool,
     stack: &'e Stack,
     left: Cell<Option<Copied<R>>>,
@@ -177,7 +183,10 @@ unsafe extern "C" fn enter<T, R>(entry: *const c_void, result: isize) -> isize {
             Child::Exits(status) => exit(status),
             Child::Returns(left) => entry.left.set(Some(left)),
         },
-        1.. => while !(entry.hold)(entry.start) && entry.stack.is_used() {},
+        1.. => {
+            (entry.begin)(entry.start);
+            while !(entry.hold)(entry.start) && entry.stack.is_used() {}
+        }
         _ => {}
     }
     result

@@ -76,7 +76,7 @@ impl Stack {
         Some(unsafe { self.bottom?.add(STACK_SIZE - WORD_SIZE).cast().as_ref() })
     }
 
-    pub(super) fn is_used(&self) -> bool {
+    pub(crate) fn is_used(&self) -> bool {
         self.user()
             .is_some_and(|user| user.load(Ordering::SeqCst) != 0)
     }
