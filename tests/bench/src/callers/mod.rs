@@ -25,8 +25,8 @@ const SIZES: [Size; 5] = [
     Size { mib: 1, detaching_rounds: 300, spawning_rounds: 300 },
     Size { mib: 64, detaching_rounds: 50, spawning_rounds: 200 },
     Size { mib: 256, detaching_rounds: 25, spawning_rounds: 100 },
-    Size { mib: 1024, detaching_rounds: 11, spawning_rounds: 50 },
-    Size { mib: 4096, detaching_rounds: 7, spawning_rounds: 25 },
+    Size { mib: 1024, detaching_rounds: 11, spawning_rounds: 60 },
+    Size { mib: 4096, detaching_rounds: 7, spawning_rounds: 60 },
 ];
 
 impl Size {
