@@ -122,6 +122,11 @@ impl Place {
         before_exec(&mut command, || {
             // SAFETY: numbers only: 4 is CLOSE_RANGE_CLOEXEC.
             unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 4) };
+            // nohup(1) and a shell's `&` ignore these.
+            for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
+                // SAFETY: no handler is installed.
+                unsafe { libc::signal(signal, libc::SIG_DFL) };
+            }
             Ok(())
         });
         command
