@@ -45,8 +45,8 @@ fn create_daemon<K: Kind>(start: &Start<'_, K>) -> Result<Forked<Copied<K::Left>
 /// done by a process that ends when the command is executed, and that leads no process group, or it
 /// could not lead a session. `None` if it cannot be done.
 ///
-/// A SIGTERM to the original ends the daemon that is not executed yet, as it does otherwise; a SIGKILL,
-/// which then nobody sees, lets it go on.
+/// A SIGTERM to the original ends the daemon that is not executed yet, as it does otherwise, unless the
+/// original has stopped for it; a SIGKILL, which then nobody sees, lets it go on.
 #[inline(never)]
 pub(crate) fn start_directly<K: Kind>(
     options: &DaemonizeOptions<'_>,

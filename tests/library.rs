@@ -8,6 +8,7 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
 use rawdaemon::{DaemonizeOptions, Readiness};
@@ -371,17 +372,26 @@ fn a_panic_while_the_start_is_shown_leaves_nothing() {
     let mark = [Some(c"RAWDAEMON_TEST=a panic".into()), None];
     let argv = [Some(c"sleep".into()), Some(c"1000".into()), None];
     let options = DaemonizeOptions::new().ready(Readiness::Descriptor(9));
-    let caught = std::panic::catch_unwind(|| {
-        options.spawn_and_show(c"/bin/sleep", &argv, &mark, &mut |_| {
-            panic!("not to be shown")
-        })
-    });
-    caught.unwrap_err();
+    // A thread has its own children, and none of those that are left to the process.
+    let start = || {
+        let caught = std::panic::catch_unwind(|| {
+            options.spawn_and_show(c"/bin/sleep", &argv, &mark, &mut |_| {
+                panic!("not to be shown")
+            })
+        });
+        caught.unwrap_err();
+        fs::read_to_string("/proc/thread-self/children")
+    };
+    let children = thread::scope(|scope| scope.spawn(start).join().unwrap());
     let marked = fs::read_dir("/proc").unwrap().filter(|entry| {
         let environment = entry.as_ref().unwrap().path().join("environ");
         fs::read(environment).is_ok_and(|text| text == b"RAWDAEMON_TEST=a panic\0")
     });
     assert_eq!(marked.count(), 0);
+    match children {
+        Ok(children) => assert_eq!(children, "", "the intermediate is no zombie"),
+        Err(error) => println!("not looked for zombies: {error}"),
+    }
 }
 
 #[test]
