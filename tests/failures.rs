@@ -363,7 +363,7 @@ fn newer_system_calls_may_be_missing() {
         let inject = |call| format!("--inject={call}:error={errno}");
         let faults = ["pidfd_open", "close_range"].map(inject);
         let faults = faults.each_ref().map(String::as_str);
-        let output = under_strace(&place, &faults, &["-v", "-t", "0.1", "sleep", "1000"]);
+        let output = under_strace(&place, &faults, &["-v", "-t", "1", "sleep", "1000"]);
         assert_eq!(output.code(), 0, "{errno}: {output:?}");
         let daemon = Daemon::new(output.pid());
         daemon.assert_alive();
@@ -456,7 +456,7 @@ fn an_exec_that_is_not_over_when_the_pipe_is_closed_is_waited_for() {
     }
     // As Linux 7.2 has it, which closes descriptors before it does the rest.
     let options = ["--inject=setpgid:retval=0:when=1..4"];
-    for arguments in [&["-t", "0.2"][..], &["-l", "lock"], &["-v"], &[]] {
+    for arguments in [&["-t", "1"][..], &["-l", "lock"], &["-v"], &[]] {
         let place = Place::new();
         let arguments = [arguments, &["-p", "pid", "sleep", "1000"]].concat();
         let output = under_strace(&place, &options, &arguments);

@@ -212,17 +212,17 @@ fn a_daemon_that_never_gets_ready_is_stopped() {
     for options in [["-R", "fd:3"], ["-R", "notify"]] {
         let mut command = place.rawdaemon(options);
         let text = "trap 'echo told >told; exit' TERM; while :; do sleep 0.01; done";
-        command.args(["-c", ".", "-t", "0.1", "sh", "-c", text]);
+        command.args(["-c", ".", "-t", "0.5", "sh", "-c", text]);
         fails(&place, &mut command, 6, LATE);
         assert_eq!(place.read("told"), "told\n");
         fs::remove_file(place.path("told")).unwrap();
 
         let mut command = place.rawdaemon(options);
         let text = "trap '' TERM; while :; do sleep 0.01; done";
-        command.args(["-p", "pid", "-t", "0.1", "sh", "-c", text]);
+        command.args(["-p", "pid", "-t", "0.5", "sh", "-c", text]);
         let output = place.run(&mut command);
         assert_eq!((output.code(), said(&output)), (6, LATE), "{output:?}");
-        assert!(output.took > Duration::from_millis(1100), "{output:?}");
+        assert!(output.took > Duration::from_millis(1500), "{output:?}");
         assert!(!place.path("pid").exists());
         // Its last child may still be asleep.
         eventually("nothing is left", || place.processes().is_empty());
@@ -233,7 +233,7 @@ fn a_daemon_that_never_gets_ready_is_stopped() {
 fn who_never_stops_talking_is_stopped_all_the_same() {
     let place = Place::new();
     let text = "trap '' TERM PIPE; while :; do printf x >&3; done";
-    let mut command = place.rawdaemon(["-R", "fd:3", "-t", "0.2", "sh", "-c", text]);
+    let mut command = place.rawdaemon(["-R", "fd:3", "-t", "0.5", "sh", "-c", text]);
     fails(&place, &mut command, 6, LATE);
     let text = "trap '' TERM PIPE; sleep 0.1; while :; do echo >&3; done";
     let mut command = place.rawdaemon(["-R", "fd:3", "-t", "0.01", "sh", "-c", text]);
@@ -317,16 +317,16 @@ fn what_else_sd_notify_can_say() {
     // Microseconds, from then on.
     let words = [
         "say EXTEND_TIMEOUT_USEC=20000000",
-        "wait 400",
+        "wait 1400",
         "say READY=1",
     ];
-    let daemon = place.start_by(&mut notifier(&place, &["-t", "0.2"], &words));
+    let daemon = place.start_by(&mut notifier(&place, &["-t", "1"], &words));
     daemon.assert_alive();
     drop(daemon);
     let words = ["say EXTEND_TIMEOUT_USEC=3000", "wait 20000"];
-    let mut command = notifier(&place, &["-t", "0.3"], &words);
+    let mut command = notifier(&place, &["-t", "1"], &words);
     let output = fails(&place, &mut command, 6, LATE);
-    assert!(output.took > Duration::from_millis(290), "{output:?}");
+    assert!(output.took > Duration::from_millis(990), "{output:?}");
     assert!(output.took < Duration::from_secs(3), "{output:?}");
 
     // Descriptors that come along are closed.
@@ -516,7 +516,7 @@ fn a_daemon_that_cannot_be_stopped_is_not_waited_for() {
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o4755);
     fs::set_permissions(&program, mode).unwrap();
     let launcher = place.executable(Path::new(env!("CARGO_BIN_EXE_rawdaemon")), "rawdaemon");
-    let mut command = place.program(&launcher, ["-R", "fd:3", "-t", "0.2"]);
+    let mut command = place.program(&launcher, ["-R", "fd:3", "-t", "1"]);
     command.arg(&program).arg("become root");
     std::os::unix::process::CommandExt::uid(&mut command, 65534);
     let output = place.run(&mut command);

@@ -83,13 +83,16 @@ fn run(case: &str, began: Instant) -> Result<(), Error> {
             started(outcome?, began, |_ready| process::exit(3));
         }
         "abort" => started(options.daemonize()?, began, |_ready| process::abort()),
-        "leaves a child and exits 4" => started(options.daemonize()?, began, |_ready| {
-            // SAFETY: this process has one thread; the child only sleeps, and holds on to all descriptors.
-            if unsafe { libc::fork() } == 0 {
-                sleep();
-            }
-            process::exit(4);
-        }),
+        "leaves a child and exits 4" => {
+            let options = options.timeout(Duration::from_secs(60));
+            started(options.daemonize()?, began, |_ready| {
+                // SAFETY: this process has one thread; the child only sleeps, and holds on to all descriptors.
+                if unsafe { libc::fork() } == 0 {
+                    sleep();
+                }
+                process::exit(4);
+            });
+        }
         "bad directory" => started(
             options.chdir(c"/no/such/directory").daemonize()?,
             began,
