@@ -74,9 +74,8 @@
 //! flush what shall not be written twice before the call.
 //!
 //! What the kernel remembers of the calling thread for its C library, the daemon has too: the list of
-//! robust mutexes, the stack of signal handlers, the area of restartable sequences. glibc remembers the id
-//! of the main thread, which is put right in the daemon; on kernels without
-//! CONFIG_CHECKPOINT_RESTORE it stays the original's. musl remembers it where nobody else may
+//! robust mutexes, empty as after fork(2), the stack of signal handlers, the area of restartable sequences.
+//! The ids that glibc remembers are put right in the daemon. musl remembers one where nobody else may
 //! write: there `raise` and `abort` in a process that has daemonized itself signal the original's
 //! thread. A command that was started by [`spawn`] is not concerned.
 //!

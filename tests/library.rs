@@ -192,26 +192,6 @@ fn signals_do_not_restart_the_timeout() {
 }
 
 #[test]
-fn the_c_library_of_the_daemon_knows_its_thread() {
-    let place = Place::new();
-    let (_daemon, _) = started(&run(&place, "thread id"));
-    eventually("the daemon has written", || {
-        place.path("out").exists() && !place.read("out").is_empty()
-    });
-    assert_eq!(place.read("out"), "0 0\n");
-}
-
-#[test]
-fn the_locks_and_signals_of_the_c_library_work_in_the_daemon() {
-    let place = Place::new();
-    // Without the id put right, the signal would go to the original, or to nobody.
-    let output = run(&place, "mutex");
-    assert_eq!(output.code(), 0, "{output:?}");
-    Daemon::new(output.pid()).ended();
-    assert_eq!(place.read("out"), "[0, 35, 0, 0, 0, 0, 0] 35\n");
-}
-
-#[test]
 fn a_program_may_ask_for_everything() {
     if !is_root() {
         return;
@@ -415,40 +395,6 @@ fn no_memory_is_copied_but_for_the_daemon_of_daemonize() {
     assert_eq!(clones("no timeout"), [shares, false]);
     assert_eq!(clones("defaults"), [shares, false]);
     assert_eq!(clones("spawn"), [shares, shares]);
-}
-
-#[test]
-fn the_kernel_knows_of_the_daemon_what_its_c_library_has_told() {
-    if !has("strace") {
-        return;
-    }
-    let place = Place::new();
-    let calls = "--trace=set_robust_list,sigaltstack,rseq";
-    let mut command = strace(&place, &[calls], &example("std_program"));
-    let (daemon, _) = started(&place.run(command.arg("no timeout")));
-    let trace = place.read("trace");
-    let (of_daemon, before): (Vec<_>, Vec<_>) = trace
-        .lines()
-        .filter_map(|line| line.split_once(' '))
-        .partition(|(pid, _)| *pid == daemon.pid.to_string());
-    // strace counts pids in its own namespace, which is that of the test.
-    assert!(!of_daemon.is_empty(), "{trace}");
-    for call in ["set_robust_list(0x", "sigaltstack({ss_sp=0x", "rseq(0x"] {
-        let Some((_, told)) = before
-            .iter()
-            .find(|(_, line)| line.trim().starts_with(call))
-        else {
-            println!("the C library has no {call})");
-            continue;
-        };
-        let told = told.trim().strip_suffix("= 0").unwrap();
-        let again = of_daemon
-            .iter()
-            .find(|(_, line)| line.trim().starts_with(told));
-        let (_, again) = again.unwrap_or_else(|| panic!("{told}: {trace}"));
-        // A copy of the caller itself has inherited its sequences.
-        assert!(again.ends_with("= 0") || again.contains("EBUSY"), "{again}");
-    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ const SIGNALS: Range<u32> = 1..65;
 #[repr(transparent)]
 pub(crate) struct SignalSet(u64);
 
-const SET_SIZE: usize = size_of::<SignalSet>();
+pub(super) const SET_SIZE: usize = size_of::<SignalSet>();
 const _: () = assert!(SET_SIZE == size_of::<kernel_sigset_t>());
 // A word order other than little-endian would put the lower signals into the upper half on 32 bits.
 const _: () = assert!(cfg!(target_endian = "little"));

@@ -1,6 +1,7 @@
-//! What the kernel remembers of the calling thread for its C library, and a daemon that is made by raw
-//! system calls would not have: glibc's fork(3) puts the first two right, and loses nothing else, since its
-//! child is a copy of the caller and not of a process that shares the caller's memory.
+//! What the C library and the kernel remember of the calling thread and its process, and what would be wrong
+//! or lost in a daemon that is made by raw system calls. glibc's fork(3) puts the ids and the robust mutexes
+//! right, and loses nothing else, since its child is a copy of the caller and not of a process that shares
+//! the caller's memory.
 
 use core::ffi::c_int;
 use core::ptr;
@@ -9,13 +10,14 @@ use linux_raw_sys::general::{robust_list_head, stack_t};
 use linux_raw_sys::prctl::PR_GET_TID_ADDRESS;
 use syscalls::Sysno;
 
+use super::process::process_id;
+use super::signal::SET_SIZE;
 use crate::protocol::Errno;
 
-/// Where the C library of this process remembers the id of the calling thread.
+/// Where the C library of this process remembers the id of the calling thread: a raw clone leaves the
+/// parent's id there. The kernel corrects it, if it is told the address.
 ///
-/// glibc does at the address that it has given to set_tid_address(2), and a raw clone leaves the
-/// parent's id there. The kernel corrects it, if it is told the address. musl keeps another thing at
-/// its address, and a program without a C library has none.
+/// musl remembers it where nothing leads to, and a program without a C library does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ThreadIdPlace(pub(super) usize);
 
@@ -23,37 +25,57 @@ impl ThreadIdPlace {
     /// No place.
     pub(crate) const NONE: Self = Self(0);
 
-    /// `prctl(PR_GET_TID_ADDRESS)`, if what stands there is the id, gettid(2).
+    /// Where gettid(2) stands. In glibc that is in front of the list of robust mutexes: two words of it, and
+    /// one since 2.43 on 32 bits.
     ///
-    /// Since Linux 3.5, in kernels with CONFIG_CHECKPOINT_RESTORE.
-    fn find() -> Self {
-        // A kernel of 64 bits writes as many to a process of 32.
-        let mut address = 0_u64;
-        // SAFETY: the kernel writes an address to `address`.
-        let known = unsafe { call!(Sysno::prctl, PR_GET_TID_ADDRESS, &raw mut address) };
+    /// Until 2.43 it is where glibc has told the kernel too (set_tid_address(2)). Now a small number stands
+    /// there, which may be the thread's id by chance, and so this place comes last.
+    fn find(robust_list: Option<usize>) -> Self {
         // SAFETY: no arguments.
         let id = unsafe { call!(Sysno::gettid) };
-        let place = address as usize as *const c_int;
-        if known.is_err() || place.is_null() || !place.is_aligned() {
-            return Self::NONE;
-        }
-        // SAFETY: this thread has registered the address of an int, which the kernel will clear when
-        // the thread ends.
-        let remembered = unsafe { place.read() };
-        if id == Ok(remembered as u32) {
-            Self(address as usize)
-        } else {
-            Self::NONE
-        }
+        let in_front = |words: usize| {
+            robust_list.map(|list| list.wrapping_sub(words.wrapping_mul(size_of::<usize>())))
+        };
+        [in_front(2), in_front(1), told_place()]
+            .into_iter()
+            .flatten()
+            .find(|place| number_at(*place).map(|number| number as u32) == id.ok())
+            .map_or(Self::NONE, Self)
     }
 }
 
-/// The calling thread, as the kernel knows it.
+/// `prctl(PR_GET_TID_ADDRESS)`—The place that the C library has told the kernel.
+///
+/// Since Linux 3.5, in kernels with CONFIG_CHECKPOINT_RESTORE.
+fn told_place() -> Option<usize> {
+    // A kernel of 64 bits writes as many to a process of 32.
+    let mut address = 0_u64;
+    // SAFETY: the kernel writes an address to `address`.
+    let known = unsafe { call!(Sysno::prctl, PR_GET_TID_ADDRESS, &raw mut address) };
+    known.ok().map(|_| address as usize)
+}
+
+/// The number that stands there, if there is memory to be read: `rt_sigprocmask(-1, address, NULL, 8)` is
+/// `EFAULT` otherwise, and changes nothing, since -1 is no way to change a mask.
+fn number_at(address: usize) -> Option<c_int> {
+    let place = address as *const c_int;
+    // SAFETY: the kernel reads a set from the address, if it can.
+    let read = unsafe { call!(Sysno::rt_sigprocmask, usize::MAX, address, 0, SET_SIZE) };
+    if read != Err(Errno::EINVAL) || !place.is_aligned() {
+        return None;
+    }
+    // SAFETY: it is aligned, and there is memory, and no other thread.
+    Some(unsafe { place.read() })
+}
+
+/// The calling thread.
 #[derive(Debug)]
 pub(crate) struct Thread {
     pub(crate) id_place: ThreadIdPlace,
+    /// Where the C library remembers the id of the process besides, as glibc did until 2.24.
+    process_id_place: Option<usize>,
     /// The list of its robust mutexes, which no child inherits (get_robust_list(2)).
-    robust_list: Option<(usize, usize)>,
+    robust_list: Option<usize>,
     /// The stack of its signal handlers, which a child that shares the memory does not inherit
     /// (sigaltstack(2)).
     signal_stack: Option<stack_t>,
@@ -62,10 +84,15 @@ pub(crate) struct Thread {
 
 impl Thread {
     pub(crate) fn find() -> Self {
-        let id_place = ThreadIdPlace::find();
+        let robust_list = robust_list();
+        let id_place = ThreadIdPlace::find(robust_list);
+        let beside = id_place.0.wrapping_add(size_of::<c_int>());
+        let is_remembered =
+            id_place != ThreadIdPlace::NONE && number_at(beside) == Some(process_id().get());
         Self {
             id_place,
-            robust_list: robust_list(),
+            process_id_place: is_remembered.then_some(beside),
+            robust_list,
             signal_stack: signal_stack(),
             sequences: Sequences::find(id_place),
         }
@@ -78,9 +105,19 @@ impl Thread {
 
     /// Makes the calling thread, which has a copy of this one's memory, as this one.
     pub(crate) fn restore(&self) -> Result<(), Errno> {
-        if let Some((head, size)) = self.robust_list {
-            // SAFETY: it was the list of the thread that this is a copy of.
-            unsafe { attempt!(Sysno::set_robust_list, head, size) }?;
+        if let Some(place) = self.process_id_place {
+            // SAFETY: it was there in the process that this is a copy of, and nobody borrows it.
+            unsafe { (place as *mut c_int).write(process_id().get()) };
+        }
+        if let Some(head) = self.robust_list {
+            let head = head as *mut robust_list_head;
+            // SAFETY: as before. It is empty, for the mutexes in it are the original's: in memory that is
+            // shared with that, a further mutex would be chained to them.
+            unsafe {
+                (*head).list.next = head.cast();
+                (*head).list_op_pending = ptr::null_mut();
+                attempt!(Sysno::set_robust_list, head, size_of::<robust_list_head>())
+            }?;
         }
         if let Some(stack) = &self.signal_stack {
             // SAFETY: it was the stack of the thread that this is a copy of.
@@ -101,12 +138,12 @@ impl Thread {
     }
 }
 
-/// `get_robust_list(0, head, size)`
-fn robust_list() -> Option<(usize, usize)> {
+/// `get_robust_list(0, head, size)`—The head, if it is one of this kernel's size.
+fn robust_list() -> Option<usize> {
     let (mut head, mut size) = (0_usize, 0_usize);
     // SAFETY: the kernel writes an address and a size.
     let known = unsafe { attempt!(Sysno::get_robust_list, 0, &raw mut head, &raw mut size) };
-    (known.is_ok() && head != 0 && size == size_of::<robust_list_head>()).then_some((head, size))
+    (known.is_ok() && head != 0 && size == size_of::<robust_list_head>()).then_some(head)
 }
 
 /// `sigaltstack(NULL, stack)`

@@ -98,21 +98,6 @@ fn run(case: &str, began: Instant) -> Result<(), Error> {
             began,
             sleep_on,
         ),
-        "thread id" => {
-            let options = options.stdout(c"out").timeout(Duration::ZERO);
-            started(options.daemonize()?, began, |_ready| {
-                // The clock of a thread is found by the id that the C library remembers.
-                let mut clock = 0;
-                // SAFETY: the kernel and the C library write to what is given to them.
-                let (own, time) = unsafe {
-                    let own = libc::pthread_getcpuclockid(libc::pthread_self(), &mut clock);
-                    let mut time = std::mem::zeroed();
-                    (own, libc::clock_gettime(clock, &mut time))
-                };
-                println!("{own} {time}");
-                sleep();
-            });
-        }
         "storm of signals" => {
             // SAFETY: the handler does nothing; the timer is initialized.
             unsafe {
@@ -165,34 +150,6 @@ fn run(case: &str, began: Instant) -> Result<(), Error> {
             sleep();
         }
         "everything" => everything(began)?,
-        "mutex" => {
-            let options = options.stdout(c"out").timeout(Duration::ZERO);
-            started(options.daemonize()?, began, |_ready| {
-                // SAFETY: the mutex is initialized before it is used.
-                let results = unsafe {
-                    let mut kind = std::mem::zeroed();
-                    libc::pthread_mutexattr_init(&mut kind);
-                    libc::pthread_mutexattr_settype(&mut kind, libc::PTHREAD_MUTEX_ERRORCHECK);
-                    let mut checked = std::mem::zeroed();
-                    libc::pthread_mutex_init(&mut checked, &kind);
-                    libc::pthread_mutexattr_settype(&mut kind, libc::PTHREAD_MUTEX_RECURSIVE);
-                    let mut recursive = std::mem::zeroed();
-                    libc::pthread_mutex_init(&mut recursive, &kind);
-                    [
-                        libc::pthread_mutex_lock(&mut checked),
-                        libc::pthread_mutex_lock(&mut checked),
-                        libc::pthread_mutex_unlock(&mut checked),
-                        libc::pthread_mutex_lock(&mut recursive),
-                        libc::pthread_mutex_lock(&mut recursive),
-                        libc::pthread_mutex_unlock(&mut recursive),
-                        libc::pthread_mutex_unlock(&mut recursive),
-                    ]
-                };
-                println!("{results:?} {}", libc::EDEADLK);
-                // SAFETY: it ends this process, and no other one.
-                unsafe { libc::raise(libc::SIGUSR1) };
-            });
-        }
         "threads" => {
             thread::scope(|scope| {
                 scope.spawn(|| thread::sleep(Duration::from_millis(500)));

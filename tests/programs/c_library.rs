@@ -1,0 +1,166 @@
+//! A program with glibc that becomes a daemon and looks at what glibc remembers; the tests run it with the
+//! name of a case.
+
+#![allow(missing_docs, unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::ptr;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
+use std::{env, mem, process, slice, thread};
+
+use libc::{c_int, pthread_mutex_t};
+use rawdaemon::{DaemonizeOptions, Error, Identity};
+
+fn main() -> Result<(), Error> {
+    let options = DaemonizeOptions::new().stdout(c"out");
+    let options = options.timeout(Duration::ZERO);
+    match env::args().nth(1).unwrap_or_default().as_str() {
+        "nothing" => daemonize(&options, || ()),
+        "thread id" => daemonize(&options, || println!("{}", clock_of_thread())),
+        "another place" => {
+            static PLACE: AtomicI32 = AtomicI32::new(0);
+            // SAFETY: a number, and a place that stays.
+            let id = unsafe {
+                let id = libc::gettid();
+                PLACE.store(id, Ordering::Relaxed);
+                libc::syscall(libc::SYS_set_tid_address, PLACE.as_ptr());
+                id
+            };
+            daemonize(&options, || {
+                let is_untouched = PLACE.load(Ordering::Relaxed) == id;
+                let it_is = if is_untouched { "untouched" } else { "touched" };
+                println!("{}, {it_is}", clock_of_thread());
+            })
+        }
+        "process id" => {
+            // Nothing is there since 2.25; and since 2.43 nothing at all on 32 bits.
+            let place = list_of_mutexes()
+                .wrapping_sub(size_of::<[usize; 2]>())
+                .wrapping_add(4);
+            let place = place.cast::<c_int>();
+            // SAFETY: it is within what glibc knows of this thread.
+            unsafe { place.write(process::id() as c_int) };
+            daemonize(&options, || {
+                // SAFETY: as before.
+                let remembered = unsafe { place.read() };
+                let is_own = remembered as u32 == process::id();
+                println!("{}", if is_own { "its own" } else { "another's" });
+            })
+        }
+        "robust mutexes" => robust_mutexes(&options.timeout(Duration::from_secs(10))),
+        "mutex" => daemonize(&options, || {
+            println!("{:?} {}", lock_and_unlock(), libc::EDEADLK);
+            // SAFETY: it ends this process, and no other one.
+            unsafe { libc::raise(libc::SIGUSR1) };
+        }),
+        case => panic!("no such case: {case}"),
+    }
+}
+
+/// Becomes a daemon that does this and stays.
+fn daemonize(options: &DaemonizeOptions<'_>, daemon: impl FnOnce()) -> Result<(), Error> {
+    match options.daemonize()? {
+        Identity::Original(pid) => println!("the daemon runs as pid {pid}"),
+        Identity::Daemon(_) => {
+            daemon();
+            thread::sleep(Duration::from_secs(1000));
+        }
+    }
+    Ok(())
+}
+
+/// The clock of a thread is found by the id that glibc remembers.
+fn clock_of_thread() -> String {
+    let mut clock = 0;
+    // SAFETY: the kernel and glibc write to what is given to them.
+    let (own, time) = unsafe {
+        let own = libc::pthread_getcpuclockid(libc::pthread_self(), &mut clock);
+        let mut time = mem::zeroed();
+        (own, libc::clock_gettime(clock, &mut time))
+    };
+    format!("{own} {time}")
+}
+
+fn list_of_mutexes() -> *mut u8 {
+    let (mut head, mut size) = (ptr::null_mut::<u8>(), 0_usize);
+    // SAFETY: the kernel writes an address and a size.
+    unsafe { libc::syscall(libc::SYS_get_robust_list, 0, &mut head, &mut size) };
+    assert!(!head.is_null());
+    head
+}
+
+/// One in memory that both processes have, which the original holds, and which the daemon must not think of.
+fn robust_mutexes(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
+    let size = size_of::<pthread_mutex_t>();
+    // SAFETY: new memory, large enough for two, which are initialized before they are used. Nobody but this
+    // process changes the first one now.
+    let (of_original, of_daemon, bytes) = unsafe {
+        let memory = libc::mmap(
+            ptr::null_mut(),
+            size_of::<[pthread_mutex_t; 2]>(),
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_SHARED | libc::MAP_ANONYMOUS,
+            -1,
+            0,
+        );
+        assert_ne!(memory, libc::MAP_FAILED);
+        let mut kind = mem::zeroed();
+        libc::pthread_mutexattr_init(&mut kind);
+        libc::pthread_mutexattr_setpshared(&mut kind, libc::PTHREAD_PROCESS_SHARED);
+        libc::pthread_mutexattr_setrobust(&mut kind, libc::PTHREAD_MUTEX_ROBUST);
+        let of_original = memory.cast::<pthread_mutex_t>();
+        let of_daemon = of_original.add(1);
+        libc::pthread_mutex_init(of_original, &kind);
+        libc::pthread_mutex_init(of_daemon, &kind);
+        assert_eq!(libc::pthread_mutex_lock(of_original), 0);
+        let bytes = slice::from_raw_parts(of_original.cast::<u8>(), size);
+        (of_original, of_daemon, bytes.to_vec())
+    };
+    match options.daemonize()? {
+        Identity::Original(pid) => {
+            println!("the daemon runs as pid {pid}");
+            // SAFETY: as before.
+            let after = unsafe { slice::from_raw_parts(of_original.cast::<u8>(), size) };
+            println!(
+                "{}",
+                if after == bytes {
+                    "untouched"
+                } else {
+                    "touched"
+                }
+            );
+        }
+        Identity::Daemon(ready) => {
+            // SAFETY: it is initialized, and nobody else's.
+            assert_eq!(unsafe { libc::pthread_mutex_lock(of_daemon) }, 0);
+            ready.notify().unwrap();
+            thread::sleep(Duration::from_secs(1000));
+        }
+    }
+    Ok(())
+}
+
+/// Mutexes that know who holds them.
+fn lock_and_unlock() -> [c_int; 7] {
+    // SAFETY: the mutexes are initialized before they are used.
+    unsafe {
+        let mut kind = mem::zeroed();
+        libc::pthread_mutexattr_init(&mut kind);
+        libc::pthread_mutexattr_settype(&mut kind, libc::PTHREAD_MUTEX_ERRORCHECK);
+        let mut checked = mem::zeroed();
+        libc::pthread_mutex_init(&mut checked, &kind);
+        libc::pthread_mutexattr_settype(&mut kind, libc::PTHREAD_MUTEX_RECURSIVE);
+        let mut recursive = mem::zeroed();
+        libc::pthread_mutex_init(&mut recursive, &kind);
+        [
+            libc::pthread_mutex_lock(&mut checked),
+            libc::pthread_mutex_lock(&mut checked),
+            libc::pthread_mutex_unlock(&mut checked),
+            libc::pthread_mutex_lock(&mut recursive),
+            libc::pthread_mutex_lock(&mut recursive),
+            libc::pthread_mutex_unlock(&mut recursive),
+            libc::pthread_mutex_unlock(&mut recursive),
+        ]
+    }
+}
