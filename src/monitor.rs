@@ -115,7 +115,7 @@ impl Watch<'_, '_> {
     }
 
     fn look_on(&mut self, goal: Goal, time: Nanoseconds) -> Judgement {
-        let mut verdict = Verdict::new(goal, self.born.saturating_add(time));
+        let mut verdict = Verdict::new(goal, self.born, time);
         // If this has stopped for the daemon, there is nothing to wait for.
         let mut heard = self.hear().or_else(|| self.see_exec(goal));
         loop {
@@ -123,10 +123,9 @@ impl Watch<'_, '_> {
                 Some(event) => event,
                 None => self.next_event(verdict.deadline()),
             };
-            // Only a daemon that has to say something has its time prolonged or cut short.
             let now = match goal {
-                Goal::Ready => sys::monotonic_time(),
-                _ => 0,
+                Goal::Begun => 0,
+                Goal::Alive | Goal::Ready => sys::monotonic_time(),
             };
             match verdict.judge(event, now) {
                 // What has said that it is ready may be dead by now.

@@ -450,6 +450,18 @@ fn a_daemon_that_cannot_execute_in_time_is_stopped() {
 }
 
 #[test]
+fn a_daemon_is_watched_for_all_of_the_time_once_it_is_executed() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    let options = ["--inject=chdir:delay_enter=1500ms"];
+    let arguments = ["-t", "2", "sh", "-c", "sleep 1; exit 3"];
+    let output = fails_under_strace(&place, &options, &arguments);
+    assert_eq!(output.code(), 5, "{output:?}");
+}
+
+#[test]
 fn an_exec_that_is_not_over_when_the_pipe_is_closed_is_waited_for() {
     if !has("strace") {
         return;

@@ -16,7 +16,7 @@ pub const MOMENT: Nanoseconds = 50_000_000;
 pub enum Goal {
     /// The daemon has begun.
     Begun,
-    /// The daemon has begun and is still alive at the deadline.
+    /// The daemon has begun in time, and is still alive that time later.
     Alive,
     /// The daemon has said that it is ready.
     Ready,
@@ -62,6 +62,7 @@ pub type Judgement = Result<(), Error>;
 #[derive(Clone, Copy, Debug)]
 pub struct Verdict {
     goal: Goal,
+    time: Nanoseconds,
     deadline: Nanoseconds,
     /// All steps are done, and no command is to be executed.
     set_up: bool,
@@ -70,12 +71,13 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// A watch that has seen nothing yet, and ends at the deadline.
+    /// A watch over a daemon that was `born` then, which has seen nothing yet.
     #[must_use]
-    pub const fn new(goal: Goal, deadline: Nanoseconds) -> Self {
+    pub const fn new(goal: Goal, born: Nanoseconds, time: Nanoseconds) -> Self {
         Self {
             goal,
-            deadline,
+            time,
+            deadline: born.saturating_add(time),
             set_up: false,
             begun: false,
             silent: false,
@@ -97,10 +99,11 @@ impl Verdict {
             Event::Said(Record::Runs(_)) | Event::Ready => return Some(Ok(())),
             Event::Said(Record::SetUp) => {
                 self.set_up = true;
-                self.begun = true;
+                self.begin(now);
             }
             Event::Closed { .. } if self.set_up => self.fall_silent(now),
-            Event::Closed { executed } => self.begun |= executed,
+            Event::Closed { executed: true } => self.begin(now),
+            Event::Closed { executed: false } => {}
             Event::Silent => self.fall_silent(now),
             Event::Refused(errno) => {
                 return Some(Err(Error::new(ExitCode::Refused, Cause::Errno(errno))));
@@ -124,6 +127,13 @@ impl Verdict {
             Event::Said(Record::Created | Record::Status(_)) => {}
         }
         (self.goal == Goal::Begun && self.begun).then_some(Ok(()))
+    }
+
+    fn begin(&mut self, now: Nanoseconds) {
+        if self.goal == Goal::Alive && !self.begun {
+            self.deadline = now.saturating_add(self.time);
+        }
+        self.begun = true;
     }
 
     /// Who has closed the line will never be ready, and may be about to end.
@@ -153,7 +163,7 @@ mod tests {
     };
 
     fn judged(goal: Goal, events: &[Event]) -> Option<Judgement> {
-        let mut verdict = Verdict::new(goal, 1000);
+        let mut verdict = Verdict::new(goal, 0, 1000);
         events.iter().find_map(|event| verdict.judge(*event, 7))
     }
 
@@ -234,8 +244,19 @@ mod tests {
     }
 
     #[test]
+    fn life_is_watched_from_the_exec_on() {
+        let mut verdict = Verdict::new(Goal::Alive, 1_000, 8_000);
+        assert_eq!(verdict.judge(CLOSED, 2_000), None);
+        assert_eq!(verdict.deadline(), 9_000);
+        assert_eq!(verdict.judge(EXECUTED, 3_000), None);
+        assert_eq!(verdict.deadline(), 11_000);
+        assert_eq!(verdict.judge(EXECUTED, 4_000), None);
+        assert_eq!(verdict.deadline(), 11_000);
+    }
+
+    #[test]
     fn time_is_added_and_ends_soon_when_the_line_is_closed() {
-        let mut verdict = Verdict::new(Goal::Ready, 9_000);
+        let mut verdict = Verdict::new(Goal::Ready, 1_000, 8_000);
         assert_eq!(verdict.judge(Event::Extended(2), 1_000), None);
         assert_eq!(verdict.deadline(), 9_000, "it had more than that");
         assert_eq!(verdict.judge(Event::Extended(20), 1_000), None);

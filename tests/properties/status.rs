@@ -302,17 +302,26 @@ fn check_outcome(record: Option<Record>, ended: Result<WaitStatus, Errno>) {
 /// There is no success without a daemon that lives, and the first event that decides is the one
 /// that is told.
 fn check_verdict(goal: Goal, events: &[Event]) {
-    let first_deadline = 1 << 40;
-    let mut verdict = Verdict::new(goal, first_deadline);
+    let time = 1 << 40;
+    let mut verdict = Verdict::new(goal, 0, time);
     // The watch ends at the first judgement. What comes later is no reason to panic.
     let mut now = 0;
-    let mut deadline = first_deadline;
+    let mut deadline = time;
+    let mut begun = false;
     let mut silent = false;
     let mut judgements = Vec::new();
     for event in events {
         now += 1_000_000;
         judgements.push(verdict.judge(*event, now));
-        // Time comes only by asking for it, and goes only by closing the line.
+        // Time comes only by beginning and by asking for it, and goes only by closing the line.
+        let begins = matches!(
+            event,
+            Event::Said(Record::SetUp) | Event::Closed { executed: true }
+        );
+        if begins && !begun && goal == Goal::Alive {
+            deadline = now + time;
+        }
+        begun |= begins;
         if let (Event::Extended(microseconds), false) = (event, silent) {
             deadline = deadline.max(now.saturating_add(microseconds.saturating_mul(1000)));
         }
