@@ -9,7 +9,7 @@ mod waiting;
 
 use rawdaemon::args::{Action, Arguments, Invocation, Verbosity};
 use rawdaemon::protocol::{line, say_number, tell};
-use rawdaemon::{Cause, Errno, Error, ExitCode, ThinCStr, interpreter_of};
+use rawdaemon::{Cause, Change, Errno, Error, ExitCode, ThinCStr, interpreter_of};
 
 use crate::waiting::Waiting;
 
@@ -36,8 +36,7 @@ Start COMMAND as a daemon, and tell by the exit code whether it started.
   -T, --status          print its pid; 0 runs, 1 dead, 3 not running, 4 unknown
   -K, --stop; -s, --signal SIG       0 also if nothing runs, or 7 with --strict
   --kill-after SECS; --retry TERM/10/KILL/5; --process-group        how to stop
-  --trust-pidfile       signal the pid in FILE though nobody holds its lock: if
-                        FILE is stale, that is any other process
+  --trust-pidfile       believe FILE without its lock: the pid may be another's
   -v, --verbose; -q, --quiet; -h, --help; -V, --version
 Exit codes: 0 it runs; 5 it ended too soon; 6 it did not get ready in time;
 12 already running; 18 it says that it cannot start; 127 not found.
@@ -122,7 +121,7 @@ fn start_daemon(given: &Given, invocation: &Invocation<'static>) -> ExitCode {
         Err(error) => {
             let is_ok = invocation.start_or_ok && error.code() == ExitCode::AlreadyRunning;
             if is_verbose {
-                tell_steps(invocation, program, failure(error.code()).1.into());
+                tell_steps(invocation, program, taken_before(&error));
             }
             if is_verbose || invocation.verbosity == Verbosity::Normal && !is_ok {
                 tell_failure(environment, invocation, program, &error, waiting.status());
@@ -217,20 +216,20 @@ Fchanged the root to
 Gentered
 Dwrote the pidfile
 Yset the limits
-Hbecame user
 Ibecame group
+Hbecame user
 Kexecuted";
 
-const STEPS_COUNT: usize = 14;
+const STEPS_COUNT: u8 = 14;
 
 /// A line for each step that was taken.
 #[inline(never)]
-fn tell_steps(invocation: &Invocation<'_>, program: ThinCStr<'_>, taken: usize) {
+fn tell_steps(invocation: &Invocation<'_>, program: ThinCStr<'_>, taken: u8) {
     let has_limits = invocation.limits.iter().any(Option::is_some)
         || invocation.niceness.is_some()
         || invocation.oom_score_adj.is_some()
         || invocation.no_new_privs;
-    for index in 0..taken {
+    for index in 0..usize::from(taken) {
         let [place, words @ ..] = line(STEPS, index) else {
             return;
         };
@@ -255,9 +254,22 @@ fn tell_steps(invocation: &Invocation<'_>, program: ThinCStr<'_>, taken: usize) 
     }
 }
 
+/// How many steps surely lie behind this failure. Who exits with a status of its own was executed.
+fn taken_before(error: &Error) -> u8 {
+    match error.cause() {
+        Cause::Died { status, .. }
+            if error.code() == ExitCode::DaemonDied
+                && matches!(status.change(), Change::Exited(_)) =>
+        {
+            STEPS_COUNT
+        }
+        _ => failure(error.code()).1,
+    }
+}
+
 /// What may fail, with how many of the steps surely lie behind it, and with the place of what the
 /// step was given.
-static FAILURES: [(ExitCode, u8, u8); 12] = [
+static FAILURES: [(ExitCode, u8, u8); 13] = [
     (ExitCode::OpenDevNullFailed, 1, NOWHERE),
     (ExitCode::OpenFailed, 1, NOWHERE),
     (ExitCode::PidfileFailed, 4, PIDFILE),
@@ -270,6 +282,7 @@ static FAILURES: [(ExitCode, u8, u8); 12] = [
     (ExitCode::SetuidFailed, 0, USER),
     (ExitCode::ExecFailed, 13, PROGRAM),
     (ExitCode::CommandNotFound, 13, PROGRAM),
+    (ExitCode::Refused, STEPS_COUNT, NOWHERE),
 ];
 
 #[inline(never)]

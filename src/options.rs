@@ -97,8 +97,8 @@ impl<'a> DaemonizeOptions<'a> {
     ///
     /// By default `daemonize` watches for one second, or until the daemon says that it is ready,
     /// and `spawn` does not watch. Zero, which means not to watch, is enough to know that all steps
-    /// are done and the command has been executed. A daemon that has not come so far when the time
-    /// is over is ended, and the start fails with `TimedOut`.
+    /// are done and the command has been executed: the time counts from then on. A daemon that needs
+    /// longer than that to come so far is ended, and the start fails with `TimedOut`.
     ///
     /// Where the daemon has to say that it is ready, by [`require_ready`](Self::require_ready) or
     /// [`ready`](Self::ready), this is the time until then: 60 seconds by default for `spawn`, and

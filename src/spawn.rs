@@ -193,13 +193,19 @@ impl Command<'_> {
     fn execute(&self, envp: Environment<'_>, working_directory: &[u8]) -> Error {
         let Command { program, argv, .. } = *self;
         let is_searched = cut(program.to_bytes(), b'/').1.is_none();
+        let mut missing = Errno::ENOENT;
         let mut error = None;
         any_path(program, envp, working_directory, &mut |path| {
             let errno = match path {
                 Some(path) => match sys::execute(path, argv, envp) {
                     // Not here, mostly: why not is asked only if it is nowhere.
                     Errno::ENOENT => return false,
-                    Errno::ENOTDIR if !sys::exists(path) => return false,
+                    Errno::ENOTDIR if !sys::exists(path) => {
+                        if !is_searched {
+                            missing = Errno::ENOTDIR;
+                        }
+                        return false;
+                    }
                     // Nor here, as far as this process may know.
                     Errno::EACCES if is_searched && !sys::exists(path) => return false,
                     errno => errno,
@@ -221,7 +227,7 @@ impl Command<'_> {
             error => error,
         };
         error.map_or(
-            failed(ExitCode::CommandNotFound)(Errno::ENOENT),
+            failed(ExitCode::CommandNotFound)(missing),
             failed(ExitCode::ExecFailed),
         )
     }

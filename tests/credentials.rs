@@ -62,6 +62,24 @@ fn ids(pid: Pid, name: &str) -> Vec<u32> {
 }
 
 #[test]
+fn the_group_is_told_before_the_user() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    let output = place.run(&mut place.rawdaemon(["-v", "-u", "1", "-g", "2", "sleep", "1000"]));
+    let daemon = Daemon::new(output.pid());
+    let says = format!(
+        "rawdaemon: became group 2\n\
+         rawdaemon: became user 1\n\
+         rawdaemon: executed sleep\n\
+         rawdaemon: the daemon runs as pid {}\n",
+        daemon.pid
+    );
+    assert!(output.stderr.ends_with(&says), "{output:?}");
+}
+
+#[test]
 fn a_daemon_runs_as_its_user_and_groups_and_no_others() {
     if !is_root() {
         return;

@@ -33,6 +33,9 @@ fn a_command_that_cannot_be_executed() {
         127,
         says,
     );
+    fs::write(place.path("file"), "").unwrap();
+    let says = "rawdaemon: cannot find the command file/command: Not a directory (ENOTDIR)";
+    place.fails(&mut place.rawdaemon(["file/command"]), 127, says);
     let says = "rawdaemon: cannot find the command : No such file or directory (ENOENT)";
     place.fails(&mut place.rawdaemon(["-p", "pid", ""]), 127, says);
 
