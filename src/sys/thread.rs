@@ -4,10 +4,11 @@
 //! the caller's memory.
 
 use core::ffi::c_int;
+use core::ops::Range;
 use core::ptr;
 
 use linux_raw_sys::general::{robust_list_head, stack_t};
-use linux_raw_sys::prctl::PR_GET_TID_ADDRESS;
+use linux_raw_sys::prctl::{PR_GET_AUXV, PR_GET_TID_ADDRESS};
 use syscalls::Sysno;
 
 use super::process::process_id;
@@ -128,7 +129,7 @@ impl Thread {
             }
         }
         match self.sequences {
-            Sequences::At(area) => match register(area, 0) {
+            Sequences::At { area, size } => match register(area, size, 0) {
                 // A copy of the caller itself has them.
                 Ok(()) | Err(Errno::EBUSY) => Ok(()),
                 Err(errno) => Err(errno),
@@ -164,19 +165,22 @@ fn signal_stack() -> Option<stack_t> {
 enum Sequences {
     /// Nothing is registered.
     None,
-    /// The area is at this address.
-    At(usize),
+    /// The area is at this address, and so large.
+    At { area: usize, size: usize },
     /// There is one, and nobody says where.
     Somewhere,
 }
 
-/// The size of an area, and what it is aligned to.
+/// The size of an area at first, and what it is aligned to.
 const AREA: usize = 32;
 
+/// `AT_RSEQ_FEATURE_SIZE` (getauxval(3)).
+const FEATURE_SIZE: usize = 27;
+
 /// Where an area is looked for, seen from the thread's id: both are in glibc's description of the thread,
-/// about 1600 bytes apart, and since 2.41 the area is in the thread-local storage beside that.
-const NEAR: usize = 1024;
+/// about 1700 bytes apart, and since 2.41 the area is in the thread-local storage beside that, below it on x86.
 const FAR: usize = 4096;
+const LIKELY: Range<usize> = 1024..2048;
 
 /// What glibc puts in front of every place where a sequence is aborted.
 const SIGNATURE: u32 = if cfg!(target_arch = "aarch64") {
@@ -199,9 +203,9 @@ impl Sequences {
         struct Probe([u8; AREA]);
         let mut probe = Probe([0; AREA]);
         let probe = probe.0.as_mut_ptr() as usize;
-        match register(probe, 0) {
+        match register(probe, AREA, 0) {
             Ok(()) => {
-                let _ = register(probe, RSEQ_FLAG_UNREGISTER);
+                let _ = register(probe, AREA, RSEQ_FLAG_UNREGISTER);
                 return Self::None;
             }
             Err(Errno::ENOSYS) => return Self::None,
@@ -211,20 +215,34 @@ impl Sequences {
             return Self::Somewhere;
         }
         let base = near.0 & !(AREA - 1);
-        let above = (NEAR..FAR).chain(0..NEAR).step_by(AREA);
-        let below = (0..FAR).step_by(AREA);
-        let mut areas = above
-            .map(|distance| base.wrapping_add(distance))
-            .chain(below.map(|distance| base.wrapping_sub(distance)));
+        let above = |distance| base.wrapping_add(distance);
+        let below = |distance| base.wrapping_sub(distance);
+        let steps = |distances: Range<usize>| distances.step_by(AREA);
+        let mut areas = steps(LIKELY)
+            .map(above)
+            .chain(steps(0..FAR).map(below))
+            .chain(steps(0..FAR).map(above));
+        let size = area_size();
         areas
-            .find(|area| register(*area, 0) == Err(Errno::EBUSY))
-            .map_or(Self::Somewhere, Self::At)
+            .find(|area| register(*area, size, 0) == Err(Errno::EBUSY))
+            .map_or(Self::Somewhere, |area| Self::At { area, size })
     }
 }
 
-/// `rseq(area, 32, flags, signature)`
-fn register(area: usize, flags: u32) -> Result<(), Errno> {
+/// `prctl(PR_GET_AUXV, vector, size)`, since Linux 6.4—What glibc registers since 2.41: as many bytes as the
+/// kernel uses, which are more than 32 in Linux 7.2.
+fn area_size() -> usize {
+    let mut vector = [[0_usize; 2]; 64];
+    let room = size_of_val(&vector);
+    // SAFETY: the kernel writes at most so many bytes. What it does not write stays zero.
+    let _ = unsafe { call!(Sysno::prctl, PR_GET_AUXV, vector.as_mut_ptr(), room, 0, 0) };
+    let told = vector.iter().find(|[kind, _]| *kind == FEATURE_SIZE);
+    told.map_or(AREA, |[_, size]| *size).max(AREA)
+}
+
+/// `rseq(area, size, flags, signature)`
+fn register(area: usize, size: usize, flags: u32) -> Result<(), Errno> {
     // SAFETY: only the area that is this thread's, or that was before it was copied, and one that is
     // unregistered while it is there, can be registered: with another one there, the kernel refuses.
-    unsafe { call!(Sysno::rseq, area, AREA, flags, SIGNATURE) }.map(drop)
+    unsafe { call!(Sysno::rseq, area, size, flags, SIGNATURE) }.map(drop)
 }
