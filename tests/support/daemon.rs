@@ -1,0 +1,89 @@
+//! The daemons that a test owns, and the wait for their end.
+
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
+
+use super::{DEADLINE, State, eventually};
+
+/// A daemon that the test owns: it is killed and reaped when this is dropped.
+pub struct Daemon {
+    pub pid: Pid,
+    pidfd: OwnedFd,
+}
+
+impl Daemon {
+    pub fn new(pid: Pid) -> Self {
+        Self {
+            pid,
+            pidfd: watch(pid),
+        }
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        rustix::process::pidfd_send_signal(&self.pidfd, signal).unwrap();
+    }
+
+    #[track_caller]
+    pub fn assert_alive(&self) {
+        assert!(
+            !wait_for(&self.pidfd, Duration::ZERO),
+            "{} has ended",
+            self.pid
+        );
+    }
+
+    /// Kills the daemon and waits until it is gone.
+    pub fn kill(self) {}
+
+    /// Waits for the daemon's own end.
+    #[track_caller]
+    pub fn ended(&self) {
+        assert!(
+            wait_for(&self.pidfd, DEADLINE),
+            "{} has not ended",
+            self.pid
+        );
+    }
+
+    /// The state that the daemon has come to: it has been executed when its launcher returns, but
+    /// its program may still be loading libraries.
+    #[track_caller]
+    pub fn state(&self) -> State {
+        let sleeps = || {
+            std::thread::sleep(Duration::from_millis(1));
+            let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap();
+            stat.rsplit_once(") ").unwrap().1.starts_with('S')
+        };
+        eventually("the daemon has come to rest", || (0..5).all(|_| sleeps()));
+        State::of(self.pid)
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
+        let ended = wait_for(&self.pidfd, DEADLINE);
+        let reaped =
+            rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED);
+        assert!(
+            ended && reaped.is_ok() || std::thread::panicking(),
+            "{}: {reaped:?}",
+            self.pid
+        );
+    }
+}
+
+/// A descriptor that can be read when the process has ended.
+pub fn watch(pid: Pid) -> OwnedFd {
+    rustix::process::pidfd_open(pid, PidfdFlags::empty()).unwrap()
+}
+
+/// Whether the process ends within this time.
+pub fn wait_for(pidfd: &OwnedFd, time: Duration) -> bool {
+    let timeout = Timespec::try_from(time).unwrap();
+    poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&timeout)).unwrap() == 1
+}

@@ -1,0 +1,60 @@
+//! The programs that the tests run: those of this crate, and what may not be installed.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{Output, Place, eventually};
+
+/// Whether a program is installed; if it is not, that is said, and the test has nothing to test.
+pub fn has(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+    if !found {
+        eprintln!("skipped: {program} is not installed");
+    }
+    found
+}
+
+/// A test program of this crate, which Cargo builds as an example.
+pub fn example(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_BIN_EXE_rawdaemon"))
+        .parent()
+        .unwrap()
+        .join("examples")
+        .join(name);
+    assert!(
+        path.is_file(),
+        "{} is missing: `cargo build --examples` builds it",
+        path.display()
+    );
+    path
+}
+
+/// strace, which follows what a program starts, and makes the kernel refuse system calls or delay them. The
+/// tracer goes on in the background as long as the daemon lives.
+pub fn strace(place: &Place, options: &[&str], program: &Path) -> Command {
+    let mut command = place.program(Path::new("strace"), ["-D", "-f", "-qq", "-o", "trace"]);
+    command.args(options).arg(program);
+    command
+}
+
+/// The command under strace.
+pub fn strace_rawdaemon(place: &Place, options: &[&str], arguments: &[&str]) -> Command {
+    let mut command = strace(place, options, Path::new(env!("CARGO_BIN_EXE_rawdaemon")));
+    command.args(arguments);
+    command
+}
+
+/// Runs the command under strace.
+pub fn under_strace(place: &Place, options: &[&str], arguments: &[&str]) -> Output {
+    place.run(&mut strace_rawdaemon(place, options, arguments))
+}
+
+/// As [`under_strace`], for a start that must fail. Nothing may be left of it but the tracer, which
+/// ends by itself.
+pub fn fails_under_strace(place: &Place, options: &[&str], arguments: &[&str]) -> Output {
+    let output = under_strace(place, options, arguments);
+    assert_ne!(output.code(), 0, "{output:?}");
+    eventually("no process is left", || place.processes().is_empty());
+    output
+}

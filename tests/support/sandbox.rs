@@ -1,0 +1,81 @@
+//! Mounts that only a program of the tests sees, and a kernel that lacks something.
+
+use std::process::Command;
+
+use super::before_exec;
+
+/// What is mounted from here on is seen by this process and its descendants only.
+pub fn own_mounts() {
+    // SAFETY: a number only.
+    assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNS) }, 0);
+    mount(
+        c"none".as_ptr(),
+        c"/".as_ptr(),
+        libc::MS_REC | libc::MS_PRIVATE,
+    );
+}
+
+/// `mount(from, to, NULL, flags, NULL)`
+pub fn mount(from: *const libc::c_char, to: *const libc::c_char, flags: libc::c_ulong) {
+    let nothing = std::ptr::null();
+    // SAFETY: the paths are strings, which the callers hold.
+    let result = unsafe { libc::mount(from, to, nothing, flags, nothing.cast()) };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+}
+
+/// Mounts an empty file system.
+pub fn mount_empty(to: &std::ffi::CStr) {
+    let kind = c"tmpfs".as_ptr();
+    // SAFETY: strings that outlive the call.
+    let result = unsafe { libc::mount(kind, to.as_ptr(), kind, 0, std::ptr::null()) };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+}
+
+/// Runs the command where the kernel knows no `pidfd_open`, as before Linux 5.3.
+pub fn without_pidfds(command: &mut Command) {
+    let filter = |code, jump, value| libc::sock_filter {
+        code,
+        jt: jump,
+        jf: 0,
+        k: value,
+    };
+    // The number of the call lies at the start of what the filter sees (seccomp(2)).
+    let load = filter((libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16, 0, 0);
+    let is_it = filter(
+        (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16,
+        1,
+        libc::SYS_pidfd_open as u32,
+    );
+    let answer = |value| filter((libc::BPF_RET | libc::BPF_K) as u16, 0, value);
+    let mut program = [
+        load,
+        is_it,
+        answer(libc::SECCOMP_RET_ALLOW),
+        answer(libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32),
+    ];
+    before_exec(command, move || {
+        let program = libc::sock_fprog {
+            len: program.len() as u16,
+            filter: program.as_mut_ptr(),
+        };
+        // SAFETY: numbers, and a filter that outlives the calls.
+        unsafe {
+            assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+            let mode = libc::SECCOMP_MODE_FILTER;
+            assert_eq!(
+                libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program),
+                0
+            );
+        }
+        Ok(())
+    });
+}
+
+/// Runs the command where nothing lies at `/proc`. This needs root.
+pub fn without_proc(command: &mut Command) {
+    before_exec(command, || {
+        own_mounts();
+        mount_empty(c"/proc");
+        Ok(())
+    });
+}

@@ -1,0 +1,109 @@
+//! What `/proc` says of a process.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rustix::process::Pid;
+
+use super::MARK;
+
+/// What `/proc` says of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    pub parent: i32,
+    pub group: i32,
+    pub session: i32,
+    pub terminal: i32,
+    pub directory: PathBuf,
+    pub umask: String,
+    pub blocked: String,
+    pub ignored: String,
+    pub caught: String,
+    pub descriptors: BTreeMap<i32, PathBuf>,
+}
+
+impl State {
+    pub fn of(pid: Pid) -> Self {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let fields: Vec<_> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+        let number = |index: usize| fields[index].parse().unwrap();
+        let line = |name: &str| {
+            let value = status
+                .lines()
+                .find_map(|line| line.strip_prefix(name))
+                .unwrap();
+            value.trim().trim_start_matches('0').to_owned()
+        };
+        let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+        let descriptors = descriptors.filter_map(|entry| {
+            let entry = entry.unwrap();
+            let number = entry.file_name().to_str().unwrap().parse().unwrap();
+            // What was closed between the two looks is not open.
+            Some((number, fs::read_link(entry.path()).ok()?))
+        });
+        Self {
+            parent: number(1),
+            group: number(2),
+            session: number(3),
+            terminal: number(4),
+            directory: fs::read_link(format!("/proc/{pid}/cwd")).unwrap(),
+            umask: line("Umask:"),
+            blocked: line("SigBlk:"),
+            ignored: line("SigIgn:"),
+            caught: line("SigCgt:"),
+            descriptors: descriptors.collect(),
+        }
+    }
+
+    /// The state that every daemon has which is started without an option.
+    #[track_caller]
+    pub fn assert_well_behaved(&self, pid: Pid) {
+        let null = PathBuf::from("/dev/null");
+        let own = rustix::process::getpid();
+        let pid = pid.as_raw_pid();
+        assert_eq!(
+            self.parent,
+            own.as_raw_pid(),
+            "the parent is who reaps orphans"
+        );
+        assert_ne!(self.session, pid, "it must not lead a session");
+        assert_ne!(self.group, pid, "it must not lead a group");
+        assert_eq!(self.session, self.group);
+        // A session that is led from outside this pid namespace has the number 0.
+        assert_ne!(
+            self.session,
+            Self::of(own).session,
+            "it must have left the caller's session"
+        );
+        assert_eq!(self.terminal, 0);
+        assert_eq!(self.directory, Path::new("/"));
+        assert_eq!(self.umask, "22");
+        assert_eq!((self.blocked.as_str(), self.ignored.as_str()), ("", ""));
+        let expected = BTreeMap::from([(0, null.clone()), (1, null.clone()), (2, null)]);
+        assert_eq!(self.descriptors, expected);
+    }
+}
+
+/// A line of `/proc/PID/status`, in words.
+pub fn status_line(pid: Pid, name: &str) -> Vec<String> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let value = status.lines().find_map(|line| line.strip_prefix(name));
+    let words = value.unwrap().trim_start_matches(':').split_whitespace();
+    words.map(str::to_owned).collect()
+}
+
+/// The environment of a process, a line to each variable, in order.
+pub fn environment(pid: Pid) -> Vec<String> {
+    let bytes = fs::read(format!("/proc/{pid}/environ")).unwrap();
+    let variables = bytes
+        .split(|byte| *byte == 0)
+        .filter(|text| !text.is_empty());
+    let mut lines: Vec<_> = variables
+        .map(|text| String::from_utf8_lossy(text).into_owned())
+        .filter(|line| !line.starts_with(MARK))
+        .collect();
+    lines.sort();
+    lines
+}
