@@ -6,6 +6,7 @@
 #![allow(dead_code, unused_imports, reason = "each test file uses its part")]
 #![allow(unreachable_pub, missing_debug_implementations)]
 
+pub mod control;
 mod daemon;
 mod place;
 mod programs;

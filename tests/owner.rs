@@ -1,0 +1,380 @@
+//! Which process a pidfile means: the daemon, and never another.
+
+#![allow(missing_docs, unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use std::fs;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use rustix::process::Signal;
+use support::control::{NOT_RUNNING, UNKNOWN, ask, ask_on, kernels, says, start_unlocked};
+use support::{Place, eventually, has, is_root, pid_in, wait_for, watch};
+
+/// A process that no pidfile of the tests means, and that ends with the test.
+struct Bystander(std::process::Child);
+
+impl Bystander {
+    fn new(place: &Place) -> Self {
+        let mut command = place.program(Path::new("sleep"), ["1000"]);
+        Self(command.spawn().unwrap())
+    }
+
+    fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    #[track_caller]
+    fn assert_alive(&mut self) {
+        assert!(self.0.try_wait().unwrap().is_none(), "it was signalled");
+    }
+}
+
+impl Drop for Bystander {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+const DEAD: &str = "rawdaemon: dead, and its pidfile is left\n";
+
+#[test]
+fn a_daemon_is_found_and_stopped_whatever_its_pidfile_says() {
+    for kernel in kernels() {
+        let place = Place::new();
+        let mut bystander = Bystander::new(&place);
+        let number = bystander.pid().to_string();
+        for text in [
+            "",
+            "garbage",
+            "0",
+            "1",
+            "-1",
+            "99999999999999999999",
+            &number,
+        ] {
+            let daemon = place.start(["-p", "pid", "sleep", "1000"]);
+            assert_eq!(pid_in(&place.path("pid")), daemon.pid);
+            fs::write(place.path("pid"), text).unwrap();
+            let output = ask_on(&place, kernel, &["--status"]);
+            says(&output, 0, &format!("{}\n", daemon.pid), "");
+            let output = ask_on(&place, kernel, &["--stop"]);
+            says(&output, 0, "", "");
+            daemon.ended();
+            bystander.assert_alive();
+            // A text of somebody else is not removed.
+            let left = fs::read_to_string(place.path("pid")).unwrap_or_default();
+            assert_eq!(left, text);
+        }
+    }
+}
+
+#[test]
+fn a_dead_daemon_is_dead_be_it_a_zombie() {
+    for kernel in kernels() {
+        let place = Place::new();
+        let daemon = place.start(["-p", "pid", "sleep", "1000"]);
+        daemon.signal(Signal::KILL);
+        daemon.ended();
+        for _ in ["as a zombie", "as nothing"] {
+            says(&ask_on(&place, kernel, &["--status"]), 1, "", DEAD);
+            says(&ask_on(&place, kernel, &["-s", "TERM"]), 0, "", NOT_RUNNING);
+            if place.processes().is_empty() {
+                continue;
+            }
+        }
+        assert_eq!(pid_in(&place.path("pid")), daemon.pid);
+        daemon.kill();
+        says(&ask_on(&place, kernel, &["--status"]), 1, "", DEAD);
+        says(&ask_on(&place, kernel, &["--stop"]), 0, "", NOT_RUNNING);
+        assert!(!place.path("pid").exists(), "a stop leaves nothing");
+    }
+}
+
+#[test]
+fn a_pidfile_that_nobody_has_locked_is_not_believed() {
+    for kernel in kernels() {
+        let place = Place::new();
+        let mut bystander = Bystander::new(&place);
+        let pid = bystander.pid();
+        // Each with the pid that it may mean.
+        let texts = [
+            (String::new(), None),
+            ("garbage".into(), None),
+            ("0\n".into(), None),
+            ("1\n".into(), Some(1)),
+            ("-1\n".into(), None),
+            (format!("-{pid}\n"), None),
+            ("99999999999999999999\n".into(), None),
+            (format!("{pid} and more\n"), Some(pid)),
+            (format!("{pid}\n{pid}\n"), Some(pid)),
+            (format!(" {pid}\n"), Some(pid)),
+            (format!("{pid}\n"), Some(pid)),
+            (pid.to_string(), Some(pid)),
+        ];
+        for (text, named) in texts {
+            for action in [&["--status"][..], &["--stop"], &["-s", "KILL"]] {
+                fs::write(place.path("pid"), &text).unwrap();
+                let output = ask_on(&place, kernel, action);
+                let (code, line) = match (named, action[0]) {
+                    (Some(pid), _) => (4, format!("{UNKNOWN} {pid}\n")),
+                    (None, "--status") => (1, DEAD.to_owned()),
+                    (None, _) => (0, NOT_RUNNING.to_owned()),
+                };
+                says(&output, code, "", &line);
+                bystander.assert_alive();
+                let is_removed = text.is_empty() && action[0] == "--stop";
+                assert_eq!(place.path("pid").exists(), !is_removed, "{text:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_pidfile_is_trusted_if_that_is_asked_for_and_nothing_speaks_against_it() {
+    for kernel in kernels() {
+        let place = Place::new();
+        let mut bystander = Bystander::new(&place);
+        let pid = bystander.pid();
+        let trust = |action| ask_on(&place, kernel, &["--trust-pidfile", action]);
+        let write = |text: &str, mode| {
+            fs::write(place.path("pid"), text).unwrap();
+            fs::set_permissions(place.path("pid"), fs::Permissions::from_mode(mode)).unwrap();
+        };
+        // Process 1, and files that anybody may have written.
+        write("1\n", 0o644);
+        // Were this to fail, this signal does no harm.
+        says(&trust("--signal=URG"), 4, "", &format!("{UNKNOWN} 1\n"));
+        write(&format!("{pid} and more\n"), 0o644);
+        says(&trust("--stop"), 4, "", &format!("{UNKNOWN} {pid}\n"));
+        for mode in [0o666, 0o664] {
+            write(&format!("{pid}\n"), mode);
+            says(&trust("--stop"), 4, "", &format!("{UNKNOWN} {pid}\n"));
+        }
+        // A process that was created after the file was written.
+        write(&format!("{pid}\n"), 0o644);
+        if kernel.0 != "without /proc" {
+            let before = SystemTime::now() - Duration::from_secs(3600);
+            let file = fs::File::options()
+                .write(true)
+                .open(place.path("pid"))
+                .unwrap();
+            file.set_modified(before).unwrap();
+            says(&trust("--stop"), 4, "", &format!("{UNKNOWN} {pid}\n"));
+            bystander.assert_alive();
+            file.set_modified(SystemTime::now()).unwrap();
+        }
+        bystander.assert_alive();
+        says(&trust("--status"), 4, "", &format!("{UNKNOWN} {pid}\n"));
+        let child = watch(rustix::process::Pid::from_child(&bystander.0));
+        says(&trust("--signal=STOP"), 0, "", "");
+        assert!(!wait_for(&child, Duration::ZERO));
+        // It is stopped, so the first signal waits.
+        let output = ask_on(
+            &place,
+            kernel,
+            &["-K", "--trust-pidfile", "--retry=TERM/0.1/KILL/9"],
+        );
+        says(&output, 0, "", "");
+        assert!(wait_for(&child, Duration::ZERO));
+        assert!(!place.path("pid").exists());
+    }
+}
+
+#[test]
+fn a_daemon_that_has_given_up_its_lock_is_known_by_the_date() {
+    let place = Place::new();
+    let daemon = start_unlocked(&place);
+    let (pid, line) = (daemon.pid, format!("{UNKNOWN} {}\n", daemon.pid));
+    for kernel in kernels() {
+        let output = ask_on(&place, kernel, &["-vT"]);
+        let by_date = "rawdaemon: running, by the date of its pidfile (no lock)\n";
+        if kernel.0 == "without /proc" {
+            says(&output, 4, "", &line);
+        } else {
+            says(&output, 0, &format!("{pid}\n"), by_date);
+        }
+        says(&ask_on(&place, kernel, &["--stop"]), 4, "", &line);
+        says(&ask_on(&place, kernel, &["-s9"]), 4, "", &line);
+    }
+    // A second start is refused, and leaves the file as it is; a restart stops nothing.
+    let running = format!("rawdaemon: already running as pid {pid}\n");
+    let again = place.run(&mut place.rawdaemon(["-p", "pid", "sleep", "1000"]));
+    says(&again, 12, "", &running);
+    let restart = ["--restart", "-p", "pid", "sleep", "1000"];
+    says(&place.run(&mut place.rawdaemon(restart)), 24, "", &line);
+    says(&ask(&place, &["--status"]), 0, &format!("{pid}\n"), "");
+    daemon.assert_alive();
+    // More text, another date, or the clock was set: nothing is known.
+    let file = fs::File::options()
+        .write(true)
+        .open(place.path("pid"))
+        .unwrap();
+    let date = file.metadata().unwrap().modified().unwrap();
+    file.set_modified(date + Duration::from_millis(100))
+        .unwrap();
+    says(&ask(&place, &["--status"]), 4, "", &line);
+    let text = fs::read(place.path("pid")).unwrap();
+    fs::write(place.path("pid"), [&text, &b"more\n"[..]].concat()).unwrap();
+    file.set_modified(date).unwrap();
+    says(&ask(&place, &["--status"]), 4, "", &line);
+    fs::write(place.path("pid"), text).unwrap();
+    file.set_modified(date).unwrap();
+    if has("strace") {
+        // The clocks are read again if this process was not let run in between.
+        let delay = [
+            "-qq",
+            "-o",
+            "trace",
+            "--inject=clock_gettime:delay_enter=60ms:when=2",
+        ];
+        let mut command = place.program(Path::new("strace"), delay);
+        command.args([env!("CARGO_BIN_EXE_rawdaemon"), "--status", "-p", "pid"]);
+        says(&place.run(&mut command), 0, &format!("{pid}\n"), "");
+    }
+    says(&ask(&place, &["--stop", "--trust-pidfile"]), 0, "", "");
+    daemon.ended();
+    assert!(!place.path("pid").exists());
+}
+
+#[test]
+fn a_stale_pidfile_does_not_block_a_start_or_a_restart() {
+    let place = Place::new();
+    let mut bystander = Bystander::new(&place);
+    for action in [&["-v"][..], &["-v", "--restart"]] {
+        fs::write(place.path("pid"), format!("{}\n", bystander.pid())).unwrap();
+        let start = [action, &["-p", "pid", "sleep", "1000"]].concat();
+        let daemon = place.start_by(&mut place.rawdaemon(&start));
+        assert_eq!(pid_in(&place.path("pid")), daemon.pid);
+        bystander.assert_alive();
+    }
+    // With trust it is what the restart is for.
+    let pid = bystander.pid();
+    fs::write(place.path("pid"), format!("{pid}\n")).unwrap();
+    let trust = [
+        "-v",
+        "--restart",
+        "--trust-pidfile",
+        "-p",
+        "pid",
+        "sleep",
+        "1000",
+    ];
+    let daemon = place.start_by(&mut place.rawdaemon(trust));
+    assert_eq!(pid_in(&place.path("pid")), daemon.pid);
+    assert!(bystander.0.try_wait().unwrap().is_some());
+}
+
+#[test]
+fn the_command_does_not_take_itself_for_the_daemon() {
+    let place = Place::new();
+    for (action, code, line) in [("--status", 1, DEAD), ("--stop", 0, NOT_RUNNING)] {
+        let script = "echo $$ >pid; exec \"$0\" \"$@\"";
+        let mut command = place.program(Path::new("sh"), ["-c", script]);
+        command.args([
+            env!("CARGO_BIN_EXE_rawdaemon"),
+            action,
+            "--trust-pidfile",
+            "-p",
+            "pid",
+        ]);
+        says(&place.run(&mut command), code, "", line);
+    }
+}
+
+#[test]
+fn what_is_no_pidfile_is_told() {
+    let place = Place::new();
+    fs::create_dir(place.path("folder")).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, place.path("fifo"), rustix::fs::Mode::RWXU).unwrap();
+    fs::write(place.path("file"), "").unwrap();
+    std::os::unix::fs::symlink("file", place.path("link")).unwrap();
+    fs::write(place.path("two"), "").unwrap();
+    fs::hard_link(place.path("two"), place.path("names")).unwrap();
+    for (path, why) in [
+        ("folder", "not a regular file"),
+        ("fifo", "not a regular file"),
+        ("link", "Too many levels of symbolic links (ELOOP)"),
+        ("two", "Too many links (EMLINK)"),
+        ("file/pid", "Not a directory (ENOTDIR)"),
+    ] {
+        for action in ["--status", "--stop"] {
+            let output = place.run(&mut place.rawdaemon([action, "-p", path]));
+            let line = format!("rawdaemon: cannot use the pidfile {path}: {why}\n");
+            says(&output, 4, "", &line);
+        }
+    }
+    let output = place.run(&mut place.rawdaemon(["--stop"]));
+    says(
+        &output,
+        64,
+        "",
+        "rawdaemon: no pidfile given; see rawdaemon --help\n",
+    );
+    let output = place.run(&mut place.rawdaemon(["--restart", "-p", "pid"]));
+    says(
+        &output,
+        64,
+        "",
+        "rawdaemon: no command given; see rawdaemon --help\n",
+    );
+}
+
+#[test]
+fn a_daemon_in_another_pid_namespace_runs_and_cannot_be_signalled() {
+    if !is_root() || !has("unshare") {
+        return;
+    }
+    let place = Place::new();
+    let script = "\"$0\" -p pid sleep 1000; touch up; exec sleep 1000";
+    let mut command = place.program(Path::new("unshare"), ["--pid", "--fork", "--kill-child"]);
+    command.args(["sh", "-c", script, env!("CARGO_BIN_EXE_rawdaemon")]);
+    let mut inside = command.spawn().unwrap();
+    eventually("it runs", || place.path("up").exists());
+    // By its real number, the daemon has one here; from a third namespace it has none.
+    let outside = ask(&place, &["--status"]);
+    assert_eq!(outside.code(), 0, "{outside:?}");
+    assert_ne!(outside.stdout.trim_end(), place.read("pid").trim_end());
+    for (action, code, line) in [
+        ("--status", 0, "rawdaemon: running, without a pid here\n"),
+        (
+            "--stop",
+            4,
+            "rawdaemon: cannot signal the daemon: No such process (ESRCH)\n",
+        ),
+    ] {
+        let mut command = place.program(Path::new("unshare"), ["--pid", "--fork"]);
+        command.args([env!("CARGO_BIN_EXE_rawdaemon"), action, "-p", "pid"]);
+        says(&place.run(&mut command), code, "", line);
+    }
+    says(&ask(&place, &["--stop"]), 0, "", "");
+    inside.kill().unwrap();
+    inside.wait().unwrap();
+    eventually("no process is left", || place.processes().is_empty());
+}
+
+#[test]
+fn a_lock_for_reading_means_nothing() {
+    let place = Place::new();
+    fs::write(place.path("pid"), "").unwrap();
+    let file = fs::File::open(place.path("pid")).unwrap();
+    // SAFETY: all zeros is a flock: the whole file.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = libc::F_RDLCK as _;
+    // SAFETY: the kernel reads a flock.
+    let locked = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLK, &raw const lock) };
+    assert_eq!(locked, 0);
+    says(&ask(&place, &["--status"]), 1, "", DEAD);
+    let busy = "rawdaemon: cannot use the pidfile pid: Device or resource busy (EBUSY)";
+    place.fails(
+        &mut place.rawdaemon(["-p", "pid", "sleep", "1000"]),
+        11,
+        busy,
+    );
+    says(&ask(&place, &["--signal", "TERM"]), 0, "", NOT_RUNNING);
+}

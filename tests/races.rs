@@ -1,0 +1,236 @@
+//! Processes that come and go, and pids that pass to others, while the daemon is looked for.
+
+#![allow(missing_docs, unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use support::control::{UNKNOWN, ask, ask_on, kernels, says, start_script, start_unlocked};
+use support::{Place, eventually, has, is_root};
+
+#[test]
+fn a_start_that_is_stopped_is_not_taken_for_the_daemon() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    let daemon = start_unlocked(&place);
+    std::thread::scope(|scope| {
+        // It has the lock, and does not know yet that the daemon runs without one.
+        let start = scope.spawn(|| {
+            let delay = "--inject=pidfd_open:delay_enter=1500ms:when=1";
+            support::under_strace(&place, &[delay], &["-p", "pid", "sleep", "1000"])
+        });
+        eventually("it has the lock", || {
+            let output = ask(&place, &["--status"]);
+            output.code() == 0 && output.stdout != format!("{}\n", daemon.pid)
+        });
+        let line = format!("{UNKNOWN} {}\n", daemon.pid);
+        says(&ask(&place, &["--stop"]), 4, "", &line);
+        assert_eq!(start.join().unwrap().code(), 12);
+    });
+    daemon.assert_alive();
+}
+
+#[test]
+fn two_stops_at_once_are_both_right() {
+    for kernel in kernels() {
+        let place = Place::new();
+        let slow = "trap 'sleep 0.3; exit' TERM; echo up >>log; while :; do sleep 0.01; done";
+        let daemon = start_script(&place, slow);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| assert_eq!(ask_on(&place, kernel, &["-qK"]).code(), 0));
+            }
+        });
+        daemon.ended();
+        assert!(!place.path("pid").exists());
+    }
+}
+
+#[test]
+fn a_daemon_that_is_replaced_while_it_is_looked_at_is_not_missed() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    let first = place.start(["-p", "pid", "sleep", "1000"]);
+    let second = std::thread::scope(|scope| {
+        // It has the first answer, and waits with its second question.
+        let stop = scope.spawn(|| {
+            let delay = "--inject=pidfd_open:delay_enter=1000ms:when=1";
+            let mut command = place.program(Path::new("strace"), ["-qq", "-o", "trace", delay]);
+            command.arg(env!("CARGO_BIN_EXE_rawdaemon"));
+            place.run(command.args(["-v", "--stop", "-p", "pid"]))
+        });
+        eventually("it has the first answer", || {
+            fs::read_to_string(place.path("trace")).is_ok_and(|said| said.contains("pidfd_open"))
+        });
+        let number = first.pid.to_string();
+        first.kill();
+        let second = place.start(["-p", "pid", "sleep", "1000"]);
+        let line = format!("rawdaemon: stopped pid {}\n", second.pid);
+        assert_ne!(second.pid.to_string(), number);
+        says(&stop.join().unwrap(), 0, "", &line);
+        second
+    });
+    second.ended();
+    assert!(!place.path("pid").exists());
+}
+
+#[test]
+fn a_stop_during_a_start_is_told_by_both() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    std::thread::scope(|scope| {
+        let start = scope.spawn(|| {
+            // The daemon has locked and written its pidfile, and waits with all that follows.
+            let delay = "--inject=utimensat:delay_exit=1000ms";
+            support::under_strace(&place, &[delay], &["-p", "pid", "sleep", "1000"])
+        });
+        eventually("it has its pidfile", || {
+            fs::read_to_string(place.path("pid")).is_ok_and(|text| text.ends_with('\n'))
+        });
+        says(&ask(&place, &["--stop"]), 0, "", "");
+        let output = start.join().unwrap();
+        assert_eq!(output.code(), 5, "{output:?}");
+        assert!(
+            output.stderr.contains("killed by signal 15 (SIGTERM)"),
+            "{output:?}"
+        );
+    });
+    assert!(!place.path("pid").exists());
+    eventually("no process is left", || place.processes().is_empty());
+}
+
+#[test]
+fn a_pid_that_another_process_has_got_is_not_signalled() {
+    if !is_root() || !has("unshare") {
+        return;
+    }
+    let place = Place::new();
+    // In a pid namespace of its own, where the next pid can be chosen.
+    let script = place.script(
+        "reuse",
+        "#!/bin/sh
+        rawdaemon() { \"$RAWDAEMON\" \"$@\"; }
+        rawdaemon -p pid sleep 1000 || exit 1
+        pid=$(cat pid)
+        kill -9 $pid
+        while kill -0 $pid 2>/dev/null; do sleep 0.01; done
+        # So much later that no rounding hides it.
+        sleep 0.1
+        echo $((pid - 1)) >/proc/sys/kernel/ns_last_pid
+        sleep 1000 &
+        [ $! = $pid ] || exit 2
+        for options in --status --stop '-s KILL' '--stop --trust-pidfile'; do
+            rawdaemon -p pid $options 2>>said
+            echo $options: $? >>said
+        done
+        kill -0 $pid || exit 3
+        grep -q 'State:.S' /proc/$pid/status || exit 4
+        rawdaemon -v -p pid sleep 1000 2>/dev/null || exit 5
+        rawdaemon --stop -p pid || exit 6
+        kill -0 $pid || exit 7
+        ",
+    );
+    for mount in ["--mount-proc", "--mount"] {
+        let _ = fs::remove_file(place.path("said"));
+        let mut command = place.program(Path::new("unshare"), ["--pid", "--fork", mount]);
+        command.arg(&script);
+        command.env("RAWDAEMON", env!("CARGO_BIN_EXE_rawdaemon"));
+        if mount == "--mount" {
+            // `/proc` is that of another namespace, and speaks of other processes.
+            let text = fs::read_to_string(&script).unwrap();
+            let text = text.replace("grep -q", "true");
+            // Where `/proc` says nothing, trust is all that counts.
+            fs::write(&script, text.replace(" '--stop --trust-pidfile'", "")).unwrap();
+        }
+        let output = place.run(&mut command);
+        assert_eq!(output.code(), 0, "{mount}: {output:?}");
+        let said = place.read("said");
+        let codes: Vec<_> = said
+            .lines()
+            .filter_map(|line| line.rsplit_once(": "))
+            .collect();
+        let expected = [
+            ("--status", "4"),
+            ("--stop", "4"),
+            ("-s KILL", "4"),
+            ("--stop --trust-pidfile", "4"),
+        ];
+        if mount == "--mount-proc" {
+            let codes: Vec<_> = codes
+                .iter()
+                .filter(|(name, _)| name.starts_with('-'))
+                .collect();
+            assert_eq!(codes, expected.iter().collect::<Vec<_>>(), "{said}");
+        }
+    }
+}
+
+#[test]
+fn what_is_started_while_it_is_looked_for_is_found() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    fs::write(place.path("pid"), format!("{}\n", std::process::id())).unwrap();
+    std::thread::scope(|scope| {
+        // It knows that nobody has the lock, and has yet to read the file.
+        let status = scope.spawn(|| {
+            let delay = "--inject=read:delay_enter=1000ms:when=1";
+            let mut command = place.program(Path::new("strace"), ["-qq", "-o", "trace", delay]);
+            command.args(["-P", place.path("pid").to_str().unwrap()]);
+            command.arg(env!("CARGO_BIN_EXE_rawdaemon"));
+            place.run(command.arg("--status").arg("-p").arg(place.path("pid")))
+        });
+        eventually("it has asked", || {
+            fs::read_to_string(place.path("trace")).is_ok_and(|said| said.contains("F_GETLK"))
+        });
+        let daemon = place.start(["-p", "pid", "sleep", "1000"]);
+        says(&status.join().unwrap(), 0, &format!("{}\n", daemon.pid), "");
+    });
+}
+
+#[test]
+fn a_process_that_takes_the_pid_is_looked_at_again() {
+    if !is_root() || !has("unshare") || !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    let script = place.script(
+        "replace",
+        "#!/bin/sh
+        sleep 1000 &
+        victim=$!
+        echo $victim >pid
+        sleep 0.1
+        # The third is the second question's own.
+        strace -qq -o trace --inject=pidfd_open:delay_enter=1500ms:when=3 \
+            \"$RAWDAEMON\" --stop --trust-pidfile -p pid &
+        stop=$!
+        until [ \"$(grep -c pidfd_open trace 2>/dev/null)\" = 3 ]; do sleep 0.01; done
+        kill -9 $victim
+        wait $victim 2>/dev/null
+        echo $((victim - 1)) >/proc/sys/kernel/ns_last_pid
+        sleep 1000 &
+        [ $! = $victim ] || exit 2
+        wait $stop
+        [ $? = 4 ] || exit 3
+        kill -0 $victim || exit 4
+        grep -q 'State:.S' /proc/$victim/status || exit 5
+        ",
+    );
+    let mut command = place.program(Path::new("unshare"), ["--pid", "--fork", "--mount-proc"]);
+    command
+        .arg(&script)
+        .env("RAWDAEMON", env!("CARGO_BIN_EXE_rawdaemon"));
+    let output = place.run(&mut command);
+    assert_eq!(output.code(), 0, "{output:?}");
+}

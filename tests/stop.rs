@@ -1,0 +1,330 @@
+//! `--stop`, `--signal` and `--restart`: what the daemon gets, and what is left of it.
+
+#![allow(missing_docs, unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use std::ffi::CString;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::time::Duration;
+
+use rawdaemon::{ExitCode, Owner, Pidfile, Stage};
+use support::control::{NOT_RUNNING, ask, ask_on, kernels, says, start_script, start_unlocked};
+use support::{DEADLINE, Daemon, Place, eventually, has, is_root, pid_in, wait_for, watch};
+
+/// A daemon that writes down the signals that it gets.
+const LOGS: &str = "for s in HUP INT TERM; do trap \"echo $s >>log\" $s; done; echo up >>log; \
+                    while :; do sleep 0.01; done";
+
+#[test]
+fn a_daemon_that_is_stopped_leaves_nothing() {
+    for kernel in kernels() {
+        let place = Place::new();
+        let daemon = place.start(["-p", "pid", "sleep", "1000"]);
+        let output = ask_on(&place, kernel, &["-vK"]);
+        says(
+            &output,
+            0,
+            "",
+            &format!("rawdaemon: stopped pid {}\n", daemon.pid),
+        );
+        daemon.ended();
+        assert!(!place.path("pid").exists(), "{}", kernel.0);
+        says(&ask_on(&place, kernel, &["--status"]), 3, "", NOT_RUNNING);
+    }
+}
+
+#[test]
+fn when_nothing_runs_there_is_nothing_to_do() {
+    for kernel in kernels() {
+        let place = Place::new();
+        says(&ask_on(&place, kernel, &["-T"]), 3, "", NOT_RUNNING);
+        says(&ask_on(&place, kernel, &["-qT"]), 3, "", "");
+        for action in [&["--stop"][..], &["--signal", "HUP"]] {
+            let with = |option| [action, &[option]].concat();
+            says(&ask_on(&place, kernel, action), 0, "", NOT_RUNNING);
+            says(
+                &ask_on(&place, kernel, &with("--strict")),
+                7,
+                "",
+                NOT_RUNNING,
+            );
+            says(&ask_on(&place, kernel, &with("-q")), 0, "", "");
+        }
+        assert!(!place.path("pid").exists());
+    }
+}
+
+#[test]
+fn a_pidfile_that_cannot_be_removed_is_emptied() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    let daemon = place.start(["-p", "pid", "sleep", "1000"]);
+    let refuse = ["-qq", "-o", "trace", "--inject=unlinkat:error=EACCES"];
+    let mut command = place.program(Path::new("strace"), refuse);
+    command.args([env!("CARGO_BIN_EXE_rawdaemon"), "--stop", "-p", "pid"]);
+    says(&place.run(&mut command), 0, "", "");
+    daemon.ended();
+    assert_eq!(place.read("pid"), "");
+}
+
+#[test]
+fn signals_arrive_by_name_and_number() {
+    for kernel in kernels() {
+        let place = Place::new();
+        let daemon = start_script(&place, LOGS);
+        for (signal, name) in [("HUP", "HUP"), ("SIGINT", "INT"), ("15", "TERM")] {
+            let output = ask_on(&place, kernel, &["-v", "--signal", signal]);
+            says(
+                &output,
+                0,
+                "",
+                &format!("rawdaemon: signalled pid {}\n", daemon.pid),
+            );
+            eventually("it has arrived", || {
+                place.read("log").ends_with(&format!("{name}\n"))
+            });
+        }
+        daemon.assert_alive();
+        for bad in ["0", "65", "hup", ""] {
+            let output = ask_on(&place, kernel, &["--signal", bad]);
+            assert_eq!(
+                (output.code(), output.stdout.as_str()),
+                (64, ""),
+                "{output:?}"
+            );
+        }
+        daemon.assert_alive();
+    }
+}
+
+#[test]
+fn a_daemon_that_ignores_what_it_gets_is_killed_in_the_end() {
+    for kernel in kernels() {
+        let place = Place::new();
+        for (options, order) in [
+            (&["--stop", "-t", "0.2"][..], "up\nTERM\n"),
+            (&["--stop", "--kill-after", "0.2"], "up\nTERM\n"),
+            (&["--stop", "--signal", "INT", "-t0.2"], "up\nINT\n"),
+            (&["--stop", "--retry", "0.2"], "up\nTERM\n"),
+            (
+                &["-K", "--retry", "INT/0.2/SIGHUP/0.2/9/5"],
+                "up\nINT\nHUP\n",
+            ),
+        ] {
+            let daemon = start_script(&place, LOGS);
+            let output = ask_on(&place, kernel, options);
+            says(&output, 0, "", "");
+            assert!(output.took >= Duration::from_millis(200), "{output:?}");
+            assert!(wait_for(&watch(daemon.pid), Duration::ZERO) || kernel.0 != "whole");
+            daemon.ended();
+            assert_eq!(place.read("log"), order, "{options:?}");
+            assert!(!place.path("pid").exists());
+        }
+        let daemon = start_script(&place, LOGS);
+        let output = ask_on(&place, kernel, &["--stop", "--retry", "TERM/0.2/INT/0.1"]);
+        let pid = daemon.pid;
+        let line = format!("rawdaemon: has not ended in time, and still runs as pid {pid}\n");
+        says(&output, 1, "", &line);
+        daemon.assert_alive();
+        assert_eq!(pid_in(&place.path("pid")), pid);
+    }
+}
+
+#[test]
+fn what_may_not_be_signalled_is_told() {
+    if !is_root() {
+        return;
+    }
+    for kernel in kernels() {
+        let place = Place::new();
+        let daemon = place.start(["-p", "pid", "sleep", "1000"]);
+        for action in [
+            &["--stop"][..],
+            &["--signal", "TERM"],
+            &["-K", "--process-group"],
+        ] {
+            let mut command = place.rawdaemon(action);
+            command.args(["-p", "pid"]);
+            kernel.1(&mut command);
+            support::before_exec(&mut command, || {
+                become_nobody();
+                Ok(())
+            });
+            let line = "rawdaemon: cannot signal the daemon: Operation not permitted (EPERM)\n";
+            says(&place.run(&mut command), 4, "", line);
+        }
+        daemon.assert_alive();
+        // To ask is free.
+        let mut command = place.rawdaemon(["--status", "-p", "pid"]);
+        command.uid(65534).gid(65534);
+        says(
+            &place.run(&mut command),
+            0,
+            &format!("{}\n", daemon.pid),
+            "",
+        );
+    }
+}
+
+/// Becomes nobody: after all that needs root.
+fn become_nobody() {
+    // SAFETY: numbers only.
+    assert_eq!(unsafe { libc::syscall(libc::SYS_setuid, 65534) }, 0);
+}
+
+#[test]
+fn a_group_is_signalled_as_a_whole_if_it_is_the_daemon_s() {
+    for kernel in kernels() {
+        let place = Place::new();
+        let script = "(trap '' TERM; sleep 1000 & echo $! >>log; wait) & exec sleep 1000";
+        let child = || {
+            eventually("the child is there", || place.read("log").ends_with('\n'));
+            let child = place.read("log").trim_end().parse().unwrap();
+            watch(rustix::process::Pid::from_raw(child).unwrap())
+        };
+        let daemon = start_script(&place, script);
+        let left = child();
+        says(&ask_on(&place, kernel, &["--stop"]), 0, "", "");
+        daemon.ended();
+        assert!(
+            !wait_for(&left, Duration::ZERO),
+            "only the daemon was meant"
+        );
+        for pid in place.processes() {
+            drop(Daemon::new(pid));
+        }
+        // The child ignores the first signal, and gets the second.
+        let daemon = start_script(&place, script);
+        let left = child();
+        says(
+            &ask_on(&place, kernel, &["-K", "--process-group", "-t", "0.3"]),
+            0,
+            "",
+            "",
+        );
+        daemon.ended();
+        assert!(wait_for(&left, DEADLINE));
+        for pid in place.processes() {
+            drop(Daemon::new(pid));
+        }
+    }
+}
+
+#[test]
+fn a_group_of_the_caller_s_session_is_left_alone() {
+    let place = Place::new();
+    let mut command = place.rawdaemon(["-f", "-p", "pid", "sleep", "1000"]);
+    // A group of its own: that of the tests must not be in danger.
+    let mut child = command.process_group(0).spawn().unwrap();
+    eventually("it runs", || ask(&place, &["-qT"]).code() == 0);
+    let output = ask(&place, &["--stop", "--process-group"]);
+    let line = "rawdaemon: cannot signal the daemon: Operation not permitted (EPERM)\n";
+    says(&output, 4, "", line);
+    assert!(child.try_wait().unwrap().is_none());
+    says(&ask(&place, &["--stop"]), 0, "", "");
+    assert_eq!(child.wait().unwrap().code(), None);
+}
+
+#[test]
+fn a_restart_is_a_stop_and_a_start() {
+    let place = Place::new();
+    let start = ["-p", "pid", "sleep", "1000"];
+    let restart = ["-v", "--restart", "-p", "pid", "sleep", "1000"];
+    let first = place.start_by(&mut place.rawdaemon(restart));
+    let second = place.start_by(&mut place.rawdaemon(restart));
+    first.ended();
+    assert_eq!(pid_in(&place.path("pid")), second.pid);
+    // What runs already is a success, if that is asked for.
+    let ok = |options: &[&str]| place.run(place.rawdaemon(options).args(start));
+    let line = format!("rawdaemon: already running as pid {}\n", second.pid);
+    says(&ok(&[]), 12, "", &line);
+    says(&ok(&["--start-or-ok"]), 0, "", "");
+    let output = ok(&["--start-or-ok", "-v"]);
+    assert!(
+        output.code() == 0 && output.stderr.ends_with(&line),
+        "{output:?}"
+    );
+    // A daemon that does not end is not replaced.
+    drop(second);
+    let stubborn = start_script(&place, LOGS);
+    let restart = ["--retry=INT/0.1", "--restart", "-p", "pid", "sleep", "1000"];
+    let pid = stubborn.pid;
+    let line = format!("rawdaemon: has not ended in time, and still runs as pid {pid}\n");
+    says(&place.run(&mut place.rawdaemon(restart)), 25, "", &line);
+    stubborn.assert_alive();
+    assert_eq!(pid_in(&place.path("pid")), pid);
+}
+
+#[test]
+fn the_library_does_the_same() {
+    let place = Place::new();
+    let path = CString::new(place.path("pid").into_os_string().into_encoded_bytes()).unwrap();
+    let pidfile = Pidfile::new(&path);
+    let stages = [Stage {
+        signal: 15,
+        wait: DEADLINE,
+    }];
+    assert_eq!(pidfile.owner(), Ok(Owner::NotRunning));
+    assert_eq!(pidfile.stop(&stages), Ok(None));
+    let daemon = start_script(&place, LOGS);
+    let pid = rawdaemon::Pid::new(daemon.pid.as_raw_pid()).unwrap();
+    assert_eq!(pidfile.owner(), Ok(Owner::Running(pid)));
+    assert_eq!(pidfile.signal(1), Ok(Some(pid)));
+    eventually("it has arrived", || place.read("log") == "up\nHUP\n");
+    let short = [Stage {
+        signal: 2,
+        wait: Duration::from_millis(50),
+    }];
+    assert_eq!(
+        pidfile.stop(&short).unwrap_err().code(),
+        ExitCode::StillRunning
+    );
+    assert_eq!(pidfile.signal(0), Ok(Some(pid)), "signal 0 is none");
+    assert_eq!(
+        pidfile.signal(65).unwrap_err().code(),
+        ExitCode::SignalFailed
+    );
+    let kill = [Stage {
+        signal: 9,
+        wait: DEADLINE,
+    }];
+    assert_eq!(pidfile.stop(&kill), Ok(Some(pid)));
+    daemon.ended();
+    assert_eq!(pidfile.owner(), Ok(Owner::NotRunning));
+    let unlocked = start_unlocked(&place);
+    let pid = rawdaemon::Pid::new(unlocked.pid.as_raw_pid()).unwrap();
+    assert_eq!(pidfile.owner(), Ok(Owner::Unlocked(pid)));
+    assert_eq!(pidfile.signal(15).unwrap_err().code(), ExitCode::NoLock);
+    assert_eq!(pidfile.trust(true).stop(&stages), Ok(Some(pid)));
+    unlocked.ended();
+}
+
+#[test]
+fn a_group_outlives_its_leader() {
+    if !has("setsid") {
+        return;
+    }
+    let place = Place::new();
+    let script = "(trap '' TERM; echo up >>log; exec sleep 1000) & exec sleep 1000";
+    let folder = place.path("");
+    let folder = folder.to_str().unwrap();
+    let daemon = place.start(["-p", "pid", "-c", folder, "setsid", "sh", "-c", script]);
+    eventually("it is up", || place.path("log").exists());
+    assert_eq!(
+        support::State::of(daemon.pid).session,
+        daemon.pid.as_raw_pid()
+    );
+    std::thread::scope(|scope| {
+        let stop = scope.spawn(|| ask(&place, &["-K", "--process-group", "-t", "1"]));
+        daemon.ended();
+        // Its number is given to no process, for the group has it.
+        daemon.kill();
+        says(&stop.join().unwrap(), 0, "", "");
+    });
+    place.assert_no_process();
+}

@@ -1,0 +1,68 @@
+//! What the tests of `--status` and `--stop` share: kernels, questions, and daemons that make it hard.
+
+use std::fs;
+use std::process::Command;
+
+use super::{Daemon, Output, Place, eventually, is_root, without_pidfds, without_proc};
+
+/// What a kernel may lack, and how the command is made to run on one that does.
+pub type Kernel = (&'static str, fn(&mut Command));
+
+pub fn kernels() -> Vec<Kernel> {
+    let mut kernels: Vec<Kernel> = vec![("whole", |_| {}), ("without pidfds", without_pidfds)];
+    if is_root() {
+        kernels.push(("without /proc", without_proc));
+    }
+    kernels
+}
+
+/// Runs the command with these options and the pidfile.
+pub fn ask_on(place: &Place, kernel: Kernel, options: &[&str]) -> Output {
+    let mut command = place.rawdaemon(options);
+    command.args(["-p", "pid"]);
+    kernel.1(&mut command);
+    place.run(&mut command)
+}
+
+pub fn ask(place: &Place, options: &[&str]) -> Output {
+    ask_on(place, ("whole", |_| {}), options)
+}
+
+/// What is said: the code, and all that is printed.
+#[track_caller]
+pub fn says(output: &Output, code: i32, stdout: &str, stderr: &str) {
+    let found = (
+        output.code(),
+        output.stdout.as_str(),
+        output.stderr.as_str(),
+    );
+    assert_eq!(found, (code, stdout, stderr));
+}
+
+pub const UNKNOWN: &str = "rawdaemon: unknown (no lock), it may run as pid";
+pub const NOT_RUNNING: &str = "rawdaemon: not running\n";
+
+/// A daemon that has closed every descriptor, and with them its lock.
+const CLOSES: &str = "for n in 3 4 5 6 7 8 9; do eval \"exec $n>&-\"; done; exec sleep 1000";
+
+/// Starts a script that works in the test's folder, and waits until it is up.
+pub fn start_script(place: &Place, script: &str) -> Daemon {
+    let folder = place.path("");
+    let folder = folder.to_str().unwrap();
+    let _ = fs::remove_file(place.path("log"));
+    let daemon = place.start(["-p", "pid", "-c", folder, "sh", "-c", script]);
+    if script.contains(">>log") {
+        eventually("it is up", || place.path("log").exists());
+    }
+    daemon
+}
+
+/// Starts a daemon that gives up its lock, and waits until it has.
+pub fn start_unlocked(place: &Place) -> Daemon {
+    let daemon = place.start(["-p", "pid", "sh", "-c", CLOSES]);
+    let comm = format!("/proc/{}/comm", daemon.pid);
+    eventually("it has closed all", || {
+        fs::read_to_string(&comm).is_ok_and(|name| name == "sleep\n")
+    });
+    daemon
+}
