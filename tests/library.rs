@@ -15,12 +15,8 @@ use rawdaemon::{DaemonizeOptions, Readiness};
 use rustix::process::Pid;
 use support::{
     DEADLINE, Daemon, Output, Place, State, before_exec, eventually, example, has, is_root, pid_in,
-    status_line, strace,
+    status_line, std_program, strace,
 };
-
-fn std_program(place: &Place, case: &str) -> Command {
-    place.program(&example("std_program"), [case])
-}
 
 fn run(place: &Place, case: &str) -> Output {
     place.run(&mut std_program(place, case))

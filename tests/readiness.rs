@@ -1,57 +1,26 @@
 //! Readiness: the launcher returns when the daemon is ready, and knows when it never will be.
 
 #![allow(missing_docs, unsafe_code)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod support;
 
 use std::fs;
-use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::net::{SocketAddr, UnixDatagram};
-use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use support::readiness::{DIED, LATE, SOON, fails, in_mode, modes, said};
 use support::{
-    DEADLINE, Daemon, Output, Place, before_exec, environment, eventually, example,
-    fails_under_strace, has, is_root, lead_session_on, terminal, under_strace, wait_for, watch,
+    Daemon, Output, Place, before_exec, eventually, example, fails_under_strace, has, is_root,
+    std_program, under_strace,
 };
 
-/// Much less than the minute that a daemon may take.
-const SOON: Duration = Duration::from_secs(10);
-
-const DIED: &str = "rawdaemon: the daemon ended too soon: ";
-const LATE: &str = "rawdaemon: the daemon did not get ready in time";
 const SILENT: &str = "rawdaemon: the daemon refused to start: it closed its line without a word";
 
 /// The command, with a shell script as the daemon that finds a pipe at descriptor 3.
 fn script(place: &Place, script: &str) -> Command {
     place.rawdaemon(["-v", "-R", "fd:3", "sh", "-c", script])
-}
-
-/// What was said last, less the milliseconds that the daemon has lived.
-fn said(output: &Output) -> &str {
-    let line = output.stderr.lines().last().unwrap_or_default();
-    line.split_once(" after ").map_or(line, |(said, _)| said)
-}
-
-#[track_caller]
-fn fails(place: &Place, command: &mut Command, code: i32, says: &str) -> Output {
-    let output = place.run(command);
-    assert_eq!((output.code(), said(&output)), (code, says), "{output:?}");
-    assert!(output.took < SOON, "{output:?}");
-    place.assert_no_process();
-    output
 }
 
 #[test]
@@ -131,29 +100,6 @@ fn a_line_that_ends_without_a_newline_is_a_failure_at_once() {
     ] {
         fails(&place, &mut script(&place, text), 18, SILENT);
     }
-}
-
-/// The ways to wait for a daemon, each with what the daemon says when it is ready.
-fn modes() -> [(&'static [&'static str], &'static str); 4] {
-    let notifier = "notifier";
-    [
-        (&["-t", "60"], ""),
-        (&["-R", "fd:3"], "echo >&3"),
-        (&["-R", "notify"], notifier),
-        (&["-R", "notify:/"], notifier),
-    ]
-}
-
-/// A command with the options of a mode.
-fn in_mode(place: &Place, options: &[&str]) -> Command {
-    let path = format!("notify:{}", place.path("socket").display());
-    let options = options.iter().map(|option| match *option {
-        "notify:/" => path.as_str(),
-        option => option,
-    });
-    let mut command = place.rawdaemon(["-v", "-p", "pid"]);
-    command.args(options);
-    command
 }
 
 #[test]
@@ -240,194 +186,6 @@ fn who_never_stops_talking_is_stopped_all_the_same() {
     fails(&place, &mut command, 6, LATE);
 }
 
-fn notifier(place: &Place, options: &[&str], words: &[&str]) -> Command {
-    let mut command = place.rawdaemon(["-v", "-R", "notify"]);
-    command.args(options).arg(example("notifier")).args(words);
-    command
-}
-
-#[test]
-fn ready_is_a_whole_line_of_a_datagram() {
-    let place = Place::new();
-    for word in [
-        "say READY=1",
-        "say READY=1\\n",
-        "say STATUS=up\\nREADY=1",
-        "say READY=1\\nSTATUS=up\\nMAINPID=1",
-        "say READY=0\\nREADY=1",
-        "say READY=1\\0",
-        "long 4096 READY=1",
-        "long 4097 READY=1\\n",
-        "long 65536 READY=1",
-        "long 200000 READY=1",
-        "child READY=1",
-        "grandchild READY=1",
-    ] {
-        let daemon = place.start_by(&mut notifier(&place, &[], &[word]));
-        daemon.assert_alive();
-    }
-    for word in [
-        "say XREADY=1",
-        "say READY=10",
-        "say READY=0",
-        "say READY=1 ",
-        "say X=\\0\\nREADY=1",
-        "say STATUS=READY=1",
-        "stranger READY=1",
-        "too-long",
-    ] {
-        if word == "too-long" && !is_root() {
-            continue;
-        }
-        // It gets its time for what it says after that.
-        let words = [word, "say EXTEND_TIMEOUT_USEC=1", "print said"];
-        let output = place.run(&mut notifier(&place, &["-t", "0.5", "-o", "out"], &words));
-        let told = said(&output).split("; it said").next();
-        assert_eq!((output.code(), told), (6, Some(LATE)), "{word}: {output:?}");
-        assert_eq!(place.read("out"), "said\n", "{word}");
-        eventually("nothing is left", || place.processes().is_empty());
-    }
-}
-
-#[test]
-fn a_daemon_that_leads_a_session_of_its_own_is_heard() {
-    let place = Place::new();
-    let words = ["child STATUS=x", "lead", "wait 10", "child READY=1"];
-    // The leader of a group cannot lead a session; the daemon is none.
-    place
-        .start_by(&mut notifier(&place, &[], &words))
-        .assert_alive();
-}
-
-#[test]
-fn what_else_sd_notify_can_say() {
-    let place = Place::new();
-    let says = "rawdaemon: the daemon refused to start: No such file or directory (ENOENT)";
-    let mut command = notifier(&place, &[], &["say ERRNO=2\\nREADY=1"]);
-    fails(&place, &mut command, 18, says);
-    let words = ["say STATUS=no disk", "say ERRNO=5"];
-    let says = "rawdaemon: the daemon refused to start: Input/output error (EIO); it said: no disk";
-    fails(&place, &mut notifier(&place, &[], &words), 18, says);
-    // The last word counts, even of a daemon that is dead when it is heard.
-    let words = ["burst", "say STATUS=no disk", "say ERRNO=5", "exit 3"];
-    for _ in 0..20 {
-        fails(&place, &mut notifier(&place, &[], &words), 18, says);
-    }
-
-    // Microseconds, from then on.
-    let words = [
-        "say EXTEND_TIMEOUT_USEC=20000000",
-        "wait 1400",
-        "say READY=1",
-    ];
-    let daemon = place.start_by(&mut notifier(&place, &["-t", "1"], &words));
-    daemon.assert_alive();
-    drop(daemon);
-    let words = ["say EXTEND_TIMEOUT_USEC=3000", "wait 20000"];
-    let mut command = notifier(&place, &["-t", "1"], &words);
-    let output = fails(&place, &mut command, 6, LATE);
-    assert!(output.took > Duration::from_millis(990), "{output:?}");
-    assert!(output.took < Duration::from_secs(3), "{output:?}");
-
-    // Descriptors that come along are closed.
-    let words = ["barrier", "barrier", "say READY=1"];
-    let daemon = place.start_by(&mut notifier(&place, &[], &words));
-    daemon.assert_alive();
-}
-
-#[test]
-fn a_status_is_one_line_and_shown_on_request() {
-    let place = Place::new();
-    let words = ["say STATUS=half", "say STATUS=a\\x1b[31m\tb", "say READY=1"];
-    let output = place.run(&mut notifier(&place, &[], &words));
-    let daemon = Daemon::new(output.pid());
-    daemon.assert_alive();
-    let told: Vec<_> = output
-        .stderr
-        .lines()
-        .filter(|line| line.contains("says"))
-        .collect();
-    let expected = [
-        "rawdaemon: the daemon says: half",
-        "rawdaemon: the daemon says: a\\x1b[31m?b",
-    ];
-    assert_eq!(told, expected);
-    // Without -v it comes only with a failure.
-    let mut command = place.rawdaemon(["-R", "notify"]);
-    let words = ["say STATUS=first", "say STATUS=second", "exit 3"];
-    let output = place.run(command.arg(example("notifier")).args(words));
-    assert_eq!(output.code(), 5);
-    let (line, status) = output.stderr.trim_end().rsplit_once("; ").unwrap();
-    assert!(line.starts_with(DIED) && !line.contains('\n'), "{output:?}");
-    assert_eq!(status, "it said: second");
-}
-
-/// Whether the daemon `sleep` has been executed.
-fn sleeps(pid: &Pid) -> bool {
-    let name = fs::read_to_string(format!("/proc/{pid}/comm"));
-    name.is_ok_and(|name| name == "sleep\n")
-}
-
-/// A launcher that waits, and the daemon that it waits for.
-struct Waiting {
-    launcher: Child,
-    daemon: Pid,
-    pidfd: OwnedFd,
-}
-
-impl Waiting {
-    /// Until the daemon, which sleeps, has been executed.
-    fn start(place: &Place, command: &mut Command) -> Self {
-        let launcher = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(place.path("stderr")).unwrap())
-            .spawn()
-            .unwrap();
-        let mut found = None;
-        eventually("the daemon sleeps", || {
-            found = place.processes().into_iter().find(sleeps);
-            found.is_some()
-        });
-        let daemon = found.unwrap();
-        Self {
-            launcher,
-            daemon,
-            pidfd: watch(daemon),
-        }
-    }
-
-    /// Waits until the daemon is gone, which the intermediate reaps.
-    fn daemon_ended(&self) {
-        assert!(wait_for(&self.pidfd, DEADLINE), "{} lives", self.daemon);
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.launcher), signal).unwrap();
-    }
-}
-
-#[test]
-fn who_interrupts_the_launcher_ends_what_was_half_started() {
-    for (options, _) in modes() {
-        for signal in [Signal::INT, Signal::TERM, Signal::KILL, Signal::HUP] {
-            let place = Place::new();
-            let mut command = in_mode(&place, options);
-            let mut waiting = Waiting::start(&place, command.args(["sleep", "1000"]));
-            assert!(place.path("pid").exists());
-            waiting.signal(signal);
-            let status = waiting.launcher.wait().unwrap();
-            assert_eq!(status.signal(), Some(signal.as_raw()));
-            waiting.daemon_ended();
-            eventually("nothing is left", || {
-                place.processes().is_empty()
-                    && !place.path("pid").exists()
-                    && !place.path("socket").exists()
-            });
-        }
-    }
-}
-
 #[test]
 fn who_is_ready_and_dead_is_dead() {
     if !has("strace") {
@@ -440,70 +198,6 @@ fn who_is_ready_and_dead_is_dead() {
     let output = fails_under_strace(&place, &[slow], &arguments);
     let says = format!("{DIED}exited with status 3");
     assert_eq!((output.code(), said(&output)), (5, says.as_str()));
-}
-
-#[test]
-fn who_starts_many_at_once_and_is_killed_leaves_none() {
-    for _ in 0..8 {
-        let place = Place::new();
-        let mut launcher = std_program(&place, "many at once").spawn().unwrap();
-        eventually("all daemons sleep", || {
-            place.processes().iter().filter(|pid| sleeps(pid)).count() == 4
-        });
-        launcher.kill().unwrap();
-        launcher.wait().unwrap();
-        eventually("nothing is left", || place.processes().is_empty());
-    }
-}
-
-#[test]
-fn a_launcher_that_is_stopped_for_a_while_hears_how_it_failed() {
-    let says = "rawdaemon: the daemon refused to start: Input/output error (EIO)";
-    let place = Place::new();
-    let words = ["say STATUS=begun", "wait 300", "flood", "say ERRNO=5"];
-    let (status, told) = stopped_for_a_while(&place, &words);
-    assert_eq!(status, Some(18), "{told}");
-    let last = told.trim_end().lines().last().unwrap();
-    assert_eq!(last.split("; it said").next(), Some(says));
-    place.assert_no_process();
-}
-
-#[test]
-fn a_socket_at_a_path_is_gone_whatever_fails() {
-    let place = Place::new();
-    let how = format!("notify:{}", place.path("socket").display());
-    let mut command = place.rawdaemon(["-q", "-R", &how, "sleep", "1000"]);
-    before_exec(&mut command, || {
-        // Enough for the socket, and not for the next pipe.
-        let limit = rustix::process::Rlimit {
-            current: Some(5),
-            maximum: Some(5),
-        };
-        Ok(rustix::process::setrlimit(
-            rustix::process::Resource::Nofile,
-            limit,
-        )?)
-    });
-    let output = place.run(&mut command);
-    assert_eq!(output.code(), 20, "{output:?}");
-    assert!(!place.path("socket").exists());
-}
-
-#[test]
-fn who_asks_for_time_again_and_again_is_seen_to_die() {
-    let place = Place::new();
-    let words = ["extend", "wait 300", "exit 3"];
-    let says = format!("{DIED}exited with status 3");
-    let output = place.run(&mut notifier(&place, &["-t", "5"], &words));
-    assert_eq!(
-        (output.code(), said(&output)),
-        (5, says.as_str()),
-        "{output:?}"
-    );
-    assert!(output.took < Duration::from_secs(3), "{output:?}");
-    place.processes().into_iter().for_each(|helper| {
-        drop(Daemon::new(helper));
-    });
 }
 
 #[test]
@@ -525,213 +219,6 @@ fn a_daemon_that_cannot_be_stopped_is_not_waited_for() {
     assert_eq!(left.len(), 1, "{output:?}");
     left.into_iter()
         .for_each(|daemon| drop(Daemon::new(daemon)));
-}
-
-#[test]
-fn a_launcher_that_is_stopped_for_a_while_loses_nothing() {
-    let place = Place::new();
-    let words = ["say STATUS=begun", "wait 300", "flood", "say READY=1"];
-    let (status, told) = stopped_for_a_while(&place, &words);
-    assert_eq!(status, Some(0), "{told}");
-    let daemon = told.rsplit_once("as pid ").unwrap().1.trim();
-    let daemon = Daemon::new(Pid::from_raw(daemon.parse().unwrap()).unwrap());
-    daemon.assert_alive();
-}
-
-/// What the launcher of such a daemon said, and its exit code, when it was stopped meanwhile.
-fn stopped_for_a_while(place: &Place, words: &[&str]) -> (Option<i32>, String) {
-    let mut command = notifier(place, &[], words);
-    let mut launcher = command
-        .stderr(fs::File::create(place.path("stderr")).unwrap())
-        .spawn()
-        .unwrap();
-    eventually("the daemon has begun", || {
-        place.read("stderr").contains("begun")
-    });
-    let pid = Pid::from_child(&launcher);
-    kill_process(pid, Signal::STOP).unwrap();
-    std::thread::sleep(Duration::from_millis(600));
-    assert!(launcher.try_wait().unwrap().is_none());
-    kill_process(pid, Signal::CONT).unwrap();
-    let status = launcher.wait().unwrap();
-    (status.code(), place.read("stderr"))
-}
-
-/// What the command says on a terminal, until the test ends it.
-fn on_terminal(place: &Place, arguments: &[&str]) -> (Child, fs::File) {
-    let (terminal, name) = terminal();
-    let mut command = place.rawdaemon(arguments);
-    let path = std::ffi::OsStr::from_bytes(name.to_bytes());
-    let side = fs::OpenOptions::new().write(true).open(path).unwrap();
-    lead_session_on(command.stderr(side), name);
-    (command.spawn().unwrap(), terminal.into())
-}
-
-#[test]
-fn an_interrupt_from_the_keyboard_ends_what_was_half_started() {
-    let place = Place::new();
-    let arguments = ["-R", "fd:3", "-p", "pid", "sleep", "1000"];
-    let (mut launcher, mut terminal) = on_terminal(&place, &arguments);
-    eventually("the daemon sleeps", || place.processes().iter().any(sleeps));
-    terminal.write_all(b"\x03").unwrap();
-    let status = launcher.wait().unwrap();
-    assert_eq!(status.signal(), Some(Signal::INT.as_raw()));
-    eventually("nothing is left", || {
-        place.processes().is_empty() && !place.path("pid").exists()
-    });
-}
-
-#[test]
-fn a_terminal_shows_how_long_it_takes() {
-    let place = Place::new();
-    let notifier = example("notifier");
-    let arguments = [
-        "-v",
-        "-R",
-        "notify",
-        "-t",
-        "30",
-        notifier.to_str().unwrap(),
-        "wait 1200",
-        "say STATUS=half",
-        "wait 1000",
-        "say READY=1",
-    ];
-    let (mut launcher, mut terminal) = on_terminal(&place, &arguments);
-    assert_eq!(launcher.wait().unwrap().code(), Some(0));
-    let mut shown = Vec::new();
-    // The end is an error: nobody is at the other side any more.
-    assert!(terminal.read_to_end(&mut shown).is_err());
-    let shown = String::from_utf8_lossy(&shown).into_owned();
-    let line = |seconds, status| {
-        let what = "rawdaemon: waiting for the daemon to get ready";
-        format!("\r{what}, {seconds} s of 30 s{status}\x1b[K")
-    };
-    let (waiting, done) = shown.split_once("\r\x1b[K").unwrap();
-    assert_eq!(
-        waiting,
-        [line(1, ""), line(1, ": half"), line(2, ": half")].concat()
-    );
-    assert!(done.starts_with("rawdaemon: reset the signals"), "{done:?}");
-    let pid = done.trim_end().rsplit_once("as pid ").unwrap().1;
-    Daemon::new(Pid::from_raw(pid.parse().unwrap()).unwrap()).assert_alive();
-}
-
-/// Where a daemon is to send its datagrams.
-fn socket_of(pid: Pid) -> SocketAddr {
-    let variables = environment(pid);
-    let name = variables
-        .iter()
-        .find_map(|variable| variable.strip_prefix("NOTIFY_SOCKET="));
-    let name = name.unwrap();
-    match name.strip_prefix('@') {
-        Some(name) => SocketAddr::from_abstract_name(name).unwrap(),
-        None => SocketAddr::from_pathname(name).unwrap(),
-    }
-}
-
-#[test]
-fn strangers_are_not_heard() {
-    let place = Place::new();
-    for (options, _) in modes().into_iter().filter(|(_, says)| *says == "notifier") {
-        let mut command = in_mode(&place, options);
-        let mut waiting = Waiting::start(&place, command.args(["-t", "2", "sleep", "1000"]));
-        let address = socket_of(waiting.daemon);
-        let socket = UnixDatagram::unbound().unwrap();
-        socket.send_to_addr(b"READY=1", &address).unwrap();
-        socket.send_to_addr(b"ERRNO=1", &address).unwrap();
-        if is_root() {
-            // Another user's process.
-            let words = ["say READY=1", "exit 0"];
-            let mut command = Command::new(place.executable(&example("notifier"), "notifier"));
-            let name = address.as_pathname().map_or_else(
-                || format!("@{}", address.as_abstract_name().unwrap().escape_ascii()),
-                |path| path.display().to_string(),
-            );
-            command.args(words).env("NOTIFY_SOCKET", name);
-            std::os::unix::process::CommandExt::uid(&mut command, 65534);
-            assert!(command.status().unwrap().success());
-        }
-        let status = waiting.launcher.wait().unwrap();
-        assert_eq!(status.code(), Some(6), "{}", place.read("stderr"));
-        waiting.daemon_ended();
-        place.assert_no_process();
-    }
-}
-
-#[test]
-fn the_socket_may_have_a_path() {
-    let place = Place::new();
-    let path = place.path("socket");
-    let how = format!("notify:{}", path.display());
-    let start = |words: &[&str]| {
-        let mut command = place.rawdaemon(["-v", "-R", &how]);
-        command.arg(example("notifier")).args(words);
-        command
-    };
-    // A launcher that was killed has left one there.
-    drop(UnixDatagram::bind(&path).unwrap());
-    assert!(path.exists());
-    let daemon = place.start_by(&mut start(&["say READY=1", "barrier", "print said"]));
-    eventually("the socket is gone", || !path.exists());
-    daemon.assert_alive();
-    drop(daemon);
-    // Who sends no barrier may be started again at once, after the daemon has ended.
-    for _ in 0..10 {
-        place.start_by(&mut start(&["say READY=1"])).assert_alive();
-    }
-    eventually("the socket is gone", || !path.exists());
-
-    let in_use = "rawdaemon: cannot make a channel between the processes: \
-        Address already in use (EADDRINUSE)";
-    let socket = UnixDatagram::bind(&path).unwrap();
-    fails(&place, &mut start(&[]), 20, in_use);
-    drop(socket);
-    fs::remove_file(&path).unwrap();
-    fs::write(&path, "precious").unwrap();
-    fails(&place, &mut start(&[]), 20, in_use);
-    assert_eq!(place.read("socket"), "precious");
-
-    let long = format!("notify:/{}", "x".repeat(200));
-    let mut command = place.rawdaemon(["-R", &long, "sleep", "1000"]);
-    let says =
-        "rawdaemon: cannot make a channel between the processes: File name too long (ENAMETOOLONG)";
-    fails(&place, &mut command, 20, says);
-}
-
-#[test]
-fn the_launcher_s_own_socket_is_not_the_daemon_s() {
-    let place = Place::new();
-    let variables = |options: &[&str]| {
-        let mut command = place.rawdaemon(["-v"]);
-        let text = "echo >&3; exec sleep 1000";
-        command.args(options).args(["sh", "-c", text]);
-        command.env("NOTIFY_SOCKET", "/run/systemd/notify");
-        let daemon = place.start_by(&mut command);
-        let all = environment(daemon.pid);
-        let own = |variable: &String| variable.starts_with("NOTIFY_SOCKET=");
-        all.into_iter().filter(own).collect::<Vec<_>>()
-    };
-    assert_eq!(variables(&["-R", "fd:3"]), [""; 0]);
-    let given = ["-R", "fd:3", "-E", "NOTIFY_SOCKET=/mine"];
-    assert_eq!(variables(&given), ["NOTIFY_SOCKET=/mine"]);
-
-    let mut command = notifier(&place, &["-o", "out"], &["say READY=1"]);
-    command.env("NOTIFY_SOCKET", "/run/systemd/notify");
-    let daemon = place.start_by(&mut command);
-    let all = environment(daemon.pid);
-    let own: Vec<_> = all
-        .iter()
-        .filter(|variable| variable.starts_with("NOTIFY_SOCKET="))
-        .collect();
-    assert!(
-        own.len() == 1 && own[0].starts_with("NOTIFY_SOCKET=@"),
-        "{own:?}"
-    );
-}
-
-fn std_program(place: &Place, case: &str) -> Command {
-    place.program(&example("std_program"), [case])
 }
 
 fn library_fails(case: &str, code: i32, says: &str) -> Output {
@@ -778,24 +265,4 @@ fn a_program_that_does_not_say_it_is_stopped() {
     assert!(output.took < Duration::from_millis(1100), "{output:?}");
     let output = library_fails("never, and ignore SIGTERM", 6, late);
     assert!(output.took > Duration::from_millis(1100), "{output:?}");
-}
-
-#[test]
-fn a_program_s_launcher_may_be_killed() {
-    let place = Place::new();
-    let mut launcher = std_program(&place, "wait for ever").spawn().unwrap();
-    let mut daemon = None;
-    eventually("the daemon has begun", || {
-        // Its working directory is another.
-        let has_begun = |pid: &Pid| {
-            let directory = fs::read_link(format!("/proc/{pid}/cwd"));
-            directory.is_ok_and(|directory| directory.to_str() == Some("/"))
-        };
-        daemon = place.processes().into_iter().find(has_begun);
-        daemon.is_some()
-    });
-    let pidfd = watch(daemon.unwrap());
-    launcher.kill().unwrap();
-    launcher.wait().unwrap();
-    assert!(wait_for(&pidfd, DEADLINE));
 }

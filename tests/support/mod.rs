@@ -10,6 +10,7 @@ pub mod control;
 mod daemon;
 mod place;
 mod programs;
+pub mod readiness;
 mod sandbox;
 mod state;
 
@@ -26,7 +27,9 @@ use rustix::process::Pid;
 
 pub use daemon::{Daemon, wait_for, watch};
 pub use place::{Output, Place};
-pub use programs::{example, fails_under_strace, has, strace, strace_rawdaemon, under_strace};
+pub use programs::{
+    example, fails_under_strace, has, std_program, strace, strace_rawdaemon, under_strace,
+};
 pub use sandbox::{mount, mount_empty, own_mounts, without_pidfds, without_proc};
 pub use state::{State, environment, status_line};
 

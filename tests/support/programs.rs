@@ -30,6 +30,11 @@ pub fn example(name: &str) -> PathBuf {
     path
 }
 
+/// The program with `std` that uses the library, with the name of a case.
+pub fn std_program(place: &Place, case: &str) -> Command {
+    place.program(&example("std_program"), [case])
+}
+
 /// strace, which follows what a program starts, and makes the kernel refuse system calls or delay them. The
 /// tracer goes on in the background as long as the daemon lives.
 pub fn strace(place: &Place, options: &[&str], program: &Path) -> Command {

@@ -1,0 +1,177 @@
+//! A launcher that waits is interrupted, stopped or killed, and says on a terminal how long it takes.
+
+#![allow(missing_docs, unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Child;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use support::readiness::{Waiting, in_mode, modes, notifier, sleeps};
+use support::{
+    DEADLINE, Daemon, Place, eventually, example, lead_session_on, std_program, terminal, wait_for,
+    watch,
+};
+
+#[test]
+fn who_interrupts_the_launcher_ends_what_was_half_started() {
+    for (options, _) in modes() {
+        for signal in [Signal::INT, Signal::TERM, Signal::KILL, Signal::HUP] {
+            let place = Place::new();
+            let mut command = in_mode(&place, options);
+            let mut waiting = Waiting::start(&place, command.args(["sleep", "1000"]));
+            assert!(place.path("pid").exists());
+            waiting.signal(signal);
+            let status = waiting.launcher.wait().unwrap();
+            assert_eq!(status.signal(), Some(signal.as_raw()));
+            waiting.daemon_ended();
+            eventually("nothing is left", || {
+                place.processes().is_empty()
+                    && !place.path("pid").exists()
+                    && !place.path("socket").exists()
+            });
+        }
+    }
+}
+
+#[test]
+fn who_starts_many_at_once_and_is_killed_leaves_none() {
+    for _ in 0..8 {
+        let place = Place::new();
+        let mut launcher = std_program(&place, "many at once").spawn().unwrap();
+        eventually("all daemons sleep", || {
+            place.processes().iter().filter(|pid| sleeps(pid)).count() == 4
+        });
+        launcher.kill().unwrap();
+        launcher.wait().unwrap();
+        eventually("nothing is left", || place.processes().is_empty());
+    }
+}
+
+#[test]
+fn a_launcher_that_is_stopped_for_a_while_hears_how_it_failed() {
+    let says = "rawdaemon: the daemon refused to start: Input/output error (EIO)";
+    let place = Place::new();
+    let words = ["say STATUS=begun", "wait 300", "flood", "say ERRNO=5"];
+    let (status, told) = stopped_for_a_while(&place, &words);
+    assert_eq!(status, Some(18), "{told}");
+    let last = told.trim_end().lines().last().unwrap();
+    assert_eq!(last.split("; it said").next(), Some(says));
+    place.assert_no_process();
+}
+
+#[test]
+fn a_launcher_that_is_stopped_for_a_while_loses_nothing() {
+    let place = Place::new();
+    let words = ["say STATUS=begun", "wait 300", "flood", "say READY=1"];
+    let (status, told) = stopped_for_a_while(&place, &words);
+    assert_eq!(status, Some(0), "{told}");
+    let daemon = told.rsplit_once("as pid ").unwrap().1.trim();
+    let daemon = Daemon::new(Pid::from_raw(daemon.parse().unwrap()).unwrap());
+    daemon.assert_alive();
+}
+
+/// What the launcher of such a daemon said, and its exit code, when it was stopped meanwhile.
+fn stopped_for_a_while(place: &Place, words: &[&str]) -> (Option<i32>, String) {
+    let mut command = notifier(place, &[], words);
+    let mut launcher = command
+        .stderr(fs::File::create(place.path("stderr")).unwrap())
+        .spawn()
+        .unwrap();
+    eventually("the daemon has begun", || {
+        place.read("stderr").contains("begun")
+    });
+    let pid = Pid::from_child(&launcher);
+    kill_process(pid, Signal::STOP).unwrap();
+    std::thread::sleep(Duration::from_millis(600));
+    assert!(launcher.try_wait().unwrap().is_none());
+    kill_process(pid, Signal::CONT).unwrap();
+    let status = launcher.wait().unwrap();
+    (status.code(), place.read("stderr"))
+}
+
+/// What the command says on a terminal, until the test ends it.
+fn on_terminal(place: &Place, arguments: &[&str]) -> (Child, fs::File) {
+    let (terminal, name) = terminal();
+    let mut command = place.rawdaemon(arguments);
+    let path = std::ffi::OsStr::from_bytes(name.to_bytes());
+    let side = fs::OpenOptions::new().write(true).open(path).unwrap();
+    lead_session_on(command.stderr(side), name);
+    (command.spawn().unwrap(), terminal.into())
+}
+
+#[test]
+fn an_interrupt_from_the_keyboard_ends_what_was_half_started() {
+    let place = Place::new();
+    let arguments = ["-R", "fd:3", "-p", "pid", "sleep", "1000"];
+    let (mut launcher, mut terminal) = on_terminal(&place, &arguments);
+    eventually("the daemon sleeps", || place.processes().iter().any(sleeps));
+    terminal.write_all(b"\x03").unwrap();
+    let status = launcher.wait().unwrap();
+    assert_eq!(status.signal(), Some(Signal::INT.as_raw()));
+    eventually("nothing is left", || {
+        place.processes().is_empty() && !place.path("pid").exists()
+    });
+}
+
+#[test]
+fn a_terminal_shows_how_long_it_takes() {
+    let place = Place::new();
+    let notifier = example("notifier");
+    let arguments = [
+        "-v",
+        "-R",
+        "notify",
+        "-t",
+        "30",
+        notifier.to_str().unwrap(),
+        "wait 1200",
+        "say STATUS=half",
+        "wait 1000",
+        "say READY=1",
+    ];
+    let (mut launcher, mut terminal) = on_terminal(&place, &arguments);
+    assert_eq!(launcher.wait().unwrap().code(), Some(0));
+    let mut shown = Vec::new();
+    // The end is an error: nobody is at the other side any more.
+    assert!(terminal.read_to_end(&mut shown).is_err());
+    let shown = String::from_utf8_lossy(&shown).into_owned();
+    let line = |seconds, status| {
+        let what = "rawdaemon: waiting for the daemon to get ready";
+        format!("\r{what}, {seconds} s of 30 s{status}\x1b[K")
+    };
+    let (waiting, done) = shown.split_once("\r\x1b[K").unwrap();
+    assert_eq!(
+        waiting,
+        [line(1, ""), line(1, ": half"), line(2, ": half")].concat()
+    );
+    assert!(done.starts_with("rawdaemon: reset the signals"), "{done:?}");
+    let pid = done.trim_end().rsplit_once("as pid ").unwrap().1;
+    Daemon::new(Pid::from_raw(pid.parse().unwrap()).unwrap()).assert_alive();
+}
+
+#[test]
+fn a_program_s_launcher_may_be_killed() {
+    let place = Place::new();
+    let mut launcher = std_program(&place, "wait for ever").spawn().unwrap();
+    let mut daemon = None;
+    eventually("the daemon has begun", || {
+        // Its working directory is another.
+        let has_begun = |pid: &Pid| {
+            let directory = fs::read_link(format!("/proc/{pid}/cwd"));
+            directory.is_ok_and(|directory| directory.to_str() == Some("/"))
+        };
+        daemon = place.processes().into_iter().find(has_begun);
+        daemon.is_some()
+    });
+    let pidfd = watch(daemon.unwrap());
+    launcher.kill().unwrap();
+    launcher.wait().unwrap();
+    assert!(wait_for(&pidfd, DEADLINE));
+}
