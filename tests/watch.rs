@@ -1,0 +1,281 @@
+//! The watch over a start: who dies, who is late, and who is interrupted.
+
+#![allow(missing_docs, unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use std::fs;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use support::{
+    Daemon, Output, Place, State, before_exec, eventually, fails_under_strace, has,
+    strace_rawdaemon, under_strace,
+};
+
+/// The milliseconds in `… after N ms`, and the text before.
+fn lived(output: &Output) -> (&str, u64) {
+    let (before, after) = output.stderr.rsplit_once(" after ").unwrap();
+    (
+        before,
+        after.strip_suffix(" ms\n").unwrap().parse().unwrap(),
+    )
+}
+
+#[test]
+fn a_daemon_that_dies_while_it_is_watched() {
+    let place = Place::new();
+    for (program, how) in [
+        ("exit 3", "exited with status 3"),
+        ("exit 0", "exited with status 0"),
+        ("kill -SEGV $$", "killed by signal 11 (SIGSEGV)"),
+        ("kill -KILL $$", "killed by signal 9 (SIGKILL)"),
+        ("kill -40 $$", "killed by signal 40"),
+        ("sleep 0.2; exit 127", "exited with status 127"),
+        // The shell dies, and a child of it holds on to everything.
+        ("sleep 1000 & exit 4", "exited with status 4"),
+    ] {
+        let mut command = place.rawdaemon(["-t", "10", "-p", "pid", "sh", "-c", program]);
+        let output = place.run(before_exec(&mut command, || {
+            rustix::process::setrlimit(
+                rustix::process::Resource::Core,
+                rustix::process::Rlimit {
+                    current: Some(0),
+                    maximum: Some(0),
+                },
+            )?;
+            Ok(())
+        }));
+        assert_eq!(output.code(), 5, "{output:?}");
+        let (text, milliseconds) = lived(&output);
+        assert_eq!(text, format!("rawdaemon: the daemon ended too soon: {how}"));
+        let least = if program.starts_with("sleep 0.2") {
+            200
+        } else {
+            0
+        };
+        assert!((least..5000).contains(&milliseconds), "{output:?}");
+        assert!(
+            output.took < Duration::from_secs(5),
+            "a death is told at once: {output:?}"
+        );
+        assert!(!place.path("pid").exists());
+        if program.starts_with("sleep 1000") {
+            let left = place.processes();
+            assert_eq!(
+                left.len(),
+                1,
+                "what the daemon has started is not the launcher's to end"
+            );
+            drop(Daemon::new(left[0]));
+        }
+        place.assert_no_process();
+    }
+}
+
+#[test]
+fn newer_system_calls_may_be_missing() {
+    if !has("strace") {
+        return;
+    }
+    for errno in ["ENOSYS", "EPERM", "EACCES", "EOPNOTSUPP"] {
+        let place = Place::new();
+        let inject = |call| format!("--inject={call}:error={errno}");
+        let faults = ["pidfd_open", "close_range"].map(inject);
+        let faults = faults.each_ref().map(String::as_str);
+        let output = under_strace(&place, &faults, &["-v", "-t", "1", "sleep", "1000"]);
+        assert_eq!(output.code(), 0, "{errno}: {output:?}");
+        let daemon = Daemon::new(output.pid());
+        daemon.assert_alive();
+        let descriptors: Vec<_> = daemon.state().descriptors.into_keys().collect();
+        assert_eq!(descriptors, [0, 1, 2], "{errno}");
+        drop(daemon);
+        let arguments = ["-t", "10", "sh", "-c", "sleep 0.1; exit 3"];
+        let output = fails_under_strace(&place, &faults, &arguments);
+        assert_eq!(output.code(), 5, "{errno}: {output:?}");
+        let says = "rawdaemon: the daemon ended too soon: exited with status 3";
+        assert_eq!(lived(&output).0, says);
+        assert!(output.took < Duration::from_secs(5), "{errno}: {output:?}");
+    }
+}
+
+#[test]
+fn a_daemon_killed_before_it_has_executed_was_not_started() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    let options = ["--inject=chdir:signal=SIGKILL"];
+    let output = fails_under_strace(&place, &options, &["-p", "pid", "sleep", "1000"]);
+    assert_eq!(output.code(), 5, "{output:?}");
+    let says = "rawdaemon: the daemon ended too soon: killed by signal 9 (SIGKILL)\n";
+    assert_eq!(output.stderr, says);
+    assert!(!place.path("pid").exists());
+}
+
+#[test]
+fn an_intermediate_that_is_killed_is_told() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    let output = fails_under_strace(
+        &place,
+        &["--inject=setsid:signal=SIGKILL"],
+        &["-t", "0.1", "sleep", "1000"],
+    );
+    let says = "rawdaemon: lost track of the intermediate process: killed by signal 9 (SIGKILL)\n";
+    assert_eq!((output.code(), output.stderr.as_str()), (22, says));
+}
+
+#[test]
+fn a_daemon_that_cannot_execute_in_time_is_stopped() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    let options = ["--inject=chdir:delay_enter=3s"];
+    let output = fails_under_strace(
+        &place,
+        &options,
+        &["-t", "0.1", "-p", "pid", "sleep", "1000"],
+    );
+    assert_eq!(output.code(), 6, "{output:?}");
+    // strace may say something of its own before.
+    let says = "rawdaemon: the daemon did not get ready in time\n";
+    assert!(output.stderr.ends_with(says), "{output:?}");
+    assert!(!place.path("pid").exists());
+}
+
+#[test]
+fn a_daemon_is_watched_for_all_of_the_time_once_it_is_executed() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    let options = ["--inject=chdir:delay_enter=1500ms"];
+    let arguments = ["-t", "2", "sh", "-c", "sleep 1; exit 3"];
+    let output = fails_under_strace(&place, &options, &arguments);
+    assert_eq!(output.code(), 5, "{output:?}");
+}
+
+#[test]
+fn an_exec_that_is_not_over_when_the_pipe_is_closed_is_waited_for() {
+    if !has("strace") {
+        return;
+    }
+    // As Linux 7.2 has it, which closes descriptors before it does the rest.
+    let options = ["--inject=setpgid:retval=0:when=1..4"];
+    for arguments in [&["-t", "1"][..], &["-l", "lock"], &["-v"], &[]] {
+        let place = Place::new();
+        let arguments = [arguments, &["-p", "pid", "sleep", "1000"]].concat();
+        let output = under_strace(&place, &options, &arguments);
+        assert_eq!(output.code(), 0, "{output:?}");
+        drop(Daemon::new(support::pid_in(&place.path("pid"))));
+        let trace = fs::read_to_string(place.path("trace")).unwrap();
+        assert!(trace.contains("(INJECTED)"), "{trace}");
+    }
+}
+
+#[test]
+fn an_interrupted_wait_does_not_begin_again() {
+    if !has("strace") {
+        return;
+    }
+    // Every wait of the intermediate ends after a tenth of a second, forty times.
+    let faults = ["--inject=ppoll:error=EINTR:delay_enter=100ms:when=1..40"];
+    let place = Place::new();
+    let output = under_strace(&place, &faults, &["-v", "-t", "1", "sleep", "1000"]);
+    assert_eq!(output.code(), 0, "{output:?}");
+    Daemon::new(output.pid()).assert_alive();
+    assert!(output.took > Duration::from_secs(1), "{output:?}");
+    assert!(output.took < Duration::from_secs(3), "{output:?}");
+}
+
+/// The daemon has its pidfile, and has not executed yet.
+const DELAY: [&str; 1] = ["--inject=umask:delay_exit=2s:when=3+"];
+
+#[test]
+fn a_launcher_that_is_to_end_takes_its_half_started_daemon_along() {
+    if !has("strace") {
+        return;
+    }
+    for options in [&["-p", "pid"][..], &["-t", "9", "-p", "pid"]] {
+        let place = Place::new();
+        let arguments = [options, &["sleep", "1000"]].concat();
+        let mut command = strace_rawdaemon(&place, &DELAY, &arguments);
+        let mut launcher = command.spawn().unwrap();
+        eventually("the daemon has its pidfile", || place.path("pid").exists());
+        kill_process(Pid::from_child(&launcher), Signal::TERM).unwrap();
+        let end = launcher.wait().unwrap();
+        assert_eq!(end.signal(), Some(libc::SIGTERM), "{options:?}");
+        eventually("no process is left", || place.processes().is_empty());
+        eventually("its pidfile is gone", || !place.path("pid").exists());
+    }
+}
+
+#[test]
+fn a_half_started_daemon_does_not_outlive_who_watched_it() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    let arguments = ["-v", "-p", "pid", "sleep", "1000"];
+    let mut command = strace_rawdaemon(&place, &DELAY, &arguments);
+    let mut launcher = command.spawn().unwrap();
+    let pid = Pid::from_child(&launcher);
+    eventually("the daemon has its pidfile", || place.path("pid").exists());
+    let is_intermediate = |other: &Pid| State::of(*other).parent == pid.as_raw_pid();
+    let intermediate = place.processes().into_iter().find(is_intermediate);
+    kill_process(intermediate.unwrap(), Signal::KILL).unwrap();
+    assert_eq!(launcher.wait().unwrap().code(), Some(22));
+    eventually("no process is left", || place.processes().is_empty());
+    let trace = place.read("trace");
+    assert!(!trace.contains("--- SIGSEGV"), "{trace}");
+    // The number of a process of another namespace would be some other process's here.
+    assert!(!trace.contains(" kill("), "{trace}");
+}
+
+#[test]
+fn a_launcher_that_does_not_lead_the_session_can_be_interrupted() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    // Once the daemon is executed, its launcher is about to end, and what ends that one then, not the daemon.
+    let delay = ["--inject=execve:delay_enter=3s"];
+    let mut command = strace_rawdaemon(&place, &delay, &["/bin/sleep", "1000"]);
+    command.process_group(0);
+    let mut launcher = command.spawn().unwrap();
+    let pid = Pid::from_child(&launcher);
+    eventually("there is a daemon", || {
+        let trace = fs::read_to_string(place.path("trace"));
+        trace.is_ok_and(|trace| trace.contains("execve(\"/bin/sleep\""))
+    });
+    let began = Instant::now();
+    kill_process(pid, Signal::TERM).unwrap();
+    assert_eq!(launcher.wait().unwrap().signal(), Some(libc::SIGTERM));
+    assert!(began.elapsed() < Duration::from_secs(2));
+    eventually("no process is left", || place.processes().is_empty());
+}
+
+#[test]
+fn a_launcher_leads_the_session_or_leaves_that_to_another() {
+    let place = Place::new();
+    for leads_group in [false, true] {
+        let mut command = place.rawdaemon(["-p", "pid", "sleep", "1000"]);
+        if leads_group {
+            command.process_group(0);
+        }
+        let mut launcher = command.spawn().unwrap();
+        let pid = Pid::from_child(&launcher);
+        assert_eq!(launcher.wait().unwrap().code(), Some(0));
+        let daemon = Daemon::new(support::pid_in(&place.path("pid")));
+        let mut state = daemon.state();
+        assert_eq!(state.session == pid.as_raw_pid(), !leads_group, "{state:?}");
+        state.descriptors.retain(|fd, _| *fd < 3);
+        state.assert_well_behaved(daemon.pid);
+    }
+}
