@@ -8,7 +8,7 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use support::{Place, before_exec, eventually, fails_under_strace, has, is_root, strace_rawdaemon};
+use support::{Place, before_exec, eventually, fails_under_strace, has, is_root};
 
 #[test]
 fn a_command_that_cannot_be_executed() {
@@ -288,26 +288,4 @@ fn every_step_that_the_kernel_refuses_is_named() {
         let expected = (code, format!("rawdaemon: {says}\n"));
         assert_eq!((output.code(), output.stderr), expected, "{options:?}");
     }
-}
-
-#[test]
-fn without_proc_the_descriptors_are_counted() {
-    if !has("strace") {
-        return;
-    }
-    let place = Place::new();
-    let faults = [
-        "--inject=close_range:error=ENOSYS",
-        "--inject=getdents64:error=EIO",
-    ];
-    let mut command = strace_rawdaemon(&place, &faults, &["-v", "/bin/sleep", "1000"]);
-    let daemon = place.start_by(before_exec(&mut command, || {
-        for fd in [77, 500] {
-            // SAFETY: numbers only.
-            unsafe { libc::dup2(0, fd) };
-        }
-        Ok(())
-    }));
-    let descriptors: Vec<_> = daemon.state().descriptors.into_keys().collect();
-    assert_eq!(descriptors, [0, 1, 2]);
 }

@@ -260,22 +260,3 @@ fn a_launcher_that_does_not_lead_the_session_can_be_interrupted() {
     assert!(began.elapsed() < Duration::from_secs(2));
     eventually("no process is left", || place.processes().is_empty());
 }
-
-#[test]
-fn a_launcher_leads_the_session_or_leaves_that_to_another() {
-    let place = Place::new();
-    for leads_group in [false, true] {
-        let mut command = place.rawdaemon(["-p", "pid", "sleep", "1000"]);
-        if leads_group {
-            command.process_group(0);
-        }
-        let mut launcher = command.spawn().unwrap();
-        let pid = Pid::from_child(&launcher);
-        assert_eq!(launcher.wait().unwrap().code(), Some(0));
-        let daemon = Daemon::new(support::pid_in(&place.path("pid")));
-        let mut state = daemon.state();
-        assert_eq!(state.session == pid.as_raw_pid(), !leads_group, "{state:?}");
-        state.descriptors.retain(|fd, _| *fd < 3);
-        state.assert_well_behaved(daemon.pid);
-    }
-}

@@ -1,0 +1,192 @@
+//! What a daemon leaves behind: its caller's terminal, session, state and descriptors.
+
+#![allow(missing_docs, unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+
+use rustix::process::{Pid, Signal};
+use support::{
+    DEADLINE, Daemon, Place, before_exec, eventually, has, lead_session_on, pid_in,
+    strace_rawdaemon, terminal,
+};
+
+const SLEEP: [&str; 2] = ["sleep", "1000"];
+
+#[test]
+fn the_daemon_is_detached() {
+    let place = Place::new();
+    let daemon = place.start(SLEEP);
+    daemon.state().assert_well_behaved(daemon.pid);
+    assert_eq!(
+        fs::read_to_string(format!("/proc/{}/comm", daemon.pid)).unwrap(),
+        "sleep\n"
+    );
+}
+
+#[test]
+fn nothing_of_the_caller_s_state_is_left() {
+    let place = Place::new();
+    let mut command = place.rawdaemon(["-v", "sleep", "1000"]);
+    before_exec(&mut command, || {
+        for fd in [9, 10, 251] {
+            // SAFETY: numbers only.
+            unsafe { libc::dup2(0, fd) };
+        }
+        // SAFETY: the set is initialized by sigfillset; nothing else is touched.
+        unsafe {
+            let mut all = std::mem::zeroed();
+            libc::sigfillset(&mut all);
+            libc::sigprocmask(libc::SIG_BLOCK, &all, std::ptr::null_mut());
+            for signal in [
+                libc::SIGHUP,
+                libc::SIGUSR1,
+                libc::SIGCHLD,
+                libc::SIGPIPE,
+                40,
+            ] {
+                libc::signal(signal, libc::SIG_IGN);
+            }
+            libc::umask(0o077);
+        }
+        Ok(())
+    });
+    let daemon = place.start_by(&mut command);
+    daemon.state().assert_well_behaved(daemon.pid);
+}
+
+#[test]
+fn descriptors_0_to_2_may_be_closed_in_every_combination() {
+    for closed in 0..8 {
+        let place = Place::new();
+        let pidfile = place.path("pid");
+        let mut command = place.rawdaemon(["-p", "pid", "sleep", "1000"]);
+        before_exec(&mut command, move || {
+            for fd in (0..3).filter(|fd| closed & (1 << fd) != 0) {
+                // SAFETY: a number only.
+                unsafe { libc::close(fd) };
+            }
+            Ok(())
+        });
+        assert_eq!(place.run(&mut command).code(), 0);
+        let daemon = Daemon::new(pid_in(&pidfile));
+        let mut state = daemon.state();
+        let lock = state.descriptors.split_off(&3);
+        assert_eq!(
+            lock.into_values().collect::<Vec<_>>(),
+            [pidfile],
+            "the lock and nothing else"
+        );
+        state.assert_well_behaved(daemon.pid);
+    }
+}
+
+#[test]
+fn without_proc_the_descriptors_are_counted() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    let faults = [
+        "--inject=close_range:error=ENOSYS",
+        "--inject=getdents64:error=EIO",
+    ];
+    let mut command = strace_rawdaemon(&place, &faults, &["-v", "/bin/sleep", "1000"]);
+    let daemon = place.start_by(before_exec(&mut command, || {
+        for fd in [77, 500] {
+            // SAFETY: numbers only.
+            unsafe { libc::dup2(0, fd) };
+        }
+        Ok(())
+    }));
+    let descriptors: Vec<_> = daemon.state().descriptors.into_keys().collect();
+    assert_eq!(descriptors, [0, 1, 2]);
+}
+
+#[test]
+fn a_foreground_job_s_terminal_is_left_behind() {
+    let place = Place::new();
+    let (terminal, name) = terminal();
+    // The daemon opens a terminal that no session has: one that led its session would get it.
+    let opens_it = format!(
+        "exec 3<>{}; echo opened; exec sleep 1000",
+        name.to_str().unwrap()
+    );
+    let mut command = place.rawdaemon(["-v", "-o", "out", "sh", "-c", &opens_it]);
+    lead_session_on(&mut command, name);
+    let daemon = place.start_by(&mut command);
+    assert_eq!(daemon.state().terminal, 0);
+    eventually("the daemon has opened the terminal", || {
+        place.read("out") == "opened\n"
+    });
+    assert_eq!(
+        daemon.state().terminal,
+        0,
+        "it must not become the controlling terminal"
+    );
+    drop(terminal);
+    daemon.signal(Signal::CONT);
+    daemon.assert_alive();
+}
+
+#[test]
+fn a_hang_up_of_the_caller_s_terminal_does_not_reach_the_daemon() {
+    let place = Place::new();
+    let (terminal, name) = terminal();
+    let mut command = place.rawdaemon(["-v", "sleep", "1000"]);
+    lead_session_on(&mut command, name);
+    let daemon = place.start_by(&mut command);
+    drop(terminal);
+    daemon.assert_alive();
+    daemon.state().assert_well_behaved(daemon.pid);
+}
+
+#[test]
+fn a_launcher_leads_the_session_or_leaves_that_to_another() {
+    let place = Place::new();
+    for leads_group in [false, true] {
+        let mut command = place.rawdaemon(["-p", "pid", "sleep", "1000"]);
+        if leads_group {
+            command.process_group(0);
+        }
+        let mut launcher = command.spawn().unwrap();
+        let pid = Pid::from_child(&launcher);
+        assert_eq!(launcher.wait().unwrap().code(), Some(0));
+        let daemon = Daemon::new(pid_in(&place.path("pid")));
+        let mut state = daemon.state();
+        assert_eq!(state.session == pid.as_raw_pid(), !leads_group, "{state:?}");
+        state.descriptors.retain(|fd, _| *fd < 3);
+        state.assert_well_behaved(daemon.pid);
+    }
+}
+
+#[test]
+fn nothing_of_the_caller_s_pipe_is_held() {
+    let place = Place::new();
+    let line = format!(
+        "x=$({} -v sleep 1000 2>&1); echo \"$x\"",
+        env!("CARGO_BIN_EXE_rawdaemon")
+    );
+    let output = place.run(&mut place.program(Path::new("/bin/sh"), ["-c", &line]));
+    assert!(output.took < DEADLINE / 2, "{output:?}");
+    Daemon::new(output.pid()).assert_alive();
+}
+
+#[test]
+fn a_working_directory_that_is_gone_does_not_matter() {
+    let place = Place::new();
+    fs::create_dir(place.path("gone")).unwrap();
+    let start = [env!("CARGO_BIN_EXE_rawdaemon"), "-v", "sleep", "1000"];
+    let shell = [
+        "-c",
+        "cd gone && rmdir ../gone && PATH=:$PATH exec \"$@\"",
+        "sh",
+    ];
+    let mut command = place.program(Path::new("/bin/sh"), shell.into_iter().chain(start));
+    let daemon = place.start_by(&mut command);
+    daemon.state().assert_well_behaved(daemon.pid);
+}

@@ -1,0 +1,189 @@
+//! The files that a daemon has for input and output.
+
+#![allow(missing_docs, unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+
+use rustix::process::Pid;
+use support::{Place, before_exec, eventually};
+
+const SLEEP: [&str; 2] = ["sleep", "1000"];
+
+#[test]
+fn files_for_input_and_output() {
+    let place = Place::new();
+    fs::write(place.path("in"), "read this\n").unwrap();
+    fs::write(place.path("out"), "old and long, long, long text\n").unwrap();
+    fs::write(place.path("err"), "old\n").unwrap();
+    let program = "cat; echo to stderr >&2; exec sleep 1000";
+    let daemon = place.start(["-iin", "--stdout=out", "-e", "err", "sh", "-c", program]);
+    eventually("both are written", || place.read("err") == "to stderr\n");
+    assert_eq!(place.read("out"), "read this\n");
+    assert_eq!(
+        daemon.state().descriptors,
+        BTreeMap::from([
+            (0, place.path("in")),
+            (1, place.path("out")),
+            (2, place.path("err"))
+        ])
+    );
+    assert_eq!(flags(daemon.pid, 0) & libc::O_NONBLOCK, 0);
+    assert_eq!(
+        flags(daemon.pid, 1) & (libc::O_NONBLOCK | libc::O_APPEND),
+        0
+    );
+}
+
+/// The flags of an open file, as `/proc` gives them.
+fn flags(pid: Pid, fd: i32) -> i32 {
+    let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{fd}")).unwrap();
+    let flags = info
+        .lines()
+        .find_map(|line| line.strip_prefix("flags:"))
+        .unwrap();
+    i32::from_str_radix(flags.trim(), 8).unwrap()
+}
+
+#[test]
+fn output_is_appended_on_request() {
+    let place = Place::new();
+    fs::write(place.path("log"), "old\n").unwrap();
+    let daemon = place.start([
+        "-a",
+        "-o",
+        "log",
+        "-e",
+        "log",
+        "sh",
+        "-c",
+        "echo new; exec sleep 1000",
+    ]);
+    eventually("the line is written", || place.read("log") == "old\nnew\n");
+    assert_ne!(flags(daemon.pid, 2) & libc::O_APPEND, 0);
+}
+
+#[test]
+fn one_file_for_both_outputs_is_opened_once() {
+    let place = Place::new();
+    let program = "echo one; echo two >&2; echo three; echo four >&2; exec sleep 1000";
+    std::os::unix::fs::symlink("log", place.path("link")).unwrap();
+    // However it is spelled.
+    for other in ["log", "./log", "link"] {
+        let _daemon = place.start(["-o", "log", "-e", other, "sh", "-c", program]);
+        eventually("all is written", || {
+            place.read("log") == "one\ntwo\nthree\nfour\n"
+        });
+    }
+}
+
+#[test]
+fn a_failed_start_leaves_output_files_as_they_were() {
+    let place = Place::new();
+    fs::write(place.path("log"), "precious").unwrap();
+    let limit = "nofile=99999999999";
+    for options in [["-i", "/no/such"], ["-c", "/no/such"], ["--rlimit", limit]] {
+        let mut command = place.rawdaemon(["-q", "-o", "log"]);
+        let output = place.run(command.args(options).args(SLEEP));
+        assert!([3, 8, 17].contains(&output.code()), "{output:?}");
+        assert_eq!(place.read("log"), "precious", "{options:?}");
+    }
+}
+
+#[test]
+fn new_files_are_not_for_everybody_to_write() {
+    let place = Place::new();
+    let mut command = place.rawdaemon(["-v", "-o", "out", "-p", "pid", "sleep", "1000"]);
+    before_exec(&mut command, || {
+        rustix::process::umask(rustix::fs::Mode::empty());
+        Ok(())
+    });
+    let _daemon = place.start_by(&mut command);
+    let mode = |name| fs::metadata(place.path(name)).unwrap().mode() & 0o777;
+    assert_eq!((mode("out"), mode("pid")), (0o644, 0o644));
+}
+
+#[test]
+fn outputs_that_nobody_could_write_to_are_errors() {
+    let place = Place::new();
+    fs::create_dir(place.path("folder")).unwrap();
+    let _socket = UnixListener::bind(place.path("socket")).unwrap();
+    rustix::fs::mkfifoat(
+        rustix::fs::CWD,
+        place.path("fifo"),
+        rustix::fs::Mode::from_raw_mode(0o600),
+    )
+    .unwrap();
+    for (name, why) in [
+        ("folder", "Is a directory (EISDIR)"),
+        ("socket", "No such device or address (ENXIO)"),
+        ("fifo", "No such device or address (ENXIO)"),
+    ] {
+        let says = format!("rawdaemon: cannot open {name} for standard output: {why}");
+        place.fails(
+            &mut place.rawdaemon(["-o", name, "sleep", "1000"]),
+            8,
+            &says,
+        );
+        let says = format!("rawdaemon: cannot open {name} for standard error: {why}");
+        place.fails(
+            &mut place.rawdaemon(["-e", name, "sleep", "1000"]),
+            8,
+            &says,
+        );
+    }
+}
+
+#[test]
+fn a_fifo_with_a_reader_is_written_to() {
+    let place = Place::new();
+    rustix::fs::mkfifoat(
+        rustix::fs::CWD,
+        place.path("fifo"),
+        rustix::fs::Mode::from_raw_mode(0o600),
+    )
+    .unwrap();
+    let reader = fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(place.path("fifo"))
+        .unwrap();
+    let daemon = place.start(["-o", "fifo", "sleep", "1000"]);
+    assert_eq!(
+        flags(daemon.pid, 1) & libc::O_NONBLOCK,
+        0,
+        "a full FIFO must block the daemon, not fail"
+    );
+    drop(reader);
+}
+
+#[test]
+fn what_a_caller_may_not_do_is_refused() {
+    let place = Place::new();
+    if rustix::process::geteuid().is_root() {
+        eprintln!("skipped: root may write everywhere");
+        return;
+    }
+    fs::write(place.path("mine"), "").unwrap();
+    fs::set_permissions(place.path("mine"), fs::Permissions::from_mode(0o444)).unwrap();
+    let why = "Permission denied (EACCES)";
+    let says = format!("rawdaemon: cannot open mine for standard output: {why}");
+    place.fails(
+        &mut place.rawdaemon(["-o", "mine", "sleep", "1000"]),
+        8,
+        &says,
+    );
+    let says = format!("rawdaemon: cannot use the pidfile mine: {why}");
+    place.fails(
+        &mut place.rawdaemon(["-p", "mine", "sleep", "1000"]),
+        11,
+        &says,
+    );
+    let _: PathBuf = place.path("mine");
+}
