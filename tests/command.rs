@@ -8,7 +8,7 @@ mod support;
 use std::fs;
 use std::time::Duration;
 
-use support::{Daemon, Place, eventually, pid_in};
+use support::{Daemon, Place, environment, eventually, pid_in};
 
 #[test]
 fn working_directory_umask_and_environment() {
@@ -78,6 +78,39 @@ fn an_empty_environment_stays_empty() {
         place.path("out1").exists() && place.read("out1") == "ONLY=1\n"
     });
     assert_eq!(place.read("out"), "");
+}
+
+#[test]
+fn a_command_may_get_a_name_and_no_environment() {
+    let place = Place::new();
+    let mark = format!(
+        "RAWDAEMON_TEST={}",
+        place.path("").file_name().unwrap().to_string_lossy()
+    );
+    let mut command = place.rawdaemon([
+        "-v",
+        "--clear-env",
+        "-E",
+        &mark,
+        "-E",
+        "A=1",
+        "--argv0",
+        "-web",
+        "sleep",
+        "1000",
+    ]);
+    let path = std::env::var("PATH").unwrap();
+    let daemon = place.start_by(&mut command);
+    assert_eq!(
+        environment(daemon.pid),
+        ["A=1".to_owned(), format!("PATH={path}")]
+    );
+    let line = fs::read(format!("/proc/{}/cmdline", daemon.pid)).unwrap();
+    assert_eq!(line, b"-web\x001000\0");
+    // Without PATH there is none to inherit.
+    let mut command = place.rawdaemon(["-v", "--clear-env", "-E", &mark, "/bin/sleep", "1000"]);
+    let daemon = place.start_by(command.env_remove("PATH"));
+    assert_eq!(environment(daemon.pid), [""; 0]);
 }
 
 #[test]

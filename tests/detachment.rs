@@ -1,4 +1,4 @@
-//! What a daemon leaves behind: its caller's terminal, session, state and descriptors.
+//! What a daemon leaves behind: its caller's terminal, session, state, and descriptors but those to keep.
 
 #![allow(missing_docs, unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
@@ -6,6 +6,7 @@
 mod support;
 
 use std::fs;
+use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
@@ -105,6 +106,41 @@ fn without_proc_the_descriptors_are_counted() {
     }));
     let descriptors: Vec<_> = daemon.state().descriptors.into_keys().collect();
     assert_eq!(descriptors, [0, 1, 2]);
+}
+
+#[test]
+fn descriptors_are_kept_on_request() {
+    let place = Place::new();
+    fs::write(place.path("kept"), "").unwrap();
+    let file = fs::File::open(place.path("kept")).unwrap();
+    let from = file.as_raw_fd();
+    let mut command = place.rawdaemon([
+        "-v",
+        "--keep-fd=400",
+        "--keep-fd",
+        "250",
+        "-p",
+        "pid",
+        "sleep",
+        "1000",
+    ]);
+    before_exec(&mut command, move || {
+        for fd in [249, 250, 251, 400, 401] {
+            // SAFETY: numbers only.
+            unsafe { libc::dup2(from, fd) };
+        }
+        Ok(())
+    });
+    let daemon = place.start_by(&mut command);
+    let state = daemon.state();
+    let kept: Vec<_> = state
+        .descriptors
+        .iter()
+        .filter(|(_, path)| **path == place.path("kept"))
+        .map(|(fd, _)| *fd)
+        .collect();
+    assert_eq!(kept, [250, 400]);
+    assert_eq!(state.descriptors.len(), 6, "{state:?}");
 }
 
 #[test]

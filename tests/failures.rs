@@ -8,7 +8,7 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use support::{Place, before_exec, eventually, fails_under_strace, has, is_root};
+use support::{Place, fails_under_strace, has, is_root};
 
 #[test]
 fn a_command_that_cannot_be_executed() {
@@ -195,39 +195,6 @@ fn the_first_process_of_a_pid_namespace_cannot_stay_for_the_daemon() {
         let says = "rawdaemon: cannot create the daemon process: Invalid argument (EINVAL)";
         place.fails(&mut place.program(Path::new("unshare"), unshare), 1, says);
     }
-}
-
-#[test]
-fn a_root_with_nothing_in_it_is_enough() {
-    if !is_root() {
-        return;
-    }
-    let place = Place::new();
-    place.executable(Path::new(env!("CARGO_BIN_EXE_rawdaemon")), "rawdaemon");
-    let inside = |arguments: &[&str]| {
-        let root = place.path("");
-        let mut command = place.program(Path::new("/rawdaemon"), arguments);
-        before_exec(&mut command, move || Ok(rustix::process::chroot(&root)?));
-        command
-    };
-    let says = "rawdaemon: cannot open /dev/null: No such file or directory (ENOENT)";
-    place.fails(&mut inside(&["-p", "/pid", "/rawdaemon", "-V"]), 4, says);
-    // With a file for each stream there is no need of it.
-    let files = [
-        "-i",
-        "/rawdaemon",
-        "-o",
-        "/out",
-        "-e",
-        "/out",
-        "/rawdaemon",
-        "-V",
-    ];
-    let output = place.run(&mut inside(&files));
-    assert_eq!(output.code(), 0, "{output:?}");
-    let version = concat!("rawdaemon ", env!("CARGO_PKG_VERSION"), "\n");
-    eventually("the version is printed", || place.read("out") == version);
-    assert!(!place.path("pid").exists());
 }
 
 #[test]

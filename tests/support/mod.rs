@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Pid;
 
 pub use daemon::{Daemon, wait_for, watch};
-pub use place::{Output, Place};
+pub use place::{Output, Place, fails_beside};
 pub use programs::{
     example, fails_under_strace, has, std_program, strace, strace_rawdaemon, under_strace,
 };

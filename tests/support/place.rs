@@ -217,3 +217,12 @@ fn describe(pid: Pid) -> String {
         String::from_utf8_lossy(&line).replace('\0', " ")
     )
 }
+
+/// A start that fails beside a daemon that runs.
+pub fn fails_beside(place: &Place, arguments: &[&str], code: i32, says: &str) -> Output {
+    let before = place.processes();
+    let output = place.run(&mut place.rawdaemon(arguments));
+    assert_eq!((output.code(), output.stderr.trim_end()), (code, says));
+    assert_eq!(place.processes(), before);
+    output
+}

@@ -1,0 +1,178 @@
+//! The limits of a daemon, and what takes a privilege.
+
+#![allow(missing_docs, unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use support::{Daemon, Place, before_exec, fails_beside, is_root, pid_in, status_line};
+
+/// The command, run by an ordinary user.
+fn as_nobody(place: &Place, arguments: &[&str]) -> Command {
+    let copy = place.executable(Path::new(env!("CARGO_BIN_EXE_rawdaemon")), "rawdaemon");
+    fs::set_permissions(place.path(""), fs::Permissions::from_mode(0o777)).unwrap();
+    let mut command = place.program(&copy, arguments);
+    if rustix::process::geteuid().is_root() {
+        before_exec(&mut command, || {
+            // SAFETY: numbers and an empty list.
+            let result = unsafe {
+                libc::setgroups(0, std::ptr::null())
+                    | libc::setresgid(54_321, 54_321, 54_321)
+                    | libc::setresuid(54_321, 54_321, 54_321)
+            };
+            assert_eq!(result, 0);
+            Ok(())
+        });
+    }
+    command
+}
+
+#[test]
+fn what_takes_a_privilege_is_refused_without_it() {
+    let cases: [(&[&str], i32, &str); 7] = [
+        (
+            &["-u", "root"],
+            14,
+            "cannot set the groups: Operation not permitted (EPERM)",
+        ),
+        (
+            &["-g", "0"],
+            14,
+            "cannot set the groups: Operation not permitted (EPERM)",
+        ),
+        (
+            &["-r", "/"],
+            13,
+            "cannot chroot /: Operation not permitted (EPERM)",
+        ),
+        (
+            &["-n", "-5"],
+            17,
+            "cannot set a limit (niceness): Permission denied (EACCES)",
+        ),
+        (
+            &["--rlimit", "nofile=unlimited"],
+            17,
+            "cannot set a limit (nofile): Operation not permitted (EPERM)",
+        ),
+        (
+            &["--oom-score-adj=-1000"],
+            17,
+            "cannot set a limit (oom_score_adj): Permission denied (EACCES)",
+        ),
+        (
+            &["--keep-fd", "77"],
+            10,
+            "cannot keep descriptor 77: Bad file descriptor (EBADF)",
+        ),
+    ];
+    for (options, code, says) in cases {
+        let place = Place::new();
+        let mut command = as_nobody(&place, &["-p", "pid"]);
+        command.args(options).args(["sleep", "1000"]);
+        place.fails(&mut command, code, &format!("rawdaemon: {says}"));
+        assert!(!place.path("pid").exists(), "{options:?}");
+    }
+}
+
+#[test]
+fn limits_are_what_was_asked_for() {
+    let place = Place::new();
+    let options = [
+        "--rlimit=nofile=100:200",
+        "--rlimit=core=0",
+        "--rlimit=as=1000000000:2000000000",
+        "--rlimit=data=1000000001",
+        "--rlimit=stack=1000001:unlimited",
+        "--rlimit=memlock=1002:1003",
+        "--rlimit=fsize=5",
+        "--rlimit=fsize=1000004:1000005",
+        "--rlimit=cpu=1006:1007",
+        "-n",
+        "7",
+        "--oom-score-adj",
+        "1000",
+        "--no-new-privs",
+        "-p",
+        "pid",
+        "sleep",
+        "1000",
+    ];
+    let mut command = as_nobody(&place, &["-v"]);
+    // The hard limit of the stack may be lower already where the tests run.
+    let stack = rustix::process::getrlimit(rustix::process::Resource::Stack);
+    let options = options
+        .iter()
+        .filter(|option| !option.contains("stack") || stack.maximum.is_none());
+    let daemon = place.start_by(command.args(options));
+    let limits = fs::read_to_string(format!("/proc/{}/limits", daemon.pid)).unwrap();
+    let mut expected = vec![
+        ("Max open files", "100", "200"),
+        ("Max core file size", "0", "0"),
+        ("Max address space", "1000000000", "2000000000"),
+        ("Max data size", "1000000001", "1000000001"),
+        ("Max locked memory", "1002", "1003"),
+        ("Max file size", "1000004", "1000005"),
+        ("Max cpu time", "1006", "1007"),
+    ];
+    if stack.maximum.is_none() {
+        expected.push(("Max stack size", "1000001", "unlimited"));
+    }
+    for (name, soft, hard) in expected {
+        let line = limits
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .unwrap();
+        let mut words = line.split_whitespace();
+        assert_eq!(
+            (words.next(), words.next()),
+            (Some(soft), Some(hard)),
+            "{name}"
+        );
+    }
+    let stat = fs::read_to_string(format!("/proc/{}/stat", daemon.pid)).unwrap();
+    let niceness = stat.rsplit_once(") ").unwrap().1.split(' ').nth(16);
+    assert_eq!(niceness, Some("7"));
+    let adjustment = fs::read_to_string(format!("/proc/{}/oom_score_adj", daemon.pid)).unwrap();
+    assert_eq!(adjustment, "1000\n");
+    assert_eq!(status_line(daemon.pid, "NoNewPrivs"), ["1"]);
+}
+
+#[test]
+fn limits_that_stop_the_daemon_itself_do_not_stop_its_start() {
+    // No file may be written and none opened any more; the pidfile is complete all the same.
+    let place = Place::new();
+    let daemon = place.start([
+        "--rlimit=fsize=0",
+        "--rlimit=nofile=3",
+        "-p",
+        "pid",
+        "-o",
+        "out",
+        "sh",
+        "-c",
+        "read x; kill -STOP $$",
+    ]);
+    assert_eq!(pid_in(&place.path("pid")), daemon.pid);
+    // The dynamic linker found no descriptor: that is the daemon's own end, and not the start's.
+    daemon.ended();
+}
+
+#[test]
+fn a_user_with_too_many_processes_gets_no_command() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    let user = ["-u", "54322:54322", "--rlimit", "nproc=1", "sleep", "1000"];
+    // The kernel counts those that are there before this one becomes the user's.
+    let daemons = [place.start(user), place.start(user)];
+    let says = "rawdaemon: cannot execute sleep: Resource temporarily unavailable (EAGAIN)";
+    fails_beside(&place, &user, 126, says);
+    daemons.iter().for_each(Daemon::assert_alive);
+}

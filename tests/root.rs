@@ -1,0 +1,145 @@
+//! A root directory that is not the caller's: what counts from inside it, and what it must have.
+
+#![allow(missing_docs, unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use support::{Place, before_exec, copy, eventually, fails_beside, is_root, pid_in};
+
+/// Puts a program and the libraries that it needs into a root directory of its own.
+fn furnish(root: &Path, program: &str) {
+    let libraries = Command::new("ldd").arg(program).output().unwrap();
+    let libraries = String::from_utf8(libraries.stdout).unwrap();
+    let paths = libraries
+        .split_whitespace()
+        .filter(|word| word.starts_with('/'));
+    for path in paths.chain([program]) {
+        let inside = root.join(path.trim_start_matches('/'));
+        fs::create_dir_all(inside.parent().unwrap()).unwrap();
+        copy(Path::new(path), &inside);
+    }
+}
+
+#[test]
+fn a_daemon_has_the_root_that_was_asked_for() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    let root = place.path("root");
+    furnish(&root, "/bin/sleep");
+    fs::create_dir_all(root.join("data/deep")).unwrap();
+    fs::write(place.path("in"), "").unwrap();
+    // The files count from here, and from outside; the command and its directory from inside.
+    for (directory, expected, command) in [
+        (None, "/", "sleep"),
+        (Some("/data"), "/data", "/bin/sleep"),
+        (Some("data/deep"), "/data/deep", "../../bin/sleep"),
+    ] {
+        let files = [
+            "-r",
+            "root",
+            "-p",
+            "pid",
+            "-l",
+            "lock",
+            "-i",
+            "in",
+            "-o",
+            "out",
+            "-E",
+            "PATH=/bin",
+        ];
+        let mut start = place.rawdaemon(["-v", "--oom-score-adj=500"]);
+        start.args(files);
+        if let Some(directory) = directory {
+            start.args(["-c", directory]);
+        }
+        let daemon = place.start_by(start.args([command, "1000"]));
+        let link = |name: &str| fs::read_link(format!("/proc/{}/{name}", daemon.pid)).unwrap();
+        assert_eq!(link("root"), root);
+        assert_eq!(link("cwd"), root.join(expected.trim_start_matches('/')));
+        assert_eq!(link("exe"), root.join("bin/sleep"));
+        let descriptors = daemon.state().descriptors;
+        let names: Vec<_> = descriptors.values().cloned().collect();
+        let expected = ["in", "out"].map(|name| place.path(name));
+        assert_eq!(names[..2], expected);
+        assert_eq!(names[3..], ["lock", "pid"].map(|name| place.path(name)));
+        assert_eq!(pid_in(&place.path("pid")), daemon.pid);
+        fails_beside(
+            &place,
+            &files_and(&files, command),
+            12,
+            &format!("rawdaemon: already running as pid {}", daemon.pid),
+        );
+    }
+    for (options, code, says) in [
+        (
+            &["-r", "nowhere", "sleep"][..],
+            13,
+            "cannot chroot nowhere: No such file or directory (ENOENT)",
+        ),
+        (
+            &["-r", "in", "sleep"],
+            13,
+            "cannot chroot in: Not a directory (ENOTDIR)",
+        ),
+        (
+            &["-r", "root", "-c", "/srv", "sleep"],
+            3,
+            "cannot enter the working directory /srv: No such file or directory (ENOENT)",
+        ),
+        // Outside there is one.
+        (
+            &["-r", "root", "/bin/sh"],
+            127,
+            "cannot find the command /bin/sh: No such file or directory (ENOENT)",
+        ),
+    ] {
+        let mut command = place.rawdaemon(["-p", "pid2"]);
+        place.fails(command.args(options), code, &format!("rawdaemon: {says}"));
+        assert!(!place.path("pid2").exists());
+    }
+}
+
+fn files_and<'a>(files: &[&'a str], command: &'a str) -> Vec<&'a str> {
+    files.iter().copied().chain([command, "1000"]).collect()
+}
+
+#[test]
+fn a_root_with_nothing_in_it_is_enough() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    place.executable(Path::new(env!("CARGO_BIN_EXE_rawdaemon")), "rawdaemon");
+    let inside = |arguments: &[&str]| {
+        let root = place.path("");
+        let mut command = place.program(Path::new("/rawdaemon"), arguments);
+        before_exec(&mut command, move || Ok(rustix::process::chroot(&root)?));
+        command
+    };
+    let says = "rawdaemon: cannot open /dev/null: No such file or directory (ENOENT)";
+    place.fails(&mut inside(&["-p", "/pid", "/rawdaemon", "-V"]), 4, says);
+    // With a file for each stream there is no need of it.
+    let files = [
+        "-i",
+        "/rawdaemon",
+        "-o",
+        "/out",
+        "-e",
+        "/out",
+        "/rawdaemon",
+        "-V",
+    ];
+    let output = place.run(&mut inside(&files));
+    assert_eq!(output.code(), 0, "{output:?}");
+    let version = concat!("rawdaemon ", env!("CARGO_PKG_VERSION"), "\n");
+    eventually("the version is printed", || place.read("out") == version);
+    assert!(!place.path("pid").exists());
+}
