@@ -1,26 +1,17 @@
-//! The library from outside: programs that use it, with and without `std`.
+//! The library from outside: a program that becomes a daemon itself.
 
 #![allow(missing_docs, unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod support;
 
-use std::ffi::CStr;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::thread;
 
-use rawdaemon::{DaemonizeOptions, Readiness};
 use rustix::process::Pid;
 use support::{
     DEADLINE, Daemon, Output, Place, State, before_exec, eventually, example, has, is_root, pid_in,
-    status_line, std_program, strace,
+    run, status_line, std_program, strace,
 };
-
-fn run(place: &Place, case: &str) -> Output {
-    place.run(&mut std_program(place, case))
-}
 
 /// The daemon of a start that went well, and the milliseconds that it took.
 fn started(output: &Output) -> (Daemon, u64) {
@@ -279,17 +270,6 @@ fn buffers_and_exit_handlers_of_the_original_run_once() {
 }
 
 #[test]
-fn a_threaded_process_is_not_forked_but_may_spawn() {
-    let place = Place::new();
-    let output = run(&place, "threads");
-    assert_eq!(output.code(), 0, "{output:?}");
-    let says = "cannot fork soundly, the process has other threads\n";
-    assert!(output.stdout.starts_with(says), "{output:?}");
-    let daemon = Daemon::new(output.pid());
-    daemon.state().assert_well_behaved(daemon.pid);
-}
-
-#[test]
 fn who_knows_better_may_fork_a_threaded_process() {
     let place = Place::new();
     let (daemon, _) = started(&run(&place, "unchecked"));
@@ -299,105 +279,6 @@ fn who_knows_better_may_fork_a_threaded_process() {
             .count(),
         1
     );
-}
-
-#[test]
-fn spawning_disturbs_no_thread() {
-    let place = Place::new();
-    let mut command = std_program(&place, "threads that spawn");
-    let output = place.run(command.arg(env!("CARGO_BIN_EXE_rawdaemon")));
-    assert_eq!(output.code(), 0, "{output:?}");
-    let spawned = if cfg!(rawdaemon_plain_fork) {
-        "1000 spawned\n"
-    } else {
-        "10000 spawned\n"
-    };
-    assert_eq!(output.stdout, spawned);
-    place.assert_no_process();
-}
-
-#[test]
-fn what_the_kernel_keeps_by_memory_stays_the_caller_s_own() {
-    if !is_root() {
-        return;
-    }
-    let place = Place::new();
-    let output = run(&place, "as others");
-    assert_eq!(output.code(), 0, "{output:?}");
-    let pids = place.processes();
-    let daemons: Vec<_> = pids.into_iter().map(Daemon::new).collect();
-    assert_eq!(daemons.len(), 3);
-    let told = output
-        .stdout
-        .lines()
-        .filter(|line| line.starts_with("dumpable"));
-    let told: Vec<_> = told.collect();
-    assert!(told[0].starts_with("dumpable 1"), "{told:?}");
-    assert_eq!(told, [told[0]; 4]);
-    let adjusted = daemons.iter().filter(|daemon| {
-        let file = format!("/proc/{}/oom_score_adj", daemon.pid);
-        fs::read_to_string(file).unwrap() == "500\n"
-    });
-    assert_eq!(adjusted.count(), 1);
-}
-
-#[test]
-fn a_panic_while_the_start_is_shown_leaves_nothing() {
-    // SAFETY: numbers only. What is left by the panic is this process's then.
-    unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) };
-    let text = format!("RAWDAEMON_TEST=a panic of {}\0", std::process::id());
-    let mark = CStr::from_bytes_with_nul(text.as_bytes()).unwrap();
-    let mark = [Some(mark.into()), None];
-    let argv = [Some(c"sleep".into()), Some(c"1000".into()), None];
-    let options = DaemonizeOptions::new().ready(Readiness::Descriptor(9));
-    // A thread has its own children, and none of those that are left to the process.
-    let start = || {
-        let caught = std::panic::catch_unwind(|| {
-            options.spawn_and_show(c"/bin/sleep", &argv, &mark, &mut |_| {
-                panic!("not to be shown")
-            })
-        });
-        caught.unwrap_err();
-        fs::read_to_string("/proc/thread-self/children")
-    };
-    let children = thread::scope(|scope| scope.spawn(start).join().unwrap());
-    let marked = fs::read_dir("/proc").unwrap().filter(|entry| {
-        let file = entry.as_ref().unwrap().path().join("environ");
-        fs::read(file).is_ok_and(|environment| environment == text.as_bytes())
-    });
-    assert_eq!(marked.count(), 0);
-    match children {
-        Ok(children) => assert_eq!(children, "", "the intermediate is no zombie"),
-        Err(error) => println!("not looked for zombies: {error}"),
-    }
-}
-
-#[test]
-fn no_memory_is_copied_but_for_the_daemon_of_daemonize() {
-    if !has("strace") {
-        return;
-    }
-    let clones = |case| {
-        let place = Place::new();
-        let mut command = strace(&place, &["--trace=clone"], &example("std_program"));
-        let output = place.run(command.arg(case));
-        let daemon = Daemon::new(output.pid());
-        daemon.assert_alive();
-        let trace = place.read("trace");
-        let shares = |line: &str| Some(line.split_once("flags=")?.1.starts_with("CLONE_VM|"));
-        trace.lines().filter_map(shares).collect::<Vec<_>>()
-    };
-    let shares = !cfg!(rawdaemon_plain_fork);
-    assert_eq!(clones("no timeout"), [shares, false]);
-    assert_eq!(clones("defaults"), [shares, false]);
-    assert_eq!(clones("spawn"), [shares, shares]);
-}
-
-#[test]
-fn a_program_can_spawn_another() {
-    let place = Place::new();
-    let daemon = place.start_by(&mut std_program(&place, "spawn"));
-    daemon.state().assert_well_behaved(daemon.pid);
 }
 
 #[test]
@@ -429,88 +310,5 @@ fn standard_streams_stay_open_in_what_the_daemon_executes() {
                 "{closed:#b}: {fd}"
             );
         }
-    }
-}
-
-/// The program without `std` and libc is a package of its own, as such programs are.
-fn nolibc_program() -> Option<PathBuf> {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("nolibc");
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/nolibc/Cargo.toml");
-    if !manifest.exists() {
-        eprintln!("skipped: Cargo does not put a package into a package");
-        return None;
-    }
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo
-        .args([
-            "build",
-            "--quiet",
-            "--release",
-            "--locked",
-            "--manifest-path",
-        ])
-        .arg(manifest);
-    match cargo.arg("--target-dir").arg(&target).status() {
-        Ok(status) => assert!(status.success()),
-        Err(error) => {
-            eprintln!("skipped: cargo cannot be run here: {error}");
-            return None;
-        }
-    }
-    Some(target.join("release/nolibc"))
-}
-
-#[test]
-fn a_program_without_std_and_libc() {
-    let Some(program) = nolibc_program() else {
-        return;
-    };
-    let place = Place::new();
-    let output = place.run(&mut place.program(&program, ["pid"]));
-    assert_eq!(output.code(), 0, "{output:?}");
-    let daemon = Daemon::new(output.pid());
-    let mut state = daemon.state();
-    assert_eq!(place.read("pid"), format!("{}\n", daemon.pid));
-    assert_eq!(state.umask, "", "the umask is 0");
-    (state.umask, state.ignored) = ("22".into(), String::new());
-    let lock = state.descriptors.split_off(&3);
-    assert_eq!(lock.into_values().collect::<Vec<_>>(), [place.path("pid")]);
-    state.assert_well_behaved(daemon.pid);
-    let output = place.run(&mut place.program(&program, ["pid"]));
-    let says = format!("nolibc: already running as pid {}\n", daemon.pid);
-    assert_eq!((output.code(), output.stderr), (12, says));
-}
-
-/// Unlike the runtime of Rust, such a program does not open what is closed.
-#[test]
-fn a_program_without_libc_may_have_descriptors_0_to_2_closed() {
-    let Some(program) = nolibc_program() else {
-        return;
-    };
-    for closed in 0..8 {
-        let place = Place::new();
-        let mut command = place.program(&program, ["pid"]);
-        before_exec(&mut command, move || {
-            for fd in (0..3).filter(|fd| closed & (1 << fd) != 0) {
-                // SAFETY: a number only.
-                unsafe { libc::close(fd) };
-            }
-            Ok(())
-        });
-        assert_eq!(place.run(&mut command).code(), 0, "{closed:#b}");
-        let daemon = Daemon::new(pid_in(&place.path("pid")));
-        let mut descriptors = daemon.state().descriptors;
-        let lock = descriptors.split_off(&3);
-        assert_eq!(
-            lock.into_values().collect::<Vec<_>>(),
-            [place.path("pid")],
-            "{closed:#b}"
-        );
-        let null = Path::new("/dev/null");
-        assert!(
-            descriptors.values().all(|file| file == null),
-            "{closed:#b}: {descriptors:?}"
-        );
-        assert_eq!(descriptors.len(), 3, "{closed:#b}: {descriptors:?}");
     }
 }

@@ -28,7 +28,7 @@ use rustix::process::Pid;
 pub use daemon::{Daemon, wait_for, watch};
 pub use place::{Output, Place, fails_beside};
 pub use programs::{
-    example, fails_under_strace, has, std_program, strace, strace_rawdaemon, under_strace,
+    example, fails_under_strace, has, run, std_program, strace, strace_rawdaemon, under_strace,
 };
 pub use sandbox::{mount, mount_empty, own_mounts, without_pidfds, without_proc};
 pub use state::{State, environment, status_line};

@@ -35,6 +35,11 @@ pub fn std_program(place: &Place, case: &str) -> Command {
     place.program(&example("std_program"), [case])
 }
 
+/// Runs a case of that program to its end.
+pub fn run(place: &Place, case: &str) -> Output {
+    place.run(&mut std_program(place, case))
+}
+
 /// strace, which follows what a program starts, and makes the kernel refuse system calls or delay them. The
 /// tracer goes on in the background as long as the daemon lives.
 pub fn strace(place: &Place, options: &[&str], program: &Path) -> Command {

@@ -1,0 +1,123 @@
+//! Programs that start others as daemons and go on, with all of their threads.
+
+#![allow(missing_docs, unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use std::ffi::CStr;
+use std::fs;
+use std::thread;
+
+use rawdaemon::{DaemonizeOptions, Readiness};
+use support::{Daemon, Place, example, has, is_root, run, std_program, strace};
+
+#[test]
+fn a_program_can_spawn_another() {
+    let place = Place::new();
+    let daemon = place.start_by(&mut std_program(&place, "spawn"));
+    daemon.state().assert_well_behaved(daemon.pid);
+}
+
+#[test]
+fn a_threaded_process_is_not_forked_but_may_spawn() {
+    let place = Place::new();
+    let output = run(&place, "threads");
+    assert_eq!(output.code(), 0, "{output:?}");
+    let says = "cannot fork soundly, the process has other threads\n";
+    assert!(output.stdout.starts_with(says), "{output:?}");
+    let daemon = Daemon::new(output.pid());
+    daemon.state().assert_well_behaved(daemon.pid);
+}
+
+#[test]
+fn spawning_disturbs_no_thread() {
+    let place = Place::new();
+    let mut command = std_program(&place, "threads that spawn");
+    let output = place.run(command.arg(env!("CARGO_BIN_EXE_rawdaemon")));
+    assert_eq!(output.code(), 0, "{output:?}");
+    let spawned = if cfg!(rawdaemon_plain_fork) {
+        "1000 spawned\n"
+    } else {
+        "10000 spawned\n"
+    };
+    assert_eq!(output.stdout, spawned);
+    place.assert_no_process();
+}
+
+#[test]
+fn what_the_kernel_keeps_by_memory_stays_the_caller_s_own() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    let output = run(&place, "as others");
+    assert_eq!(output.code(), 0, "{output:?}");
+    let pids = place.processes();
+    let daemons: Vec<_> = pids.into_iter().map(Daemon::new).collect();
+    assert_eq!(daemons.len(), 3);
+    let told = output
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with("dumpable"));
+    let told: Vec<_> = told.collect();
+    assert!(told[0].starts_with("dumpable 1"), "{told:?}");
+    assert_eq!(told, [told[0]; 4]);
+    let adjusted = daemons.iter().filter(|daemon| {
+        let file = format!("/proc/{}/oom_score_adj", daemon.pid);
+        fs::read_to_string(file).unwrap() == "500\n"
+    });
+    assert_eq!(adjusted.count(), 1);
+}
+
+#[test]
+fn a_panic_while_the_start_is_shown_leaves_nothing() {
+    // SAFETY: numbers only. What is left by the panic is this process's then.
+    unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) };
+    let text = format!("RAWDAEMON_TEST=a panic of {}\0", std::process::id());
+    let mark = CStr::from_bytes_with_nul(text.as_bytes()).unwrap();
+    let mark = [Some(mark.into()), None];
+    let argv = [Some(c"sleep".into()), Some(c"1000".into()), None];
+    let options = DaemonizeOptions::new().ready(Readiness::Descriptor(9));
+    // A thread has its own children, and none of those that are left to the process.
+    let start = || {
+        let caught = std::panic::catch_unwind(|| {
+            options.spawn_and_show(c"/bin/sleep", &argv, &mark, &mut |_| {
+                panic!("not to be shown")
+            })
+        });
+        caught.unwrap_err();
+        fs::read_to_string("/proc/thread-self/children")
+    };
+    let children = thread::scope(|scope| scope.spawn(start).join().unwrap());
+    let marked = fs::read_dir("/proc").unwrap().filter(|entry| {
+        let file = entry.as_ref().unwrap().path().join("environ");
+        fs::read(file).is_ok_and(|environment| environment == text.as_bytes())
+    });
+    assert_eq!(marked.count(), 0);
+    match children {
+        Ok(children) => assert_eq!(children, "", "the intermediate is no zombie"),
+        Err(error) => println!("not looked for zombies: {error}"),
+    }
+}
+
+#[test]
+fn no_memory_is_copied_but_for_the_daemon_of_daemonize() {
+    if !has("strace") {
+        return;
+    }
+    let clones = |case| {
+        let place = Place::new();
+        let mut command = strace(&place, &["--trace=clone"], &example("std_program"));
+        let output = place.run(command.arg(case));
+        let daemon = Daemon::new(output.pid());
+        daemon.assert_alive();
+        let trace = place.read("trace");
+        let shares = |line: &str| Some(line.split_once("flags=")?.1.starts_with("CLONE_VM|"));
+        trace.lines().filter_map(shares).collect::<Vec<_>>()
+    };
+    let shares = !cfg!(rawdaemon_plain_fork);
+    assert_eq!(clones("no timeout"), [shares, false]);
+    assert_eq!(clones("defaults"), [shares, false]);
+    assert_eq!(clones("spawn"), [shares, shares]);
+}
