@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use support::{
-    DEADLINE, Daemon, Place, State, before_exec, eventually, has, is_root, mount_empty, own_mounts,
-    pid_in, status_line,
+    DEADLINE, Place, State, before_exec, eventually, has, is_root, mount_empty, own_mounts, pid_in,
+    status_line,
 };
 
 /// A port of this machine that nobody listens on.
@@ -260,92 +260,6 @@ fn a_shell_script() {
     eventually("the script has counted", || {
         place.read("log").lines().nth(3) == Some("4")
     });
-    daemon.assert_alive();
-}
-
-/// Starts a daemon that says itself when it is ready: at once, and not after the minute that it may take.
-fn start_ready(place: &Place, how: &str, command: &[&str]) -> Daemon {
-    let output = place.run(
-        place
-            .rawdaemon(["-v", "-o", "log", "-R", how])
-            .args(command),
-    );
-    assert_eq!(output.code(), 0, "{output:?} {}", place.read("log"));
-    assert!(output.took < Duration::from_secs(15), "{output:?}");
-    Daemon::new(output.pid())
-}
-
-#[test]
-fn redis_tells_systemd_when_it_is_ready() {
-    if !has("redis-server") {
-        return;
-    }
-    let place = Place::new();
-    let socket = place.path("redis.sock");
-    let path = socket.to_str().unwrap();
-    let command = [
-        "redis-server",
-        "--port",
-        "0",
-        "--unixsocket",
-        path,
-        "--save",
-        "",
-        "--supervised",
-        "systemd",
-    ];
-    let daemon = start_ready(&place, "notify", &command);
-    // It listens already: no second attempt.
-    let mut stream = UnixStream::connect(&socket).unwrap();
-    stream.write_all(b"PING\r\nQUIT\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert_eq!(answer, "+PONG\r\n+OK\r\n");
-    daemon.assert_alive();
-    drop(daemon);
-    // One that cannot start is no success.
-    let mut command = place.rawdaemon(["-q", "-R", "notify", "redis-server"]);
-    let output = place.run(command.args(["--supervised", "systemd", "--nosuch", "option"]));
-    assert_eq!(output.code(), 5, "{output:?}");
-    place.assert_no_process();
-}
-
-#[test]
-fn a_script_tells_by_systemd_notify() {
-    if !has("systemd-notify") {
-        return;
-    }
-    let place = Place::new();
-    // It is told at the first success, and systemd-notify says one thing more: that must not fail.
-    let script = "systemd-notify --status=half && systemd-notify --ready && exec sleep 1000";
-    let how = format!("notify:{}", place.path("socket").display());
-    for how in ["notify", &how] {
-        for _ in 0..10 {
-            let daemon = start_ready(&place, how, &["sh", "-c", script]);
-            let name = || fs::read_to_string(format!("/proc/{}/comm", daemon.pid)).unwrap();
-            eventually("the script goes on", || name() == "sleep\n");
-        }
-    }
-    eventually("nothing is left", || {
-        place.processes().is_empty() && !place.path("socket").exists()
-    });
-    let mut command = place.rawdaemon(["-R", "notify", "sh", "-c"]);
-    let script = "systemd-notify --status='no disk' ERRNO=5; exec sleep 1000";
-    let says = "rawdaemon: the daemon refused to start: Input/output error (EIO); it said: no disk";
-    place.fails(command.arg(script), 18, says);
-}
-
-#[test]
-fn a_supervisor_of_s6_tells_on_its_descriptor() {
-    if !has("s6-svscan") {
-        return;
-    }
-    let place = Place::new();
-    fs::create_dir(place.path("services")).unwrap();
-    let folder = place.path("services");
-    let command = ["s6-svscan", "-d", "3", folder.to_str().unwrap()];
-    let daemon = start_ready(&place, "fd:3", &command);
-    assert!(folder.join(".s6-svscan").exists());
     daemon.assert_alive();
 }
 
