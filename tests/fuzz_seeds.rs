@@ -13,7 +13,7 @@ use std::{fs, panic};
 
 #[path = "properties/accounts.rs"]
 mod accounts;
-#[path = "properties/options.rs"]
+#[path = "properties/options/mod.rs"]
 mod options;
 #[path = "properties/status.rs"]
 mod status;

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../../tests/properties/options.rs"]
+#[path = "../../tests/properties/options/mod.rs"]
 mod property;
 
 fuzz_target!(|data: &[u8]| property::check(data));
