@@ -15,7 +15,7 @@ use std::{fs, panic};
 mod accounts;
 #[path = "properties/options/mod.rs"]
 mod options;
-#[path = "properties/status.rs"]
+#[path = "properties/status/mod.rs"]
 mod status;
 
 fn run(check: fn(&[u8]), name: &Path, data: &[u8]) {

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../../tests/properties/status.rs"]
+#[path = "../../tests/properties/status/mod.rs"]
 mod property;
 
 fuzz_target!(|data: &[u8]| property::check(data));

@@ -1,12 +1,16 @@
 //! What holds for every wait status, every record, and everything that may be seen of a daemon.
 
+mod data;
+
 use std::time::Duration;
 
 use rawdaemon::protocol::{
     Event, Goal, MOMENT, Notice, Process, RECORD_SIZE, Record, STATUS_SIZE, Standing, Verdict,
     date, decode, encode, outcome, pid_of, process, stands, tell,
 };
-use rawdaemon::{Cause, Change, Errno, Error, ExitCode, Pid, Stream, WaitStatus};
+use rawdaemon::{Cause, Change, Errno, Error, ExitCode, Pid, WaitStatus};
+
+use data::{Data, errno, error, pid};
 
 /// Checks the data as a datagram of sd_notify(3), as `/proc/PID/stat` and as a pidfile, and then what it says: a status word, the bytes of a record, an error, how the intermediate
 /// ended, the goal, and then one event after the other.
@@ -87,106 +91,6 @@ fn check_process(data: &[u8]) {
         }
         assert_ne!(stands(created, created), Standing::Daemon);
         let _ = (stands(u64::MAX, created), stands(created, u64::MAX));
-    }
-}
-
-/// What is left of the data; it goes on in zeros.
-struct Data<'d>(&'d [u8]);
-
-impl Data<'_> {
-    fn take<const N: usize>(&mut self) -> [u8; N] {
-        let mut taken = [0; N];
-        let (head, rest) = self.0.split_at(self.0.len().min(N));
-        taken[..head.len()].copy_from_slice(head);
-        self.0 = rest;
-        taken
-    }
-
-    fn byte(&mut self) -> u8 {
-        let [byte] = self.take();
-        byte
-    }
-
-    fn number(&mut self) -> i32 {
-        i32::from_le_bytes(self.take())
-    }
-
-    fn code(&mut self) -> ExitCode {
-        ExitCode::ALL[usize::from(self.byte()) % ExitCode::ALL.len()]
-    }
-
-    fn cause(&mut self) -> (Cause, Option<Stream>) {
-        let streams = [Stream::Input, Stream::Output, Stream::Error];
-        match self.byte() % 10 {
-            8 => (Cause::Silent, None),
-            9 => (Cause::Reason(self.byte()), None),
-            7 => (Cause::NotListed, None),
-            0 => (Cause::Unknown, None),
-            1 => (Cause::NotAFile, None),
-            2 => (Cause::Owner(pid(self.number())), None),
-            3 => (Cause::Errno(errno(self.number())), None),
-            4 => {
-                let cause = Cause::Errno(errno(self.number()));
-                (cause, Some(streams[usize::from(self.byte()) % 3]))
-            }
-            timed => {
-                let status = WaitStatus::from_raw(self.number());
-                let after = (timed == 6).then(|| self.span());
-                (Cause::Died { status, after }, None)
-            }
-        }
-    }
-
-    /// From microseconds to half a million years.
-    fn span(&mut self) -> Duration {
-        Duration::from_micros(u64::from_le_bytes(self.take()))
-    }
-
-    /// `None` at the end of the data.
-    fn event(&mut self) -> Option<Event> {
-        if self.0.is_empty() {
-            return None;
-        }
-        Some(match self.byte() % 13 {
-            7 => Event::Ready,
-            8 => Event::Silent,
-            9 => Event::Refused(errno(self.number())),
-            10 => Event::Extended(u64::from_le_bytes(self.take()) >> (self.byte() % 64)),
-            11 => Event::Abandoned,
-            12 => Event::Said(Record::Status(self.byte())),
-            0 => Event::Said(Record::SetUp),
-            1 => Event::Said(Record::Runs(pid(self.byte().into()))),
-            2 => {
-                let code = self.code();
-                let (cause, stream) = self.cause();
-                Event::Said(Record::Failed(error(code, cause, stream)))
-            }
-            3 => Event::Closed { executed: true },
-            4 => Event::Closed { executed: false },
-            5 => Event::Died {
-                status: WaitStatus::from_raw(u16::from_le_bytes(self.take()).into()),
-                milliseconds: self.byte().into(),
-            },
-            _ => Event::Deadline,
-        })
-    }
-}
-
-fn errno(number: i32) -> Errno {
-    Errno::new(number & 0xfff).unwrap_or(Errno::EPERM)
-}
-
-fn pid(number: i32) -> Pid {
-    let smallest = Pid::new(1).expect("greater than zero");
-    Pid::new(number & i32::MAX).unwrap_or(smallest)
-}
-
-fn error(code: ExitCode, cause: Cause, stream: Option<Stream>) -> Error {
-    match (cause, stream) {
-        (Cause::Errno(errno), Some(stream)) if code == ExitCode::OpenFailed => {
-            Error::of_stream(errno, stream)
-        }
-        _ => Error::new(code, cause),
     }
 }
 
