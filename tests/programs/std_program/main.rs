@@ -3,15 +3,20 @@
 #![allow(missing_docs, unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod required;
+mod spawning;
+
 use std::ffi::CString;
-use std::hint::black_box;
 use std::process::ExitCode;
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, io, process, thread};
 
-use rawdaemon::{DaemonizeOptions, Errno, Error, Identity, Limit, Readiness, Ready, Resource};
+use rawdaemon::{DaemonizeOptions, Error, Identity, Limit, Readiness, Ready, Resource};
+
+use required::required;
+use spawning::{spawn, threads_that_spawn, what_goes_by_memory};
 
 fn main() -> ExitCode {
     let case = env::args().nth(1).unwrap_or_default();
@@ -227,74 +232,6 @@ fn run(case: &str, began: Instant) -> Result<(), Error> {
     Ok(())
 }
 
-/// Many threads start many commands, and use memory meanwhile; one only looks whether its own memory stays
-/// as it is. The commands end at once, and are reaped here.
-fn threads_that_spawn() {
-    const THREADS: u8 = 32;
-    // Copies of so many threads' memory take their time.
-    const SPAWNS: usize = if cfg!(rawdaemon_plain_fork) {
-        1000
-    } else {
-        10_000
-    };
-    let command = CString::new(env::args().nth(2).unwrap()).unwrap();
-    // SAFETY: numbers only.
-    unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) };
-    let (left, ended) = (AtomicUsize::new(SPAWNS), AtomicBool::new(false));
-    let spawn_and_work = |mark: u8| {
-        let argv = [Some(command.as_c_str().into()), Some(c"-V".into()), None];
-        let take = |left: usize| left.checked_sub(1);
-        while left
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, take)
-            .is_ok()
-        {
-            let on_stack = [mark; 1024];
-            let on_heap = vec![mark; 8192];
-            rawdaemon::spawn(&command, &argv, &[None]).unwrap();
-            assert!(on_stack.iter().chain(&on_heap).all(|byte| *byte == mark));
-        }
-    };
-    let look_on = || {
-        let (on_stack, on_heap) = ([0xa5_u8; 4096], vec![0x5a_u8; 65536]);
-        while !ended.load(Ordering::SeqCst) {
-            assert!(black_box(&on_stack).iter().all(|byte| *byte == 0xa5));
-            assert!(black_box(&on_heap).iter().all(|byte| *byte == 0x5a));
-            thread::sleep(Duration::from_millis(1));
-        }
-    };
-    let reap = || {
-        let mut reaped = 0;
-        while reaped < SPAWNS {
-            let mut status = 0;
-            // SAFETY: the kernel writes an int.
-            if unsafe { libc::waitpid(-1, &mut status, 0) } > 0 {
-                assert_eq!(status, 0);
-                reaped = usize::saturating_add(reaped, 1);
-            } else {
-                thread::sleep(Duration::from_millis(1));
-            }
-        }
-        ended.store(true, Ordering::SeqCst);
-    };
-    thread::scope(|scope| {
-        for mark in 0..THREADS {
-            let spawn_and_work = &spawn_and_work;
-            scope.spawn(move || spawn_and_work(mark));
-        }
-        scope.spawn(look_on);
-        scope.spawn(reap);
-    });
-    println!("{SPAWNS} spawned");
-}
-
-/// What the kernel keeps for all processes that share a memory.
-fn what_goes_by_memory() -> String {
-    // SAFETY: numbers only.
-    let dumpable = unsafe { libc::prctl(libc::PR_GET_DUMPABLE) };
-    let adjustment = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap();
-    format!("dumpable {dumpable}, oom_score_adj {adjustment}")
-}
-
 fn open_descriptors() -> Vec<std::ffi::OsString> {
     let entries = std::fs::read_dir("/proc/self/fd").unwrap();
     entries.map(|entry| entry.unwrap().file_name()).collect()
@@ -302,50 +239,6 @@ fn open_descriptors() -> Vec<std::ffi::OsString> {
 
 fn fs_exists(path: &str) -> bool {
     std::path::Path::new(path).exists()
-}
-
-/// What a daemon may say, or not, that must say that it is ready.
-fn required(case: &str, options: DaemonizeOptions<'_>, began: Instant) -> Result<(), Error> {
-    let long = options.timeout(Duration::from_secs(60));
-    let short = options.timeout(Duration::from_millis(100));
-    match case {
-        "ready" => started(long.daemonize()?, began, |ready| {
-            thread::sleep(Duration::from_millis(50));
-            ready.notify().unwrap();
-            sleep();
-        }),
-        "refuse" => started(long.stdout(c"out").daemonize()?, began, |ready| {
-            ready.fail(Errno::EADDRINUSE).unwrap();
-            println!("tidied up");
-            process::exit(1);
-        }),
-        "refuse by a number" => started(long.daemonize()?, began, |ready| {
-            ready.fail(7).unwrap();
-            process::exit(1);
-        }),
-        "refuse and stay" => started(long.daemonize()?, began, |ready| {
-            ready.fail(7).unwrap();
-            sleep();
-        }),
-        "drop" => started(long.daemonize()?, began, |ready| {
-            drop(ready);
-            sleep();
-        }),
-        "die" => started(long.daemonize()?, began, |_ready| process::exit(3)),
-        "never" => started(short.daemonize()?, began, sleep_on),
-        "wait for ever" => started(
-            options.timeout(Duration::ZERO).daemonize()?,
-            began,
-            sleep_on,
-        ),
-        "never, and ignore SIGTERM" => {
-            // SAFETY: no handler is installed.
-            unsafe { libc::signal(libc::SIGTERM, libc::SIG_IGN) };
-            started(short.daemonize()?, began, sleep_on);
-        }
-        _ => panic!("no such case: {case}"),
-    }
-    Ok(())
 }
 
 /// Every option that changes what the daemon is.
@@ -403,31 +296,6 @@ fn started(identity: Identity, began: Instant, daemon: impl FnOnce(Ready)) {
             daemon(ready);
         }
     }
-}
-
-fn spawn(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
-    let mark: Vec<CString> = env::vars()
-        .map(|(name, value)| CString::new(format!("{name}={value}")).unwrap())
-        .collect();
-    let envp: Vec<_> = mark
-        .iter()
-        .map(|variable| Some(variable.as_c_str().into()))
-        .chain([None])
-        .collect();
-    let argv = [Some(c"sleep".into()), Some(c"1000".into()), None];
-    let pid = options.spawn(c"sleep", &argv, &envp)?;
-    println!("the daemon runs as pid {pid}");
-    let error = options.spawn(c"sleep", &[], &envp).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "wrong arguments: Invalid argument (EINVAL)"
-    );
-    let error = options.spawn(c"sleep", &argv, &envp[..1]).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "wrong arguments: Invalid argument (EINVAL)"
-    );
-    Ok(())
 }
 
 fn sleep() {
