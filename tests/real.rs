@@ -173,7 +173,7 @@ fn nginx_serves_as_its_own_user_and_comes_back_at_once() {
         "--rlimit",
         "nofile=4096",
         "-t",
-        "0.1",
+        "1",
         "nginx",
         "-p",
         &prefix,
