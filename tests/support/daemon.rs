@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 
+use super::state::settle;
 use super::{DEADLINE, State, eventually};
 
 /// A daemon that the test owns: it is killed and reaped when this is dropped.
@@ -17,10 +18,9 @@ pub struct Daemon {
 
 impl Daemon {
     pub fn new(pid: Pid) -> Self {
-        Self {
-            pid,
-            pidfd: watch(pid),
-        }
+        let pidfd = watch(pid);
+        settle(pid);
+        Self { pid, pidfd }
     }
 
     pub fn signal(&self, signal: Signal) {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
 
+use super::state::settle;
 use super::{DEADLINE, Daemon, MARK, before_exec, copy, wait_for, watch};
 
 /// A folder of the test's own, and the mark of its processes. Both are gone when it is dropped.
@@ -188,6 +189,7 @@ impl Place {
             let Some(pid) = number.and_then(Pid::from_raw) else {
                 continue;
             };
+            settle(pid);
             if fs::read(entry.path().join("environ")).is_ok_and(is_marked) {
                 found.push(pid);
             }

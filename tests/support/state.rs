@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
 
@@ -94,8 +95,36 @@ pub fn status_line(pid: Pid, name: &str) -> Vec<String> {
     words.map(str::to_owned).collect()
 }
 
+/// Waits until a process is not in the middle of an exec, where it has neither arguments nor environment yet,
+/// though who has started it may know already that it is executed. Before Linux 5.18 a process may have none
+/// for ever.
+pub fn settle(pid: Pid) {
+    let began = Instant::now();
+    while is_being_executed(pid) && began.elapsed() < Duration::from_secs(1) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn is_being_executed(pid: Pid) -> bool {
+    let is_empty = |name| fs::read(format!("/proc/{pid}/{name}")).is_ok_and(|text| text.is_empty());
+    if !is_empty("environ") || !is_empty("cmdline") {
+        return false;
+    }
+    // It is so of zombies and of the kernel's own threads for ever.
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+    let fields: Vec<_> = after_name.split(' ').collect();
+    let [state, .., flags] = fields.get(..7).unwrap_or_default() else {
+        return false;
+    };
+    const KERNEL_THREAD: u64 = 0x20_0000;
+    let flags: u64 = flags.parse().unwrap();
+    !matches!(*state, "Z" | "X") && flags & KERNEL_THREAD == 0
+}
+
 /// The environment of a process, a line to each variable, in order.
 pub fn environment(pid: Pid) -> Vec<String> {
+    settle(pid);
     let bytes = fs::read(format!("/proc/{pid}/environ")).unwrap();
     let variables = bytes
         .split(|byte| *byte == 0)
