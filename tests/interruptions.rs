@@ -58,7 +58,7 @@ fn who_starts_many_at_once_and_is_killed_leaves_none() {
 fn a_launcher_that_is_stopped_for_a_while_hears_how_it_failed() {
     let says = "rawdaemon: the daemon refused to start: Input/output error (EIO)";
     let place = Place::new();
-    let words = ["say STATUS=begun", "wait 300", "flood", "say ERRNO=5"];
+    let words = ["say STATUS=begun", &until(&place), "flood", "say ERRNO=5"];
     let (status, told) = stopped_for_a_while(&place, &words);
     assert_eq!(status, Some(18), "{told}");
     let last = told.trim_end().lines().last().unwrap();
@@ -69,12 +69,17 @@ fn a_launcher_that_is_stopped_for_a_while_hears_how_it_failed() {
 #[test]
 fn a_launcher_that_is_stopped_for_a_while_loses_nothing() {
     let place = Place::new();
-    let words = ["say STATUS=begun", "wait 300", "flood", "say READY=1"];
+    let words = ["say STATUS=begun", &until(&place), "flood", "say READY=1"];
     let (status, told) = stopped_for_a_while(&place, &words);
     assert_eq!(status, Some(0), "{told}");
     let daemon = told.rsplit_once("as pid ").unwrap().1.trim();
     let daemon = Daemon::new(Pid::from_raw(daemon.parse().unwrap()).unwrap());
     daemon.assert_alive();
+}
+
+/// What makes a daemon wait until its launcher is stopped.
+fn until(place: &Place) -> String {
+    format!("until {}", place.path("go").display())
 }
 
 /// What the launcher of such a daemon said, and its exit code, when it was stopped meanwhile.
@@ -89,6 +94,7 @@ fn stopped_for_a_while(place: &Place, words: &[&str]) -> (Option<i32>, String) {
     });
     let pid = Pid::from_child(&launcher);
     kill_process(pid, Signal::STOP).unwrap();
+    fs::write(place.path("go"), "").unwrap();
     std::thread::sleep(Duration::from_millis(600));
     assert!(launcher.try_wait().unwrap().is_none());
     kill_process(pid, Signal::CONT).unwrap();

@@ -50,7 +50,7 @@ fn ready_is_a_whole_line_of_a_datagram() {
         }
         // It gets its time for what it says after that.
         let words = [word, "say EXTEND_TIMEOUT_USEC=1", "print said"];
-        let output = place.run(&mut notifier(&place, &["-t", "0.5", "-o", "out"], &words));
+        let output = place.run(&mut notifier(&place, &["-t", "1", "-o", "out"], &words));
         let told = said(&output).split("; it said").next();
         assert_eq!((output.code(), told), (6, Some(LATE)), "{word}: {output:?}");
         assert_eq!(place.read("out"), "said\n", "{word}");

@@ -297,7 +297,7 @@ fn tidying_up_after_a_failed_start_is_not_running() {
         return;
     }
     let place = Place::new();
-    let delay = ["--inject=unlinkat:delay_enter=500ms"];
+    let delay = ["--inject=unlinkat:delay_enter=800ms"];
     let mut bad = strace_rawdaemon(&place, &delay, &["-q", "-p", "pid", "/no/such/command"])
         .spawn()
         .unwrap();
@@ -326,7 +326,7 @@ fn a_pidfile_that_is_removed_before_it_is_locked_is_made_again() {
     let path = place.path("pid");
     let name = path.to_str().unwrap();
     // The first that opens it has to wait before it can lock what it has.
-    let delay = ["-P", name, "--inject=openat:delay_exit=700ms:when=1"];
+    let delay = ["-P", name, "--inject=openat:delay_exit=3s:when=1"];
     let mut command = strace_rawdaemon(&place, &delay, &["-v", "-p", name, "sleep", "1000"]);
     let stderr = fs::File::create(place.path("said")).unwrap();
     let mut launcher = command.stderr(stderr).spawn().unwrap();

@@ -21,7 +21,7 @@ fn a_start_that_is_stopped_is_not_taken_for_the_daemon() {
     std::thread::scope(|scope| {
         // It has the lock, and does not know yet that the daemon runs without one.
         let start = scope.spawn(|| {
-            let delay = "--inject=pidfd_open:delay_enter=1500ms:when=1";
+            let delay = "--inject=pidfd_open:delay_enter=3s:when=1";
             support::under_strace(&place, &[delay], &["-p", "pid", "sleep", "1000"])
         });
         eventually("it has the lock", || {
@@ -61,7 +61,7 @@ fn a_daemon_that_is_replaced_while_it_is_looked_at_is_not_missed() {
     let second = std::thread::scope(|scope| {
         // It has the first answer, and waits with its second question.
         let stop = scope.spawn(|| {
-            let delay = "--inject=pidfd_open:delay_enter=1000ms:when=1";
+            let delay = "--inject=pidfd_open:delay_enter=4s:when=1";
             let mut command = place.program(Path::new("strace"), ["-qq", "-o", "trace", delay]);
             command.arg(env!("CARGO_BIN_EXE_rawdaemon"));
             place.run(command.args(["-v", "--stop", "-p", "pid"]))
@@ -90,8 +90,9 @@ fn a_stop_during_a_start_is_told_by_both() {
     std::thread::scope(|scope| {
         let start = scope.spawn(|| {
             // The daemon has locked and written its pidfile, and waits with all that follows.
-            let delay = "--inject=utimensat:delay_exit=1000ms";
-            support::under_strace(&place, &[delay], &["-p", "pid", "sleep", "1000"])
+            let delay = "--inject=setpriority:delay_exit=4s";
+            let arguments = ["-p", "pid", "-n", "19", "sleep", "1000"];
+            support::under_strace(&place, &[delay], &arguments)
         });
         eventually("it has its pidfile", || {
             fs::read_to_string(place.path("pid")).is_ok_and(|text| text.ends_with('\n'))
@@ -184,7 +185,7 @@ fn what_is_started_while_it_is_looked_for_is_found() {
     std::thread::scope(|scope| {
         // It knows that nobody has the lock, and has yet to read the file.
         let status = scope.spawn(|| {
-            let delay = "--inject=read:delay_enter=1000ms:when=1";
+            let delay = "--inject=read:delay_enter=4s:when=1";
             let mut command = place.program(Path::new("strace"), ["-qq", "-o", "trace", delay]);
             command.args(["-P", place.path("pid").to_str().unwrap()]);
             command.arg(env!("CARGO_BIN_EXE_rawdaemon"));
@@ -211,8 +212,9 @@ fn a_process_that_takes_the_pid_is_looked_at_again() {
         victim=$!
         echo $victim >pid
         sleep 0.1
-        # The third is the second question's own.
-        strace -qq -o trace --inject=pidfd_open:delay_enter=1500ms:when=3 \
+        # The third is the second question's own. What is not traced is not slow: the clocks are read at once.
+        strace -f --seccomp-bpf -qq -o trace --trace=pidfd_open \
+            --inject=pidfd_open:delay_enter=3s:when=3 \
             \"$RAWDAEMON\" --stop --trust-pidfile -p pid &
         stop=$!
         until [ \"$(grep -c pidfd_open trace 2>/dev/null)\" = 3 ]; do sleep 0.01; done

@@ -181,7 +181,7 @@ fn who_never_stops_talking_is_stopped_all_the_same() {
     let text = "trap '' TERM PIPE; while :; do printf x >&3; done";
     let mut command = place.rawdaemon(["-R", "fd:3", "-t", "0.5", "sh", "-c", text]);
     fails(&place, &mut command, 6, LATE);
-    let text = "trap '' TERM PIPE; sleep 0.1; while :; do echo >&3; done";
+    let text = "trap '' TERM PIPE; sleep 0.5; while :; do echo >&3; done";
     let mut command = place.rawdaemon(["-R", "fd:3", "-t", "0.01", "sh", "-c", text]);
     fails(&place, &mut command, 6, LATE);
 }
@@ -193,7 +193,7 @@ fn who_is_ready_and_dead_is_dead() {
     }
     let place = Place::new();
     // Whoever listens is slow: the daemon has long ended when its word is heard.
-    let slow = "--inject=ppoll:delay_exit=100ms";
+    let slow = "--inject=ppoll:delay_exit=1s";
     let arguments = ["-R", "fd:3", "sh", "-c", "echo >&3; exit 3"];
     let output = fails_under_strace(&place, &[slow], &arguments);
     let says = format!("{DIED}exited with status 3");

@@ -110,7 +110,7 @@ fn redis_answers() {
         "-c",
         "data",
         "-t",
-        "0.2",
+        "1",
         "redis-server",
         "--port",
         "0",
@@ -124,7 +124,7 @@ fn redis_answers() {
     assert_eq!(daemon.state().directory, folder);
     let connect = || {
         let stream = UnixStream::connect(folder.join("redis.sock"))?;
-        stream.set_read_timeout(Some(Duration::from_millis(500)))?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
         Ok(stream)
     };
     assert_eq!(ask(connect, "PING\r\n"), "+PONG\r\n");
@@ -284,7 +284,8 @@ fn a_server_is_stopped_and_started_200_times() {
         daemon.ended();
         drop(daemon);
         assert!(!place.path("pid").exists(), "{round}");
-        place.assert_no_process();
+        // A child of it may still be on its way out.
+        eventually("no process is left", || place.processes().is_empty());
     }
 }
 

@@ -10,7 +10,7 @@ use std::fs;
 use std::thread;
 
 use rawdaemon::{DaemonizeOptions, Readiness};
-use support::{Daemon, Place, example, has, is_root, run, std_program, strace};
+use support::{DEADLINE, Daemon, Place, example, has, is_root, run, std_program, strace};
 
 #[test]
 fn a_program_can_spawn_another() {
@@ -34,7 +34,8 @@ fn a_threaded_process_is_not_forked_but_may_spawn() {
 fn spawning_disturbs_no_thread() {
     let place = Place::new();
     let mut command = std_program(&place, "threads that spawn");
-    let output = place.run(command.arg(env!("CARGO_BIN_EXE_rawdaemon")));
+    command.arg(env!("CARGO_BIN_EXE_rawdaemon"));
+    let output = place.run_within(&mut command, 10 * DEADLINE);
     assert_eq!(output.code(), 0, "{output:?}");
     let spawned = if cfg!(rawdaemon_plain_fork) {
         "1000 spawned\n"

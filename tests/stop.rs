@@ -107,19 +107,19 @@ fn a_daemon_that_ignores_what_it_gets_is_killed_in_the_end() {
     for kernel in kernels() {
         let place = Place::new();
         for (options, order) in [
-            (&["--stop", "-t", "0.2"][..], "up\nTERM\n"),
-            (&["--stop", "--kill-after", "0.2"], "up\nTERM\n"),
-            (&["--stop", "--signal", "INT", "-t0.2"], "up\nINT\n"),
-            (&["--stop", "--retry", "0.2"], "up\nTERM\n"),
+            (&["--stop", "-t", "0.6"][..], "up\nTERM\n"),
+            (&["--stop", "--kill-after", "0.6"], "up\nTERM\n"),
+            (&["--stop", "--signal", "INT", "-t0.6"], "up\nINT\n"),
+            (&["--stop", "--retry", "0.6"], "up\nTERM\n"),
             (
-                &["-K", "--retry", "INT/0.2/SIGHUP/0.2/9/5"],
+                &["-K", "--retry", "INT/0.6/SIGHUP/0.6/9/5"],
                 "up\nINT\nHUP\n",
             ),
         ] {
             let daemon = start_script(&place, LOGS);
             let output = ask_on(&place, kernel, options);
             says(&output, 0, "", "");
-            assert!(output.took >= Duration::from_millis(200), "{output:?}");
+            assert!(output.took >= Duration::from_millis(600), "{output:?}");
             assert!(wait_for(&watch(daemon.pid), Duration::ZERO) || kernel.0 != "whole");
             daemon.ended();
             assert_eq!(place.read("log"), order, "{options:?}");

@@ -195,7 +195,7 @@ fn an_interrupted_wait_does_not_begin_again() {
 }
 
 /// The daemon has its pidfile, and has not executed yet.
-const DELAY: [&str; 1] = ["--inject=umask:delay_exit=2s:when=3+"];
+const DELAY: [&str; 1] = ["--inject=umask:delay_exit=4s:when=3+"];
 
 #[test]
 fn a_launcher_that_is_to_end_takes_its_half_started_daemon_along() {

@@ -54,6 +54,11 @@ fn main() {
             }),
             "lead" => lead_session(),
             "wait" => sleep(Duration::from_millis(text.parse().unwrap())),
+            "until" => {
+                while !std::path::Path::new(&text).exists() {
+                    sleep(Duration::from_millis(1));
+                }
+            }
             "exit" => std::process::exit(text.parse().unwrap()),
             "print" => println!("{text}"),
             _ => panic!("no such word: {word}"),

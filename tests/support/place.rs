@@ -121,6 +121,11 @@ impl Place {
     /// Runs a program to its end. What it prints goes to files, so that a daemon which holds on to
     /// them holds nothing up.
     pub fn run(&self, command: &mut Command) -> Output {
+        self.run_within(command, DEADLINE)
+    }
+
+    #[track_caller]
+    pub fn run_within(&self, command: &mut Command, deadline: Duration) -> Output {
         let unique = tempfile::Builder::new()
             .prefix("said-")
             .tempdir_in(self.folder.path())
@@ -133,7 +138,7 @@ impl Place {
         let began = Instant::now();
         let mut child = command.spawn().unwrap();
         let child_pid = Pid::from_child(&child);
-        let ended = wait_for(&watch(child_pid), DEADLINE);
+        let ended = wait_for(&watch(child_pid), deadline);
         let took = began.elapsed();
         if !ended {
             child.kill().unwrap();

@@ -157,10 +157,13 @@ fn run(case: &str, began: Instant) -> Result<(), Error> {
         "everything" => everything(began)?,
         "threads" => {
             thread::scope(|scope| {
-                scope.spawn(|| thread::sleep(Duration::from_millis(500)));
+                let (end, ended) = std::sync::mpsc::channel::<()>();
+                scope.spawn(move || ended.recv());
                 let error = rawdaemon::daemonize().unwrap_err();
                 println!("{error}");
-                spawn(&options)
+                let spawned = spawn(&options);
+                drop(end);
+                spawned
             })?;
         }
         "unchecked" => {
