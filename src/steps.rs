@@ -21,7 +21,9 @@ use crate::sys::{self, NOTHING, Open, RawFd, ThinCStr};
 pub(crate) fn take<K: Kind>(birth: &Birth<'_, K>, opened: &mut Opened) -> Result<K::Left, Error> {
     let Start { options, kind, .. } = birth.start;
 
-    K::restore(birth).map_err(failed(ExitCode::SignalsFailed))?;
+    if !options.foreground {
+        K::restore(birth).map_err(failed(ExitCode::SignalsFailed))?;
+    }
     reset_signals::<K>(options).map_err(failed(ExitCode::SignalsFailed))?;
     close_inherited::<K>(options, &birth.own).map_err(failed(ExitCode::CloseFailed))?;
     birth

@@ -43,6 +43,19 @@ fn a_process_id_that_is_remembered_is_put_right() {
 }
 
 #[test]
+fn who_stays_in_the_foreground_holds_what_it_held() {
+    let place = Place::new();
+    let mut command = program(&place, "foreground");
+    let mut process = command.spawn().unwrap();
+    eventually("it has written", || {
+        place.path("out").exists() && place.read("out").ends_with('\n')
+    });
+    process.kill().unwrap();
+    process.wait().unwrap();
+    assert_eq!(place.read("out"), "held\n");
+}
+
+#[test]
 fn the_daemon_does_not_hold_the_mutexes_of_the_original() {
     let place = Place::new();
     let output = place.run(&mut program(&place, "robust mutexes"));

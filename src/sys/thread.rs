@@ -65,7 +65,7 @@ fn number_at(address: usize) -> Option<c_int> {
     if read != Err(Errno::EINVAL) || !place.is_aligned() {
         return None;
     }
-    // SAFETY: it is aligned, and there is memory, and no other thread.
+    // SAFETY: it is aligned, and there is memory, which belongs to what is known of this very thread.
     Some(unsafe { place.read() })
 }
 

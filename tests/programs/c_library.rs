@@ -48,6 +48,17 @@ fn main() -> Result<(), Error> {
                 println!("{}", if is_own { "its own" } else { "another's" });
             })
         }
+        "foreground" => {
+            let mut mutex = robust_mutex();
+            // SAFETY: it is initialized, and stays.
+            assert_eq!(unsafe { libc::pthread_mutex_lock(&mut mutex) }, 0);
+            let list = list_of_mutexes().cast::<*mut u8>();
+            daemonize(&options.foreground(true), || {
+                // SAFETY: the kernel's list, which is empty if it leads to itself.
+                let is_empty = unsafe { list.read() } == list.cast();
+                println!("{}", if is_empty { "empty" } else { "held" });
+            })
+        }
         "robust mutexes" => robust_mutexes(&options.timeout(Duration::from_secs(10))),
         "mutex" => daemonize(&options, || {
             println!("{:?} {}", lock_and_unlock(), libc::EDEADLK);
@@ -90,6 +101,19 @@ fn list_of_mutexes() -> *mut u8 {
     head
 }
 
+fn robust_mutex() -> pthread_mutex_t {
+    // SAFETY: all is initialized before it is used.
+    unsafe {
+        let mut kind = mem::zeroed();
+        libc::pthread_mutexattr_init(&mut kind);
+        libc::pthread_mutexattr_setpshared(&mut kind, libc::PTHREAD_PROCESS_SHARED);
+        libc::pthread_mutexattr_setrobust(&mut kind, libc::PTHREAD_MUTEX_ROBUST);
+        let mut mutex = mem::zeroed();
+        libc::pthread_mutex_init(&mut mutex, &kind);
+        mutex
+    }
+}
+
 /// One in memory that both processes have, which the original holds, and which the daemon must not think of.
 fn robust_mutexes(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
     let size = size_of::<pthread_mutex_t>();
@@ -105,14 +129,10 @@ fn robust_mutexes(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
             0,
         );
         assert_ne!(memory, libc::MAP_FAILED);
-        let mut kind = mem::zeroed();
-        libc::pthread_mutexattr_init(&mut kind);
-        libc::pthread_mutexattr_setpshared(&mut kind, libc::PTHREAD_PROCESS_SHARED);
-        libc::pthread_mutexattr_setrobust(&mut kind, libc::PTHREAD_MUTEX_ROBUST);
         let of_original = memory.cast::<pthread_mutex_t>();
         let of_daemon = of_original.add(1);
-        libc::pthread_mutex_init(of_original, &kind);
-        libc::pthread_mutex_init(of_daemon, &kind);
+        of_original.write(robust_mutex());
+        of_daemon.write(robust_mutex());
         assert_eq!(libc::pthread_mutex_lock(of_original), 0);
         let bytes = slice::from_raw_parts(of_original.cast::<u8>(), size);
         (of_original, of_daemon, bytes.to_vec())
