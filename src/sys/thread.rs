@@ -4,6 +4,7 @@
 //! the caller's memory.
 
 use core::ffi::c_int;
+use core::iter::once;
 use core::ops::Range;
 use core::ptr;
 
@@ -218,19 +219,21 @@ impl Sequences {
         let above = |distance| base.wrapping_add(distance);
         let below = |distance| base.wrapping_sub(distance);
         let steps = |distances: Range<usize>| distances.step_by(AREA);
-        let mut areas = steps(LIKELY)
+        let areas = steps(LIKELY)
             .map(above)
             .chain(steps(0..FAR).map(below))
             .chain(steps(0..FAR).map(above));
-        let size = area_size();
+        let larger = Some(area_size()).filter(|size| *size != AREA);
+        let sizes = once(AREA).chain(larger);
         areas
-            .find(|area| register(*area, size, 0) == Err(Errno::EBUSY))
-            .map_or(Self::Somewhere, |area| Self::At { area, size })
+            .flat_map(|area| sizes.clone().map(move |size| (area, size)))
+            .find(|(area, size)| register(*area, *size, 0) == Err(Errno::EBUSY))
+            .map_or(Self::Somewhere, |(area, size)| Self::At { area, size })
     }
 }
 
 /// `prctl(PR_GET_AUXV, vector, size)`, since Linux 6.4—What glibc registers since 2.41: as many bytes as the
-/// kernel uses, which are more than 32 in Linux 7.2.
+/// kernel uses, which are more than 32 in Linux 7.2. Before, and others, register 32.
 fn area_size() -> usize {
     let mut vector = [[0_usize; 2]; 64];
     let room = size_of_val(&vector);
