@@ -12,7 +12,8 @@ use std::process::Command;
 
 use rustix::process::Pid;
 use support::{
-    Place, State, before_exec, environment, eventually, example, is_root, own_mounts, pid_in,
+    Place, State, before_exec, environment, eventually, example, is_root, may_set_groups,
+    own_mounts, pid_in,
 };
 
 /// Lets what follows find this descriptor, open across exec, at another number.
@@ -170,7 +171,7 @@ fn a_program_may_stay_in_the_foreground() {
     let folder = place.path("");
     let folder = folder.to_str().unwrap().trim_end_matches('/');
     let missing = "No such file or directory (ENOENT)";
-    let group = if rustix::process::geteuid().is_root() {
+    let group = if may_set_groups() {
         "cannot set the group: Invalid argument (EINVAL)"
     } else {
         "cannot set the groups: Operation not permitted (EPERM)"

@@ -11,6 +11,7 @@ mod daemon;
 mod place;
 mod programs;
 pub mod readiness;
+mod root;
 mod sandbox;
 mod state;
 
@@ -30,6 +31,7 @@ pub use place::{Output, Place, fails_beside};
 pub use programs::{
     example, fails_under_strace, has, run, std_program, strace, strace_rawdaemon, under_strace,
 };
+pub use root::{is_root, may_become_others, may_set_groups};
 pub use sandbox::{mount, mount_empty, own_mounts, without_pidfds, without_proc};
 pub use state::{State, environment, status_line};
 
@@ -85,15 +87,6 @@ pub fn lead_session_on(command: &mut Command, name: CString) {
         std::mem::forget(rustix::fs::open(&name, flags, rustix::fs::Mode::empty())?);
         Ok(())
     });
-}
-
-/// Whether the test runs as root; if it does not, that is said.
-pub fn is_root() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    if !root {
-        eprintln!("skipped: this needs root");
-    }
-    root
 }
 
 /// The pid in a pidfile, which must be just that and a newline.

@@ -1,0 +1,72 @@
+//! What this process may do: root may lack capabilities, or be root in a user namespace only.
+
+use std::fs;
+
+/// A capability: its name, and its number for the kernel.
+type Capability = (&'static str, u32);
+
+const KILL: Capability = ("kill", 5);
+const SETGID: Capability = ("setgid", 6);
+const SETUID: Capability = ("setuid", 7);
+
+/// What the tests do as root.
+const ROOT: [Capability; 10] = [
+    ("chown", 0),
+    ("dac_override", 1),
+    KILL,
+    SETGID,
+    SETUID,
+    ("net_admin", 12),
+    ("sys_chroot", 18),
+    ("sys_ptrace", 19),
+    ("sys_admin", 21),
+    ("mknod", 27),
+];
+
+/// Whether the test runs as root that lacks nothing; if it does not, that is said.
+pub fn is_root() -> bool {
+    may(&ROOT)
+}
+
+/// Whether the test can run something as somebody else; if it cannot, that is said.
+pub fn may_become_others() -> bool {
+    may(&[KILL, SETGID, SETUID])
+}
+
+/// Whether the kernel lets this process set its groups.
+pub fn may_set_groups() -> bool {
+    let user_namespace = fs::read_to_string("/proc/self/setgroups");
+    lacks(&[SETGID]).is_empty() && user_namespace.is_ok_and(|answer| answer == "allow\n")
+}
+
+fn may(capabilities: &[Capability]) -> bool {
+    let missing = missing(capabilities);
+    if let Some(missing) = &missing {
+        eprintln!("skipped: this needs {missing}");
+    }
+    missing.is_none()
+}
+
+fn missing(capabilities: &[Capability]) -> Option<String> {
+    if !rustix::process::geteuid().is_root() {
+        return Some("root".into());
+    }
+    // Elsewhere there are fewer users, and most mounts and limits are not root's.
+    let users = fs::read_to_string("/proc/self/uid_map").unwrap();
+    if !users.split_whitespace().eq(["0", "0", "4294967295"]) {
+        return Some("root of the initial user namespace".into());
+    }
+    let lacking = lacks(capabilities).join(", ");
+    (!lacking.is_empty()).then(|| format!("root with the capabilities {lacking}"))
+}
+
+/// Those that this process does not have.
+fn lacks(capabilities: &[Capability]) -> Vec<&'static str> {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let effective = u64::from_str_radix(effective.unwrap().trim(), 16).unwrap();
+    let missing = capabilities
+        .iter()
+        .filter(|(_, number)| effective & (1 << number) == 0);
+    missing.map(|(name, _)| *name).collect()
+}
