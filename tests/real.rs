@@ -8,7 +8,7 @@ mod support;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -143,7 +143,11 @@ fn nginx_serves_as_its_own_user_and_comes_back_at_once() {
     let home = place.path("home");
     fs::create_dir(&home).unwrap();
     chown(&home, Some(33), Some(33)).unwrap();
+    let readable = |path: &Path| {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
+    };
     fs::write(home.join("index.html"), "served by nginx\n").unwrap();
+    readable(&home.join("index.html"));
     let port = free_port();
     let paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
     let paths = paths
@@ -157,6 +161,7 @@ fn nginx_serves_as_its_own_user_and_comes_back_at_once() {
     );
     fs::write(place.path("nginx.conf"), configuration).unwrap();
     let configuration = place.path("nginx.conf");
+    readable(&configuration);
     let prefix = format!("{}/", home.display());
     let serve = [
         "-u",

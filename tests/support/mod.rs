@@ -19,6 +19,7 @@ use std::ffi::CString;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -57,6 +58,8 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 pub fn copy(from: &Path, to: &Path) {
     let copied = Command::new("cp").arg(from).arg(to).status().unwrap();
     assert!(copied.success(), "{}", from.display());
+    // Anybody may execute it, whatever the umask of the tests.
+    fs::set_permissions(to, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// Lets something be done in the child between fork and exec.

@@ -50,9 +50,11 @@ impl Place {
     pub fn new() -> Self {
         static SUBREAPER: Once = Once::new();
         SUBREAPER.call_once(|| rustix::process::set_child_subreaper(Some(Pid::INIT)).unwrap());
+        // The kernel tells of paths without symbolic links.
+        let parent = fs::canonicalize(std::env::temp_dir()).unwrap();
         let folder = tempfile::Builder::new()
             .prefix("rawdaemon-test-")
-            .tempdir()
+            .tempdir_in(parent)
             .unwrap();
         // Daemons of the tests may run as anybody.
         fs::set_permissions(
@@ -103,15 +105,19 @@ impl Place {
         command
             .args(arguments)
             .env(MARK, &self.mark)
+            .env_remove("NOTIFY_SOCKET")
             .current_dir(self.folder.path());
         // What the test process itself has inherited is no part of the test.
         before_exec(&mut command, || {
             // SAFETY: numbers only: 4 is CLOSE_RANGE_CLOEXEC.
-            unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 4) };
-            // nohup(1) and a shell's `&` ignore these.
-            for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
-                // SAFETY: no handler is installed.
-                unsafe { libc::signal(signal, libc::SIG_DFL) };
+            if unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 4) } != 0 {
+                close_on_exec()?;
+            }
+            // nohup(1) and a shell's `&` ignore some, and Cargo those that a C library keeps to itself.
+            let default = [0_u64; 4];
+            for signal in 1..=64 {
+                // SAFETY: no handler is installed; the kernel reads no more than this.
+                unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, &default, 0, 8) };
             }
             Ok(())
         });
@@ -223,6 +229,21 @@ fn describe(pid: Pid) -> String {
         "{pid}: {}",
         String::from_utf8_lossy(&line).replace('\0', " ")
     )
+}
+
+/// What `close_range` does, where the kernel does not know it.
+fn close_on_exec() -> std::io::Result<()> {
+    for entry in fs::read_dir("/proc/self/fd")? {
+        let number = entry?
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok());
+        if let Some(fd) = number.filter(|fd| *fd > 2) {
+            // SAFETY: numbers only.
+            unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+        }
+    }
+    Ok(())
 }
 
 /// A start that fails beside a daemon that runs.
