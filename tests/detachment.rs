@@ -12,7 +12,7 @@ use std::path::Path;
 
 use rustix::process::{Pid, Signal};
 use support::{
-    DEADLINE, Daemon, Place, before_exec, eventually, has, lead_session_on, pid_in,
+    DEADLINE, Daemon, Place, before_exec, eventually, has, has_terminals, lead_session_on, pid_in,
     strace_rawdaemon, terminal,
 };
 
@@ -145,6 +145,9 @@ fn descriptors_are_kept_on_request() {
 
 #[test]
 fn a_foreground_job_s_terminal_is_left_behind() {
+    if !has_terminals() {
+        return;
+    }
     let place = Place::new();
     let (terminal, name) = terminal();
     // The daemon opens a terminal that no session has: one that led its session would get it.
@@ -171,6 +174,9 @@ fn a_foreground_job_s_terminal_is_left_behind() {
 
 #[test]
 fn a_hang_up_of_the_caller_s_terminal_does_not_reach_the_daemon() {
+    if !has_terminals() {
+        return;
+    }
     let place = Place::new();
     let (terminal, name) = terminal();
     let mut command = place.rawdaemon(["-v", "sleep", "1000"]);

@@ -15,8 +15,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use support::readiness::{Waiting, in_mode, modes, notifier, sleeps};
 use support::{
-    DEADLINE, Daemon, Place, eventually, example, lead_session_on, std_program, terminal, wait_for,
-    watch,
+    DEADLINE, Daemon, Place, eventually, example, has_terminals, lead_session_on, std_program,
+    terminal, wait_for, watch,
 };
 
 #[test]
@@ -114,6 +114,9 @@ fn on_terminal(place: &Place, arguments: &[&str]) -> (Child, fs::File) {
 
 #[test]
 fn an_interrupt_from_the_keyboard_ends_what_was_half_started() {
+    if !has_terminals() {
+        return;
+    }
     let place = Place::new();
     let arguments = ["-R", "fd:3", "-p", "pid", "sleep", "1000"];
     let (mut launcher, mut terminal) = on_terminal(&place, &arguments);
@@ -128,6 +131,9 @@ fn an_interrupt_from_the_keyboard_ends_what_was_half_started() {
 
 #[test]
 fn a_terminal_shows_how_long_it_takes() {
+    if !has_terminals() {
+        return;
+    }
     let place = Place::new();
     let notifier = example("notifier");
     let arguments = [

@@ -140,7 +140,13 @@ fn a_pid_that_another_process_has_got_is_not_signalled() {
         kill -0 $pid || exit 7
         ",
     );
+    let ids = "/proc/sys/kernel/ns_last_pid";
     for mount in ["--mount-proc", "--mount"] {
+        // With a `/proc` of its own, it is always the namespace's to write to.
+        if mount == "--mount" && fs::OpenOptions::new().write(true).open(ids).is_err() {
+            eprintln!("skipped: {ids} cannot be written to");
+            continue;
+        }
         let _ = fs::remove_file(place.path("said"));
         let mut command = place.program(Path::new("unshare"), ["--pid", "--fork", mount]);
         command.arg(&script);

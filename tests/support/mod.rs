@@ -71,6 +71,15 @@ pub fn before_exec(
     unsafe { command.pre_exec(action) }
 }
 
+/// Whether there can be terminals; if not, that is said.
+pub fn has_terminals() -> bool {
+    let opened = rustix::pty::openpt(rustix::pty::OpenptFlags::NOCTTY);
+    if let Err(error) = &opened {
+        eprintln!("skipped: no terminal can be opened: {error}");
+    }
+    opened.is_ok()
+}
+
 /// A new terminal: the side that a terminal emulator has, and the name of the other.
 pub fn terminal() -> (OwnedFd, CString) {
     let flags = rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY;

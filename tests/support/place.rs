@@ -8,6 +8,7 @@ use std::process::{Command, ExitStatus};
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
+use rustix::fs::StatVfsMountFlags;
 use rustix::process::Pid;
 
 use super::state::settle;
@@ -68,6 +69,15 @@ impl Place {
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// Whether the place's file system is mounted without this flag; if not, that is said.
+    pub fn is_mounted_without(&self, flag: StatVfsMountFlags) -> bool {
+        let flags = rustix::fs::statvfs(self.folder.path()).unwrap().f_flag;
+        if flags.contains(flag) {
+            eprintln!("skipped: the folder for temporary files is mounted with {flag:?}");
+        }
+        !flags.contains(flag)
     }
 
     pub fn read(&self, name: &str) -> String {

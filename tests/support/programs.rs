@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use super::{Output, Place, eventually};
 
@@ -12,7 +13,24 @@ pub fn has(program: &str) -> bool {
     if !found {
         eprintln!("skipped: {program} is not installed");
     }
-    found
+    found && (program != "strace" || may_trace())
+}
+
+/// Whether strace may trace what it starts, which a sandbox may refuse; if not, that is said.
+fn may_trace() -> bool {
+    static OUTCOME: OnceLock<Result<(), String>> = OnceLock::new();
+    let outcome = OUTCOME.get_or_init(|| {
+        let arguments = ["-qq", "-o", "/dev/null", "true"];
+        let output = Command::new("strace").args(arguments).output().unwrap();
+        match output.status.success() {
+            true => Ok(()),
+            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        }
+    });
+    if let Err(why) = outcome {
+        eprintln!("skipped: strace may not trace here: {why}");
+    }
+    outcome.is_ok()
 }
 
 /// A test program of this crate, which Cargo builds as an example.
