@@ -18,9 +18,15 @@ pub struct Daemon {
 
 impl Daemon {
     pub fn new(pid: Pid) -> Self {
-        let pidfd = watch(pid);
+        let daemon = Self::open(pid).unwrap();
         settle(pid);
-        Self { pid, pidfd }
+        daemon
+    }
+
+    /// As [`Self::new`], for a process that may have ended and been reaped.
+    pub fn open(pid: Pid) -> rustix::io::Result<Self> {
+        let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
+        Ok(Self { pid, pidfd })
     }
 
     pub fn signal(&self, signal: Signal) {

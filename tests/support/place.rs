@@ -9,6 +9,7 @@ use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use rustix::fs::StatVfsMountFlags;
+use rustix::io::Errno;
 use rustix::process::Pid;
 
 use super::state::settle;
@@ -228,7 +229,12 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         for pid in self.processes() {
-            drop(Daemon::new(pid));
+            match Daemon::open(pid) {
+                Ok(daemon) => drop(daemon),
+                // It has ended meanwhile.
+                Err(Errno::SRCH) => {}
+                Err(error) => assert!(std::thread::panicking(), "{pid}: {error}"),
+            }
         }
     }
 }
