@@ -190,7 +190,7 @@ fn arguments_reach_the_command_as_they_are() {
 fn verbose_tells_each_step_and_quiet_tells_nothing() {
     let place = Place::new();
     let output = place.run(&mut place.rawdaemon([
-        "-v", "-o", "out", "-p", "pid", "-l", "lock", "-n", "5", "sleep", "1000",
+        "-v", "-o", "out", "-p", "pid", "-l", "lock", "-n", "19", "sleep", "1000",
     ]));
     let daemon = Daemon::new(output.pid());
     let expected = format!(

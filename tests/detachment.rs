@@ -10,7 +10,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, setrlimit};
 use support::{
     DEADLINE, Daemon, Place, before_exec, eventually, has, has_terminals, lead_session_on, pid_in,
     strace_rawdaemon, terminal,
@@ -102,7 +102,10 @@ fn without_proc_the_descriptors_are_counted() {
             // SAFETY: numbers only.
             unsafe { libc::dup2(0, fd) };
         }
-        Ok(())
+        // As many are closed as there may be, which strace shows one by one.
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        let current = Some(maximum.map_or(1024, |most| most.min(1024)));
+        Ok(setrlimit(Resource::Nofile, Rlimit { current, maximum })?)
     }));
     let descriptors: Vec<_> = daemon.state().descriptors.into_keys().collect();
     assert_eq!(descriptors, [0, 1, 2]);

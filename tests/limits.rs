@@ -57,7 +57,7 @@ fn what_takes_a_privilege_is_refused_without_it() {
             "cannot chroot /: Operation not permitted (EPERM)",
         ),
         (
-            &["-n", "-5"],
+            &["-n", "-20"],
             17,
             "cannot set a limit (niceness): Permission denied (EACCES)",
         ),
@@ -102,7 +102,7 @@ fn limits_are_what_was_asked_for() {
         "--rlimit=fsize=1000004:1000005",
         "--rlimit=cpu=1006:1007",
         "-n",
-        "7",
+        "19",
         "--oom-score-adj",
         "1000",
         "--no-new-privs",
@@ -147,7 +147,7 @@ fn limits_are_what_was_asked_for() {
     }
     let stat = fs::read_to_string(format!("/proc/{}/stat", daemon.pid)).unwrap();
     let niceness = stat.rsplit_once(") ").unwrap().1.split(' ').nth(16);
-    assert_eq!(niceness, Some("7"));
+    assert_eq!(niceness, Some("19"));
     let adjustment = fs::read_to_string(format!("/proc/{}/oom_score_adj", daemon.pid)).unwrap();
     assert_eq!(adjustment, "1000\n");
     assert_eq!(status_line(daemon.pid, "NoNewPrivs"), ["1"]);

@@ -114,7 +114,7 @@ fn a_daemon_that_dies_is_told_at_once_in_every_mode() {
     ] {
         for (options, _) in modes() {
             let mut command = in_mode(&place, options);
-            let output = place.run(command.args(["sh", "-c", text]));
+            let output = place.run(support::without_core(command.args(["sh", "-c", text])));
             let expected = format!("{DIED}{how}");
             let core_or_not = said(&output).replace(", core dumped", "");
             assert_eq!((output.code(), core_or_not), (5, expected), "{output:?}");

@@ -31,6 +31,7 @@ pub use daemon::{Daemon, wait_for, watch};
 pub use place::{Output, Place, fails_beside};
 pub use programs::{
     example, fails_under_strace, has, run, std_program, strace, strace_rawdaemon, under_strace,
+    without_core,
 };
 pub use root::{is_root, may_become_others, may_set_groups};
 pub use sandbox::{mount, mount_empty, own_mounts, without_pidfds, without_proc};

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use super::{Output, Place, eventually};
+use super::{Output, Place, before_exec, eventually};
 
 /// Whether a program is installed; if it is not, that is said, and the test has nothing to test.
 pub fn has(program: &str) -> bool {
@@ -56,6 +56,18 @@ pub fn std_program(place: &Place, case: &str) -> Command {
 /// Runs a case of that program to its end.
 pub fn run(place: &Place, case: &str) -> Output {
     place.run(&mut std_program(place, case))
+}
+
+/// Lets no core file be left by what dies on purpose.
+pub fn without_core(command: &mut Command) -> &mut Command {
+    before_exec(command, || {
+        let core = rustix::process::Resource::Core;
+        let limit = rustix::process::Rlimit {
+            current: Some(0),
+            ..rustix::process::getrlimit(core)
+        };
+        Ok(rustix::process::setrlimit(core, limit)?)
+    })
 }
 
 /// strace, which follows what a program starts, and makes the kernel refuse system calls or delay them. The

@@ -189,10 +189,11 @@ fn run(case: &str, began: Instant) -> Result<(), Error> {
         "threads that spawn" => threads_that_spawn(),
         "as others" => {
             println!("{}", what_goes_by_memory());
+            let adjustment = env::args().nth(2).unwrap().parse().unwrap();
             for options in [
                 options.user(65534, 65534, &[]),
                 options.group(65534),
-                options.oom_score_adj(500),
+                options.oom_score_adj(adjustment),
             ] {
                 spawn(&options)?;
                 println!("{}", what_goes_by_memory());
@@ -262,13 +263,13 @@ fn everything(began: Instant) -> Result<(), Error> {
         .stdout(c"out")
         .pidfile(c"pid")
         .lock_file(c"lock")
-        .nice(3)
+        .nice(19)
         .limit(Resource::OpenFiles, Limit { soft: 90, hard: 91 })
         .limit(
             Resource::Core,
             Limit {
                 soft: 0,
-                hard: Limit::UNLIMITED,
+                hard: most_core(),
             },
         )
         .oom_score_adj(7)
@@ -285,6 +286,17 @@ fn everything(began: Instant) -> Result<(), Error> {
     assert_eq!(error.code(), rawdaemon::ExitCode::CloseFailed);
     started(options.daemonize()?, began, sleep_on);
     Ok(())
+}
+
+/// The hard limit of core files, which only a privilege raises.
+fn most_core() -> u64 {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the kernel writes a limit.
+    unsafe { libc::getrlimit(libc::RLIMIT_CORE, &raw mut limit) };
+    limit.rlim_max
 }
 
 /// Tells who this is and when; the daemon goes on with its part.
