@@ -5,6 +5,7 @@
 
 mod support;
 
+use std::ffi::CString;
 use std::path::Path;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -236,9 +237,16 @@ fn what_is_missing_is_named() {
     });
     let says = format!("rawdaemon: cannot set a limit (oom_score_adj): {why}");
     place.fails(&mut command, 17, &says);
-    let (_, read_only) = PRIVILEGED[1];
     let mut command = place.rawdaemon(["-p", "pid", "sleep", "1000"]);
-    before_exec(&mut command, read_only);
+    let folder = CString::new(place.path("").into_os_string().into_encoded_bytes()).unwrap();
+    before_exec(&mut command, move || {
+        own_mounts();
+        // The folder may be on another mount than the root.
+        let read_only = libc::MS_REMOUNT | libc::MS_BIND | libc::MS_RDONLY;
+        mount(folder.as_ptr(), folder.as_ptr(), libc::MS_BIND);
+        mount(c"none".as_ptr(), folder.as_ptr(), read_only);
+        Ok(rustix::process::chdir(&folder)?)
+    });
     let says = "rawdaemon: cannot use the pidfile pid: Read-only file system (EROFS)";
     place.fails(&mut command, 11, says);
 }

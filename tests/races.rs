@@ -134,7 +134,7 @@ fn a_pid_that_another_process_has_got_is_not_signalled() {
             echo $options: $? >>said
         done
         kill -0 $pid || exit 3
-        grep -q 'State:.S' /proc/$pid/status || exit 4
+        grep -q 'State:.[RSD]' /proc/$pid/status || exit 4
         rawdaemon -v -p pid sleep 1000 2>/dev/null || exit 5
         rawdaemon --stop -p pid || exit 6
         kill -0 $pid || exit 7
@@ -232,7 +232,7 @@ fn a_process_that_takes_the_pid_is_looked_at_again() {
         wait $stop
         [ $? = 4 ] || exit 3
         kill -0 $victim || exit 4
-        grep -q 'State:.S' /proc/$victim/status || exit 5
+        grep -q 'State:.[RSD]' /proc/$victim/status || exit 5
         ",
     );
     let mut command = place.program(Path::new("unshare"), ["--pid", "--fork", "--mount-proc"]);
