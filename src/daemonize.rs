@@ -66,10 +66,10 @@ impl DaemonizeOptions<'_> {
     /// the steps of daemon(7) in the daemon.
     ///
     /// With [`foreground`](Self::foreground) it does the steps in the calling process, and returns as
-    /// in the daemon. Otherwise it returns twice. In the original it returns when the daemon has said that it is ready, or
-    /// is still alive after the timeout; with a timeout of zero, as soon as the daemon has done its
-    /// steps. In the daemon it returns when all steps are done: that process has no controlling
-    /// terminal and can get none, for it does not lead its session.
+    /// in the daemon. Otherwise it returns twice. In the original it returns when the daemon has said
+    /// that it is ready, or is still alive after the timeout; with a timeout of zero, as soon as the
+    /// daemon has done its steps. In the daemon it returns when all steps are done: that process has
+    /// no controlling terminal and can get none, for it does not lead its session.
     ///
     /// The original's state is as before: its signal mask, its dispositions, its descriptors. The
     /// daemon has the original's memory, dispositions, signal mask and other descriptors. It has no
@@ -77,8 +77,9 @@ impl DaemonizeOptions<'_> {
     ///
     /// # Errors
     ///
-    /// In the original only. `Refused` when the daemon has said that it cannot start. `Threaded` when the process has other threads: of these the daemon
-    /// would have none, and every lock that they hold for ever. Otherwise the step that failed, in
+    /// In the original only. `Refused` when the daemon has said that it cannot start. `Threaded` when
+    /// the process has other threads: of these the daemon would have none, and every lock that they
+    /// hold for ever. Otherwise the step that failed, in
     /// which process it may have been, with the kernel's errno; or `DaemonDied`, with the exit
     /// status or the signal, when the daemon ended before the time was over; or `TimedOut`. Then
     /// the daemon has ended, and its pidfile is gone. What it had started itself is not looked for.

@@ -218,7 +218,8 @@ impl<'a> DaemonizeOptions<'a> {
     /// The pid is in it, whole, before anybody hears of success. A second start on the same file
     /// fails with `AlreadyRunning`. A file that no living process has locked does not block a start,
     /// whatever is in it, but for that of a daemon that has given up its lock
-    /// ([`Owner::Unlocked`](crate::Owner::Unlocked)). [`Pidfile`](crate::Pidfile) finds the daemon by it. When a start fails, what it has written is removed.
+    /// ([`Owner::Unlocked`](crate::Owner::Unlocked)). [`Pidfile`](crate::Pidfile) finds the daemon by
+    /// it. When a start fails, what it has written is removed.
     ///
     /// A process gives up its locks on a file when it closes any descriptor for it. So a daemon must
     /// not open and close its pidfile, nor write it as a pidfile of its own.

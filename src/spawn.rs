@@ -69,8 +69,8 @@ impl DaemonizeOptions<'_> {
     /// # Errors
     ///
     /// `CommandNotFound` when there is no such file, `ExecFailed` when there is one that the kernel
-    /// will not execute, `Refused` when it says that it cannot start, `Usage` with `EINVAL` when a list does not end in `None`, and otherwise as
-    /// [`daemonize`](Self::daemonize), but never `Threaded`.
+    /// will not execute, `Refused` when it says that it cannot start, `Usage` with `EINVAL` when a list
+    /// does not end in `None`, and otherwise as [`daemonize`](Self::daemonize), but never `Threaded`.
     pub fn spawn(
         &self,
         program: &CStr,

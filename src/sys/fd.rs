@@ -55,8 +55,8 @@ impl Drop for Fd {
     }
 }
 
-/// `close(fd)`, unless it is [`NOTHING`]—Once, whatever it says: after an error, `EINTR` too, the descriptor is gone on Linux
-/// (close(2)).
+/// `close(fd)`, unless it is [`NOTHING`]—Once, whatever it says: after an error, `EINTR` too, the descriptor
+/// is gone on Linux (close(2)).
 pub(crate) fn close(fd: RawFd) {
     if fd == NOTHING {
         return;

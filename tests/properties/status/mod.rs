@@ -12,8 +12,9 @@ use rawdaemon::{Cause, Change, Errno, Error, ExitCode, Pid, WaitStatus};
 
 use data::{Data, errno, error, pid};
 
-/// Checks the data as a datagram of sd_notify(3), as `/proc/PID/stat` and as a pidfile, and then what it says: a status word, the bytes of a record, an error, how the intermediate
-/// ended, the goal, and then one event after the other.
+/// Checks the data as a datagram of sd_notify(3), as `/proc/PID/stat` and as a pidfile, and then what it says:
+/// a status word, the bytes of a record, an error, how the intermediate ended, the goal, and then one event
+/// after the other.
 pub fn check(data: &[u8]) {
     check_notice(data);
     check_process(data);
