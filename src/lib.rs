@@ -75,9 +75,9 @@
 //!
 //! What the kernel remembers of the calling thread for its C library, the daemon has too: the list of
 //! robust mutexes, empty as after fork(2), the stack of signal handlers, the area of restartable sequences.
-//! The ids that glibc remembers are put right in the daemon. musl remembers one where nobody else may
-//! write: there `raise` and `abort` in a process that has daemonized itself signal the original's
-//! thread. A command that was started by [`spawn`] is not concerned.
+//! The ids that glibc remembers are put right in the daemon, if it has told the kernel that list or where the
+//! id is, as up to 2.43. musl remembers one where nobody else may write: there `raise` and `abort` in a
+//! process that has daemonized itself signal the original's thread. A command that was started by [`spawn`] is not concerned.
 //!
 //! # Support
 //!

@@ -67,7 +67,7 @@ fn the_daemon_does_not_hold_the_mutexes_of_the_original() {
 #[test]
 fn its_locks_and_signals_work_in_the_daemon() {
     let place = Place::new();
-    // Without the id put right, the signal would go to the original, or to nobody.
+    // Until 2.34, glibc sends the signal to the id that it remembers.
     let output = place.run(&mut program(&place, "mutex"));
     assert_eq!(output.code(), 0, "{output:?}");
     Daemon::new(output.pid()).ended();

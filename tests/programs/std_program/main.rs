@@ -290,12 +290,12 @@ fn everything(began: Instant) -> Result<(), Error> {
 
 /// The hard limit of core files, which only a privilege raises.
 fn most_core() -> u64 {
-    let mut limit = libc::rlimit {
+    let mut limit = libc::rlimit64 {
         rlim_cur: 0,
         rlim_max: 0,
     };
     // SAFETY: the kernel writes a limit.
-    unsafe { libc::getrlimit(libc::RLIMIT_CORE, &raw mut limit) };
+    unsafe { libc::getrlimit64(libc::RLIMIT_CORE, &raw mut limit) };
     limit.rlim_max
 }
 
