@@ -1,19 +1,14 @@
 //! Readiness as sd_notify(3) says it: the datagrams, and the socket that they come to.
 
-#![allow(missing_docs, unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod support;
-
 use std::fs;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::support::readiness::{DIED, LATE, Waiting, fails, in_mode, modes, notifier, said};
+use crate::support::{Daemon, Place, before_exec, environment, eventually, example, is_root};
 use rustix::process::Pid;
-use support::readiness::{DIED, LATE, Waiting, fails, in_mode, modes, notifier, said};
-use support::{Daemon, Place, before_exec, environment, eventually, example, is_root};
 
 #[test]
 fn ready_is_a_whole_line_of_a_datagram() {

@@ -1,15 +1,10 @@
 //! Processes that come and go, and pids that pass to others, while the daemon is looked for.
 
-#![allow(missing_docs, unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod support;
-
 use std::fs;
 use std::path::Path;
 
-use support::control::{UNKNOWN, ask, ask_on, kernels, says, start_script, start_unlocked};
-use support::{Place, eventually, has, is_root};
+use crate::support::control::{UNKNOWN, ask, ask_on, kernels, says, start_script, start_unlocked};
+use crate::support::{Place, eventually, has, is_root};
 
 #[test]
 fn a_start_that_is_stopped_is_not_taken_for_the_daemon() {
@@ -22,7 +17,7 @@ fn a_start_that_is_stopped_is_not_taken_for_the_daemon() {
         // It has the lock, and does not know yet that the daemon runs without one.
         let start = scope.spawn(|| {
             let delay = "--inject=pidfd_open:delay_enter=3s:when=1";
-            support::under_strace(&place, &[delay], &["-p", "pid", "sleep", "1000"])
+            crate::support::under_strace(&place, &[delay], &["-p", "pid", "sleep", "1000"])
         });
         eventually("it has the lock", || {
             let output = ask(&place, &["--status"]);
@@ -92,7 +87,7 @@ fn a_stop_during_a_start_is_told_by_both() {
             // The daemon has locked and written its pidfile, and waits with all that follows.
             let delay = "--inject=setpriority:delay_exit=4s";
             let arguments = ["-p", "pid", "-n", "19", "sleep", "1000"];
-            support::under_strace(&place, &[delay], &arguments)
+            crate::support::under_strace(&place, &[delay], &arguments)
         });
         eventually("it has its pidfile", || {
             fs::read_to_string(place.path("pid")).is_ok_and(|text| text.ends_with('\n'))

@@ -1,14 +1,9 @@
 //! The library without `std` and libc: the program in `tests/nolibc`.
 
-#![allow(missing_docs, unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod support;
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{Daemon, Place, before_exec, pid_in};
+use crate::support::{Daemon, Place, before_exec, pid_in};
 
 /// The program without `std` and libc is a package of its own, as such programs are.
 fn nolibc_program() -> Option<PathBuf> {

@@ -1,20 +1,16 @@
 //! In the foreground: every step but the forks and the session, under whatever supervises.
 
-#![allow(missing_docs, unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod support;
-
 use std::fs;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::Command;
 
-use rustix::process::Pid;
-use support::{
+use crate::support::{
     Place, State, before_exec, environment, eventually, example, is_root, may_set_groups,
     own_mounts, pid_in,
 };
+use rustix::pipe::PipeFlags;
+use rustix::process::Pid;
 
 /// Lets what follows find this descriptor, open across exec, at another number.
 fn at(command: &mut Command, from: i32, to: i32) -> &mut Command {
@@ -116,7 +112,7 @@ fn closed_streams_are_opened() {
 #[test]
 fn the_supervisor_s_readiness_is_the_command_s() {
     let place = Place::new();
-    let (reader, writer) = rustix::pipe::pipe().unwrap();
+    let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).unwrap();
     // s6 gives a pipe.
     let script = ["sh", "-c", "echo ready >&7"];
     let mut command = place.rawdaemon(["-f", "-R", "fd:7"]);

@@ -1,14 +1,10 @@
 //! The command: what it executes and how, and what it says.
 
-#![allow(missing_docs, unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod support;
-
 use std::fs;
 use std::time::Duration;
 
-use support::{Daemon, Place, environment, eventually, pid_in};
+use crate::support::{Daemon, Place, environment, eventually, pid_in};
+use rustix::pipe::PipeFlags;
 
 #[test]
 fn working_directory_umask_and_environment() {
@@ -286,7 +282,7 @@ fn a_watched_daemon_is_alive_at_the_end() {
 fn nobody_listening_does_not_change_the_exit_code() {
     let place = Place::new();
     for (arguments, code) in [(&["-v", "sleep", "0"][..], 0), (&["/no/such/command"], 127)] {
-        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).unwrap();
         drop(reader);
         let status = place.rawdaemon(arguments).stderr(writer).status().unwrap();
         assert_eq!(status.code(), Some(code), "{arguments:?}");

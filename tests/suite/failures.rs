@@ -1,14 +1,9 @@
 //! Every failure is told, with its code and its line, and leaves nothing behind.
 
-#![allow(missing_docs, unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod support;
-
 use std::fs;
 use std::path::Path;
 
-use support::{Place, fails_under_strace, has, is_root};
+use crate::support::{Place, fails_under_strace, has, is_root};
 
 #[test]
 fn a_command_that_cannot_be_executed() {

@@ -1,17 +1,12 @@
 //! The pidfile: its lock, its text, and what may lie at its path.
 
-#![allow(missing_docs, unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod support;
-
 use std::ffi::CString;
 use std::fs;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use support::{
+use crate::support::{
     Daemon, Place, before_exec, eventually, fails_under_strace, has, is_root, own_mounts, pid_in,
     strace_rawdaemon,
 };

@@ -1,19 +1,14 @@
 //! The watch over a start: who dies, who is late, and who is interrupted.
 
-#![allow(missing_docs, unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod support;
-
 use std::fs;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
-use support::{
+use crate::support::{
     Daemon, Output, Place, State, before_exec, eventually, fails_under_strace, has,
     strace_rawdaemon, under_strace,
 };
+use rustix::process::{Pid, Signal, kill_process};
 
 /// The milliseconds in `… after N ms`, and the text before.
 fn lived(output: &Output) -> (&str, u64) {
@@ -173,7 +168,7 @@ fn an_exec_that_is_not_over_when_the_pipe_is_closed_is_waited_for() {
         let arguments = [arguments, &["-p", "pid", "sleep", "1000"]].concat();
         let output = under_strace(&place, &options, &arguments);
         assert_eq!(output.code(), 0, "{output:?}");
-        drop(Daemon::new(support::pid_in(&place.path("pid"))));
+        drop(Daemon::new(crate::support::pid_in(&place.path("pid"))));
         let trace = fs::read_to_string(place.path("trace")).unwrap();
         assert!(trace.contains("(INJECTED)"), "{trace}");
     }

@@ -1,12 +1,5 @@
 //! The command line: every way to write it, and every way to get it wrong.
 
-#![allow(missing_docs)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing
-)]
-
 use std::ffi::CStr;
 use std::time::Duration;
 

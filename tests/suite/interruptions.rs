@@ -1,10 +1,5 @@
 //! A launcher that waits is interrupted, stopped or killed, and says on a terminal how long it takes.
 
-#![allow(missing_docs, unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod support;
-
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -12,12 +7,12 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Child;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
-use support::readiness::{Waiting, in_mode, modes, notifier, sleeps};
-use support::{
+use crate::support::readiness::{Waiting, in_mode, modes, notifier, sleeps};
+use crate::support::{
     DEADLINE, Daemon, Place, eventually, example, has_terminals, lead_session_on, std_program,
     terminal, wait_for, watch,
 };
+use rustix::process::{Pid, Signal, kill_process};
 
 #[test]
 fn who_interrupts_the_launcher_ends_what_was_half_started() {

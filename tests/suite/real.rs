@@ -1,10 +1,5 @@
 //! Real programs as daemons: a web server, a database, a shell script.
 
-#![allow(missing_docs, unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod support;
-
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -13,11 +8,11 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
-use support::{
+use crate::support::{
     DEADLINE, Place, State, before_exec, eventually, has, is_root, mount_empty, own_mounts, pid_in,
     status_line,
 };
+use rustix::process::Signal;
 
 /// A port of this machine that nobody listens on.
 fn free_port() -> u16 {

@@ -1,13 +1,8 @@
 //! What a C library remembers of its process and thread is true in a daemon that is a copy of it.
 
-#![allow(missing_docs, unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod support;
-
 use std::process::Command;
 
-use support::{Daemon, Place, eventually, example, has, strace};
+use crate::support::{Daemon, Place, eventually, example, has, strace};
 
 /// What the daemon has written of this case.
 fn said(case: &str) -> String {

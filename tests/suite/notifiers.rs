@@ -1,16 +1,11 @@
 //! Real programs that say when they are ready, in the ways of systemd and of s6.
 
-#![allow(missing_docs, unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod support;
-
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use support::{Daemon, Place, eventually, has};
+use crate::support::{Daemon, Place, eventually, has};
 
 /// Starts a daemon that says itself when it is ready: at once, and not after the minute that it may take.
 fn start_ready(place: &Place, how: &str, command: &[&str]) -> Daemon {

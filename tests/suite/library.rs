@@ -1,17 +1,12 @@
 //! The library from outside: a program that becomes a daemon itself.
 
-#![allow(missing_docs, unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod support;
-
 use std::fs;
 
-use rustix::process::Pid;
-use support::{
+use crate::support::{
     DEADLINE, Daemon, Output, Place, before_exec, eventually, example, has, is_root, pid_in, run,
     status_line, std_program, strace, without_core,
 };
+use rustix::process::Pid;
 
 /// The daemon of a start that went well, and the milliseconds that it took.
 fn started(output: &Output) -> (Daemon, u64) {

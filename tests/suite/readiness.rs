@@ -1,17 +1,12 @@
 //! Readiness: the launcher returns when the daemon is ready, and knows when it never will be.
 
-#![allow(missing_docs, unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod support;
-
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use support::readiness::{DIED, LATE, SOON, fails, in_mode, modes, said};
-use support::{
+use crate::support::readiness::{DIED, LATE, SOON, fails, in_mode, modes, said};
+use crate::support::{
     Daemon, Output, Place, before_exec, eventually, example, fails_under_strace, has, is_root,
     std_program, under_strace,
 };
@@ -114,7 +109,9 @@ fn a_daemon_that_dies_is_told_at_once_in_every_mode() {
     ] {
         for (options, _) in modes() {
             let mut command = in_mode(&place, options);
-            let output = place.run(support::without_core(command.args(["sh", "-c", text])));
+            let output = place.run(crate::support::without_core(
+                command.args(["sh", "-c", text]),
+            ));
             let expected = format!("{DIED}{how}");
             let core_or_not = said(&output).replace(", core dumped", "");
             assert_eq!((output.code(), core_or_not), (5, expected), "{output:?}");

@@ -3,9 +3,6 @@
 //! The test process is a subreaper, so every daemon that a test starts becomes its child. Every
 //! process of a test carries the test's mark in its environment, by which leftovers are found.
 
-#![allow(dead_code, unused_imports, reason = "each test file uses its part")]
-#![allow(unreachable_pub, missing_debug_implementations)]
-
 pub mod control;
 mod daemon;
 mod place;
@@ -26,6 +23,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
+use rustix::pty::OpenptFlags;
 
 pub use daemon::{Daemon, wait_for, watch};
 pub use place::{Output, Place, fails_beside};
@@ -72,9 +70,14 @@ pub fn before_exec(
     unsafe { command.pre_exec(action) }
 }
 
+/// No program of another test gets it.
+const TERMINAL: OpenptFlags = OpenptFlags::RDWR
+    .union(OpenptFlags::NOCTTY)
+    .union(OpenptFlags::CLOEXEC);
+
 /// Whether there can be terminals; if not, that is said.
 pub fn has_terminals() -> bool {
-    let opened = rustix::pty::openpt(rustix::pty::OpenptFlags::NOCTTY);
+    let opened = rustix::pty::openpt(TERMINAL);
     if let Err(error) = &opened {
         eprintln!("skipped: no terminal can be opened: {error}");
     }
@@ -83,8 +86,7 @@ pub fn has_terminals() -> bool {
 
 /// A new terminal: the side that a terminal emulator has, and the name of the other.
 pub fn terminal() -> (OwnedFd, CString) {
-    let flags = rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY;
-    let terminal = rustix::pty::openpt(flags).unwrap();
+    let terminal = rustix::pty::openpt(TERMINAL).unwrap();
     rustix::pty::grantpt(&terminal).unwrap();
     rustix::pty::unlockpt(&terminal).unwrap();
     let name = rustix::pty::ptsname(&terminal, Vec::new()).unwrap();

@@ -1,16 +1,11 @@
 //! The limits of a daemon, and what takes a privilege.
 
-#![allow(missing_docs, unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod support;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use support::{
+use crate::support::{
     Daemon, Place, before_exec, fails_beside, is_root, may_become_others, pid_in, status_line,
 };
 

@@ -1,17 +1,12 @@
 //! The same daemon and the same answer, whoever starts it and with how little.
 
-#![allow(missing_docs, unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod support;
-
 use std::ffi::CString;
 use std::path::Path;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use support::{
+use crate::support::{
     Place, State, before_exec, eventually, example, has, is_root, mount, own_mounts, status_line,
 };
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 fn limit(resource: Resource, value: u64) -> std::io::Result<()> {
     let maximum = getrlimit(resource)
@@ -94,7 +89,7 @@ fn without_a_free_process_the_step_is_named() {
         ("0.1", 2, 1, daemon),
     ] {
         let place = Place::new();
-        let user = 54_321;
+        let user = 54_324;
         let copy = place.executable(Path::new(env!("CARGO_BIN_EXE_rawdaemon")), "rawdaemon");
         let mut command = place.program(&copy, ["-t", time, "sleep", "1000"]);
         before_exec(&mut command, move || {

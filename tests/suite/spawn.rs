@@ -1,16 +1,11 @@
 //! Programs that start others as daemons and go on, with all of their threads.
 
-#![allow(missing_docs, unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod support;
-
 use std::ffi::CStr;
 use std::fs;
 use std::thread;
 
+use crate::support::{DEADLINE, Daemon, Place, example, has, is_root, run, std_program, strace};
 use rawdaemon::{DaemonizeOptions, Readiness};
-use support::{DEADLINE, Daemon, Place, example, has, is_root, run, std_program, strace};
 
 #[test]
 fn a_program_can_spawn_another() {

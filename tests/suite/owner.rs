@@ -1,19 +1,14 @@
 //! Which process a pidfile means: the daemon, and never another.
 
-#![allow(missing_docs, unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod support;
-
 use std::fs;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use crate::support::control::{NOT_RUNNING, UNKNOWN, ask, ask_on, kernels, says, start_unlocked};
+use crate::support::{Place, eventually, has, is_root, pid_in, wait_for, watch};
 use rustix::process::Signal;
-use support::control::{NOT_RUNNING, UNKNOWN, ask, ask_on, kernels, says, start_unlocked};
-use support::{Place, eventually, has, is_root, pid_in, wait_for, watch};
 
 /// A process that no pidfile of the tests means, and that ends with the test.
 struct Bystander(std::process::Child);

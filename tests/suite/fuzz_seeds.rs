@@ -1,21 +1,13 @@
 //! Replays the seeds of the fuzz targets, and small changes of each, as ordinary tests.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    unreachable_pub
-)]
 
 use std::path::Path;
 use std::{fs, panic};
 
-#[path = "properties/accounts.rs"]
+#[path = "../properties/accounts.rs"]
 mod accounts;
-#[path = "properties/options/mod.rs"]
+#[path = "../properties/options/mod.rs"]
 mod options;
-#[path = "properties/status/mod.rs"]
+#[path = "../properties/status/mod.rs"]
 mod status;
 
 fn run(check: fn(&[u8]), name: &Path, data: &[u8]) {

@@ -1,15 +1,10 @@
 //! A root directory that is not the caller's: what counts from inside it, and what it must have.
 
-#![allow(missing_docs, unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod support;
-
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use support::{Place, before_exec, copy, eventually, fails_beside, is_root, pid_in};
+use crate::support::{Place, before_exec, copy, eventually, fails_beside, is_root, pid_in};
 
 /// Puts a program and the libraries that it needs into a root directory of its own.
 fn furnish(root: &Path, program: &str) {

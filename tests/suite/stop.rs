@@ -1,18 +1,15 @@
 //! `--stop`, `--signal` and `--restart`: what the daemon gets, and what is left of it.
 
-#![allow(missing_docs, unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod support;
-
 use std::ffi::CString;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::support::control::{
+    NOT_RUNNING, ask, ask_on, kernels, says, start_script, start_unlocked,
+};
+use crate::support::{DEADLINE, Daemon, Place, eventually, has, is_root, pid_in, wait_for, watch};
 use rawdaemon::{ExitCode, Owner, Pidfile, Stage};
-use support::control::{NOT_RUNNING, ask, ask_on, kernels, says, start_script, start_unlocked};
-use support::{DEADLINE, Daemon, Place, eventually, has, is_root, pid_in, wait_for, watch};
 
 /// A daemon that writes down the signals that it gets.
 const LOGS: &str = "for s in HUP INT TERM; do trap \"echo $s >>log\" $s; done; echo up >>log; \
@@ -151,7 +148,7 @@ fn what_may_not_be_signalled_is_told() {
             let mut command = place.rawdaemon(action);
             command.args(["-p", "pid"]);
             kernel.1(&mut command);
-            support::before_exec(&mut command, || {
+            crate::support::before_exec(&mut command, || {
                 become_nobody();
                 Ok(())
             });
@@ -316,7 +313,7 @@ fn a_group_outlives_its_leader() {
     let daemon = place.start(["-p", "pid", "-c", folder, "setsid", "sh", "-c", script]);
     eventually("it is up", || place.path("log").exists());
     assert_eq!(
-        support::State::of(daemon.pid).session,
+        crate::support::State::of(daemon.pid).session,
         daemon.pid.as_raw_pid()
     );
     std::thread::scope(|scope| {

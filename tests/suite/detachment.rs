@@ -1,20 +1,15 @@
 //! What a daemon leaves behind: its caller's terminal, session, state, and descriptors but those to keep.
 
-#![allow(missing_docs, unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod support;
-
 use std::fs;
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, setrlimit};
-use support::{
+use crate::support::{
     DEADLINE, Daemon, Place, before_exec, eventually, has, has_terminals, lead_session_on, pid_in,
     strace_rawdaemon, terminal,
 };
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, setrlimit};
 
 const SLEEP: [&str; 2] = ["sleep", "1000"];
 

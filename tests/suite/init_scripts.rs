@@ -1,10 +1,5 @@
 //! The init scripts of the README: each is run for real, with its web server in a place of its own.
 
-#![allow(missing_docs, unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod support;
-
 use std::ffi::CString;
 use std::fs;
 use std::io::{Read, Write};
@@ -13,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use support::{
+use crate::support::{
     Daemon, Output, Place, before_exec, eventually, has, is_root, mount, own_mounts, pid_in,
 };
 
@@ -26,7 +21,7 @@ struct Script {
 impl Script {
     /// The script that begins like this, with paths and a port of the test's own.
     fn of_the_readme(beginning: &str, name: &str) -> Self {
-        let text = include_str!("../README.md")
+        let text = include_str!("../../README.md")
             .split("```sh\n")
             .filter_map(|rest| Some(rest.split_once("```")?.0))
             .find(|text| text.starts_with(beginning));

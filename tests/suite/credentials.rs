@@ -1,10 +1,5 @@
 //! Who the daemon runs as, and what its environment says of that.
 
-#![allow(missing_docs, unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod support;
-
 use std::ffi::CString;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -12,11 +7,11 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::PathBuf;
 use std::process::Command;
 
-use rustix::process::Pid;
-use support::{
+use crate::support::{
     Daemon, Place, before_exec, environment, eventually, is_root, mount, own_mounts, pid_in,
     status_line,
 };
+use rustix::process::Pid;
 
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\n\
     +nis-user::::::\n\

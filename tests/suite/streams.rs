@@ -1,18 +1,13 @@
 //! The files that a daemon has for input and output.
 
-#![allow(missing_docs, unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod support;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
+use crate::support::{Place, before_exec, eventually};
 use rustix::process::Pid;
-use support::{Place, before_exec, eventually};
 
 const SLEEP: [&str; 2] = ["sleep", "1000"];
 

@@ -1,0 +1,58 @@
+//! The tests of the command and of the library from outside.
+//!
+//! They are one program: it links once, and its tests share one process and run beside each other.
+//! So no test changes what belongs to the process (its directory, umask, limits, signals, or
+//! environment), and none waits for children that it does not know.
+
+#![allow(missing_docs, missing_debug_implementations, unreachable_pub)]
+#![allow(
+    unsafe_code,
+    reason = "tests call libc, most of them between fork and exec"
+)]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
+mod support;
+
+// The command line.
+mod args;
+mod fuzz_seeds;
+
+// A start: what the daemon gets, and what goes wrong.
+mod command;
+mod credentials;
+mod detachment;
+mod failures;
+mod foreground;
+mod launchers;
+mod limits;
+mod root;
+mod streams;
+mod watch;
+
+// Readiness.
+mod interruptions;
+mod notifiers;
+mod notify;
+mod readiness;
+
+// The pidfile, and the daemon that it means.
+mod owner;
+mod pidfile;
+mod races;
+mod stop;
+
+// The library in programs of several kinds.
+mod c_library;
+mod library;
+mod nolibc;
+mod spawn;
+
+// Real daemons and init scripts.
+mod init_scripts;
+mod real;
