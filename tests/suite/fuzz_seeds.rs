@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::{fs, panic};
 
+use crate::support::skip;
+
 #[path = "../properties/accounts.rs"]
 mod accounts;
 #[path = "../properties/options/mod.rs"]
@@ -26,7 +28,7 @@ fn replay(target: &str, bytes: &[u8], check: fn(&[u8])) {
         .join("fuzz/seeds")
         .join(target);
     if !folder.exists() {
-        eprintln!("skipped: Cargo does not put a package into a package");
+        skip("the packaged crate has no seeds");
         return;
     }
     let mut count = 0;

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{Daemon, Place, before_exec, pid_in};
+use crate::support::{Daemon, Place, before_exec, pid_in, skip};
 
 /// The program without `std` and libc is a package of its own, as such programs are.
 fn nolibc_program() -> Option<PathBuf> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("nolibc");
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/nolibc/Cargo.toml");
     if !manifest.exists() {
-        eprintln!("skipped: Cargo does not put a package into a package");
+        skip("the packaged crate has no tests/nolibc");
         return None;
     }
     let program = target.join("release/nolibc");
@@ -22,7 +22,7 @@ fn nolibc_program() -> Option<PathBuf> {
         if program.is_file() {
             return Some(program);
         }
-        eprintln!("skipped: {} cannot be written to", folder.display());
+        skip(format!("{} cannot be written to", folder.display()));
         return None;
     }
     let mut cargo = Command::new(env!("CARGO"));
@@ -38,7 +38,7 @@ fn nolibc_program() -> Option<PathBuf> {
     match cargo.arg("--target-dir").arg(&target).status() {
         Ok(status) => assert!(status.success()),
         Err(error) => {
-            eprintln!("skipped: cargo cannot be run here: {error}");
+            skip(format!("cargo cannot be run: {error}"));
             return None;
         }
     }

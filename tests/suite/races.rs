@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::support::control::{UNKNOWN, ask, ask_on, kernels, says, start_script, start_unlocked};
-use crate::support::{Place, eventually, has, is_root};
+use crate::support::{Place, eventually, has, is_root, skip_part};
 
 #[test]
 fn a_start_that_is_stopped_is_not_taken_for_the_daemon() {
@@ -139,7 +139,7 @@ fn a_pid_that_another_process_has_got_is_not_signalled() {
     for mount in ["--mount-proc", "--mount"] {
         // With a `/proc` of its own, it is always the namespace's to write to.
         if mount == "--mount" && fs::OpenOptions::new().write(true).open(ids).is_err() {
-            eprintln!("skipped: {ids} cannot be written to");
+            skip_part(format!("{ids} cannot be written to"));
             continue;
         }
         let _ = fs::remove_file(place.path("said"));

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
-use crate::support::{Place, before_exec, eventually};
+use crate::support::{Place, before_exec, eventually, skip};
 use rustix::process::Pid;
 
 const SLEEP: [&str; 2] = ["sleep", "1000"];
@@ -162,7 +162,7 @@ fn a_fifo_with_a_reader_is_written_to() {
 fn what_a_caller_may_not_do_is_refused() {
     let place = Place::new();
     if rustix::process::geteuid().is_root() {
-        eprintln!("skipped: root may write everywhere");
+        skip("root may write everywhere");
         return;
     }
     fs::write(place.path("mine"), "").unwrap();

@@ -3,14 +3,14 @@
 use std::fs;
 use std::process::Command;
 
-use super::{Daemon, Output, Place, eventually, is_root, without_pidfds, without_proc};
+use super::{Daemon, Output, Place, eventually, is_root_for, without_pidfds, without_proc};
 
 /// What a kernel may lack, and how the command is made to run on one that does.
 pub type Kernel = (&'static str, fn(&mut Command));
 
 pub fn kernels() -> Vec<Kernel> {
     let mut kernels: Vec<Kernel> = vec![("whole", |_| {}), ("without pidfds", without_pidfds)];
-    if is_root() {
+    if is_root_for("without /proc") {
         kernels.push(("without /proc", without_proc));
     }
     kernels

@@ -10,6 +10,7 @@ mod programs;
 pub mod readiness;
 mod root;
 mod sandbox;
+mod skipped;
 mod state;
 
 use std::ffi::CString;
@@ -31,8 +32,9 @@ pub use programs::{
     example, fails_under_strace, has, run, std_program, strace, strace_rawdaemon, under_strace,
     without_core,
 };
-pub use root::{is_root, may_become_others, may_set_groups};
+pub use root::{is_root, is_root_for, may_become_others, may_set_groups};
 pub use sandbox::{mount, mount_empty, own_mounts, without_pidfds, without_proc};
+pub use skipped::{skip, skip_part};
 pub use state::{State, environment, status_line};
 
 /// Longer than anything here takes on a slow machine.
@@ -79,7 +81,7 @@ const TERMINAL: OpenptFlags = OpenptFlags::RDWR
 pub fn has_terminals() -> bool {
     let opened = rustix::pty::openpt(TERMINAL);
     if let Err(error) = &opened {
-        eprintln!("skipped: no terminal can be opened: {error}");
+        skip(format!("no terminal can be opened: {error}"));
     }
     opened.is_ok()
 }

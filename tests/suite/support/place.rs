@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use rustix::process::Pid;
 
 use super::state::settle;
-use super::{DEADLINE, Daemon, MARK, before_exec, copy, wait_for, watch};
+use super::{DEADLINE, Daemon, MARK, before_exec, copy, skip, wait_for, watch};
 
 /// A folder of the test's own, and the mark of its processes. Both are gone when it is dropped.
 pub struct Place {
@@ -76,7 +76,9 @@ impl Place {
     pub fn is_mounted_without(&self, flag: StatVfsMountFlags) -> bool {
         let flags = rustix::fs::statvfs(self.folder.path()).unwrap().f_flag;
         if flags.contains(flag) {
-            eprintln!("skipped: the folder for temporary files is mounted with {flag:?}");
+            skip(format!(
+                "the folder for temporary files is mounted with {flag:?}"
+            ));
         }
         !flags.contains(flag)
     }

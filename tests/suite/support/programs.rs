@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use super::{Output, Place, before_exec, eventually};
+use super::{Output, Place, before_exec, eventually, skip};
 
 /// Whether a program is installed; if it is not, that is said, and the test has nothing to test.
 pub fn has(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
     if !found {
-        eprintln!("skipped: {program} is not installed");
+        skip(format!("{program} is not installed"));
     }
     found && (program != "strace" || may_trace())
 }
@@ -28,7 +28,7 @@ fn may_trace() -> bool {
         }
     });
     if let Err(why) = outcome {
-        eprintln!("skipped: strace may not trace here: {why}");
+        skip(format!("strace may not trace here: {why}"));
     }
     outcome.is_ok()
 }

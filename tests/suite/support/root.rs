@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use super::{skip, skip_part};
+
 /// A capability: its name, and its number for the kernel.
 type Capability = (&'static str, u32);
 
@@ -28,6 +30,15 @@ pub fn is_root() -> bool {
     may(&ROOT)
 }
 
+/// As [`is_root`], for a part of the test.
+pub fn is_root_for(part: &str) -> bool {
+    let missing = missing(&ROOT);
+    if let Some(missing) = &missing {
+        skip_part(format!("{part}: this needs {missing}"));
+    }
+    missing.is_none()
+}
+
 /// Whether the test can run something as somebody else; if it cannot, that is said.
 pub fn may_become_others() -> bool {
     may(&[KILL, SETGID, SETUID])
@@ -42,7 +53,7 @@ pub fn may_set_groups() -> bool {
 fn may(capabilities: &[Capability]) -> bool {
     let missing = missing(capabilities);
     if let Some(missing) = &missing {
-        eprintln!("skipped: this needs {missing}");
+        skip(format!("this needs {missing}"));
     }
     missing.is_none()
 }

@@ -1,0 +1,48 @@
+//! Tests that are skipped say so.
+//!
+//! The harness captures `eprintln!`, but not what a test writes to `std::io::stderr()` itself.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::io::Write;
+use std::sync::{Mutex, Once};
+
+/// The tests that were skipped, and those that were skipped in part.
+static SKIPPED: Mutex<[BTreeSet<String>; 2]> = Mutex::new([BTreeSet::new(), BTreeSet::new()]);
+
+/// Reports that the running test is skipped. The test must return then.
+pub fn skip(why: impl Display) {
+    report(0, "skipped", &why);
+}
+
+/// Reports that a part of the running test is skipped.
+pub fn skip_part(why: impl Display) {
+    report(1, "skipped in part", &why);
+}
+
+fn report(kind: usize, how: &str, why: &dyn Display) {
+    static AT_EXIT: Once = Once::new();
+    AT_EXIT.call_once(|| {
+        // SAFETY: the function stays, and takes nothing.
+        assert_eq!(unsafe { libc::atexit(print_summary) }, 0);
+    });
+    // The harness gives each test a thread of the test's name.
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("a thread of a test");
+    SKIPPED.lock().unwrap()[kind].insert(test.to_owned());
+    print(&format!("{how}: {test}: {why}"));
+}
+
+/// Runs when the process exits, after the summary of the harness.
+extern "C" fn print_summary() {
+    let Ok(skipped) = SKIPPED.lock() else {
+        return;
+    };
+    let [whole, part] = skipped.each_ref().map(BTreeSet::len);
+    print(&format!("{whole} tests skipped, {part} in part"));
+}
+
+/// Prints a line as a whole, for other tests print too.
+fn print(line: &str) {
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+}
