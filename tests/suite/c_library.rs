@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::{Daemon, Place, eventually, example, has, strace};
+use crate::support::{Daemon, Place, eventually, example, has, has_test_programs, strace};
 
 /// What the daemon has written of this case.
 fn said(case: &str) -> String {
@@ -22,23 +22,35 @@ fn program(place: &Place, case: &str) -> Command {
 
 #[test]
 fn the_c_library_of_the_daemon_knows_its_thread() {
+    if !has_test_programs() {
+        return;
+    }
     assert_eq!(said("thread id"), "0 0\n");
 }
 
 #[test]
 fn the_thread_is_known_where_the_kernel_is_told_another_place() {
+    if !has_test_programs() {
+        return;
+    }
     // As glibc does since 2.43: there stands a small number, which the thread's id may be too.
     assert_eq!(said("another place"), "0 0, untouched\n");
 }
 
 #[test]
 fn a_process_id_that_is_remembered_is_put_right() {
+    if !has_test_programs() {
+        return;
+    }
     // As glibc did until 2.24.
     assert_eq!(said("process id"), "its own\n");
 }
 
 #[test]
 fn who_stays_in_the_foreground_holds_what_it_held() {
+    if !has_test_programs() {
+        return;
+    }
     let place = Place::new();
     let mut command = program(&place, "foreground");
     let mut process = command.spawn().unwrap();
@@ -52,6 +64,9 @@ fn who_stays_in_the_foreground_holds_what_it_held() {
 
 #[test]
 fn the_daemon_does_not_hold_the_mutexes_of_the_original() {
+    if !has_test_programs() {
+        return;
+    }
     let place = Place::new();
     let output = place.run(&mut program(&place, "robust mutexes"));
     assert_eq!(output.code(), 0, "{output:?}");
@@ -61,6 +76,9 @@ fn the_daemon_does_not_hold_the_mutexes_of_the_original() {
 
 #[test]
 fn its_locks_and_signals_work_in_the_daemon() {
+    if !has_test_programs() {
+        return;
+    }
     let place = Place::new();
     // Until 2.34, glibc sends the signal to the id that it remembers.
     let output = place.run(&mut program(&place, "mutex"));
@@ -71,7 +89,7 @@ fn its_locks_and_signals_work_in_the_daemon() {
 
 #[test]
 fn the_kernel_knows_of_the_daemon_what_its_c_library_has_told() {
-    if !has("strace") {
+    if !has("strace") || !has_test_programs() {
         return;
     }
     let place = Place::new();

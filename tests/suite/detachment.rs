@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::support::{
     DEADLINE, Daemon, Place, before_exec, eventually, has, has_terminals, lead_session_on, pid_in,
-    strace_rawdaemon, terminal,
+    strace_rawdaemon, terminal, tested_command,
 };
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, setrlimit};
 
@@ -207,10 +207,7 @@ fn a_launcher_leads_the_session_or_leaves_that_to_another() {
 #[test]
 fn nothing_of_the_caller_s_pipe_is_held() {
     let place = Place::new();
-    let line = format!(
-        "x=$({} -v sleep 1000 2>&1); echo \"$x\"",
-        env!("CARGO_BIN_EXE_rawdaemon")
-    );
+    let line = format!("x=$({} -v sleep 1000 2>&1); echo \"$x\"", tested_command());
     let output = place.run(&mut place.program(Path::new("/bin/sh"), ["-c", &line]));
     assert!(output.took < DEADLINE / 2, "{output:?}");
     Daemon::new(output.pid()).assert_alive();
@@ -220,7 +217,7 @@ fn nothing_of_the_caller_s_pipe_is_held() {
 fn a_working_directory_that_is_gone_does_not_matter() {
     let place = Place::new();
     fs::create_dir(place.path("gone")).unwrap();
-    let start = [env!("CARGO_BIN_EXE_rawdaemon"), "-v", "sleep", "1000"];
+    let start = [tested_command(), "-v", "sleep", "1000"];
     let shell = [
         "-c",
         "cd gone && rmdir ../gone && PATH=:$PATH exec \"$@\"",

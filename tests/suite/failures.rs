@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::{Place, fails_under_strace, has, is_root};
+use crate::support::{Place, fails_under_strace, has, is_root, tested_command};
 
 #[test]
 fn a_command_that_cannot_be_executed() {
@@ -179,14 +179,7 @@ fn the_first_process_of_a_pid_namespace_cannot_stay_for_the_daemon() {
     }
     let place = Place::new();
     for time in ["0", "0.1"] {
-        let unshare = [
-            "--pid",
-            env!("CARGO_BIN_EXE_rawdaemon"),
-            "-t",
-            time,
-            "sleep",
-            "1000",
-        ];
+        let unshare = ["--pid", tested_command(), "-t", time, "sleep", "1000"];
         let says = "rawdaemon: cannot create the daemon process: Invalid argument (EINVAL)";
         place.fails(&mut place.program(Path::new("unshare"), unshare), 1, says);
     }

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::{
-    Place, State, before_exec, environment, eventually, example, is_root, may_set_groups,
-    own_mounts, pid_in,
+    Place, State, before_exec, environment, eventually, example, has_test_programs, is_root,
+    may_set_groups, own_mounts, pid_in, tested_command,
 };
 use rustix::pipe::PipeFlags;
 use rustix::process::Pid;
@@ -141,7 +141,7 @@ fn the_first_process_of_a_container_may_be_the_command() {
     let place = Place::new();
     let unshare = ["--pid", "--fork", "--mount-proc", "--kill-child"];
     let mut command = place.program(Path::new("unshare"), unshare);
-    command.arg(env!("CARGO_BIN_EXE_rawdaemon"));
+    command.arg(tested_command());
     command.args(["-f", "-p", "pid", "sh", "-c", "echo $$; exit 4"]);
     before_exec(&mut command, || {
         own_mounts();
@@ -154,6 +154,9 @@ fn the_first_process_of_a_container_may_be_the_command() {
 
 #[test]
 fn a_program_may_stay_in_the_foreground() {
+    if !has_test_programs() {
+        return;
+    }
     let place = Place::new();
     let mut command = place.program(&example("std_program"), ["foreground"]);
     let mut child = command

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::{fs, panic};
 
-use crate::support::skip;
+use crate::support::{package_folder, skip};
 
 #[path = "../properties/accounts.rs"]
 mod accounts;
@@ -24,9 +24,7 @@ fn run(check: fn(&[u8]), name: &Path, data: &[u8]) {
 
 /// Replays each seed, the beginnings of it, and what it is with another byte in each place.
 fn replay(target: &str, bytes: &[u8], check: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("fuzz/seeds")
-        .join(target);
+    let folder = package_folder().join("fuzz/seeds").join(target);
     if !folder.exists() {
         skip("the packaged crate has no seeds");
         return;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::support::{
     Daemon, Output, Place, before_exec, eventually, has, is_root, mount, own_mounts, pid_in,
+    tested_command,
 };
 
 struct Script {
@@ -126,7 +127,7 @@ impl Script {
 
 /// The folder of the command, before those of this PATH.
 fn search_path(path: &str) -> String {
-    let command = Path::new(env!("CARGO_BIN_EXE_rawdaemon"));
+    let command = Path::new(tested_command());
     let folder = command.parent().unwrap().to_str().unwrap();
     format!("{folder}:{path}")
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use crate::support::readiness::{Waiting, in_mode, modes, notifier, sleeps};
 use crate::support::{
-    DEADLINE, Daemon, Place, eventually, example, has_terminals, lead_session_on, std_program,
-    terminal, wait_for, watch,
+    DEADLINE, Daemon, Place, eventually, example, has_terminals, has_test_programs,
+    lead_session_on, std_program, terminal, wait_for, watch,
 };
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -37,6 +37,9 @@ fn who_interrupts_the_launcher_ends_what_was_half_started() {
 
 #[test]
 fn who_starts_many_at_once_and_is_killed_leaves_none() {
+    if !has_test_programs() {
+        return;
+    }
     for _ in 0..8 {
         let place = Place::new();
         let mut launcher = std_program(&place, "many at once").spawn().unwrap();
@@ -51,6 +54,9 @@ fn who_starts_many_at_once_and_is_killed_leaves_none() {
 
 #[test]
 fn a_launcher_that_is_stopped_for_a_while_hears_how_it_failed() {
+    if !has_test_programs() {
+        return;
+    }
     let says = "rawdaemon: the daemon refused to start: Input/output error (EIO)";
     let place = Place::new();
     let words = ["say STATUS=begun", &until(&place), "flood", "say ERRNO=5"];
@@ -63,6 +69,9 @@ fn a_launcher_that_is_stopped_for_a_while_hears_how_it_failed() {
 
 #[test]
 fn a_launcher_that_is_stopped_for_a_while_loses_nothing() {
+    if !has_test_programs() {
+        return;
+    }
     let place = Place::new();
     let words = ["say STATUS=begun", &until(&place), "flood", "say READY=1"];
     let (status, told) = stopped_for_a_while(&place, &words);
@@ -126,7 +135,7 @@ fn an_interrupt_from_the_keyboard_ends_what_was_half_started() {
 
 #[test]
 fn a_terminal_shows_how_long_it_takes() {
-    if !has_terminals() {
+    if !has_terminals() || !has_test_programs() {
         return;
     }
     let place = Place::new();
@@ -165,6 +174,9 @@ fn a_terminal_shows_how_long_it_takes() {
 
 #[test]
 fn a_program_s_launcher_may_be_killed() {
+    if !has_test_programs() {
+        return;
+    }
     let place = Place::new();
     let mut launcher = std_program(&place, "wait for ever").spawn().unwrap();
     let mut daemon = None;

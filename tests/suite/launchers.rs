@@ -4,8 +4,8 @@ use std::ffi::CString;
 use std::path::Path;
 
 use crate::support::{
-    Place, State, before_exec, eventually, example, has, is_root, is_root_for, mount, own_mounts,
-    skip_part, status_line,
+    Place, State, before_exec, eventually, example, has, has_test_programs, is_root, is_root_for,
+    mount, own_mounts, skip_part, status_line, tested_command,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -91,7 +91,7 @@ fn without_a_free_process_the_step_is_named() {
     ] {
         let place = Place::new();
         let user = 54_324;
-        let copy = place.executable(Path::new(env!("CARGO_BIN_EXE_rawdaemon")), "rawdaemon");
+        let copy = place.executable(Path::new(tested_command()), "rawdaemon");
         let mut command = place.program(&copy, ["-t", time, "sleep", "1000"]);
         before_exec(&mut command, move || {
             limit(Resource::Nproc, processes)?;
@@ -255,11 +255,11 @@ fn what_is_missing_is_named() {
 fn without_any_argument_there_is_no_command() {
     let place = Place::new();
     let mut command = place.rawdaemon([""; 0]);
-    before_exec(&mut command, || {
-        let program = concat!(env!("CARGO_BIN_EXE_rawdaemon"), "\0");
+    let program = CString::new(tested_command()).unwrap();
+    before_exec(&mut command, move || {
         let nothing = [std::ptr::null()];
         // SAFETY: a string, and two lists that end in a null pointer.
-        unsafe { libc::execve(program.as_ptr().cast(), nothing.as_ptr(), nothing.as_ptr()) };
+        unsafe { libc::execve(program.as_ptr(), nothing.as_ptr(), nothing.as_ptr()) };
         Err(std::io::Error::last_os_error())
     });
     let says = "rawdaemon: no command given; see rawdaemon --help";
@@ -273,7 +273,7 @@ fn the_first_process_itself_has_to_stay() {
     }
     let place = Place::new();
     let mut command = place.program(Path::new("unshare"), ["--pid", "--fork", "--kill-child"]);
-    command.arg(env!("CARGO_BIN_EXE_rawdaemon"));
+    command.arg(tested_command());
     // When it had returned, the kernel would kill the daemon.
     let says =
         "rawdaemon: the first process must stay, and its daemons end with it; use --foreground";
@@ -283,13 +283,13 @@ fn the_first_process_itself_has_to_stay() {
 
 #[test]
 fn the_first_process_of_a_pid_namespace_may_start_daemons() {
-    if !is_root() || !has("unshare") {
+    if !is_root() || !has("unshare") || !has_test_programs() {
         return;
     }
     // A shell that is init, and a program that is init and turns itself into a daemon.
     let shell = "\"$0\" -p pid sleep 1000; echo $? >code; while :; do sleep 1; done";
     let starts: [&[&str]; 2] = [
-        &["sh", "-c", shell, env!("CARGO_BIN_EXE_rawdaemon")],
+        &["sh", "-c", shell, tested_command()],
         &[&example("std_program").display().to_string(), "as init"],
     ];
     for start in starts {

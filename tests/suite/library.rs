@@ -3,8 +3,8 @@
 use std::fs;
 
 use crate::support::{
-    DEADLINE, Daemon, Output, Place, before_exec, eventually, example, has, is_root, pid_in, run,
-    status_line, std_program, strace, without_core,
+    DEADLINE, Daemon, Output, Place, before_exec, eventually, example, has, has_test_programs,
+    is_root, pid_in, run, status_line, std_program, strace, without_core,
 };
 use rustix::process::Pid;
 
@@ -31,6 +31,9 @@ fn failed(place: &Place, case: &str, code: i32) -> String {
 
 #[test]
 fn by_default_the_daemon_is_as_the_seed_s() {
+    if !has_test_programs() {
+        return;
+    }
     let place = Place::new();
     let (daemon, took) = started(&run(&place, "defaults"));
     assert!(
@@ -49,7 +52,7 @@ fn by_default_the_daemon_is_as_the_seed_s() {
 
 #[test]
 fn where_a_sandbox_does_not_tell_of_threads_proc_does() {
-    if !has("strace") {
+    if !has("strace") || !has_test_programs() {
         return;
     }
     for errno in ["EPERM", "ENOSYS", "EINVAL"] {
@@ -75,6 +78,9 @@ fn where_a_sandbox_does_not_tell_of_threads_proc_does() {
 
 #[test]
 fn what_the_caller_does_with_sigchld_the_daemon_does_too() {
+    if !has_test_programs() {
+        return;
+    }
     let place = Place::new();
     let (daemon, _) = started(&run(&place, "SIGCHLD ignored"));
     let ignored = u64::from_str_radix(&daemon.state().ignored, 16).unwrap();
@@ -83,6 +89,9 @@ fn what_the_caller_does_with_sigchld_the_daemon_does_too() {
 
 #[test]
 fn a_daemon_that_says_it_is_ready_releases_the_original() {
+    if !has_test_programs() {
+        return;
+    }
     let place = Place::new();
     let (daemon, took) = started(&run(&place, "notify"));
     assert!(
@@ -98,6 +107,9 @@ fn a_daemon_that_says_it_is_ready_releases_the_original() {
 
 #[test]
 fn without_a_timeout_the_steps_are_waited_for() {
+    if !has_test_programs() {
+        return;
+    }
     let place = Place::new();
     let (_daemon, took) = started(&run(&place, "no timeout"));
     assert!(took < 900, "{took} ms");
@@ -105,6 +117,9 @@ fn without_a_timeout_the_steps_are_waited_for() {
 
 #[test]
 fn files_directory_umask_and_pidfile() {
+    if !has_test_programs() {
+        return;
+    }
     let place = Place::new();
     fs::write(place.path("in"), "read from standard input").unwrap();
     fs::write(place.path("out"), "old\n").unwrap();
@@ -129,6 +144,9 @@ fn files_directory_umask_and_pidfile() {
 
 #[test]
 fn a_daemon_s_death_is_told() {
+    if !has_test_programs() {
+        return;
+    }
     let place = Place::new();
     for (case, how) in [
         ("exit 3", "exited with status 3"),
@@ -150,6 +168,9 @@ fn a_daemon_s_death_is_told() {
 
 #[test]
 fn a_child_of_the_daemon_does_not_hide_its_death() {
+    if !has_test_programs() {
+        return;
+    }
     let place = Place::new();
     let output = run(&place, "leaves a child and exits 4");
     assert_eq!(output.code(), 5, "{output:?}");
@@ -161,6 +182,9 @@ fn a_child_of_the_daemon_does_not_hide_its_death() {
 
 #[test]
 fn a_step_that_fails_is_named() {
+    if !has_test_programs() {
+        return;
+    }
     let place = Place::new();
     let says = "cannot enter the working directory: No such file or directory (ENOENT)\n";
     assert_eq!(failed(&place, "bad directory", 3), says);
@@ -168,6 +192,9 @@ fn a_step_that_fails_is_named() {
 
 #[test]
 fn signals_do_not_restart_the_timeout() {
+    if !has_test_programs() {
+        return;
+    }
     let place = Place::new();
     let (_daemon, took) = started(&run(&place, "storm of signals"));
     assert!((300..2000).contains(&took), "{took} ms");
@@ -175,7 +202,7 @@ fn signals_do_not_restart_the_timeout() {
 
 #[test]
 fn a_program_may_ask_for_everything() {
-    if !is_root() {
+    if !is_root() || !has_test_programs() {
         return;
     }
     let place = Place::new();
@@ -249,6 +276,9 @@ fn a_program_may_ask_for_everything() {
 
 #[test]
 fn a_word_that_comes_too_late_is_an_error_and_no_signal() {
+    if !has_test_programs() {
+        return;
+    }
     let place = Place::new();
     let (daemon, _) = started(&run(&place, "late"));
     let says = "cannot make a channel between the processes: Broken pipe (EPIPE)\n";
@@ -260,6 +290,9 @@ fn a_word_that_comes_too_late_is_an_error_and_no_signal() {
 
 #[test]
 fn buffers_and_exit_handlers_of_the_original_run_once() {
+    if !has_test_programs() {
+        return;
+    }
     let place = Place::new();
     let output = run(&place, "once");
     let (_daemon, _) = started(&output);
@@ -269,6 +302,9 @@ fn buffers_and_exit_handlers_of_the_original_run_once() {
 
 #[test]
 fn who_knows_better_may_fork_a_threaded_process() {
+    if !has_test_programs() {
+        return;
+    }
     let place = Place::new();
     let (daemon, _) = started(&run(&place, "unchecked"));
     assert_eq!(
@@ -281,6 +317,9 @@ fn who_knows_better_may_fork_a_threaded_process() {
 
 #[test]
 fn standard_streams_stay_open_in_what_the_daemon_executes() {
+    if !has_test_programs() {
+        return;
+    }
     for closed in 0..8 {
         let place = Place::new();
         let mut command = std_program(&place, "files");

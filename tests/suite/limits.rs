@@ -7,6 +7,7 @@ use std::process::Command;
 
 use crate::support::{
     Daemon, Place, before_exec, fails_beside, is_root, may_become_others, pid_in, status_line,
+    tested_command,
 };
 
 /// The command, run by an ordinary user, if the test is one or can become one.
@@ -15,7 +16,7 @@ fn as_nobody(place: &Place, arguments: &[&str]) -> Option<Command> {
     if root && !may_become_others() {
         return None;
     }
-    let copy = place.executable(Path::new(env!("CARGO_BIN_EXE_rawdaemon")), "rawdaemon");
+    let copy = place.executable(Path::new(tested_command()), "rawdaemon");
     fs::set_permissions(place.path(""), fs::Permissions::from_mode(0o777)).unwrap();
     let mut command = place.program(&copy, arguments);
     if root {

@@ -1,49 +1,8 @@
 //! The library without `std` and libc: the program in `tests/nolibc`.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
-use crate::support::{Daemon, Place, before_exec, pid_in, skip};
-
-/// The program without `std` and libc is a package of its own, as such programs are.
-fn nolibc_program() -> Option<PathBuf> {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("nolibc");
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/nolibc/Cargo.toml");
-    if !manifest.exists() {
-        skip("the packaged crate has no tests/nolibc");
-        return None;
-    }
-    let program = target.join("release/nolibc");
-    // Whoever may not write there, as an ordinary user, has what was built before.
-    let folder = target.join("release");
-    let writable = |path: &Path| rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok();
-    let nearest = folder.ancestors().find(|folder| folder.exists());
-    if !nearest.is_some_and(writable) {
-        if program.is_file() {
-            return Some(program);
-        }
-        skip(format!("{} cannot be written to", folder.display()));
-        return None;
-    }
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo
-        .args([
-            "build",
-            "--quiet",
-            "--release",
-            "--locked",
-            "--manifest-path",
-        ])
-        .arg(manifest);
-    match cargo.arg("--target-dir").arg(&target).status() {
-        Ok(status) => assert!(status.success()),
-        Err(error) => {
-            skip(format!("cargo cannot be run: {error}"));
-            return None;
-        }
-    }
-    Some(program)
-}
+use crate::support::{Daemon, Place, before_exec, nolibc_program, pid_in};
 
 #[test]
 fn a_program_without_std_and_libc() {

@@ -7,11 +7,16 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::support::readiness::{DIED, LATE, Waiting, fails, in_mode, modes, notifier, said};
-use crate::support::{Daemon, Place, before_exec, environment, eventually, example, is_root_for};
+use crate::support::{
+    Daemon, Place, before_exec, environment, eventually, example, has_test_programs, is_root_for,
+};
 use rustix::process::Pid;
 
 #[test]
 fn ready_is_a_whole_line_of_a_datagram() {
+    if !has_test_programs() {
+        return;
+    }
     let place = Place::new();
     for word in [
         "say READY=1",
@@ -55,6 +60,9 @@ fn ready_is_a_whole_line_of_a_datagram() {
 
 #[test]
 fn a_daemon_that_leads_a_session_of_its_own_is_heard() {
+    if !has_test_programs() {
+        return;
+    }
     let place = Place::new();
     let words = ["child STATUS=x", "lead", "wait 10", "child READY=1"];
     // The leader of a group cannot lead a session; the daemon is none.
@@ -65,6 +73,9 @@ fn a_daemon_that_leads_a_session_of_its_own_is_heard() {
 
 #[test]
 fn what_else_sd_notify_can_say() {
+    if !has_test_programs() {
+        return;
+    }
     let place = Place::new();
     let says = "rawdaemon: the daemon refused to start: No such file or directory (ENOENT)";
     let mut command = notifier(&place, &[], &["say ERRNO=2\\nREADY=1"]);
@@ -101,6 +112,9 @@ fn what_else_sd_notify_can_say() {
 
 #[test]
 fn a_status_is_one_line_and_shown_on_request() {
+    if !has_test_programs() {
+        return;
+    }
     let place = Place::new();
     let words = ["say STATUS=half", "say STATUS=a\\x1b[31m\tb", "say READY=1"];
     let output = place.run(&mut notifier(&place, &[], &words));
@@ -149,6 +163,9 @@ fn a_socket_at_a_path_is_gone_whatever_fails() {
 
 #[test]
 fn who_asks_for_time_again_and_again_is_seen_to_die() {
+    if !has_test_programs() {
+        return;
+    }
     let place = Place::new();
     let words = ["extend", "wait 300", "exit 3"];
     let says = format!("{DIED}exited with status 3");
@@ -179,6 +196,9 @@ fn socket_of(pid: Pid) -> SocketAddr {
 
 #[test]
 fn strangers_are_not_heard() {
+    if !has_test_programs() {
+        return;
+    }
     let place = Place::new();
     for (options, _) in modes().into_iter().filter(|(_, says)| *says == "notifier") {
         let mut command = in_mode(&place, options);
@@ -208,6 +228,9 @@ fn strangers_are_not_heard() {
 
 #[test]
 fn the_socket_may_have_a_path() {
+    if !has_test_programs() {
+        return;
+    }
     let place = Place::new();
     let path = place.path("socket");
     let how = format!("notify:{}", path.display());
@@ -248,6 +271,9 @@ fn the_socket_may_have_a_path() {
 
 #[test]
 fn the_launcher_s_own_socket_is_not_the_daemon_s() {
+    if !has_test_programs() {
+        return;
+    }
     let place = Place::new();
     let variables = |options: &[&str]| {
         let mut command = place.rawdaemon(["-v"]);

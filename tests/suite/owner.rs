@@ -7,7 +7,9 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crate::support::control::{NOT_RUNNING, UNKNOWN, ask, ask_on, kernels, says, start_unlocked};
-use crate::support::{Place, eventually, has, is_root, pid_in, wait_for, watch};
+use crate::support::{
+    Place, eventually, has, has_for, is_root, pid_in, tested_command, wait_for, watch,
+};
 use rustix::process::Signal;
 
 /// A process that no pidfile of the tests means, and that ends with the test.
@@ -220,13 +222,13 @@ fn a_daemon_that_has_given_up_its_lock_is_known_by_the_date() {
     says(&ask(&place, &["--status"]), 4, "", &line);
     fs::write(place.path("pid"), text).unwrap();
     file.set_modified(date).unwrap();
-    if has("strace") {
+    if has_for("strace", "clocks that are read with a pause") {
         // The clocks are read again if this process was not let run in between, which on a busy machine may be
         // so each time.
         eventually("the clocks are read without a pause", || {
             let delay = "--inject=clock_gettime:delay_enter=60ms:when=2";
             let mut command = place.program(Path::new("strace"), ["-qq", "-o", "trace", delay]);
-            command.args([env!("CARGO_BIN_EXE_rawdaemon"), "--status", "-p", "pid"]);
+            command.args([tested_command(), "--status", "-p", "pid"]);
             let output = place.run(&mut command);
             output.code() == 0 && output.stdout == format!("{pid}\n")
         });
@@ -270,13 +272,7 @@ fn the_command_does_not_take_itself_for_the_daemon() {
     for (action, code, line) in [("--status", 1, DEAD), ("--stop", 0, NOT_RUNNING)] {
         let script = "echo $$ >pid; exec \"$0\" \"$@\"";
         let mut command = place.program(Path::new("sh"), ["-c", script]);
-        command.args([
-            env!("CARGO_BIN_EXE_rawdaemon"),
-            action,
-            "--trust-pidfile",
-            "-p",
-            "pid",
-        ]);
+        command.args([tested_command(), action, "--trust-pidfile", "-p", "pid"]);
         says(&place.run(&mut command), code, "", line);
     }
 }
@@ -327,7 +323,7 @@ fn a_daemon_in_another_pid_namespace_runs_and_cannot_be_signalled() {
     let place = Place::new();
     let script = "\"$0\" -p pid sleep 1000; touch up; exec sleep 1000";
     let mut command = place.program(Path::new("unshare"), ["--pid", "--fork", "--kill-child"]);
-    command.args(["sh", "-c", script, env!("CARGO_BIN_EXE_rawdaemon")]);
+    command.args(["sh", "-c", script, tested_command()]);
     let mut inside = command.spawn().unwrap();
     eventually("it runs", || place.path("up").exists());
     // By its real number, the daemon has one here; from a third namespace it has none.
@@ -343,7 +339,7 @@ fn a_daemon_in_another_pid_namespace_runs_and_cannot_be_signalled() {
         ),
     ] {
         let mut command = place.program(Path::new("unshare"), ["--pid", "--fork"]);
-        command.args([env!("CARGO_BIN_EXE_rawdaemon"), action, "-p", "pid"]);
+        command.args([tested_command(), action, "-p", "pid"]);
         says(&place.run(&mut command), code, "", line);
     }
     says(&ask(&place, &["--stop"]), 0, "", "");

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::support::{
     Daemon, Place, before_exec, eventually, fails_under_strace, has, is_root, own_mounts, pid_in,
-    strace_rawdaemon,
+    strace_rawdaemon, tested_command,
 };
 
 #[test]
@@ -52,13 +52,7 @@ fn descriptors_of_the_pidfile_that_are_closed_do_not_give_up_the_lock() {
         "exec 0<>pid; exec \"$@\"",
     ] {
         let place = Place::new();
-        let start = [
-            env!("CARGO_BIN_EXE_rawdaemon"),
-            "-p",
-            "pid",
-            "sleep",
-            "1000",
-        ];
+        let start = [tested_command(), "-p", "pid", "sleep", "1000"];
         let shell = ["-c", shell, "sh"].into_iter().chain(start);
         let first = place.run(&mut place.program(Path::new("/bin/sh"), shell.clone()));
         assert_eq!(first.code(), 0, "{first:?}");

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::support::control::{UNKNOWN, ask, ask_on, kernels, says, start_script, start_unlocked};
-use crate::support::{Place, eventually, has, is_root, skip_part};
+use crate::support::{Place, eventually, has, is_root, skip_part, tested_command};
 
 #[test]
 fn a_start_that_is_stopped_is_not_taken_for_the_daemon() {
@@ -58,7 +58,7 @@ fn a_daemon_that_is_replaced_while_it_is_looked_at_is_not_missed() {
         let stop = scope.spawn(|| {
             let delay = "--inject=pidfd_open:delay_enter=4s:when=1";
             let mut command = place.program(Path::new("strace"), ["-qq", "-o", "trace", delay]);
-            command.arg(env!("CARGO_BIN_EXE_rawdaemon"));
+            command.arg(tested_command());
             place.run(command.args(["-v", "--stop", "-p", "pid"]))
         });
         eventually("it has the first answer", || {
@@ -145,7 +145,7 @@ fn a_pid_that_another_process_has_got_is_not_signalled() {
         let _ = fs::remove_file(place.path("said"));
         let mut command = place.program(Path::new("unshare"), ["--pid", "--fork", mount]);
         command.arg(&script);
-        command.env("RAWDAEMON", env!("CARGO_BIN_EXE_rawdaemon"));
+        command.env("RAWDAEMON", tested_command());
         if mount == "--mount" {
             // `/proc` is that of another namespace, and speaks of other processes.
             let text = fs::read_to_string(&script).unwrap();
@@ -189,7 +189,7 @@ fn what_is_started_while_it_is_looked_for_is_found() {
             let delay = "--inject=read:delay_enter=4s:when=1";
             let mut command = place.program(Path::new("strace"), ["-qq", "-o", "trace", delay]);
             command.args(["-P", place.path("pid").to_str().unwrap()]);
-            command.arg(env!("CARGO_BIN_EXE_rawdaemon"));
+            command.arg(tested_command());
             place.run(command.arg("--status").arg("-p").arg(place.path("pid")))
         });
         eventually("it has asked", || {
@@ -231,9 +231,7 @@ fn a_process_that_takes_the_pid_is_looked_at_again() {
         ",
     );
     let mut command = place.program(Path::new("unshare"), ["--pid", "--fork", "--mount-proc"]);
-    command
-        .arg(&script)
-        .env("RAWDAEMON", env!("CARGO_BIN_EXE_rawdaemon"));
+    command.arg(&script).env("RAWDAEMON", tested_command());
     let output = place.run(&mut command);
     assert_eq!(output.code(), 0, "{output:?}");
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::support::readiness::{DIED, LATE, SOON, fails, in_mode, modes, said};
 use crate::support::{
-    Daemon, Output, Place, before_exec, eventually, example, fails_under_strace, has, is_root,
-    std_program, under_strace,
+    Daemon, Output, Place, before_exec, eventually, example, fails_under_strace, has,
+    has_test_programs, is_root, std_program, tested_command, under_strace,
 };
 
 const SILENT: &str = "rawdaemon: the daemon refused to start: it closed its line without a word";
@@ -199,7 +199,7 @@ fn who_is_ready_and_dead_is_dead() {
 
 #[test]
 fn a_daemon_that_cannot_be_stopped_is_not_waited_for() {
-    if !is_root() {
+    if !is_root() || !has_test_programs() {
         return;
     }
     let place = Place::new();
@@ -209,7 +209,7 @@ fn a_daemon_that_cannot_be_stopped_is_not_waited_for() {
     let program = place.executable(&example("std_program"), "program");
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o4755);
     fs::set_permissions(&program, mode).unwrap();
-    let launcher = place.executable(Path::new(env!("CARGO_BIN_EXE_rawdaemon")), "rawdaemon");
+    let launcher = place.executable(Path::new(tested_command()), "rawdaemon");
     let mut command = place.program(&launcher, ["-R", "fd:3", "-t", "1"]);
     command.arg(&program).arg("become root");
     std::os::unix::process::CommandExt::uid(&mut command, 65534);
@@ -237,6 +237,9 @@ fn library_fails(case: &str, code: i32, says: &str) -> Output {
 
 #[test]
 fn a_program_may_have_to_say_that_it_is_ready() {
+    if !has_test_programs() {
+        return;
+    }
     let place = Place::new();
     let output = place.run(&mut std_program(&place, "ready"));
     assert_eq!(output.code(), 0, "{output:?}");
@@ -246,6 +249,9 @@ fn a_program_may_have_to_say_that_it_is_ready() {
 
 #[test]
 fn a_program_may_say_that_it_cannot_start() {
+    if !has_test_programs() {
+        return;
+    }
     let refused = "the daemon refused to start: ";
     let why = "Address already in use (EADDRINUSE)";
     library_fails("refuse", 18, &format!("{refused}{why}"));
@@ -260,6 +266,9 @@ fn a_program_may_say_that_it_cannot_start() {
 
 #[test]
 fn a_program_that_does_not_say_it_is_stopped() {
+    if !has_test_programs() {
+        return;
+    }
     let late = "the daemon did not get ready in time";
     let output = library_fails("never", 6, late);
     assert!(output.took < Duration::from_millis(1100), "{output:?}");

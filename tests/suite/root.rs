@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{Place, before_exec, copy, eventually, fails_beside, is_root, pid_in};
+use crate::support::{
+    Place, before_exec, copy, eventually, fails_beside, is_root, pid_in, tested_command,
+};
 
 /// Puts a program and the libraries that it needs into a root directory of its own.
 fn furnish(root: &Path, program: &str) {
@@ -112,7 +114,7 @@ fn a_root_with_nothing_in_it_is_enough() {
         return;
     }
     let place = Place::new();
-    place.executable(Path::new(env!("CARGO_BIN_EXE_rawdaemon")), "rawdaemon");
+    place.executable(Path::new(tested_command()), "rawdaemon");
     let inside = |arguments: &[&str]| {
         let root = place.path("");
         let mut command = place.program(Path::new("/rawdaemon"), arguments);

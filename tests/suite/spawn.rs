@@ -4,11 +4,17 @@ use std::ffi::CStr;
 use std::fs;
 use std::thread;
 
-use crate::support::{DEADLINE, Daemon, Place, example, has, is_root, run, std_program, strace};
+use crate::support::{
+    DEADLINE, Daemon, Place, example, has, has_test_programs, is_root, run, std_program, strace,
+    tested_command,
+};
 use rawdaemon::{DaemonizeOptions, Readiness};
 
 #[test]
 fn a_program_can_spawn_another() {
+    if !has_test_programs() {
+        return;
+    }
     let place = Place::new();
     let daemon = place.start_by(&mut std_program(&place, "spawn"));
     daemon.state().assert_well_behaved(daemon.pid);
@@ -16,6 +22,9 @@ fn a_program_can_spawn_another() {
 
 #[test]
 fn a_threaded_process_is_not_forked_but_may_spawn() {
+    if !has_test_programs() {
+        return;
+    }
     let place = Place::new();
     let output = run(&place, "threads");
     assert_eq!(output.code(), 0, "{output:?}");
@@ -27,9 +36,12 @@ fn a_threaded_process_is_not_forked_but_may_spawn() {
 
 #[test]
 fn spawning_disturbs_no_thread() {
+    if !has_test_programs() {
+        return;
+    }
     let place = Place::new();
     let mut command = std_program(&place, "threads that spawn");
-    command.arg(env!("CARGO_BIN_EXE_rawdaemon"));
+    command.arg(tested_command());
     let output = place.run_within(&mut command, 10 * DEADLINE);
     assert_eq!(output.code(), 0, "{output:?}");
     let spawned = if cfg!(rawdaemon_plain_fork) {
@@ -43,7 +55,7 @@ fn spawning_disturbs_no_thread() {
 
 #[test]
 fn what_the_kernel_keeps_by_memory_stays_the_caller_s_own() {
-    if !is_root() {
+    if !is_root() || !has_test_programs() {
         return;
     }
     let place = Place::new();
@@ -102,7 +114,7 @@ fn a_panic_while_the_start_is_shown_leaves_nothing() {
 
 #[test]
 fn no_memory_is_copied_but_for_the_daemon_of_daemonize() {
-    if !has("strace") {
+    if !has("strace") || !has_test_programs() {
         return;
     }
     let clones = |case| {

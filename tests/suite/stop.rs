@@ -8,7 +8,9 @@ use std::time::Duration;
 use crate::support::control::{
     NOT_RUNNING, ask, ask_on, kernels, says, start_script, start_unlocked,
 };
-use crate::support::{DEADLINE, Daemon, Place, eventually, has, is_root, pid_in, wait_for, watch};
+use crate::support::{
+    DEADLINE, Daemon, Place, eventually, has, is_root, pid_in, tested_command, wait_for, watch,
+};
 use rawdaemon::{ExitCode, Owner, Pidfile, Stage};
 
 /// A daemon that writes down the signals that it gets.
@@ -63,7 +65,7 @@ fn a_pidfile_that_cannot_be_removed_is_emptied() {
     let daemon = place.start(["-p", "pid", "sleep", "1000"]);
     let refuse = ["-qq", "-o", "trace", "--inject=unlinkat:error=EACCES"];
     let mut command = place.program(Path::new("strace"), refuse);
-    command.args([env!("CARGO_BIN_EXE_rawdaemon"), "--stop", "-p", "pid"]);
+    command.args([tested_command(), "--stop", "-p", "pid"]);
     says(&place.run(&mut command), 0, "", "");
     daemon.ended();
     assert_eq!(place.read("pid"), "");

@@ -3,6 +3,7 @@
 //! The test process is a subreaper, so every daemon that a test starts becomes its child. Every
 //! process of a test carries the test's mark in its environment, by which leftovers are found.
 
+mod built;
 pub mod control;
 mod daemon;
 mod place;
@@ -26,10 +27,13 @@ use std::time::{Duration, Instant};
 use rustix::process::Pid;
 use rustix::pty::OpenptFlags;
 
+pub use built::{
+    OTHER_COMMAND, example, has_test_programs, nolibc_program, package_folder, tested_command,
+};
 pub use daemon::{Daemon, wait_for, watch};
 pub use place::{Output, Place, fails_beside};
 pub use programs::{
-    example, fails_under_strace, has, run, std_program, strace, strace_rawdaemon, under_strace,
+    fails_under_strace, has, has_for, run, std_program, strace, strace_rawdaemon, under_strace,
     without_core,
 };
 pub use root::{is_root, is_root_for, may_become_others, may_set_groups};

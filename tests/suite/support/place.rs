@@ -13,7 +13,9 @@ use rustix::io::Errno;
 use rustix::process::Pid;
 
 use super::state::settle;
-use super::{DEADLINE, Daemon, MARK, before_exec, copy, skip, wait_for, watch};
+use super::{
+    DEADLINE, Daemon, MARK, OTHER_COMMAND, before_exec, copy, skip, tested_command, wait_for, watch,
+};
 
 /// A folder of the test's own, and the mark of its processes. Both are gone when it is dropped.
 pub struct Place {
@@ -105,7 +107,7 @@ impl Place {
 
     /// The command of this crate, marked, in the folder.
     pub fn rawdaemon<I: IntoIterator<Item: AsRef<OsStr>>>(&self, arguments: I) -> Command {
-        self.program(Path::new(env!("CARGO_BIN_EXE_rawdaemon")), arguments)
+        self.program(Path::new(tested_command()), arguments)
     }
 
     /// A program, marked, in the folder.
@@ -119,6 +121,7 @@ impl Place {
             .args(arguments)
             .env(MARK, &self.mark)
             .env_remove("NOTIFY_SOCKET")
+            .env_remove(OTHER_COMMAND)
             .current_dir(self.folder.path());
         // What the test process itself has inherited is no part of the test.
         before_exec(&mut command, || {

@@ -1,51 +1,40 @@
 //! The programs that the tests run: those of this crate, and what may not be installed.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 
-use super::{Output, Place, before_exec, eventually, skip};
+use super::{Output, Place, before_exec, eventually, example, skip, skip_part, tested_command};
 
-/// Whether a program is installed; if it is not, that is said, and the test has nothing to test.
+/// Whether a program is installed and works. If not, the test is skipped.
 pub fn has(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
-    if !found {
-        skip(format!("{program} is not installed"));
-    }
-    found && (program != "strace" || may_trace())
+    lacks(program).inspect(|why| skip(why)).is_none()
 }
 
-/// Whether strace may trace what it starts, which a sandbox may refuse; if not, that is said.
-fn may_trace() -> bool {
-    static OUTCOME: OnceLock<Result<(), String>> = OnceLock::new();
-    let outcome = OUTCOME.get_or_init(|| {
+/// As [`has`], for a part of the test.
+pub fn has_for(program: &str, part: &str) -> bool {
+    let report = |why: &String| skip_part(format!("{part}: {why}"));
+    lacks(program).inspect(report).is_none()
+}
+
+/// Why a program cannot be used.
+fn lacks(program: &str) -> Option<String> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    if !std::env::split_paths(&path).any(|folder| folder.join(program).is_file()) {
+        return Some(format!("{program} is not installed"));
+    }
+    (program == "strace").then(may_not_trace)?
+}
+
+/// Why strace may not trace what it starts: a sandbox may refuse that.
+fn may_not_trace() -> Option<String> {
+    static WHY: LazyLock<Option<String>> = LazyLock::new(|| {
         let arguments = ["-qq", "-o", "/dev/null", "true"];
         let output = Command::new("strace").args(arguments).output().unwrap();
-        match output.status.success() {
-            true => Ok(()),
-            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
-        }
+        let why = String::from_utf8_lossy(&output.stderr);
+        (!output.status.success()).then(|| format!("strace may not trace: {}", why.trim_end()))
     });
-    if let Err(why) = outcome {
-        skip(format!("strace may not trace here: {why}"));
-    }
-    outcome.is_ok()
-}
-
-/// A test program of this crate, which Cargo builds as an example.
-pub fn example(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_BIN_EXE_rawdaemon"))
-        .parent()
-        .unwrap()
-        .join("examples")
-        .join(name);
-    assert!(
-        path.is_file(),
-        "{} is missing: `cargo build --examples` builds it",
-        path.display()
-    );
-    path
+    WHY.clone()
 }
 
 /// The program with `std` that uses the library, with the name of a case.
@@ -80,7 +69,7 @@ pub fn strace(place: &Place, options: &[&str], program: &Path) -> Command {
 
 /// The command under strace.
 pub fn strace_rawdaemon(place: &Place, options: &[&str], arguments: &[&str]) -> Command {
-    let mut command = strace(place, options, Path::new(env!("CARGO_BIN_EXE_rawdaemon")));
+    let mut command = strace(place, options, Path::new(tested_command()));
     command.args(arguments);
     command
 }

@@ -25,21 +25,18 @@ const ROOT: [Capability; 10] = [
     ("mknod", 27),
 ];
 
-/// Whether the test runs as root that lacks nothing; if it does not, that is said.
+/// Whether the test runs as root with all capabilities that tests use. If not, the test is skipped.
 pub fn is_root() -> bool {
     may(&ROOT)
 }
 
 /// As [`is_root`], for a part of the test.
 pub fn is_root_for(part: &str) -> bool {
-    let missing = missing(&ROOT);
-    if let Some(missing) = &missing {
-        skip_part(format!("{part}: this needs {missing}"));
-    }
-    missing.is_none()
+    let report = |missing: &String| skip_part(format!("{part}: this needs {missing}"));
+    missing(&ROOT).inspect(report).is_none()
 }
 
-/// Whether the test can run something as somebody else; if it cannot, that is said.
+/// Whether the test can run something as another user. If not, the test is skipped.
 pub fn may_become_others() -> bool {
     may(&[KILL, SETGID, SETUID])
 }
@@ -51,11 +48,8 @@ pub fn may_set_groups() -> bool {
 }
 
 fn may(capabilities: &[Capability]) -> bool {
-    let missing = missing(capabilities);
-    if let Some(missing) = &missing {
-        skip(format!("this needs {missing}"));
-    }
-    missing.is_none()
+    let report = |missing: &String| skip(format!("this needs {missing}"));
+    missing(capabilities).inspect(report).is_none()
 }
 
 fn missing(capabilities: &[Capability]) -> Option<String> {

@@ -1,0 +1,129 @@
+//! The programs of this package that the tests run. Cargo builds them on first use, so none is stale.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+
+use rustix::fs::{Access, access};
+
+use super::skip;
+
+/// The command that Cargo has built for these tests.
+const COMMAND: &str = env!("CARGO_BIN_EXE_rawdaemon");
+
+/// Names another build of the command, which is tested in its place.
+pub const OTHER_COMMAND: &str = "RAWDAEMON_COMMAND";
+
+/// The path of the command under test.
+pub fn tested_command() -> &'static str {
+    static PATH: LazyLock<String> =
+        LazyLock::new(|| std::env::var(OTHER_COMMAND).unwrap_or_else(|_| COMMAND.into()));
+    &PATH
+}
+
+/// The examples in `Cargo.toml`.
+const EXAMPLES: [&str; 3] = ["c_library", "notifier", "std_program"];
+
+/// Whether there are test programs. If not, the test is skipped.
+pub fn has_test_programs() -> bool {
+    static BUILT: LazyLock<Result<(), String>> = LazyLock::new(build_examples);
+    BUILT.as_ref().inspect_err(|why| skip(why)).is_ok()
+}
+
+/// The path of a test program.
+pub fn example(name: &str) -> PathBuf {
+    assert!(EXAMPLES.contains(&name), "{name} is not among the examples");
+    assert!(has_test_programs(), "the test asks has_test_programs()");
+    example_path(name)
+}
+
+fn example_path(name: &str) -> PathBuf {
+    profile_folder().join("examples").join(name)
+}
+
+/// `target/debug`, for instance.
+fn profile_folder() -> &'static Path {
+    Path::new(COMMAND).parent().unwrap()
+}
+
+/// Builds the examples as `cargo test` does for these tests: with the same options, in the same folder.
+fn build_examples() -> Result<(), String> {
+    let name = |path: &'static Path| path.file_name().unwrap().to_str().unwrap();
+    let profile = match name(profile_folder()) {
+        "debug" => "dev",
+        profile => profile,
+    };
+    let mut target_folder = profile_folder().parent().unwrap();
+    let mut options = Vec::new();
+    // With `--target`, there is a folder between, which has the name of the target.
+    if name(target_folder).contains("-linux-") {
+        options = vec!["--target", name(target_folder)];
+        target_folder = target_folder.parent().unwrap();
+    }
+    options.extend(["--examples", "--profile", profile]);
+    let mut cargo = cargo_build(Path::new("Cargo.toml"), target_folder);
+    cargo.args(options);
+    // `cargo test` builds libraries and examples that unwind, whatever the profile says. So does this:
+    // otherwise Cargo would build all of it again.
+    let variable = profile.to_uppercase().replace('-', "_");
+    cargo.env(format!("CARGO_PROFILE_{variable}_PANIC"), "unwind");
+    // Cargo passes it on to the tests, but it may not be Cargo that runs them.
+    if cfg!(rawdaemon_plain_fork) && std::env::var_os("RUSTFLAGS").is_none() {
+        cargo.env("RUSTFLAGS", "--cfg rawdaemon_plain_fork");
+    }
+    run(cargo, profile_folder(), &EXAMPLES.map(example_path))
+}
+
+/// The path of the program in `tests/nolibc`, a package of its own. Without it, the test is skipped.
+pub fn nolibc_program() -> Option<PathBuf> {
+    static BUILT: LazyLock<Result<PathBuf, String>> = LazyLock::new(build_nolibc);
+    BUILT.clone().inspect_err(|why| skip(why)).ok()
+}
+
+fn build_nolibc() -> Result<PathBuf, String> {
+    let manifest = Path::new("tests/nolibc/Cargo.toml");
+    if !package_folder().join(manifest).exists() {
+        return Err("the packaged crate has no tests/nolibc".into());
+    }
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("nolibc");
+    let program = folder.join("release/nolibc");
+    let mut cargo = cargo_build(manifest, &folder);
+    cargo.args(["--release", "--locked"]);
+    run(cargo, &folder, &[&program])?;
+    Ok(program)
+}
+
+pub fn package_folder() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn cargo_build(manifest: &Path, target_folder: &Path) -> Command {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--manifest-path"]);
+    cargo.arg(package_folder().join(manifest));
+    cargo.arg("--target-dir").arg(target_folder);
+    cargo
+}
+
+/// Runs Cargo, which must succeed. A user who cannot run it, or may not write to this folder, gets the
+/// programs that are there.
+fn run(mut cargo: Command, folder: &Path, programs: &[impl AsRef<Path>]) -> Result<(), String> {
+    let nearest = folder.ancestors().find(|folder| folder.exists());
+    let why = if nearest.is_none_or(|folder| access(folder, Access::WRITE_OK).is_err()) {
+        format!("{} cannot be written to", folder.display())
+    } else {
+        match cargo.status() {
+            Ok(status) => {
+                assert!(status.success(), "{cargo:?}: {status}");
+                return Ok(());
+            }
+            Err(error) => format!("cargo cannot be run: {error}"),
+        }
+    };
+    let are_there = programs.iter().all(|program| program.as_ref().is_file());
+    if are_there {
+        Ok(())
+    } else {
+        Err(format!("the program is not built: {why}"))
+    }
+}
