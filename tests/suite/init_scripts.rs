@@ -3,19 +3,19 @@
 use std::ffi::CString;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddrV4, TcpStream};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::support::{
-    Daemon, Output, Place, before_exec, eventually, has, is_root, mount, own_mounts, pid_in,
-    tested_command,
+    Daemon, Output, Place, before_exec, eventually, free_address, has, is_root, mount, own_mounts,
+    pid_in, tested_command,
 };
 
 struct Script {
     place: Place,
-    address: SocketAddr,
+    address: SocketAddrV4,
     path: PathBuf,
 }
 
@@ -29,8 +29,7 @@ impl Script {
         let mut text = text.unwrap().to_owned();
         let place = Place::new();
         let own = |name| place.path(name).to_str().unwrap().to_owned();
-        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let address = port.local_addr().unwrap();
+        let address = free_address();
         for (from, to) in [
             ("/run/web.pid", own("pid")),
             ("/srv/www", own("www")),

@@ -190,7 +190,7 @@ fn hide(path: &std::ffi::CStr) -> std::io::Result<()> {
 
 #[test]
 fn whoever_starts_it_the_daemon_is_the_same() {
-    let privileged = if is_root_for("launchers that need root") {
+    let privileged = if is_root_for("launchers with privileges") {
         &PRIVILEGED[..]
     } else {
         &[]

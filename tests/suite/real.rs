@@ -2,26 +2,17 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    DEADLINE, Place, State, before_exec, eventually, has, is_root, mount_empty, own_mounts, pid_in,
-    status_line,
+    DEADLINE, Place, State, before_exec, eventually, free_address, has, is_root, mount_empty,
+    own_mounts, pid_in, status_line,
 };
 use rustix::process::Signal;
-
-/// A port of this machine that nobody listens on.
-fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
-}
 
 /// Sends a request as soon as somebody answers, and gives the whole answer, or what comes before the
 /// other side waits for more.
@@ -46,12 +37,11 @@ fn busybox_httpd_serves_pages() {
         return;
     }
     let place = Place::new();
-    let port = free_port().to_string();
     let folder = place.path("www");
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("index.html"), "served by a daemon\n").unwrap();
     let folder = folder.to_str().unwrap();
-    let address = format!("127.0.0.1:{port}");
+    let address = free_address().to_string();
     let serve = [
         "-p", "pid", "-o", "log", "-e", "log", "busybox", "httpd", "-f", "-vv", "-p", &address,
         "-h", folder,
@@ -143,7 +133,7 @@ fn nginx_serves_as_its_own_user_and_comes_back_at_once() {
     };
     fs::write(home.join("index.html"), "served by nginx\n").unwrap();
     readable(&home.join("index.html"));
-    let port = free_port();
+    let address = free_address();
     let paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
     let paths = paths
         .map(|name| format!("{name}_temp_path {name};"))
@@ -152,7 +142,7 @@ fn nginx_serves_as_its_own_user_and_comes_back_at_once() {
         "daemon off; master_process off; pid nginx.pid; error_log stderr notice;
         events {{ worker_connections 3000; }}
         http {{ access_log access.log; {paths}
-            server {{ listen 127.0.0.1:{port}; root .; }} }}"
+            server {{ listen {address}; root .; }} }}"
     );
     fs::write(place.path("nginx.conf"), configuration).unwrap();
     let configuration = place.path("nginx.conf");
@@ -199,11 +189,10 @@ fn nginx_serves_as_its_own_user_and_comes_back_at_once() {
         });
         place.start_by(&mut command)
     };
-    let address = format!("127.0.0.1:{port}");
     let request = "GET / HTTP/1.0\r\n\r\n";
     for _ in 0..3 {
         let daemon = start();
-        let answer = ask(|| TcpStream::connect(&address), request);
+        let answer = ask(|| TcpStream::connect(address), request);
         assert!(
             answer.ends_with("served by nginx\n"),
             "{answer}: {}",
@@ -276,7 +265,7 @@ fn a_server_is_stopped_and_started_200_times() {
     let place = Place::new();
     fs::write(place.path("index.html"), "served\n").unwrap();
     let folder = place.path("");
-    let address = format!("127.0.0.1:{}", free_port());
+    let address = free_address().to_string();
     let serve = ["-p", "pid", "busybox", "httpd", "-f", "-p", &address, "-h"];
     for round in 0..200 {
         let daemon = place.start(serve.iter().copied().chain([folder.to_str().unwrap()]));
@@ -307,13 +296,13 @@ fn sshd_gives_up_its_lock_and_is_found_all_the_same() {
     assert_eq!(output.code(), 0, "{output:?}");
     fs::write(place.path("config"), "").unwrap();
     let config = place.path("config");
-    let port = free_port();
+    let address = free_address();
     // sshd wants its whole path, to execute itself again.
     let path = std::env::var_os("PATH").unwrap();
     let sshd = std::env::split_paths(&path).map(|folder| folder.join("sshd"));
     let sshd = sshd.into_iter().find(|path| path.is_file()).unwrap();
     let own_pidfile = format!("PidFile={}", place.path("own").display());
-    let listen = format!("ListenAddress=127.0.0.1:{port}");
+    let listen = format!("ListenAddress={address}");
     let serve = [
         "-p",
         "pid",
@@ -342,7 +331,7 @@ fn sshd_gives_up_its_lock_and_is_found_all_the_same() {
         place.start_by(&mut command)
     };
     let greets = || {
-        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        let mut stream = TcpStream::connect(address)?;
         let mut greeting = [0; 8];
         stream.read_exact(&mut greeting)?;
         Ok::<_, std::io::Error>(&greeting == b"SSH-2.0-")

@@ -10,7 +10,7 @@ pub type Kernel = (&'static str, fn(&mut Command));
 
 pub fn kernels() -> Vec<Kernel> {
     let mut kernels: Vec<Kernel> = vec![("whole", |_| {}), ("without pidfds", without_pidfds)];
-    if is_root_for("without /proc") {
+    if is_root_for("a kernel without /proc") {
         kernels.push(("without /proc", without_proc));
     }
     kernels

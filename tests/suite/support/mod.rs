@@ -17,11 +17,13 @@ mod state;
 use std::ffi::CString;
 use std::fs;
 use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
@@ -65,6 +67,18 @@ pub fn copy(from: &Path, to: &Path) {
     assert!(copied.success(), "{}", from.display());
     // Anybody may execute it, whatever the umask of the tests.
     fs::set_permissions(to, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// An address on which nothing listens. Unlike a port of 127.0.0.1, no client gets it from the kernel
+/// before the server of the test has bound it.
+pub fn free_address() -> SocketAddrV4 {
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    // All of 127.0.0.0/8 is this machine. A process id has 22 bits, which leaves two for the call.
+    let call = CALLS.fetch_add(1, Ordering::Relaxed);
+    let [_, a, b, c] = ((std::process::id() << 2) | (call % 4)).to_be_bytes();
+    let listener = TcpListener::bind((Ipv4Addr::new(127, a, b, c), 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    SocketAddrV4::new(Ipv4Addr::new(127, a, b, c), port)
 }
 
 /// Lets something be done in the child between fork and exec.

@@ -32,7 +32,7 @@ pub fn is_root() -> bool {
 
 /// As [`is_root`], for a part of the test.
 pub fn is_root_for(part: &str) -> bool {
-    let report = |missing: &String| skip_part(format!("{part}: this needs {missing}"));
+    let report = |missing: &String| skip_part(format!("{part}: needs {missing}"));
     missing(&ROOT).inspect(report).is_none()
 }
 
@@ -48,7 +48,7 @@ pub fn may_set_groups() -> bool {
 }
 
 fn may(capabilities: &[Capability]) -> bool {
-    let report = |missing: &String| skip(format!("this needs {missing}"));
+    let report = |missing: &String| skip(format!("needs {missing}"));
     missing(capabilities).inspect(report).is_none()
 }
 

@@ -15,7 +15,7 @@ pub fn skip(why: impl Display) {
     report(0, "skipped", &why);
 }
 
-/// Reports that a part of the running test is skipped.
+/// Reports that a part of the running test is skipped. Only the first such part is reported.
 pub fn skip_part(why: impl Display) {
     report(1, "skipped in part", &why);
 }
@@ -29,8 +29,9 @@ fn report(kind: usize, how: &str, why: &dyn Display) {
     // The harness gives each test a thread of the test's name.
     let thread = std::thread::current();
     let test = thread.name().unwrap_or("a thread of a test");
-    SKIPPED.lock().unwrap()[kind].insert(test.to_owned());
-    print(&format!("{how}: {test}: {why}"));
+    if SKIPPED.lock().unwrap()[kind].insert(test.to_owned()) {
+        print(&format!("{how}: {test}: {why}"));
+    }
 }
 
 /// Runs when the process exits, after the summary of the harness.
