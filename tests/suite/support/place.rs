@@ -14,7 +14,8 @@ use rustix::process::Pid;
 
 use super::state::settle;
 use super::{
-    DEADLINE, Daemon, MARK, OTHER_COMMAND, before_exec, copy, skip, tested_command, wait_for, watch,
+    DEADLINE, Daemon, MARK, OTHER_COMMAND, PROGRAMS, before_exec, copy, skip, tested_command,
+    wait_for, watch,
 };
 
 /// A folder of the test's own, and the mark of its processes. Both are gone when it is dropped.
@@ -122,6 +123,7 @@ impl Place {
             .env(MARK, &self.mark)
             .env_remove("NOTIFY_SOCKET")
             .env_remove(OTHER_COMMAND)
+            .env_remove(PROGRAMS)
             .current_dir(self.folder.path());
         // What the test process itself has inherited is no part of the test.
         before_exec(&mut command, || {
