@@ -9,19 +9,20 @@
 
 use core::time::Duration;
 
-use crate::channel::DaemonEnd;
+use crate::context::{Birth, Kind, Start};
+use crate::environment::Environment;
 use crate::foreground;
-use crate::intermediate::{goal_and_time, intermediate, start_directly};
+use crate::intermediate::{intermediate, start_directly};
 use crate::monitor::hear_verdict;
 use crate::options::{DaemonizeOptions, Readiness};
+use crate::plan::daemon_stack;
+use crate::progress::Progress;
 use crate::protocol::{
-    Cause, Errno, Error, ExitCode, Goal, Nanoseconds, Pid, RECORD_SIZE, Record, encode, outcome,
+    Errno, Error, ExitCode, Nanoseconds, Pid, RECORD_SIZE, Record, encode, failed, outcome,
 };
 use crate::ready::Ready;
-use crate::spawn::Progress;
 use crate::sys::{
-    self, Disposition, ExitSignal, Fd, Forked, NOTHING, Pipe, RawFd, SignalSet, Stack, ThinCStr,
-    Thread,
+    self, Disposition, ExitSignal, Fd, Forked, NOTHING, RawFd, SignalSet, Stack, Thread,
 };
 use crate::threads::refuse_threads;
 
@@ -119,42 +120,6 @@ impl DaemonizeOptions<'_> {
     }
 }
 
-/// Variables, as execve(2) takes them.
-pub(crate) type Environment<'a> = &'a [Option<ThinCStr<'a>>];
-
-/// What becomes a daemon, as far as that makes a difference: the calling process or a command. Each
-/// has a code of its own made for it, so that a program holds only what it uses.
-pub(crate) trait Kind: Sized {
-    /// What a daemon has left when its steps are done.
-    type Left;
-    /// How long a daemon is watched by default.
-    const TIMEOUT: Duration;
-    const UMASK: u32;
-
-    /// Whether it executes a command, which wants nothing of what the caller has set up for itself.
-    const EXECUTES: bool;
-
-    /// The thread that goes on in the daemon.
-    fn thread(&self) -> Option<&Thread>;
-
-    /// Whether a path of the command, in this environment, counts from the working directory.
-    fn is_relative(&self, environment: Environment<'_>) -> bool;
-
-    /// The environment of a command.
-    fn environment(&self) -> Environment<'_>;
-
-    /// Makes the daemon what the caller was before the start: as far as nothing else does.
-    fn restore(birth: &Birth<'_, Self>) -> Result<(), Errno>;
-
-    /// The last of the daemon's steps.
-    fn finish(
-        &self,
-        birth: &Birth<'_, Self>,
-        working_directory: &[u8],
-        locks: [RawFd; 2],
-    ) -> Result<Self::Left, Error>;
-}
-
 /// The calling process.
 struct Caller {
     thread: Thread,
@@ -197,38 +162,6 @@ impl Kind for Caller {
         // Should the intermediate be gone, there is nobody to be told; in the foreground there is none.
         let _ = sys::write(report, &encode(&Record::SetUp));
         Ok(report)
-    }
-}
-
-/// What all three processes know of the start.
-pub(crate) struct Start<'a, K> {
-    pub(crate) options: &'a DaemonizeOptions<'a>,
-    pub(crate) kind: &'a K,
-    /// From the intermediate to the original.
-    pub(crate) verdict: Pipe,
-    /// Where a daemon runs until it executes a command, if it can share the memory.
-    pub(crate) stack: &'a Stack,
-}
-
-/// How many descriptors of this crate's own the steps spare.
-pub(crate) const OWN: usize = 5;
-
-/// What the intermediate and the daemon know besides.
-pub(crate) struct Birth<'a, K> {
-    pub(crate) start: &'a Start<'a, K>,
-    /// From the daemon to the intermediate.
-    pub(crate) report: Pipe,
-    pub(crate) line: DaemonEnd,
-    pub(crate) environment: Environment<'a>,
-    /// What is not closed, though the caller has not asked for it.
-    pub(crate) own: [RawFd; OWN],
-}
-
-impl<K> Birth<'_, K> {
-    /// Whether the intermediate, which leads the session, is there; or else somebody has killed it, and
-    /// nobody would tell the truth of this start. Without one, nobody is missing.
-    pub(crate) fn is_watched(&self) -> bool {
-        self.start.verdict.writer == NOTHING || sys::is_child_of_leader()
     }
 }
 
@@ -330,24 +263,6 @@ fn hold<K: Kind>(start: &Start<'_, K>) -> bool {
 /// How often the original looks whether what it waits for is gone.
 const HELD: Nanoseconds = 100_000_000;
 
-/// The daemon shares the memory until it executes. What the kernel remembers by memory would change for the
-/// caller too: that a process which has become another user may not be looked at (`dumpable`, proc(5)), and
-/// since Linux 4.8 how ready it shall be to be killed. Who becomes another user gets a group too.
-///
-/// Its parent stops meanwhile, unless there is something to wait for: time, a word, or files that somebody
-/// else has named.
-fn daemon_stack<K: Kind>(options: &DaemonizeOptions<'_>) -> Stack {
-    if !K::EXECUTES || options.group.is_some() || options.oom_score_adj.is_some() {
-        return Stack::none();
-    }
-    let is_begun = goal_and_time::<K>(options).0 == Goal::Begun;
-    if is_begun && options.paths.iter().all(Option::is_none) {
-        Stack::stopping()
-    } else {
-        Stack::new()
-    }
-}
-
 /// What is to stay open must be, and then no descriptor of this crate's can get its number. Nor can
 /// it be the place of the readiness pipe, which is no standard stream either.
 fn check_kept(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
@@ -362,9 +277,4 @@ fn check_kept(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
         checked.map_err(|errno| Error::of_kept(errno, *fd as RawFd))?;
     }
     Ok(())
-}
-
-/// Makes an errno the error of a step.
-pub(crate) fn failed(code: ExitCode) -> impl Fn(Errno) -> Error {
-    move |errno| Error::new(code, Cause::Errno(errno))
 }

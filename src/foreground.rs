@@ -2,10 +2,10 @@
 //! done those, or a container.
 
 use crate::channel::DaemonEnd;
-use crate::daemonize::{Birth, Kind, Start, failed};
-use crate::intermediate::tidy_up;
+use crate::context::{Birth, Kind, Start};
 use crate::options::{DaemonizeOptions, Readiness, place};
-use crate::protocol::{Errno, Error, ExitCode};
+use crate::pidfile::tidy_up;
+use crate::protocol::{Errno, Error, ExitCode, failed};
 use crate::steps::{self, Opened};
 use crate::sys::{self, NOTHING, Open, Pipe, RawFd, SignalSet, Stack, ThinCStr};
 

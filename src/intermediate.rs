@@ -1,20 +1,19 @@
 //! The intermediate's story: it leads the session, creates the daemon, watches it, and tidies up after
 //! one that failed.
 
-use core::time::Duration;
-
-use crate::args::set_variable;
 use crate::channel::{self, Channel};
-use crate::daemonize::{Birth, Environment, Kind, Start, failed};
+use crate::context::{Birth, Kind, Start};
 use crate::descriptors::{Kept, close_all_but};
+use crate::environment::add_variable;
 use crate::listener;
 use crate::monitor::{Watch, tell};
-use crate::options::{DaemonizeOptions, Readiness, place};
-use crate::pidfile;
-use crate::protocol::{Errno, Error, ExitCode, Goal, Nanoseconds, Pid, Record, encode};
+use crate::options::{DaemonizeOptions, Readiness};
+use crate::pidfile::tidy_up;
+use crate::plan::goal_and_time;
+use crate::protocol::{Errno, Error, ExitCode, Goal, Nanoseconds, Pid, Record, encode, failed};
 use crate::steps::{self, Opened};
 use crate::sys::{
-    self, Child, Copied, ExitSignal, Forked, NOTHING, Pipe, Room, SignalSet, Stack, ThinCStr,
+    self, Child, Copied, ExitSignal, Forked, NOTHING, Pipe, SignalSet, Stack, ThinCStr,
     ThreadIdPlace,
 };
 
@@ -223,55 +222,6 @@ fn watch<K: Kind>(
     }
     judgement
 }
-
-/// An environment with one more variable, or with another value of it.
-fn add_variable<'a>(
-    environment: Environment<'a>,
-    variable: ThinCStr<'a>,
-) -> Result<Room<Option<ThinCStr<'a>>>, Errno> {
-    let mut room = Room::new(environment.len().saturating_add(1))?;
-    for (place, variable) in room.iter_mut().zip(environment) {
-        *place = *variable;
-    }
-    set_variable(&mut room, variable);
-    Ok(room)
-}
-
-/// Removes the pidfile that a daemon has left which failed to start, unless it is another's, or the
-/// daemon did not come so far.
-pub(crate) fn tidy_up(options: &DaemonizeOptions<'_>, daemon: Pid, error: Error) {
-    let Some(path) = options.paths[place::PIDFILE] else {
-        return;
-    };
-    if !matches!(
-        error.code(),
-        ExitCode::AlreadyRunning | ExitCode::OpenFailed | ExitCode::OpenDevNullFailed
-    ) {
-        pidfile::remove_after(path, daemon);
-    }
-}
-
-/// What counts as success, and after how long.
-pub(crate) fn goal_and_time<K: Kind>(options: &DaemonizeOptions<'_>) -> (Goal, Nanoseconds) {
-    let (must_be_ready, default) = match options.readiness {
-        Readiness::Executed if K::EXECUTES => (false, K::TIMEOUT),
-        _ if K::EXECUTES => (true, READY_TIMEOUT),
-        _ => (options.require_ready, K::TIMEOUT),
-    };
-    let timeout = options.timeout.unwrap_or(default);
-    let goal = match timeout {
-        _ if must_be_ready => Goal::Ready,
-        Duration::ZERO => Goal::Begun,
-        _ => Goal::Alive,
-    };
-    match timeout {
-        Duration::ZERO => (goal, Nanoseconds::MAX),
-        timeout => (goal, sys::nanoseconds(timeout)),
-    }
-}
-
-/// How long a command may take by default until it says that it is ready.
-const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The daemon that executes a command, and so may share the memory until then: it never returns.
 fn command<K: Kind>(birth: &Birth<'_, K>) -> Child<Copied<K::Left>> {

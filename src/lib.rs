@@ -104,8 +104,11 @@ mod accounts;
 #[doc(hidden)]
 pub mod args;
 mod channel;
+mod context;
 mod daemonize;
 mod descriptors;
+#[doc(hidden)]
+pub mod environment;
 mod foreground;
 mod intermediate;
 mod listener;
@@ -114,7 +117,9 @@ mod monitor;
 mod options;
 mod owner;
 mod pidfile;
+mod plan;
 mod program;
+mod progress;
 #[doc(hidden)]
 pub mod protocol;
 mod ready;
@@ -130,9 +135,10 @@ pub use daemonize::{Identity, daemonize};
 pub use look_up::{look_up, look_up_group};
 pub use options::{DaemonizeOptions, Limit, Readiness, Resource};
 pub use owner::{Owner, Pidfile};
+pub use progress::Progress;
 pub use protocol::{Cause, Change, Errno, Error, ExitCode, Pid, Stream, WaitStatus, WithPath};
 pub use ready::Ready;
-pub use spawn::{Progress, interpreter_of, spawn};
+pub use spawn::{interpreter_of, spawn};
 pub use stop::Stage;
 pub use sys::ThinCStr;
 #[doc(hidden)]

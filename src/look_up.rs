@@ -3,8 +3,7 @@
 use core::ffi::CStr;
 
 use crate::accounts::{self, Account};
-use crate::daemonize::failed;
-use crate::protocol::{Errno, Error, ExitCode};
+use crate::protocol::{Errno, Error, ExitCode, failed};
 use crate::sys::{self, Open, ThinCStr};
 
 /// Finds the account of a user, given as `USER` or `USER:GROUP`, by names or numbers, in

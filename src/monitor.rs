@@ -1,12 +1,11 @@
 //! The intermediate's watch over the daemon, until there is a verdict, and the original's wait for it.
 
 use crate::channel::Channel;
-use crate::daemonize::failed;
+use crate::progress::Progress;
 use crate::protocol::{
     Errno, Event, ExitCode, Goal, Judgement, Nanoseconds, Pid, RECORD_SIZE, Record, SIGKILL,
-    SIGTERM, STATUS_SIZE, Verdict, WaitStatus, decode, encode, join,
+    SIGTERM, STATUS_SIZE, Verdict, WaitStatus, decode, encode, failed, join,
 };
-use crate::spawn::Progress;
 use crate::sys::{self, Datagram, NOTHING, RawFd};
 use core::time::Duration;
 

@@ -3,6 +3,11 @@
 use core::ffi::CStr;
 use core::time::Duration;
 
+use linux_raw_sys::general::{
+    RLIMIT_AS, RLIMIT_CORE, RLIMIT_CPU, RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_MEMLOCK, RLIMIT_NOFILE,
+    RLIMIT_NPROC, RLIMIT_STACK,
+};
+
 use crate::sys::ThinCStr;
 
 /// What the daemon shall be like, and how long to watch it.
@@ -244,8 +249,10 @@ impl<'a> DaemonizeOptions<'a> {
 
     /// One of the daemon's resource limits (setrlimit(2)).
     pub fn limit(mut self, resource: Resource, limit: Limit) -> Self {
-        if let Some(place) = self.limits.get_mut(resource as usize) {
-            *place = Some(limit);
+        for (slot, other) in self.limits.iter_mut().zip(Resource::ALL) {
+            if other == resource {
+                *slot = Some(limit);
+            }
         }
         self
     }
@@ -340,28 +347,28 @@ pub enum Readiness<'a> {
     NotifyAt(ThinCStr<'a>),
 }
 
-/// What getrlimit(2) can limit; the names are those of ulimit and the like.
+/// What getrlimit(2) can limit, by the kernel's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Resource {
     /// `nofile`: one more than the highest number of a descriptor.
-    OpenFiles,
+    OpenFiles = RLIMIT_NOFILE as isize,
     /// `core`: the size of a core dump, in bytes.
-    Core,
+    Core = RLIMIT_CORE as isize,
     /// `as`: the size of the virtual memory, in bytes.
-    AddressSpace,
+    AddressSpace = RLIMIT_AS as isize,
     /// `data`: the size of the data segment, in bytes.
-    Data,
+    Data = RLIMIT_DATA as isize,
     /// `stack`: the size of the stack, in bytes.
-    Stack,
+    Stack = RLIMIT_STACK as isize,
     /// `memlock`: the size of what is locked in memory, in bytes.
-    LockedMemory,
+    LockedMemory = RLIMIT_MEMLOCK as isize,
     /// `nproc`: the number of the real user's processes and threads.
-    Processes,
+    Processes = RLIMIT_NPROC as isize,
     /// `fsize`: the size of a file that is written, in bytes.
-    FileSize,
+    FileSize = RLIMIT_FSIZE as isize,
     /// `cpu`: the time on a processor, in seconds.
-    CpuTime,
+    CpuTime = RLIMIT_CPU as isize,
 }
 
 impl Resource {

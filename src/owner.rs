@@ -2,10 +2,9 @@
 
 use core::ffi::CStr;
 
-use crate::daemonize::failed;
 use crate::protocol::{
-    Cause, Errno, Error, ExitCode, NUMBER_LINE, Nanoseconds, Pid, Process, Standing, date, join,
-    number_line, pid_in, pid_of, process,
+    Cause, Errno, Error, ExitCode, NUMBER_LINE, Nanoseconds, Pid, Process, Standing, date, failed,
+    join, number_line, pid_in, pid_of, process,
 };
 use crate::sys::{self, Fd, FileId, LockOwner, NOTHING, Open, RawFd, ThinCStr};
 

@@ -4,10 +4,10 @@
 //! lock may write the file and remove it. Whoever has just got the lock looks whether the path
 //! still names the file that is locked: the owner before may have removed it meanwhile.
 
-use crate::daemonize::failed;
+use crate::options::{DaemonizeOptions, place};
 use crate::owner::unlocked_daemon;
 use crate::protocol::{
-    Cause, Errno, Error, ExitCode, NUMBER_LINE, Nanoseconds, Pid, number_line, pid_of,
+    Cause, Errno, Error, ExitCode, NUMBER_LINE, Nanoseconds, Pid, failed, number_line, pid_of,
 };
 use crate::sys::{self, Fd, LockOwner, Locker, NOTHING, Open, RawFd, ThinCStr};
 
@@ -99,6 +99,20 @@ pub(crate) fn remove_after(path: ThinCStr<'_>, daemon: Pid) {
             // Where it may not be removed, at least no pid stays in it.
             let _ = sys::unlink(path).or_else(|_| sys::truncate(file.raw()));
         }
+    }
+}
+
+/// Removes the pidfile that a daemon has left which failed to start, unless it is another's, or the
+/// daemon did not come so far.
+pub(crate) fn tidy_up(options: &DaemonizeOptions<'_>, daemon: Pid, error: Error) {
+    let Some(path) = options.paths[place::PIDFILE] else {
+        return;
+    };
+    if !matches!(
+        error.code(),
+        ExitCode::AlreadyRunning | ExitCode::OpenFailed | ExitCode::OpenDevNullFailed
+    ) {
+        remove_after(path, daemon);
     }
 }
 

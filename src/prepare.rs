@@ -1,7 +1,8 @@
 //! What the daemon is given beyond what stands on the command line: whom it runs as, and the
 //! environment and the own name of its command.
 
-use rawdaemon::args::{Arguments, Invocation, assignments, set_variable, variable};
+use rawdaemon::args::{Arguments, Invocation, assignments};
+use rawdaemon::environment::{set_variable, variable};
 use rawdaemon::protocol::join;
 use rawdaemon::{
     Account, Cause, DaemonizeOptions, Error, ExitCode, ThinCStr, Zeroed, look_up, look_up_group,

@@ -1,11 +1,8 @@
 //! Where a command is looked for, and what its first bytes say about its interpreter.
 
+use crate::environment::search_path;
 use crate::protocol::{cut, join, take};
 use crate::sys::ThinCStr;
-
-/// Where commands are looked for when the environment does not say it: init scripts may run without
-/// PATH.
-const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The longest path that the kernel takes, with the zero byte at its end: `PATH_MAX`.
 pub(crate) const PATH_SIZE: usize = 4096;
@@ -69,16 +66,6 @@ pub(crate) fn is_relative(name: ThinCStr<'_>, environment: &[Option<ThinCStr<'_>
         }
     }
     false
-}
-
-fn search_path<'a>(environment: &[Option<ThinCStr<'a>>]) -> &'a [u8] {
-    for variable in environment.iter().flatten() {
-        let (name, value) = cut(variable.to_bytes(), b'=');
-        if let (true, Some(path)) = (name == b"PATH", value) {
-            return path;
-        }
-    }
-    DEFAULT_PATH
 }
 
 const fn is_absolute(path: &[u8]) -> bool {

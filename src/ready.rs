@@ -1,7 +1,6 @@
 //! The daemon's word that it is ready, or that it will never be.
 
-use crate::daemonize::failed;
-use crate::protocol::{Cause, Error, ExitCode, Pid, Record, encode};
+use crate::protocol::{Cause, Error, ExitCode, Pid, Record, encode, failed};
 use crate::sys::{self, NOTHING, RawFd};
 
 /// The daemon's end of the line to its launcher.

@@ -4,11 +4,14 @@ use core::convert::Infallible;
 use core::ffi::CStr;
 use core::time::Duration;
 
-use crate::daemonize::{Birth, Environment, Kind, failed, start};
+use crate::context::{Birth, Kind};
+use crate::daemonize::start;
 use crate::descriptors::Kept;
+use crate::environment::Environment;
 use crate::options::DaemonizeOptions;
 use crate::program::{any_path, interpreter, is_relative};
-use crate::protocol::{Errno, Error, ExitCode, Pid, cut};
+use crate::progress::Progress;
+use crate::protocol::{Errno, Error, ExitCode, Pid, cut, failed};
 use crate::sys::{self, Forked, NOTHING, Open, RawFd, SignalSet, ThinCStr, Thread};
 
 /// Starts a command as a daemon, with the defaults of [`DaemonizeOptions::new`], and returns its
@@ -121,17 +124,6 @@ impl DaemonizeOptions<'_> {
         let Forked::Parent(pid) = start(self, &command, show)?;
         Ok(pid)
     }
-}
-
-/// What there is to be seen of a start that is not over yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Progress<'p> {
-    /// The original has waited for so long: comes about once a second.
-    Waiting(Duration),
-    /// The daemon says how far it is: the text of `STATUS=` of sd_notify(3), and at most 200 bytes of
-    /// it. It may be anything.
-    Status(&'p [u8]),
 }
 
 /// What is to be executed.

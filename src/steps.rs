@@ -1,14 +1,14 @@
 //! The daemon's steps, in the order of the README's list.
 
-use crate::daemonize::{Birth, Kind, Start, failed};
+use crate::context::{Birth, Kind, Start};
 use crate::descriptors::{Kept, close_all_but};
-use crate::options::{DaemonizeOptions, Resource, place};
+use crate::options::{DaemonizeOptions, Limit, Resource, place};
 use crate::owner::own_date;
 use crate::pidfile;
 use crate::program::PATH_SIZE;
 use crate::protocol::{
     Errno, Error, ExitCode, NICENESS, NO_NEW_PRIVS, NUMBER_LINE, Nanoseconds, OOM_SCORE_ADJ,
-    Stream, number_line,
+    Stream, failed, number_line,
 };
 use crate::sys::{self, NOTHING, Open, RawFd, ThinCStr};
 
@@ -271,10 +271,10 @@ fn write_pidfile([pidfile, _]: [RawFd; 2], date: Option<Nanoseconds>) -> Result<
 
 /// Resource limits, niceness and privileges.
 fn set_limits(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
-    for resource in Resource::ALL {
-        let line = resource as u32;
-        if let Some(Some(limit)) = options.limits.get(line as usize) {
-            sys::set_limit(resource, *limit).map_err(|errno| Error::of_limit(errno, line))?;
+    for ((resource, limit), line) in Resource::ALL.iter().zip(options.limits).zip(0..) {
+        if let Some(Limit { soft, hard }) = limit {
+            sys::set_limit(*resource as u32, soft, hard)
+                .map_err(|errno| Error::of_limit(errno, line))?;
         }
     }
     if let Some(niceness) = options.niceness {

@@ -8,10 +8,9 @@
 
 use core::time::Duration;
 
-use crate::daemonize::failed;
 use crate::owner::{Owner, Pidfile, Seen, has_ended, is_over, process_with};
 use crate::pidfile;
-use crate::protocol::{Cause, Errno, Error, ExitCode, Nanoseconds, Pid, SIGKILL};
+use crate::protocol::{Cause, Errno, Error, ExitCode, Nanoseconds, Pid, SIGKILL, failed};
 use crate::sys::{self, Fd, LockOwner, NOTHING};
 
 /// A signal, and how long the daemon may take to end by it.

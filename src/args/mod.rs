@@ -13,6 +13,8 @@ use crate::sys::ThinCStr;
 
 mod spelling;
 
+use crate::environment::variable;
+
 use spelling::Options;
 pub use spelling::{Arguments, Spelling, UsageError};
 
@@ -315,14 +317,6 @@ fn seconds(text: &[u8]) -> Option<Duration> {
     is_number.then_some(Duration::new(seconds, nanoseconds as u32 % SECOND))
 }
 
-/// The name of a variable in `NAME=VALUE`; it is not empty.
-pub fn variable(assignment: ThinCStr<'_>) -> Option<&[u8]> {
-    match cut(assignment.to_bytes(), b'=') {
-        (name @ [_, ..], Some(_)) => Some(name),
-        _ => None,
-    }
-}
-
 /// The variables that `-E` sets, in their order.
 pub const fn assignments<'a>(arguments: Arguments<'a>) -> Assignments<'a> {
     Assignments(Options::new(arguments))
@@ -342,28 +336,5 @@ impl<'a> Iterator for Assignments<'a> {
             }
         }
         None
-    }
-}
-
-/// Sets a variable in an environment that has room for one more, whatever it is there.
-#[inline(never)]
-pub fn set_variable<'a>(environment: &mut [Option<ThinCStr<'a>>], assignment: ThinCStr<'a>) {
-    let name = variable(assignment);
-    let mut is_set = false;
-    for place in environment {
-        match place {
-            // One that is there twice is the same in both places then.
-            Some(other) if variable(*other) == name => {
-                *other = assignment;
-                is_set = true;
-            }
-            Some(_) => {}
-            None => {
-                if !is_set {
-                    *place = Some(assignment);
-                }
-                return;
-            }
-        }
     }
 }

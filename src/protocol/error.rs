@@ -320,6 +320,11 @@ impl Error {
     }
 }
 
+/// Makes an errno the error of a step.
+pub(crate) fn failed(code: ExitCode) -> impl Fn(Errno) -> Error {
+    move |errno| Error::new(code, Cause::Errno(errno))
+}
+
 /// A span in whole milliseconds; the longest that is told is seven weeks.
 const fn millis(span: Option<Duration>) -> u32 {
     let Some(span) = span else { return UNTIMED };

@@ -16,6 +16,7 @@ mod verdict;
 
 pub use code::ExitCode;
 pub use errno::Errno;
+pub(crate) use error::failed;
 pub use error::{Cause, Error, Pid, Stream};
 pub use evidence::{Process, Standing, date, pid_in, pid_of, process, stands};
 pub use notice::{Notice, STATUS_SIZE};

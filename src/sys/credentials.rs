@@ -1,14 +1,10 @@
 //! What a process may do and have: user and groups, root directory, limits.
 
-use linux_raw_sys::general::{
-    PRIO_PROCESS, RLIMIT_AS, RLIMIT_CORE, RLIMIT_CPU, RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_MEMLOCK,
-    RLIMIT_NOFILE, RLIMIT_NPROC, RLIMIT_STACK, rlimit64,
-};
+use linux_raw_sys::general::{PRIO_PROCESS, rlimit64};
 use linux_raw_sys::prctl::PR_SET_NO_NEW_PRIVS;
 use syscalls::Sysno;
 
 use super::strings::ThinCStr;
-use crate::options::{Limit, Resource};
 use crate::protocol::Errno;
 
 // The calls of 32-bit machines without these names know ids of 16 bits only.
@@ -85,25 +81,11 @@ pub(crate) fn set_niceness(niceness: i32) -> Result<(), Errno> {
     unsafe { attempt!(Sysno::setpriority, PRIO_PROCESS, 0, niceness) }
 }
 
-/// The kernel's numbers of [`Resource::ALL`].
-static RLIMITS: [u8; Resource::ALL.len()] = [
-    RLIMIT_NOFILE as u8,
-    RLIMIT_CORE as u8,
-    RLIMIT_AS as u8,
-    RLIMIT_DATA as u8,
-    RLIMIT_STACK as u8,
-    RLIMIT_MEMLOCK as u8,
-    RLIMIT_NPROC as u8,
-    RLIMIT_FSIZE as u8,
-    RLIMIT_CPU as u8,
-];
-
-/// `prlimit64(0, resource, limit, NULL)`—Since Linux 2.6.36.
-pub(crate) fn set_limit(resource: Resource, limit: Limit) -> Result<(), Errno> {
-    let resource = RLIMITS.get(resource as usize).copied().unwrap_or_default();
+/// `prlimit64(0, resource, {soft, hard}, NULL)`—Since Linux 2.6.36.
+pub(crate) fn set_limit(resource: u32, soft: u64, hard: u64) -> Result<(), Errno> {
     let limit = rlimit64 {
-        rlim_cur: limit.soft,
-        rlim_max: limit.hard,
+        rlim_cur: soft,
+        rlim_max: hard,
     };
     // SAFETY: the kernel reads a rlimit64, and writes none to null.
     unsafe { call!(Sysno::prlimit64, 0, resource, &raw const limit, 0) }.map(drop)

@@ -4,12 +4,11 @@ use core::mem::ManuallyDrop;
 
 use linux_raw_sys::general::{
     F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_SETFL, O_APPEND, O_CLOEXEC, O_NONBLOCK, RLIMIT_NOFILE,
-    SEEK_SET, SIGPIPE, rlimit64,
+    SEEK_SET, rlimit64,
 };
 use syscalls::Sysno;
 
 use super::clock::NOTHING;
-use super::signal::{self, SignalSet};
 use crate::protocol::Errno;
 
 /// The number of a descriptor: an `int` to the kernel, and without a sign that would have to be
@@ -108,22 +107,6 @@ pub(crate) fn read(fd: RawFd, buffer: &mut [u8]) -> Result<u32, Errno> {
 pub(crate) fn rewind(fd: RawFd) -> Result<(), Errno> {
     // SAFETY: numbers only.
     unsafe { attempt!(Sysno::lseek, fd, 0, SEEK_SET) }
-}
-
-/// [`write`] to a pipe whose reader may be gone: that is `EPIPE` here, and never a SIGPIPE.
-///
-/// The signal goes to the thread that writes (pipe(7)). So it is blocked, taken off again if this
-/// write raised it, and the mask put back. Bytes up to `PIPE_BUF` are written whole.
-pub(crate) fn send(fd: RawFd, bytes: &[u8]) -> Result<(), Errno> {
-    let pipe_signal = SignalSet::of(SIGPIPE);
-    let pending_before = signal::is_pending(pipe_signal);
-    let mask = signal::block(pipe_signal)?;
-    let result = write(fd, bytes).map(|_| ());
-    if result == Err(Errno::EPIPE) && !pending_before {
-        signal::take_pending(pipe_signal);
-    }
-    signal::set_mask(mask)?;
-    result
 }
 
 /// `write(fd, bytes)`, again after `EINTR`.

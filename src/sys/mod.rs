@@ -82,7 +82,7 @@ pub(crate) use credentials::{
 pub(crate) use fd::RawFd;
 pub(crate) use fd::{
     Fd, Pipe, check_open, close, close_range, copy, descriptor_limit, keep_across_exec, move_to,
-    pipe, read, rewind, send, set_blocking, write,
+    pipe, read, rewind, set_blocking, write,
 };
 pub(crate) use file::{
     FileId, LockOwner, Locker, Open, change_directory, current_directory, exists, file_at, file_of,
@@ -92,15 +92,15 @@ pub(crate) use file::{
 pub(crate) use memory::Room;
 pub use memory::{Zeroed, room};
 pub(crate) use other::{
-    group_of, hold, is_child_of_leader, session_of, signal, signal_group, signal_held,
+    group_of, hold, is_child_of_leader, process_id, session_of, signal, signal_group, signal_held,
 };
 pub(crate) use process::{
     Child, Copied, ExitSignal, Forked, check_single_threaded, clone, execute, has_ended,
-    lead_session, move_to_group, process_id, wait, wait_if_ended, watch_child,
+    lead_session, move_to_group, wait, wait_if_ended, watch_child,
 };
 pub(crate) use sharing::with_child;
 pub(crate) use signal::{
-    Disposition, SignalSet, block, child_signal, reset_child_signal, reset_dispositions,
+    Disposition, SignalSet, block, child_signal, reset_child_signal, reset_dispositions, send,
     set_child_signal, set_mask, watch_end,
 };
 pub(crate) use socket::{

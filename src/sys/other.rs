@@ -60,3 +60,14 @@ pub(crate) fn session_of(pid: Pid) -> Option<Pid> {
     let session = unsafe { call!(Sysno::getsid, pid.get()) };
     session.ok().and_then(|session| Pid::new(session as i32))
 }
+
+/// `getpid()`
+pub(crate) fn process_id() -> Pid {
+    // SAFETY: no arguments.
+    let pid = unsafe { call!(Sysno::getpid) }
+        .ok()
+        .and_then(|pid| Pid::new(pid as i32));
+    // The call cannot fail (getpid(2)); no process has this number, which is above the kernel's
+    // limit.
+    pid.unwrap_or(Pid::LARGEST)
+}

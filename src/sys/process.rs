@@ -114,17 +114,6 @@ pub(crate) fn exit(status: u8) -> ! {
     }
 }
 
-/// `getpid()`
-pub(crate) fn process_id() -> Pid {
-    // SAFETY: no arguments.
-    let pid = unsafe { call!(Sysno::getpid) }
-        .ok()
-        .and_then(|pid| Pid::new(pid as i32));
-    // The call cannot fail (getpid(2)); no process has this number, which is above the kernel's
-    // limit.
-    pid.unwrap_or(Pid::LARGEST)
-}
-
 /// `setsid()`—Gives the id of the new session, which is the caller's own pid.
 pub(crate) fn lead_session() -> Result<Pid, Errno> {
     // SAFETY: no arguments.

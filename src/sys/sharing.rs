@@ -37,7 +37,7 @@
 //!   gets the copy that it had before; a build with `--cfg rawdaemon_plain_fork` asks for nothing else,
 //!   which is what valgrind 3 wants.
 //!
-//! [`is_watched`]: crate::daemonize::Birth::is_watched
+//! [`is_watched`]: crate::context::Birth::is_watched
 //!
 //! # What it cannot do
 //!

@@ -5,11 +5,11 @@ use core::ops::Range;
 
 use linux_raw_sys::general::{
     __kernel_old_timespec, O_CLOEXEC, O_NONBLOCK, SIG_BLOCK, SIG_SETMASK, SIGCHLD, SIGKILL,
-    SIGSTOP, SIGTERM, kernel_sigaction, kernel_sigset_t,
+    SIGPIPE, SIGSTOP, SIGTERM, kernel_sigaction, kernel_sigset_t,
 };
 use syscalls::Sysno;
 
-use super::fd::{Fd, RawFd};
+use super::fd::{Fd, RawFd, write};
 use crate::protocol::Errno;
 
 /// The kernel's signals are 1 to 64 on every architecture here.
@@ -67,7 +67,7 @@ pub(crate) fn block(set: SignalSet) -> Result<SignalSet, Errno> {
 }
 
 /// `rt_sigpending`—Whether one of these signals waits to be delivered.
-pub(super) fn is_pending(set: SignalSet) -> bool {
+fn is_pending(set: SignalSet) -> bool {
     let mut pending = SignalSet::NONE;
     // SAFETY: the kernel writes a set of the size given.
     let result = unsafe { call!(Sysno::rt_sigpending, &raw mut pending, SET_SIZE) };
@@ -75,7 +75,7 @@ pub(super) fn is_pending(set: SignalSet) -> bool {
 }
 
 /// `rt_sigtimedwait(set, NULL, 0)`—Takes one of these signals off, if one is pending.
-pub(super) fn take_pending(set: SignalSet) {
+fn take_pending(set: SignalSet) {
     let now = __kernel_old_timespec {
         tv_sec: 0,
         tv_nsec: 0,
@@ -91,6 +91,22 @@ pub(super) fn take_pending(set: SignalSet) {
             SET_SIZE
         )
     };
+}
+
+/// [`write`] to a pipe whose reader may be gone: that is `EPIPE` here, and never a SIGPIPE.
+///
+/// The signal goes to the thread that writes (pipe(7)). So it is blocked, taken off again if this
+/// write raised it, and the mask put back. Bytes up to `PIPE_BUF` are written whole.
+pub(crate) fn send(fd: RawFd, bytes: &[u8]) -> Result<(), Errno> {
+    let pipe_signal = SignalSet::of(SIGPIPE);
+    let pending_before = is_pending(pipe_signal);
+    let mask = block(pipe_signal)?;
+    let result = write(fd, bytes).map(|_| ());
+    if result == Err(Errno::EPIPE) && !pending_before {
+        take_pending(pipe_signal);
+    }
+    set_mask(mask)?;
+    result
 }
 
 /// What a process does with a signal, kept as the kernel told it.

@@ -12,7 +12,7 @@ use linux_raw_sys::general::{robust_list_head, stack_t};
 use linux_raw_sys::prctl::{PR_GET_AUXV, PR_GET_TID_ADDRESS};
 use syscalls::Sysno;
 
-use super::process::process_id;
+use super::other::process_id;
 use super::signal::SET_SIZE;
 use crate::protocol::Errno;
 

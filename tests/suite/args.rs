@@ -4,7 +4,8 @@ use std::ffi::CStr;
 use std::time::Duration;
 
 use rawdaemon::ThinCStr;
-use rawdaemon::args::{Action, Invocation, Verbosity, assignments, set_variable};
+use rawdaemon::args::{Action, Invocation, Verbosity, assignments};
+use rawdaemon::environment::set_variable;
 
 fn list<'a>(arguments: &[&'a CStr]) -> Vec<Option<ThinCStr<'a>>> {
     arguments

@@ -5,7 +5,8 @@ mod spelling;
 use std::ffi::{CStr, CString};
 use std::time::Duration;
 
-use rawdaemon::args::{Action, Invocation, UsageError, Verbosity, assignments, set_variable};
+use rawdaemon::args::{Action, Invocation, UsageError, Verbosity, assignments};
+use rawdaemon::environment::set_variable;
 use rawdaemon::{Limit, Readiness, Stage, ThinCStr};
 
 use spelling::{STYLES, check_spellings};
