@@ -1,14 +1,15 @@
 //! The variables of a command: looked up, set and added. Pure.
 
-use crate::protocol::{Errno, cut};
-use crate::sys::{Room, ThinCStr};
+use crate::protocol::Errno;
+use crate::sys::{Mapping, ThinCStr};
+use crate::text::split_once;
 
 /// Variables, as execve(2) takes them.
 pub(crate) type Environment<'a> = &'a [Option<ThinCStr<'a>>];
 
 /// The name of a variable in `NAME=VALUE`; it is not empty.
 pub fn variable(assignment: ThinCStr<'_>) -> Option<&[u8]> {
-    match cut(assignment.to_bytes(), b'=') {
+    match split_once(assignment.to_bytes(), b'=') {
         (name @ [_, ..], Some(_)) => Some(name),
         _ => None,
     }
@@ -41,8 +42,8 @@ pub fn set_variable<'a>(environment: &mut [Option<ThinCStr<'a>>], assignment: Th
 pub(crate) fn add_variable<'a>(
     environment: Environment<'a>,
     variable: ThinCStr<'a>,
-) -> Result<Room<Option<ThinCStr<'a>>>, Errno> {
-    let mut room = Room::new(environment.len().saturating_add(1))?;
+) -> Result<Mapping<Option<ThinCStr<'a>>>, Errno> {
+    let mut room = Mapping::new(environment.len().saturating_add(1))?;
     for (place, variable) in room.iter_mut().zip(environment) {
         *place = *variable;
     }
@@ -57,7 +58,7 @@ const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:
 /// The directories of PATH, or the default ones.
 pub(crate) fn search_path<'a>(environment: &[Option<ThinCStr<'a>>]) -> &'a [u8] {
     for variable in environment.iter().flatten() {
-        let (name, value) = cut(variable.to_bytes(), b'=');
+        let (name, value) = split_once(variable.to_bytes(), b'=');
         if let (true, Some(path)) = (name == b"PATH", value) {
             return path;
         }

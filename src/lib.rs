@@ -101,45 +101,20 @@ compile_error!("rawdaemon speaks to the Linux kernel directly and builds for Lin
 extern crate std;
 
 mod accounts;
+mod environment;
 #[doc(hidden)]
-pub mod args;
-mod channel;
-mod context;
-mod daemonize;
-mod descriptors;
-#[doc(hidden)]
-pub mod environment;
-mod foreground;
-mod intermediate;
-mod listener;
-mod look_up;
-mod monitor;
+pub mod internal;
 mod options;
-mod owner;
 mod pidfile;
-mod plan;
-mod program;
-mod progress;
-#[doc(hidden)]
-pub mod protocol;
-mod ready;
-mod spawn;
-mod steps;
-mod stop;
+mod protocol;
+mod start;
 #[allow(unsafe_code)]
 mod sys;
-mod threads;
+mod text;
 
-pub use accounts::{Account, find_account, find_group};
-pub use daemonize::{Identity, daemonize};
-pub use look_up::{look_up, look_up_group};
+pub use accounts::{Account, find_account, find_group, look_up, look_up_group};
 pub use options::{DaemonizeOptions, Limit, Readiness, Resource};
-pub use owner::{Owner, Pidfile};
-pub use progress::Progress;
+pub use pidfile::{Owner, Pidfile, Stage};
 pub use protocol::{Cause, Change, Errno, Error, ExitCode, Pid, Stream, WaitStatus, WithPath};
-pub use ready::Ready;
-pub use spawn::{interpreter_of, spawn};
-pub use stop::Stage;
+pub use start::{Identity, Progress, Ready, daemonize, interpreter_of, spawn};
 pub use sys::ThinCStr;
-#[doc(hidden)]
-pub use sys::{Zeroed, room};

@@ -4,6 +4,9 @@
 
 use libfuzzer_sys::fuzz_target;
 
+#[path = "../../src/command/args/mod.rs"]
+#[allow(dead_code)]
+mod args;
 #[path = "../../tests/properties/options/mod.rs"]
 mod property;
 

@@ -5,7 +5,7 @@ use core::num::NonZeroU32;
 
 use linux_raw_sys::errno;
 
-use super::text::{Say, cut, display, line, say_number};
+use crate::text::{Lines, Sink, display, lines, split_once, write_number};
 
 /// An error number of the kernel, as in errno(3).
 ///
@@ -37,9 +37,8 @@ macro_rules! errnos {
         $(const _: () = assert!(errno::$name <= u8::MAX as u32);)*
         static NUMBERS: &[u8] = &[$(errno::$name as u8,)*];
 
-        /// Name and words, a line to each number. One text is a third of the size of a table of
-        /// texts.
-        static TEXT: &str = concat!($(stringify!($name), " ", $words, "\n",)*);
+        /// The name and the words of each number.
+        static TEXT: Lines = lines![$(stringify!($name), " ", $words;)*];
     };
 }
 
@@ -71,22 +70,22 @@ impl Errno {
         let index = NUMBERS
             .iter()
             .position(|number| u32::from(*number) == self.0.get())?;
-        let (name, words) = cut(line(TEXT.as_bytes(), index), b' ');
+        let (name, words) = split_once(TEXT.get(index), b' ');
         Some((name, words.unwrap_or_default()))
     }
 
     /// Says `Permission denied (EACCES)`.
-    pub(super) fn tell(self, say: &mut Say<'_>) {
+    pub(super) fn describe(self, out: &mut Sink<'_>) {
         match self.name_and_words() {
             Some((name, words)) => {
-                say(words);
-                say(b" (");
-                say(name);
-                say(b")");
+                out(words);
+                out(b" (");
+                out(name);
+                out(b")");
             }
             None => {
-                say(b"error ");
-                say_number(self.0.get(), say);
+                out(b"error ");
+                write_number(self.0.get(), out);
             }
         }
     }
@@ -94,7 +93,7 @@ impl Errno {
 
 impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        display(f, |say| self.tell(say))
+        display(f, |out| self.describe(out))
     }
 }
 

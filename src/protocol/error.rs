@@ -1,41 +1,12 @@
 //! The one error type: which step failed, and why.
 
-use core::ffi::CStr;
-use core::fmt;
-use core::num::{NonZeroI32, NonZeroU64};
+use core::num::NonZeroU64;
 use core::time::Duration;
 
-use super::{Errno, ExitCode, WaitStatus, WithPath};
-
-/// The id of a process; greater than zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Pid(NonZeroI32);
-
-impl Pid {
-    /// The largest number that fits.
-    pub(crate) const LARGEST: Self = Self(NonZeroI32::MAX);
-
-    /// The id with this number, unless it is zero or negative, which stand for groups in kill(2).
-    #[must_use]
-    pub const fn new(number: i32) -> Option<Self> {
-        match NonZeroI32::new(number) {
-            Some(number) if number.get() > 0 => Some(Self(number)),
-            _ => None,
-        }
-    }
-
-    /// The number.
-    #[must_use]
-    pub const fn get(self) -> i32 {
-        self.0.get()
-    }
-}
-
-impl fmt::Display for Pid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
+use super::errno::Errno;
+use super::exit_code::ExitCode;
+use super::pid::Pid;
+use super::wait_status::WaitStatus;
 
 /// A standard stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -140,6 +111,12 @@ pub(super) enum Kind {
     Reason,
 }
 
+/// Added to the kind of an error: the daemon had taken all its steps.
+const ALL_STEPS: u64 = 0x40;
+
+/// Added to a stream whose file could be opened, but not emptied.
+pub(super) const EMPTIED: u32 = 4;
+
 /// The milliseconds of a process whose life was not timed.
 pub(super) const UNTIMED: u32 = u32::MAX;
 
@@ -170,7 +147,12 @@ impl Error {
         Self::of_part(ExitCode::OpenFailed, errno, stream as u32)
     }
 
-    /// The limit on this line of [`LIMITS`] could not be set.
+    /// The file for this stream could not be emptied.
+    pub(crate) const fn of_truncate(errno: Errno, stream: Stream) -> Self {
+        Self::of_part(ExitCode::OpenFailed, errno, stream as u32 | EMPTIED)
+    }
+
+    /// The limit on this line of `LIMITS` could not be set.
     pub(crate) const fn of_limit(errno: Errno, limit: u32) -> Self {
         Self::of_part(ExitCode::LimitsFailed, errno, limit)
     }
@@ -216,6 +198,21 @@ impl Error {
         }
     }
 
+    /// The same, of a daemon that had taken all its steps.
+    pub(crate) const fn after_all_steps(self) -> Self {
+        Self {
+            record: match NonZeroU64::new(self.record.get() | ALL_STEPS) {
+                Some(record) => record,
+                None => self.record,
+            },
+        }
+    }
+
+    /// Whether the daemon had taken all its steps.
+    pub(super) const fn took_all_steps(self) -> bool {
+        self.record.get() & ALL_STEPS != 0
+    }
+
     /// The record.
     pub(super) const fn to_word(self) -> u64 {
         self.record.get()
@@ -229,7 +226,7 @@ impl Error {
     }
 
     pub(super) const fn kind(self) -> Kind {
-        match self.record.get() as u8 {
+        match (self.record.get() & !ALL_STEPS) as u8 {
             2 => Kind::Errno,
             3 => Kind::Died,
             4 => Kind::Owner,
@@ -285,7 +282,7 @@ impl Error {
             (ExitCode::OpenFailed, Kind::Errno) => self.part()?,
             _ => return None,
         };
-        Stream::ALL.get(part).copied()
+        Stream::ALL.get(part & !(EMPTIED as usize)).copied()
     }
 
     /// Whether it is the lock file that could not be locked, and not the pidfile.
@@ -308,15 +305,6 @@ impl Error {
 
     pub(super) const fn status(&self) -> WaitStatus {
         WaitStatus::from_raw(self.small() as i32)
-    }
-
-    /// The error for display together with the path that the step was given.
-    #[must_use]
-    pub const fn with_path<'a>(&'a self, path: &'a CStr) -> WithPath<'a> {
-        WithPath {
-            error: self,
-            path: Some(path),
-        }
     }
 }
 
@@ -351,18 +339,5 @@ impl From<Error> for ExitCode {
 impl From<Error> for u8 {
     fn from(error: Error) -> Self {
         (error.record.get() >> 8) as Self
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Pid;
-
-    #[test]
-    fn only_positive_numbers_are_pids() {
-        assert_eq!(Pid::new(0), None);
-        assert_eq!(Pid::new(-1), None);
-        assert_eq!(Pid::new(i32::MIN), None);
-        assert_eq!(Pid::new(i32::MAX).map(Pid::get), Some(i32::MAX));
     }
 }

@@ -1,29 +1,30 @@
-//! What passes between original, intermediate and daemon: pure functions, and not one system call.
+//! What do the processes of a start tell each other?
 //!
-//! Public for the tests and the fuzz targets only. What users need of it stands at the crate's
-//! root.
+//! Exit codes, errors, records, wait statuses, readiness notifications, and the verdict that follows from
+//! them. All of it is pure: nothing here makes a system call.
 
-mod code;
 mod errno;
 mod error;
-mod evidence;
-mod notice;
+mod exit_code;
+mod message;
+mod pid;
 mod record;
-mod status;
-mod tell;
-mod text;
+mod sd_notify;
+mod step;
 mod verdict;
+mod wait_status;
 
-pub use code::ExitCode;
 pub use errno::Errno;
 pub(crate) use error::failed;
-pub use error::{Cause, Error, Pid, Stream};
-pub use evidence::{Process, Standing, date, pid_in, pid_of, process, stands};
-pub use notice::{Notice, STATUS_SIZE};
+pub use error::{Cause, Error, Stream};
+pub use exit_code::ExitCode;
+pub use message::{LIMITS, WithPath, describe};
+pub(crate) use message::{NICENESS, NO_NEW_PRIVS, OOM_SCORE_ADJ};
+pub use pid::Pid;
 pub use record::{RECORD_SIZE, Record, decode, encode, outcome};
-pub use status::{Change, SIGKILL, SIGTERM, WaitStatus, signal};
-pub(crate) use tell::{LIMITS, NICENESS, NO_NEW_PRIVS, OOM_SCORE_ADJ};
-pub use tell::{WithPath, tell};
-pub(crate) use text::{NUMBER_LINE, cut, index_of, number, number_line, signed_number, take};
-pub use text::{Say, join, line, say_number};
-pub use verdict::{Event, Goal, Judgement, MOMENT, Nanoseconds, Verdict};
+pub use sd_notify::{Notice, STATUS_SIZE};
+pub(crate) use step::PATHS;
+pub use step::{Step, Subject};
+pub use verdict::{Event, Goal, MOMENT, Nanoseconds, Verdict};
+pub(crate) use verdict::{SECOND, nanoseconds};
+pub use wait_status::{Change, SIGKILL, SIGTERM, WaitStatus, signal};

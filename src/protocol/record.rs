@@ -7,7 +7,11 @@
 //! | 2, 3 | an errno or a wait status; little-endian, as the next |
 //! | 4 to 7 | a pid, milliseconds, a standard stream, or the length of a text that follows |
 
-use super::{Cause, Change, Errno, Error, ExitCode, Pid, WaitStatus};
+use super::errno::Errno;
+use super::error::{Cause, Error};
+use super::exit_code::ExitCode;
+use super::pid::Pid;
+use super::wait_status::{Change, WaitStatus};
 
 /// The size of a record in bytes. A pipe writes so few whole or not at all (`PIPE_BUF`, pipe(7)).
 pub const RECORD_SIZE: usize = 8;

@@ -1,10 +1,25 @@
 //! The verdict: whether the daemon runs, from what the intermediate saw and what the caller asked
 //! for.
 
-use super::{Cause, Errno, Error, ExitCode, Record, WaitStatus};
+use core::time::Duration;
+
+use super::errno::Errno;
+use super::error::{Cause, Error};
+use super::exit_code::ExitCode;
+use super::record::Record;
+use super::wait_status::WaitStatus;
 
 /// A time or a span of it, in nanoseconds: 584 years fit.
 pub type Nanoseconds = u64;
+
+/// A second in nanoseconds.
+pub(crate) const SECOND: Nanoseconds = 1_000_000_000;
+
+/// A time in nanoseconds, or the longest there is.
+pub(crate) const fn nanoseconds(time: Duration) -> Nanoseconds {
+    let whole = time.as_secs().saturating_mul(SECOND);
+    whole.saturating_add(time.subsec_nanos() as Nanoseconds)
+}
 
 /// How long a daemon that has closed its line may take to be dead: a process that ends closes its
 /// descriptors a little before that can be seen.
@@ -55,9 +70,6 @@ pub enum Event {
     Deadline,
 }
 
-/// The end of the watch: the daemon runs, or the start failed.
-pub type Judgement = Result<(), Error>;
-
 /// The watch over a daemon, as a state and nothing else.
 #[derive(Clone, Copy, Debug)]
 pub struct Verdict {
@@ -93,7 +105,7 @@ impl Verdict {
     /// Takes in one event, which was seen `now`; `None` as long as the truth is not known. The first
     /// judgement ends the watch.
     #[must_use]
-    pub fn judge(&mut self, event: Event, now: Nanoseconds) -> Option<Judgement> {
+    pub fn judge(&mut self, event: Event, now: Nanoseconds) -> Option<Result<(), Error>> {
         match event {
             Event::Said(Record::Failed(error)) => return Some(Err(error)),
             Event::Said(Record::Runs(_)) | Event::Ready => return Some(Ok(())),
@@ -106,7 +118,7 @@ impl Verdict {
             Event::Closed { executed: false } => {}
             Event::Silent => self.fall_silent(now),
             Event::Refused(errno) => {
-                return Some(Err(Error::new(ExitCode::Refused, Cause::Errno(errno))));
+                return Some(self.failed(Error::new(ExitCode::Refused, Cause::Errno(errno))));
             }
             Event::Extended(microseconds) => {
                 let end = now.saturating_add(microseconds.saturating_mul(1000));
@@ -117,16 +129,29 @@ impl Verdict {
             Event::Died {
                 status,
                 milliseconds,
-            } => return Some(Err(Error::of_death(status, milliseconds))),
-            Event::Abandoned => return Some(Err(Error::new(ExitCode::WaitFailed, Cause::Unknown))),
+            } => return Some(self.failed(Error::of_death(status, milliseconds))),
+            Event::Abandoned => {
+                return Some(self.failed(Error::new(ExitCode::WaitFailed, Cause::Unknown)));
+            }
             Event::Deadline if self.silent => {
-                return Some(Err(Error::new(ExitCode::Refused, Cause::Silent)));
+                return Some(self.failed(Error::new(ExitCode::Refused, Cause::Silent)));
             }
             Event::Deadline if self.begun && self.goal != Goal::Ready => return Some(Ok(())),
-            Event::Deadline => return Some(Err(Error::new(ExitCode::TimedOut, Cause::Unknown))),
+            Event::Deadline => {
+                return Some(self.failed(Error::new(ExitCode::TimedOut, Cause::Unknown)));
+            }
             Event::Said(Record::Created | Record::Status(_)) => {}
         }
         (self.goal == Goal::Begun && self.begun).then_some(Ok(()))
+    }
+
+    /// The error, with what is known of the daemon's steps.
+    const fn failed(&self, error: Error) -> Result<(), Error> {
+        Err(if self.begun {
+            error.after_all_steps()
+        } else {
+            error
+        })
     }
 
     fn begin(&mut self, now: Nanoseconds) {
@@ -149,7 +174,7 @@ impl Verdict {
 mod tests {
     use core::time::Duration;
 
-    use super::{Event, Goal, Judgement, MOMENT, Verdict};
+    use super::{Event, Goal, MOMENT, Verdict};
     use crate::protocol::{Cause, Errno, Error, ExitCode, Pid, Record, WaitStatus};
 
     const SET_UP: Event = Event::Said(Record::SetUp);
@@ -162,12 +187,12 @@ mod tests {
         milliseconds: 7,
     };
 
-    fn judged(goal: Goal, events: &[Event]) -> Option<Judgement> {
+    fn judged(goal: Goal, events: &[Event]) -> Option<Result<(), Error>> {
         let mut verdict = Verdict::new(goal, 0, 1000);
         events.iter().find_map(|event| verdict.judge(*event, 7))
     }
 
-    fn code(judgement: Option<Judgement>) -> Option<ExitCode> {
+    fn code(judgement: Option<Result<(), Error>>) -> Option<ExitCode> {
         judgement.map(|judgement| judgement.map_or_else(|error| error.code(), |()| ExitCode::Ok))
     }
 
@@ -239,8 +264,10 @@ mod tests {
             status,
             after: Some(Duration::from_millis(7)),
         };
-        let expected = Some(Err(Error::new(ExitCode::DaemonDied, cause)));
-        assert_eq!(judged(Goal::Alive, &[EXECUTED, DIED]), expected);
+        let expected = Error::new(ExitCode::DaemonDied, cause);
+        assert_eq!(judged(Goal::Alive, &[DIED]), Some(Err(expected)));
+        let executed = Some(Err(expected.after_all_steps()));
+        assert_eq!(judged(Goal::Alive, &[EXECUTED, DIED]), executed);
     }
 
     #[test]

@@ -1,23 +1,13 @@
 //! Time, and waiting for descriptors.
 
 use core::mem::MaybeUninit;
-use core::time::Duration;
 
 use linux_raw_sys::general::{
-    __kernel_old_timespec, CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_REALTIME, POLLIN, pollfd,
+    __kernel_old_timespec, CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_REALTIME,
 };
 use syscalls::Sysno;
 
-use super::RawFd;
-use crate::protocol::{Errno, Nanoseconds};
-
-pub(super) const SECOND: Nanoseconds = 1_000_000_000;
-
-/// A span in nanoseconds, or the longest there is.
-pub(crate) const fn nanoseconds(span: Duration) -> Nanoseconds {
-    let whole = span.as_secs().saturating_mul(SECOND);
-    whole.saturating_add(span.subsec_nanos() as Nanoseconds)
-}
+use crate::protocol::{Nanoseconds, SECOND};
 
 /// `clock_gettime(CLOCK_MONOTONIC)`.
 pub(crate) fn monotonic_time() -> Nanoseconds {
@@ -52,46 +42,4 @@ fn time(clock: u32) -> Nanoseconds {
             .saturating_add(time.tv_nsec as Nanoseconds),
         Err(_) => 0,
     }
-}
-
-/// The number of a descriptor that [`poll`] leaves out.
-pub(crate) const NOTHING: RawFd = RawFd::MAX; // -1 to the kernel
-
-/// So many descriptors are watched at once.
-const WATCHED: usize = 4;
-
-/// `ppoll(fds, n, timeout, NULL, _)`—Waits until one of the descriptors has something to read or is
-/// at its end, or, where it is written to, nobody reads any more; for at most `timeout`.
-///
-/// Leaves those that are ready, and puts [`NOTHING`] in place of the others. A signal ends the wait
-/// with `EINTR`.
-pub(crate) fn poll(descriptors: &mut [RawFd; WATCHED], timeout: Nanoseconds) -> Result<(), Errno> {
-    let mut polled = descriptors.map(|fd| pollfd {
-        fd: fd as _,
-        events: POLLIN as _,
-        revents: 0,
-    });
-    // The kernel writes the time that is left to the timespec, so it gets one of its own.
-    let mut time = __kernel_old_timespec {
-        tv_sec: (timeout / SECOND).try_into().unwrap_or(i32::MAX as _),
-        tv_nsec: (timeout % SECOND) as _,
-    };
-    // SAFETY: the kernel reads and writes two pollfds and a timespec, which outlive the call; a
-    // null mask is none.
-    unsafe {
-        call!(
-            Sysno::ppoll,
-            polled.as_mut_ptr(),
-            polled.len(),
-            &raw mut time,
-            0,
-            0
-        )
-    }?;
-    for (fd, one) in descriptors.iter_mut().zip(&polled) {
-        if one.revents == 0 {
-            *fd = NOTHING;
-        }
-    }
-    Ok(())
 }

@@ -4,34 +4,23 @@ use linux_raw_sys::general::{PRIO_PROCESS, rlimit64};
 use linux_raw_sys::prctl::PR_SET_NO_NEW_PRIVS;
 use syscalls::Sysno;
 
-use super::strings::ThinCStr;
+use super::arch::{GETRESGID, GETRESUID, SETGROUPS, SETRESGID, SETRESUID};
+use super::c_str::ThinCStr;
 use crate::protocol::Errno;
 
-// The calls of 32-bit machines without these names know ids of 16 bits only.
-#[cfg(target_pointer_width = "64")]
-use Sysno::{
-    getresgid as GETRESGID, getresuid as GETRESUID, setgroups as SETGROUPS, setresgid as SETRESGID,
-    setresuid as SETRESUID,
-};
-#[cfg(target_pointer_width = "32")]
-use Sysno::{
-    getresgid32 as GETRESGID, getresuid32 as GETRESUID, setgroups32 as SETGROUPS,
-    setresgid32 as SETRESGID, setresuid32 as SETRESUID,
-};
-
 /// `setgroups(groups)`
-pub(crate) fn set_groups(groups: &[u32]) -> Result<(), Errno> {
+pub(crate) fn setgroups(groups: &[u32]) -> Result<(), Errno> {
     // SAFETY: the kernel reads that many ids.
     unsafe { attempt!(SETGROUPS, groups.len(), groups.as_ptr()) }
 }
 
 /// `setresgid(group, group, group)`, checked by getresgid(2).
-pub(crate) fn set_group(group: u32) -> Result<(), Errno> {
+pub(crate) fn setresgid(group: u32) -> Result<(), Errno> {
     set_ids(SETRESGID, GETRESGID, group)
 }
 
 /// `setresuid(user, user, user)`, checked by getresuid(2).
-pub(crate) fn set_user(user: u32) -> Result<(), Errno> {
+pub(crate) fn setresuid(user: u32) -> Result<(), Errno> {
     set_ids(SETRESUID, GETRESUID, user)
 }
 
@@ -70,19 +59,19 @@ pub(super) fn effective_user() -> u32 {
 }
 
 /// `chroot(path)`; the working directory stays where it is.
-pub(crate) fn change_root(path: ThinCStr<'_>) -> Result<(), Errno> {
+pub(crate) fn chroot(path: ThinCStr<'_>) -> Result<(), Errno> {
     // SAFETY: the kernel reads the string `path`.
     unsafe { attempt!(Sysno::chroot, path.as_ptr()) }
 }
 
 /// `setpriority(PRIO_PROCESS, 0, niceness)`
-pub(crate) fn set_niceness(niceness: i32) -> Result<(), Errno> {
+pub(crate) fn setpriority(niceness: i32) -> Result<(), Errno> {
     // SAFETY: numbers only.
     unsafe { attempt!(Sysno::setpriority, PRIO_PROCESS, 0, niceness) }
 }
 
 /// `prlimit64(0, resource, {soft, hard}, NULL)`—Since Linux 2.6.36.
-pub(crate) fn set_limit(resource: u32, soft: u64, hard: u64) -> Result<(), Errno> {
+pub(crate) fn setrlimit(resource: u32, soft: u64, hard: u64) -> Result<(), Errno> {
     let limit = rlimit64 {
         rlim_cur: soft,
         rlim_max: hard,
@@ -92,7 +81,7 @@ pub(crate) fn set_limit(resource: u32, soft: u64, hard: u64) -> Result<(), Errno
 }
 
 /// `prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)`—Since Linux 3.5.
-pub(crate) fn forbid_new_privileges() -> Result<(), Errno> {
+pub(crate) fn set_no_new_privs() -> Result<(), Errno> {
     // SAFETY: numbers only.
     unsafe { call!(Sysno::prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }.map(drop)
 }

@@ -8,12 +8,11 @@ use linux_raw_sys::general::{
 };
 use syscalls::Sysno;
 
-use super::clock::NOTHING;
 use crate::protocol::Errno;
 
 /// The number of a descriptor: an `int` to the kernel, and without a sign that would have to be
 /// extended for it.
-pub(crate) type RawFd = u32;
+pub type RawFd = u32;
 
 /// A descriptor that is closed when its owner goes.
 #[derive(Debug)]
@@ -30,7 +29,7 @@ impl Fd {
         if fd.0 > 2 {
             return Ok(fd);
         }
-        copy(fd.0, 3).map(Self)
+        dupfd_cloexec(fd.0, 3).map(Self)
     }
 
     /// Owns a descriptor that nobody else closes.
@@ -54,10 +53,10 @@ impl Drop for Fd {
     }
 }
 
-/// `close(fd)`, unless it is [`NOTHING`]—Once, whatever it says: after an error, `EINTR` too, the descriptor
+/// `close(fd)`, unless it is [`NO_FD`]—Once, whatever it says: after an error, `EINTR` too, the descriptor
 /// is gone on Linux (close(2)).
 pub(crate) fn close(fd: RawFd) {
-    if fd == NOTHING {
+    if fd == NO_FD {
         return;
     }
     // SAFETY: a number only. No `Fd` is closed twice: the callers close numbers that they own.
@@ -74,8 +73,8 @@ pub(crate) struct Pipe {
 impl Pipe {
     /// No pipe.
     pub(crate) const NONE: Self = Self {
-        reader: NOTHING,
-        writer: NOTHING,
+        reader: NO_FD,
+        writer: NO_FD,
     };
 }
 
@@ -110,7 +109,7 @@ pub(crate) fn rewind(fd: RawFd) -> Result<(), Errno> {
 }
 
 /// `write(fd, bytes)`, again after `EINTR`.
-pub(crate) fn write(fd: RawFd, bytes: &[u8]) -> Result<u32, Errno> {
+pub fn write(fd: RawFd, bytes: &[u8]) -> Result<u32, Errno> {
     loop {
         // SAFETY: the kernel reads `bytes.len()` bytes from `bytes`.
         match unsafe { call!(Sysno::write, fd, bytes.as_ptr(), bytes.len()) } {
@@ -123,32 +122,32 @@ pub(crate) fn write(fd: RawFd, bytes: &[u8]) -> Result<u32, Errno> {
 /// `dup3(from, to, 0)`—Makes `to` a descriptor for the same file that stays open across exec.
 ///
 /// `from` and `to` are never equal here: everything that this crate opens lies above 2.
-pub(crate) fn move_to(from: RawFd, to: RawFd) -> Result<(), Errno> {
+pub(crate) fn dup3(from: RawFd, to: RawFd) -> Result<(), Errno> {
     // SAFETY: numbers only.
     unsafe { attempt!(Sysno::dup3, from, to, 0) }
 }
 
 /// `fcntl(fd, F_DUPFD_CLOEXEC, lowest)`—A copy with the lowest free number from there on.
-pub(crate) fn copy(fd: RawFd, lowest: RawFd) -> Result<RawFd, Errno> {
+pub(crate) fn dupfd_cloexec(fd: RawFd, lowest: RawFd) -> Result<RawFd, Errno> {
     // SAFETY: numbers only.
     unsafe { call!(Sysno::fcntl, fd, F_DUPFD_CLOEXEC, lowest) }
 }
 
 /// `fcntl(fd, F_GETFD)`—`EBADF` if it is not open.
-pub(crate) fn check_open(fd: RawFd) -> Result<(), Errno> {
+pub(crate) fn fcntl_getfd(fd: RawFd) -> Result<(), Errno> {
     // SAFETY: numbers only.
     unsafe { attempt!(Sysno::fcntl, fd, F_GETFD) }
 }
 
 /// `fcntl(fd, F_SETFD, 0)`
-pub(crate) fn keep_across_exec(fd: RawFd) -> Result<(), Errno> {
+pub(crate) fn clear_cloexec(fd: RawFd) -> Result<(), Errno> {
     // SAFETY: numbers only.
     unsafe { attempt!(Sysno::fcntl, fd, F_SETFD, 0) }
 }
 
 /// `fcntl(fd, F_SETFL, O_APPEND)` or `fcntl(fd, F_SETFL, 0)`—Takes `O_NONBLOCK` off, and appends or
 /// not.
-pub(crate) fn set_blocking(fd: RawFd, append: bool) -> Result<(), Errno> {
+pub(crate) fn set_status_flags(fd: RawFd, append: bool) -> Result<(), Errno> {
     let flags = if append { O_APPEND } else { 0 };
     // SAFETY: numbers only.
     unsafe { attempt!(Sysno::fcntl, fd, F_SETFL, flags) }
@@ -161,7 +160,7 @@ pub(crate) fn close_range(first: RawFd, last: RawFd) -> Result<(), Errno> {
 }
 
 /// `prlimit64(0, RLIMIT_NOFILE)`—One more than the highest number that a new descriptor can have.
-pub(crate) fn descriptor_limit() -> Result<u64, Errno> {
+pub(crate) fn getrlimit_nofile() -> Result<u64, Errno> {
     let mut limit = rlimit64 {
         rlim_cur: 0,
         rlim_max: 0,
@@ -170,3 +169,6 @@ pub(crate) fn descriptor_limit() -> Result<u64, Errno> {
     unsafe { call!(Sysno::prlimit64, 0, RLIMIT_NOFILE, 0, &raw mut limit) }?;
     Ok(limit.rlim_cur)
 }
+
+/// The number of a descriptor that [`ppoll`](super::ppoll) leaves out.
+pub(crate) const NO_FD: RawFd = RawFd::MAX; // -1 to the kernel

@@ -8,25 +8,23 @@ use linux_raw_sys::general::{
 };
 use syscalls::Sysno;
 
-use super::fd::Fd;
-use super::other::hold;
-use super::signal::watch_children;
-use super::strings::ThinCStr;
-use super::thread::ThreadIdPlace;
+use super::arch::clone_tail;
+use super::c_str::ThinCStr;
+use super::thread::TidAddress;
 use crate::protocol::{Errno, Pid, WaitStatus};
 
 /// How the part of a child ends.
 #[derive(Debug)]
-pub(crate) enum Child<R> {
+pub(crate) enum End<R> {
     /// The process exits with this status.
-    Exits(u8),
+    Exit(u8),
     /// The process lives on and returns to the caller of [`clone`], with this.
-    Returns(R),
+    Return(R),
 }
 
 /// Who returns from [`clone`].
 #[derive(Debug)]
-pub(crate) enum Forked<R, P = Pid> {
+pub(crate) enum Fork<R, P = Pid> {
     /// The process that called; by default with the pid of its child.
     Parent(P),
     /// A child that lives on.
@@ -54,10 +52,10 @@ impl ExitSignal {
 
 /// What a child has left that is a copy of its parent, and so may return to where that was.
 #[derive(Debug)]
-pub(crate) struct Copied<R>(R);
+pub(crate) struct Forked<R>(R);
 
-impl<R> Copied<R> {
-    pub(crate) fn left(self) -> R {
+impl<R> Forked<R> {
+    pub(crate) fn into_inner(self) -> R {
         self.0
     }
 }
@@ -70,30 +68,25 @@ impl<R> Copied<R> {
 /// touch what other threads may have had under a lock, and must not return.
 pub(crate) fn clone<T, R>(
     exit_signal: ExitSignal,
-    thread_id: ThreadIdPlace,
+    thread_id: TidAddress,
     start: &T,
-    part: fn(&T) -> Child<R>,
-) -> Result<Forked<Copied<R>>, Errno> {
+    part: fn(&T) -> End<R>,
+) -> Result<Fork<Forked<R>>, Errno> {
     match fork(exit_signal, thread_id)? {
         None => match part(start) {
-            Child::Exits(status) => exit(status),
-            Child::Returns(left) => Ok(Forked::Child(Copied(left))),
+            End::Exit(status) => exit(status),
+            End::Return(left) => Ok(Fork::Child(Forked(left))),
         },
-        Some(child) => Ok(Forked::Parent(child)),
+        Some(child) => Ok(Fork::Parent(child)),
     }
 }
 
-fn fork(exit_signal: ExitSignal, thread_id: ThreadIdPlace) -> Result<Option<Pid>, Errno> {
+fn fork(exit_signal: ExitSignal, thread_id: TidAddress) -> Result<Option<Pid>, Errno> {
     let flags = match thread_id {
-        ThreadIdPlace::NONE => exit_signal.number(),
+        TidAddress::NONE => exit_signal.number(),
         _ => exit_signal.number() | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID,
     };
-    // The last two arguments are the child's thread id and its thread-local storage, in the order of
-    // the architecture; the latter is not used.
-    #[cfg(target_arch = "x86_64")]
-    let (fourth, fifth) = (thread_id.0, 0);
-    #[cfg(not(target_arch = "x86_64"))]
-    let (fourth, fifth) = (0, thread_id.0);
+    let (fourth, fifth) = clone_tail(thread_id.0);
     // SAFETY: without CLONE_VM the child has memory and a stack of its own. The kernel writes the
     // thread id to the child's memory, where there is one already.
     match unsafe { call!(Sysno::clone, flags, 0, 0, fourth, fifth) } {
@@ -106,7 +99,7 @@ fn fork(exit_signal: ExitSignal, thread_id: ThreadIdPlace) -> Result<Option<Pid>
 
 /// `exit_group(status)`—No atexit handler runs and no buffer is flushed: those belong to the
 /// original.
-pub(crate) fn exit(status: u8) -> ! {
+pub fn exit(status: u8) -> ! {
     loop {
         // SAFETY: a number only. Should a sandbox refuse the call, there is nothing else to do than
         // to ask again.
@@ -115,7 +108,7 @@ pub(crate) fn exit(status: u8) -> ! {
 }
 
 /// `setsid()`—Gives the id of the new session, which is the caller's own pid.
-pub(crate) fn lead_session() -> Result<Pid, Errno> {
+pub(crate) fn setsid() -> Result<Pid, Errno> {
     // SAFETY: no arguments.
     let session = unsafe { call!(Sysno::setsid) }?;
     Pid::new(session as i32).ok_or(Errno::EINVAL)
@@ -147,18 +140,18 @@ fn wait_with(pid: Pid, options: u32) -> Result<Option<WaitStatus>, Errno> {
 }
 
 /// `wait4(pid, status, __WALL, NULL)`—Waits until this child has ended, and takes its status.
-pub(crate) fn wait(pid: Pid) -> Result<WaitStatus, Errno> {
+pub(crate) fn waitpid(pid: Pid) -> Result<WaitStatus, Errno> {
     wait_with(pid, 0)?.ok_or(Errno::ECHILD)
 }
 
 /// `wait4(pid, status, WNOHANG | __WALL, NULL)`—Takes the status of this child if it has ended.
-pub(crate) fn wait_if_ended(pid: Pid) -> Result<Option<WaitStatus>, Errno> {
+pub(crate) fn try_wait(pid: Pid) -> Result<Option<WaitStatus>, Errno> {
     wait_with(pid, WNOHANG)
 }
 
 /// `waitid(P_PID, child, info, WEXITED | WNOHANG | WNOWAIT)`—Whether this child, which sends SIGCHLD, has
 /// ended. Its status can still be taken.
-pub(crate) fn has_ended(child: Pid) -> bool {
+pub(crate) fn has_exited(child: Pid) -> bool {
     // A siginfo_t: the kernel writes a signal to it if there is something to tell.
     let mut info = [0_u64; 16];
     let options = WEXITED | WNOHANG | WNOWAIT;
@@ -175,12 +168,6 @@ pub(crate) fn has_ended(child: Pid) -> bool {
     told.is_ok() && info != [0; 16]
 }
 
-/// [`hold`] for a child, which can be read when the child has ended; before Linux 5.3 and in sandboxes,
-/// [`watch_children`].
-pub(crate) fn watch_child(pid: Pid) -> Result<Fd, Errno> {
-    hold(pid).or_else(|_| Fd::above_standard_streams(watch_children()?))
-}
-
 /// `setpgid(child, group)`—An error if this child has executed a program.
 ///
 /// Putting a child into the group that it is in changes nothing, and the kernel refuses even that
@@ -188,7 +175,7 @@ pub(crate) fn watch_child(pid: Pid) -> Result<Fd, Errno> {
 /// the same for a child that has already ended and was not waited for. `EPERM` comes when the child
 /// has moved to a session of its own, which only its program does. Where a sandbox refuses the
 /// question, the end of the close-on-exec pipe, which is when it is asked, has to be enough.
-pub(crate) fn move_to_group(child: Pid, group: Pid) -> Result<(), Errno> {
+pub(crate) fn setpgid(child: Pid, group: Pid) -> Result<(), Errno> {
     // SAFETY: numbers only.
     unsafe { attempt!(Sysno::setpgid, child.get(), group.get()) }
 }
@@ -203,7 +190,7 @@ pub(crate) fn check_single_threaded() -> Result<(), Errno> {
 }
 
 /// `execve(path, argv, envp)`—Returns only when it failed. Both lists end at their first `None`.
-pub(crate) fn execute(
+pub(crate) fn execve(
     path: ThinCStr<'_>,
     argv: &[Option<ThinCStr<'_>>],
     envp: &[Option<ThinCStr<'_>>],

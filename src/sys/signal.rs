@@ -4,10 +4,12 @@ use core::mem::MaybeUninit;
 use core::ops::Range;
 
 use linux_raw_sys::general::{
-    __kernel_old_timespec, O_CLOEXEC, O_NONBLOCK, SIG_BLOCK, SIG_SETMASK, SIGCHLD, SIGKILL,
-    SIGPIPE, SIGSTOP, SIGTERM, kernel_sigaction, kernel_sigset_t,
+    __kernel_old_timespec, O_CLOEXEC, O_NONBLOCK, SIG_BLOCK, SIG_SETMASK, SIGKILL, SIGPIPE,
+    SIGSTOP, kernel_sigaction, kernel_sigset_t,
 };
 use syscalls::Sysno;
+
+pub(crate) use linux_raw_sys::general::SIGCHLD;
 
 use super::fd::{Fd, RawFd, write};
 use crate::protocol::Errno;
@@ -18,7 +20,7 @@ const SIGNALS: Range<u32> = 1..65;
 /// A set of signals, as the kernel has it: bit `n - 1` for signal `n`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]
-pub(crate) struct SignalSet(u64);
+pub struct SignalSet(u64);
 
 pub(super) const SET_SIZE: usize = size_of::<SignalSet>();
 const _: () = assert!(SET_SIZE == size_of::<kernel_sigset_t>());
@@ -28,6 +30,8 @@ const _: () = assert!(cfg!(target_endian = "little"));
 impl SignalSet {
     pub(crate) const NONE: Self = Self(0);
     pub(crate) const ALL: Self = Self(u64::MAX);
+    /// SIGPIPE alone.
+    pub const PIPE: Self = Self::of(SIGPIPE);
 
     pub(super) const fn of(signal: u32) -> Self {
         Self(1_u64.wrapping_shl(signal.wrapping_sub(1)))
@@ -36,7 +40,7 @@ impl SignalSet {
 
 /// `rt_sigprocmask(SIG_SETMASK, set)`
 #[inline(never)]
-pub(crate) fn set_mask(set: SignalSet) -> Result<(), Errno> {
+pub(crate) fn set_signal_mask(set: SignalSet) -> Result<(), Errno> {
     // SAFETY: the kernel reads a set of the size given, and writes none to null.
     unsafe {
         call!(
@@ -51,7 +55,7 @@ pub(crate) fn set_mask(set: SignalSet) -> Result<(), Errno> {
 }
 
 /// `rt_sigprocmask(SIG_BLOCK, set)`; gives the mask that was.
-pub(crate) fn block(set: SignalSet) -> Result<SignalSet, Errno> {
+pub fn block_signals(set: SignalSet) -> Result<SignalSet, Errno> {
     let mut old = SignalSet::NONE;
     // SAFETY: the kernel reads one set and writes another, each of the size given.
     unsafe {
@@ -93,19 +97,19 @@ fn take_pending(set: SignalSet) {
     };
 }
 
-/// [`write`] to a pipe whose reader may be gone: that is `EPIPE` here, and never a SIGPIPE.
+/// [`write()`] to a pipe whose reader may be gone: that is `EPIPE` here, and never a SIGPIPE.
 ///
 /// The signal goes to the thread that writes (pipe(7)). So it is blocked, taken off again if this
 /// write raised it, and the mask put back. Bytes up to `PIPE_BUF` are written whole.
-pub(crate) fn send(fd: RawFd, bytes: &[u8]) -> Result<(), Errno> {
-    let pipe_signal = SignalSet::of(SIGPIPE);
+pub(crate) fn write_no_sigpipe(fd: RawFd, bytes: &[u8]) -> Result<(), Errno> {
+    let pipe_signal = SignalSet::PIPE;
     let pending_before = is_pending(pipe_signal);
-    let mask = block(pipe_signal)?;
+    let mask = block_signals(pipe_signal)?;
     let result = write(fd, bytes).map(|_| ());
     if result == Err(Errno::EPIPE) && !pending_before {
         take_pending(pipe_signal);
     }
-    set_mask(mask)?;
+    set_signal_mask(mask)?;
     result
 }
 
@@ -115,9 +119,9 @@ pub(crate) fn send(fd: RawFd, bytes: &[u8]) -> Result<(), Errno> {
 /// does.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
-pub(crate) struct Disposition(kernel_sigaction, usize);
+pub(crate) struct SigAction(kernel_sigaction, usize);
 
-impl Disposition {
+impl SigAction {
     /// `SIG_DFL`. No handler, and so no restorer and no flags.
     pub(crate) fn default() -> Self {
         // SAFETY: all zeros is a valid sigaction: `SIG_DFL` is null, and null function pointers are
@@ -126,63 +130,45 @@ impl Disposition {
     }
 }
 
-/// `rt_sigaction(signal, disposition, NULL, 8)`
-fn set_disposition(signal: u32, disposition: &Disposition) -> Result<(), Errno> {
-    let disposition = core::ptr::from_ref(disposition);
-    // SAFETY: the kernel reads a sigaction, and writes none to null. The handlers it may be told of
-    // here are none, or those that it named itself for this very signal in this program.
-    unsafe { call!(Sysno::rt_sigaction, signal, disposition, 0, SET_SIZE) }.map(drop)
-}
-
-/// `rt_sigaction(SIGCHLD, NULL)`
-pub(crate) fn child_signal() -> Result<Disposition, Errno> {
-    let mut found = Disposition::default();
+/// `rt_sigaction(signal, NULL, action, 8)`
+pub(crate) fn sigaction(signal: u32) -> Result<SigAction, Errno> {
+    let mut action = SigAction::default();
     // SAFETY: the kernel reads nothing from null and writes a sigaction.
-    unsafe { call!(Sysno::rt_sigaction, SIGCHLD, 0, &raw mut found, SET_SIZE) }?;
-    Ok(found)
+    unsafe { call!(Sysno::rt_sigaction, signal, 0, &raw mut action, SET_SIZE) }?;
+    Ok(action)
 }
 
-/// `rt_sigaction(SIGCHLD)`
-pub(crate) fn set_child_signal(disposition: &Disposition) -> Result<(), Errno> {
-    set_disposition(SIGCHLD, disposition)
+/// `rt_sigaction(signal, action, NULL, 8)`
+pub(crate) fn set_sigaction(signal: u32, action: &SigAction) -> Result<(), Errno> {
+    let action = core::ptr::from_ref(action);
+    // SAFETY: the kernel reads a sigaction, and writes none to null. The handler is none, or one that the
+    // kernel returned for this very signal in this program.
+    unsafe { call!(Sysno::rt_sigaction, signal, action, 0, SET_SIZE) }.map(drop)
 }
 
-/// `rt_sigaction(SIGCHLD, SIG_DFL)`
-pub(crate) fn reset_child_signal() -> Result<(), Errno> {
-    reset_disposition(SIGCHLD)
-}
-
+/// `rt_sigaction(signal, SIG_DFL)`
 #[inline(never)]
-fn reset_disposition(signal: u32) -> Result<(), Errno> {
-    set_disposition(signal, &Disposition::default())
+pub(crate) fn reset_sigaction(signal: u32) -> Result<(), Errno> {
+    set_sigaction(signal, &SigAction::default())
 }
 
 /// `rt_sigaction(_, SIG_DFL)` for every signal that has a disposition.
 pub(crate) fn reset_dispositions() -> Result<(), Errno> {
     for signal in SIGNALS {
         if !matches!(signal, SIGKILL | SIGSTOP) {
-            reset_disposition(signal)?;
+            reset_sigaction(signal)?;
         }
     }
     Ok(())
 }
 
-/// A descriptor that can be read when a child has changed state; SIGCHLD must be blocked.
-pub(super) fn watch_children() -> Result<RawFd, Errno> {
-    watch(SIGCHLD)
-}
-
-/// A descriptor that can be read when this process shall end; SIGTERM must be blocked.
-pub(crate) fn watch_end() -> Result<RawFd, Errno> {
-    Ok(Fd::above_standard_streams(watch(SIGTERM)?)?.into_raw())
-}
-
-/// `signalfd4(-1, {signal}, 8, SFD_CLOEXEC | SFD_NONBLOCK)`—Since Linux 2.6.27.
+/// `signalfd4(-1, {signal}, 8, SFD_CLOEXEC | SFD_NONBLOCK)`—A descriptor that can be read when this signal,
+/// which must be blocked, is pending. Since Linux 2.6.27.
 #[inline(never)]
-fn watch(signal: u32) -> Result<RawFd, Errno> {
+pub(crate) fn signalfd(signal: u32) -> Result<Fd, Errno> {
     let set = SignalSet::of(signal);
     // SAFETY: the kernel reads a set of the size given.
-    unsafe {
+    let fd = unsafe {
         call!(
             Sysno::signalfd4,
             -1_isize,
@@ -190,5 +176,6 @@ fn watch(signal: u32) -> Result<RawFd, Errno> {
             SET_SIZE,
             O_CLOEXEC | O_NONBLOCK
         )
-    }
+    };
+    Fd::above_standard_streams(fd?)
 }

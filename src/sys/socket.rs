@@ -10,24 +10,10 @@ use linux_raw_sys::net::{
 };
 use syscalls::Sysno;
 
+use super::c_str::ThinCStr;
 use super::fd::{Fd, RawFd};
-use super::strings::ThinCStr;
-use crate::protocol::{Errno, Pid, join};
-
-/// One of the socket calls: of their own on all architectures but x86, where they came only with
-/// Linux 4.3 and are the numbers of one call before (socketcall(2)).
-macro_rules! socket_call {
-    ($name:ident, $number:ident, $($argument:expr),*) => {{
-        #[cfg(not(target_arch = "x86"))]
-        let result = call!(Sysno::$name, $($argument),*);
-        #[cfg(target_arch = "x86")]
-        let result = {
-            let arguments = [$($argument as usize),*];
-            call!(Sysno::socketcall, linux_raw_sys::net::$number, arguments.as_ptr())
-        };
-        result
-    }};
-}
+use crate::protocol::{Errno, Pid};
+use crate::text::join;
 
 /// The longest path of a socket, with the zero byte at its end: `sizeof(sun_path)`.
 pub(crate) const SOCKET_PATH_SIZE: usize = 108;
@@ -113,7 +99,7 @@ pub(crate) fn connect(socket: RawFd, path: ThinCStr<'_>) -> Result<(), Errno> {
 
 /// `getsockname`—Puts the abstract name, without the zero byte before it, into `name`, where
 /// zeros follow it.
-pub(crate) fn abstract_name(socket: RawFd, name: &mut [u8]) -> Result<(), Errno> {
+pub(crate) fn getsockname(socket: RawFd, name: &mut [u8]) -> Result<(), Errno> {
     let mut address = Address::none();
     let mut length = size_of::<Address>() as c_int;
     // SAFETY: the kernel writes at most `length` bytes to `address`, and an int to `length`.
@@ -154,7 +140,7 @@ const CONTROL_SIZE: usize = core::mem::offset_of!(Control, credentials) + size_o
 
 /// `recvmsg(socket)`—Descriptors that come along are closed by the kernel at once, because there is
 /// no room for them (cmsg(3), `MSG_CTRUNC`): nobody has to look for them.
-pub(crate) fn receive(socket: RawFd, buffer: &mut [u8]) -> Result<Datagram, Errno> {
+pub(crate) fn recvmsg(socket: RawFd, buffer: &mut [u8]) -> Result<Datagram, Errno> {
     let mut control = MaybeUninit::<Control>::zeroed();
     let mut part = iovec {
         iov_base: buffer.as_mut_ptr().cast(),

@@ -6,8 +6,9 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use linux_raw_sys::general::{__kernel_old_timespec, FUTEX_WAIT};
 use syscalls::Sysno;
 
-use super::clock::{NOTHING, monotonic_time, poll};
-use super::memory::{map, unmap};
+use super::clock::monotonic_time;
+use super::mmap::{map, unmap};
+use super::poll::sleep;
 use crate::protocol::{Errno, Nanoseconds};
 
 /// What a child may use of stack. Of what it does not touch, the kernel gives nothing.
@@ -70,40 +71,40 @@ impl Stack {
 
     /// The child's id, as its parent sees it: the kernel writes it before there is a child, and clears it
     /// when that has executed or ended. It lies here, and in no frame, so that the kernel may do so late.
-    pub(super) fn user(&self) -> Option<&AtomicU32> {
+    pub(super) fn ctid(&self) -> Option<&AtomicU32> {
         // SAFETY: the mapping is that large; the word is aligned, was zero, and is written to by nobody but
         // the kernel and this.
         Some(unsafe { self.bottom?.add(STACK_SIZE - WORD_SIZE).cast().as_ref() })
     }
 
-    pub(crate) fn is_used(&self) -> bool {
-        self.user()
-            .is_some_and(|user| user.load(Ordering::SeqCst) != 0)
+    pub(crate) fn in_use(&self) -> bool {
+        self.ctid()
+            .is_some_and(|ctid| ctid.load(Ordering::SeqCst) != 0)
     }
 
     /// This process is a copy of the one whose memory was shared, or the child has left for sure.
-    pub(super) fn forget(&self) {
-        if let Some(user) = self.user() {
-            user.store(0, Ordering::SeqCst);
+    pub(super) fn clear(&self) {
+        if let Some(ctid) = self.ctid() {
+            ctid.store(0, Ordering::SeqCst);
         }
     }
 
     /// The child is known to have executed or ended. Not every kernel says so: Linux does not before 4.9
     /// when a signal ends it, nor before 5.16 when that dumps core, and gVisor does not after an exec.
-    pub(crate) fn left(&self) {
-        if self.is_used() {
+    pub(crate) fn mark_released(&self) {
+        if self.in_use() {
             self.wait_until(monotonic_time().saturating_add(MOMENT));
-            self.forget();
+            self.clear();
         }
     }
 
     /// Waits until the child has executed or ended.
-    pub(crate) fn wait_until_left(&self) {
+    pub(crate) fn wait_until_released(&self) {
         self.wait_until(Nanoseconds::MAX);
     }
 
     fn wait_until(&self, deadline: Nanoseconds) {
-        let Some(word) = self.user() else { return };
+        let Some(word) = self.ctid() else { return };
         loop {
             let user = word.load(Ordering::SeqCst);
             if user == 0 || deadline != Nanoseconds::MAX && monotonic_time() >= deadline {
@@ -117,7 +118,7 @@ impl Stack {
             // SAFETY: the kernel reads the word and a timespec.
             let waited = unsafe { call!(Sysno::futex, word, FUTEX_WAIT, user, pause) };
             if matches!(waited, Err(Errno::ENOSYS | Errno::EPERM)) {
-                let _ = poll(&mut [NOTHING; 4], PAUSE);
+                sleep(PAUSE);
             }
         }
     }
@@ -125,7 +126,7 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        self.wait_until_left();
+        self.wait_until_released();
         if let Some(bottom) = self.bottom {
             #[cfg(test)]
             tests::note_use(bottom);

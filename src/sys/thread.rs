@@ -12,7 +12,8 @@ use linux_raw_sys::general::{robust_list_head, stack_t};
 use linux_raw_sys::prctl::{PR_GET_AUXV, PR_GET_TID_ADDRESS};
 use syscalls::Sysno;
 
-use super::other::process_id;
+use super::arch::RSEQ_SIGNATURE;
+use super::pid::getpid;
 use super::signal::SET_SIZE;
 use crate::protocol::Errno;
 
@@ -21,9 +22,9 @@ use crate::protocol::Errno;
 ///
 /// musl remembers it where nothing leads to, and a program without a C library does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ThreadIdPlace(pub(super) usize);
+pub(crate) struct TidAddress(pub(super) usize);
 
-impl ThreadIdPlace {
+impl TidAddress {
     /// No place.
     pub(crate) const NONE: Self = Self(0);
 
@@ -73,9 +74,9 @@ fn number_at(address: usize) -> Option<c_int> {
 /// The calling thread.
 #[derive(Debug)]
 pub(crate) struct Thread {
-    pub(crate) id_place: ThreadIdPlace,
+    pub(crate) tid_address: TidAddress,
     /// Where the C library remembers the id of the process besides, as glibc did until 2.24.
-    process_id_place: Option<usize>,
+    pid_address: Option<usize>,
     /// The list of its robust mutexes, which no child inherits (get_robust_list(2)).
     robust_list: Option<usize>,
     /// The stack of its signal handlers, which a child that shares the memory does not inherit
@@ -85,18 +86,18 @@ pub(crate) struct Thread {
 }
 
 impl Thread {
-    pub(crate) fn find() -> Self {
+    pub(crate) fn current() -> Self {
         let robust_list = robust_list();
-        let id_place = ThreadIdPlace::find(robust_list);
-        let beside = id_place.0.wrapping_add(size_of::<c_int>());
+        let tid_address = TidAddress::find(robust_list);
+        let beside = tid_address.0.wrapping_add(size_of::<c_int>());
         let is_remembered =
-            id_place != ThreadIdPlace::NONE && number_at(beside) == Some(process_id().get());
+            tid_address != TidAddress::NONE && number_at(beside) == Some(getpid().get());
         Self {
-            id_place,
-            process_id_place: is_remembered.then_some(beside),
+            tid_address,
+            pid_address: is_remembered.then_some(beside),
             robust_list,
             signal_stack: signal_stack(),
-            sequences: Sequences::find(id_place),
+            sequences: Sequences::find(tid_address),
         }
     }
 
@@ -107,9 +108,9 @@ impl Thread {
 
     /// Makes the calling thread, which has a copy of this one's memory, as this one.
     pub(crate) fn restore(&self) -> Result<(), Errno> {
-        if let Some(place) = self.process_id_place {
+        if let Some(place) = self.pid_address {
             // SAFETY: it was there in the process that this is a copy of, and nobody borrows it.
-            unsafe { (place as *mut c_int).write(process_id().get()) };
+            unsafe { (place as *mut c_int).write(getpid().get()) };
         }
         if let Some(head) = self.robust_list {
             let head = head as *mut robust_list_head;
@@ -183,23 +184,12 @@ const FEATURE_SIZE: usize = 27;
 const FAR: usize = 4096;
 const LIKELY: Range<usize> = 1024..2048;
 
-/// What glibc puts in front of every place where a sequence is aborted.
-const SIGNATURE: u32 = if cfg!(target_arch = "aarch64") {
-    0xd428_bc00
-} else if cfg!(target_arch = "arm") {
-    0xe7f5_def3
-} else if cfg!(target_arch = "riscv64") {
-    0xf140_1073
-} else {
-    0x5305_3053
-};
-
 const RSEQ_FLAG_UNREGISTER: u32 = 1;
 
 impl Sequences {
     /// The kernel does not say where the area is. But to register an area once more is `EBUSY`, and to
     /// register another one `EINVAL`.
-    fn find(near: ThreadIdPlace) -> Self {
+    fn find(near: TidAddress) -> Self {
         #[repr(align(32))]
         struct Probe([u8; AREA]);
         let mut probe = Probe([0; AREA]);
@@ -212,7 +202,7 @@ impl Sequences {
             Err(Errno::ENOSYS) => return Self::None,
             Err(_) => {}
         }
-        if near == ThreadIdPlace::NONE {
+        if near == TidAddress::NONE {
             return Self::Somewhere;
         }
         let base = near.0 & !(AREA - 1);
@@ -247,5 +237,5 @@ fn area_size() -> usize {
 fn register(area: usize, size: usize, flags: u32) -> Result<(), Errno> {
     // SAFETY: only the area that is this thread's, or that was before it was copied, and one that is
     // unregistered while it is there, can be registered: with another one there, the kernel refuses.
-    unsafe { call!(Sysno::rseq, area, size, flags, SIGNATURE) }.map(drop)
+    unsafe { call!(Sysno::rseq, area, size, flags, RSEQ_SIGNATURE) }.map(drop)
 }

@@ -190,14 +190,18 @@ fn verbose_tells_each_step_and_quiet_tells_nothing() {
     ]));
     let daemon = Daemon::new(output.pid());
     let expected = format!(
-        "rawdaemon: reset the signals and closed the inherited descriptors\n\
-         rawdaemon: opened as standard output out\n\
+        "rawdaemon: reset the signals\n\
+         rawdaemon: closed the inherited descriptors\n\
+         rawdaemon: opened /dev/null\n\
+         rawdaemon: opened standard output out\n\
+         rawdaemon: put the standard streams in place\n\
          rawdaemon: locked the lock file lock\n\
          rawdaemon: locked the pidfile pid\n\
          rawdaemon: set the umask\n\
          rawdaemon: entered /\n\
          rawdaemon: wrote the pidfile pid\n\
          rawdaemon: set the limits\n\
+         rawdaemon: emptied the output files\n\
          rawdaemon: executed sleep\n\
          rawdaemon: the daemon runs as pid {}\n",
         daemon.pid
@@ -209,33 +213,37 @@ fn verbose_tells_each_step_and_quiet_tells_nothing() {
     let output = place.run(&mut place.rawdaemon(["-q", "-p", "pid", "sleep", "1000"]));
     assert_eq!((output.code(), output.stderr.as_str()), (12, ""));
     let output = place.run(&mut place.rawdaemon(["-v", "-c", "/nowhere", "sleep", "1000"]));
-    let expected = "rawdaemon: reset the signals and closed the inherited descriptors\n\
+    let expected = "rawdaemon: reset the signals\n\
+                    rawdaemon: closed the inherited descriptors\n\
+                    rawdaemon: opened /dev/null\n\
+                    rawdaemon: put the standard streams in place\n\
                     rawdaemon: set the umask\n\
                     rawdaemon: cannot enter the working directory /nowhere: No such file or directory (ENOENT)\n";
     assert_eq!((output.code(), output.stderr.as_str()), (3, expected));
-    // Who exits by itself, or says that it cannot start, was executed; who is killed, nobody knows.
-    for (how, says) in [
+    // An executed daemon has taken all its steps, however it fails then.
+    for (options, how, message) in [
+        (&["-R", "fd:3"][..], "exit 3", "rawdaemon: the daemon ended"),
+        (&["-t", "5"], "kill -9 $$", "rawdaemon: the daemon ended"),
         (
-            "exit 3",
-            &["rawdaemon: executed sh", "rawdaemon: the daemon ended"][..],
-        ),
-        (
+            &["-R", "fd:3"],
             "exec 3>&-; sleep 1",
-            &["rawdaemon: executed sh", "rawdaemon: the daemon refused"],
+            "rawdaemon: the daemon did not become ready:",
         ),
-        ("kill -9 $$", &["rawdaemon: the daemon ended"]),
+        (
+            &["-R", "fd:3", "-t", "0.2"],
+            "sleep 10",
+            "rawdaemon: the daemon did not become ready in time",
+        ),
     ] {
-        let mut command = place.rawdaemon(["-v", "-R", "fd:3", "sh", "-c", how]);
+        let mut command = place.rawdaemon(["-v"]);
+        command.args(options).args(["sh", "-c", how]);
         let output = place.run(&mut command);
         let lines: Vec<_> = output.stderr.lines().collect();
-        let last = &lines[lines.len().saturating_sub(2)..];
-        assert_eq!(last.len(), says.len(), "{output:?}");
-        assert!(
-            last.iter()
-                .zip(says)
-                .all(|(line, says)| line.starts_with(says)),
-            "{output:?}"
-        );
+        let [.., executed, last] = lines.as_slice() else {
+            panic!("{output:?}")
+        };
+        assert_eq!(*executed, "rawdaemon: executed sh", "{output:?}");
+        assert!(last.starts_with(message), "{output:?}");
     }
     let output = place.run(&mut place.rawdaemon(["-p", "other", "true"]));
     assert_eq!(

@@ -159,7 +159,7 @@ fn a_terminal_shows_how_long_it_takes() {
     assert!(terminal.read_to_end(&mut shown).is_err());
     let shown = String::from_utf8_lossy(&shown).into_owned();
     let line = |seconds, status| {
-        let what = "rawdaemon: waiting for the daemon to get ready";
+        let what = "rawdaemon: waiting for the daemon to become ready";
         format!("\r{what}, {seconds} s of 30 s{status}\x1b[K")
     };
     let (waiting, done) = shown.split_once("\r\x1b[K").unwrap();

@@ -19,9 +19,17 @@
 
 mod support;
 
-// The command line.
+// The parser belongs to the command, which is no library.
+#[path = "../../src/command/args/mod.rs"]
+#[allow(dead_code, reason = "only the command uses all of it")]
 mod args;
+
+// The command line.
+mod command_line;
 mod fuzz_seeds;
+
+// The layout of the source, and the documents.
+mod layout;
 
 // A start: what the daemon gets, and what goes wrong.
 mod command;

@@ -38,7 +38,7 @@ impl Drop for Bystander {
     }
 }
 
-const DEAD: &str = "rawdaemon: dead, and its pidfile is left\n";
+const DEAD: &str = "rawdaemon: dead, but its pidfile exists\n";
 
 #[test]
 fn a_daemon_is_found_and_stopped_whatever_its_pidfile_says() {
@@ -331,7 +331,11 @@ fn a_daemon_in_another_pid_namespace_runs_and_cannot_be_signalled() {
     assert_eq!(outside.code(), 0, "{outside:?}");
     assert_ne!(outside.stdout.trim_end(), place.read("pid").trim_end());
     for (action, code, line) in [
-        ("--status", 0, "rawdaemon: running, without a pid here\n"),
+        (
+            "--status",
+            0,
+            "rawdaemon: running in another pid namespace\n",
+        ),
         (
             "--stop",
             4,

@@ -11,7 +11,7 @@ use crate::support::{
     has_test_programs, is_root, std_program, tested_command, under_strace,
 };
 
-const SILENT: &str = "rawdaemon: the daemon refused to start: it closed its line without a word";
+const SILENT: &str = "rawdaemon: the daemon did not become ready: it closed its notification pipe";
 
 /// The command, with a shell script as the daemon that finds a pipe at descriptor 3.
 fn script(place: &Place, script: &str) -> Command {
@@ -258,8 +258,8 @@ fn a_program_may_say_that_it_cannot_start() {
     let why = "reason 7";
     library_fails("refuse by a number", 18, &format!("{refused}{why}"));
     library_fails("refuse and stay", 18, &format!("{refused}{why}"));
-    let why = "it closed its line without a word";
-    library_fails("drop", 18, &format!("{refused}{why}"));
+    let silent = "the daemon did not become ready: it closed its notification pipe";
+    library_fails("drop", 18, silent);
     let died = "the daemon ended too soon: exited with status 3";
     library_fails("die", 5, died);
 }
@@ -269,7 +269,7 @@ fn a_program_that_does_not_say_it_is_stopped() {
     if !has_test_programs() {
         return;
     }
-    let late = "the daemon did not get ready in time";
+    let late = "the daemon did not become ready in time";
     let output = library_fails("never", 6, late);
     assert!(output.took < Duration::from_millis(1100), "{output:?}");
     let output = library_fails("never, and ignore SIGTERM", 6, late);

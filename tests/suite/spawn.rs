@@ -93,7 +93,7 @@ fn a_panic_while_the_start_is_shown_leaves_nothing() {
     // A thread has its own children, and none of those that are left to the process.
     let start = || {
         let caught = std::panic::catch_unwind(|| {
-            options.spawn_and_show(c"/bin/sleep", &argv, &mark, &mut |_| {
+            options.spawn_with_progress(c"/bin/sleep", &argv, &mark, &mut |_| {
                 panic!("not to be shown")
             })
         });

@@ -2,25 +2,21 @@
 #![no_std]
 #![no_main]
 
-// The start code of the command serves any program that has no C library.
-#[path = "../../../src/start.rs"]
-#[allow(dead_code)]
-mod start;
+// The command's entry code serves any program without a C library.
+#[path = "../../../src/command/entry.rs"]
+mod entry;
+#[path = "../../../src/command/mem.rs"]
+mod mem;
 
 use core::ffi::CStr;
 use core::fmt::{self, Write};
 use core::time::Duration;
 
+use entry::{Given, entry};
+use rawdaemon::internal;
 use rawdaemon::{DaemonizeOptions, Error, ExitCode, Identity, ThinCStr};
 
-const STDERR: i32 = 2;
-
-/// What the kernel gives a program, as the start code hands it on.
-struct Given {
-    arguments: &'static [Option<ThinCStr<'static>>],
-    #[allow(dead_code)]
-    environment: &'static [Option<ThinCStr<'static>>],
-}
+entry!(run);
 
 fn run(given: &Given) -> u8 {
     let pidfile = given.arguments.first().copied().flatten();
@@ -56,7 +52,7 @@ struct StandardError;
 
 impl Write for StandardError {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        start::write_all(STDERR, text.as_bytes());
-        Ok(())
+        let written = internal::write(2, text.as_bytes());
+        written.map(drop).map_err(|_| fmt::Error)
     }
 }

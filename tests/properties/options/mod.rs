@@ -1,15 +1,16 @@
-//! What holds for every command line, and for the environment that it makes.
+//! Properties of every command line, and of the environment that it makes.
 
+mod effects;
 mod spelling;
 
 use std::ffi::{CStr, CString};
-use std::time::Duration;
 
-use rawdaemon::args::{Action, Invocation, UsageError, Verbosity, assignments};
-use rawdaemon::environment::set_variable;
-use rawdaemon::{Limit, Readiness, Stage, ThinCStr};
+use crate::args::{Action, Invocation, Options, UsageError, assignments};
+use rawdaemon::internal::set_variable;
+use rawdaemon::{Stage, ThinCStr};
 
-use spelling::{STYLES, check_spellings};
+use effects::check_effects;
+use spelling::{Given, check_spellings};
 
 /// Checks one command line. Each argument ends at a zero byte, which the last one may lack.
 pub fn check(data: &[u8]) {
@@ -23,17 +24,15 @@ pub fn check(data: &[u8]) {
     match Invocation::parse(&arguments) {
         Ok(invocation) => {
             check_values(&invocation);
-            if prints(invocation.action) {
-                // What comes after --help or --version is not understood.
-                check_spellings(&invocation, &[], &[], &STYLES);
-            } else {
+            let given = given(&words);
+            if !prints(invocation.action) {
                 check_environment(&set, &words);
                 let command = &words[invocation.command..];
-                check_spellings(&invocation, &set, command, &STYLES);
-                check_opposite(&invocation, &set, command);
+                check_spellings(&invocation, &given, command);
             }
+            check_effects(&given, &words);
         }
-        Err(error) => check_told(&error, &words),
+        Err(error) => check_error(&error, &words),
     }
 }
 
@@ -50,27 +49,36 @@ fn list(words: &[CString]) -> Vec<Option<ThinCStr<'_>>> {
     words.chain([None]).collect()
 }
 
-/// An error is told in one line, unless an argument that stands in it has more.
-fn check_told(error: &UsageError<'_>, words: &[CString]) {
-    let mut told = Vec::new();
-    error.tell(&mut |piece| told.extend_from_slice(piece));
-    assert!(!told.is_empty());
-    assert!(!told.contains(&0));
-    let has_line_break = |bytes: &[u8]| bytes.contains(&b'\n');
-    assert!(!has_line_break(&told) || words.iter().any(|word| has_line_break(word.as_bytes())));
+/// The options of a command line that was parsed without an error, up to `--help` and `--version`.
+fn given(words: &[CString]) -> Vec<Given> {
+    let arguments = list(words);
+    let options = Options::new(&arguments).map_while(Result::ok);
+    options
+        .map(|(name, value)| Given {
+            name,
+            value: value.to_bytes().to_vec(),
+        })
+        .collect()
 }
 
-/// What was understood is something that can be done.
+/// An error is described in one line, unless an argument in it has more.
+fn check_error(error: &UsageError<'_>, words: &[CString]) {
+    let mut text = Vec::new();
+    error.describe(&mut |piece| text.extend_from_slice(piece));
+    assert!(!text.is_empty());
+    assert!(!text.contains(&0));
+    let has_line_break = |bytes: &[u8]| bytes.contains(&b'\n');
+    assert!(!has_line_break(&text) || words.iter().any(|word| has_line_break(word.as_bytes())));
+}
+
+/// What was parsed can be done.
 fn check_values(invocation: &Invocation<'_>) {
     let Invocation {
-        words,
-        umask,
-        niceness,
-        oom_score_adj,
-        limits,
+        user,
+        group,
+        argv0,
         keep,
         kept,
-        readiness,
         action,
         signal,
         ref retry,
@@ -88,147 +96,13 @@ fn check_values(invocation: &Invocation<'_>) {
     assert!(stages.iter().all(|stage| is_signal(stage.signal)) && !stages.is_empty());
     let needs_pidfile = !prints(action) && action != Action::Start;
     assert!(invocation.pidfile().is_some() || !needs_pidfile);
-    match readiness {
-        Readiness::Descriptor(fd) => assert!(fd > 2),
-        Readiness::NotifyAt(path) => assert!(path.to_c_str().to_bytes().starts_with(b"/")),
-        _ => {}
-    }
-    assert!(
-        words
-            .into_iter()
-            .flatten()
-            .all(|path| !path.to_c_str().is_empty())
-    );
-    assert!(umask.is_none_or(|mask| mask <= 0o777));
-    assert!(niceness.is_none_or(|niceness| (-20..20).contains(&niceness)));
-    assert!(oom_score_adj.is_none_or(|adjustment| (-1000..=1000).contains(&adjustment)));
-    assert!(
-        limits
-            .iter()
-            .flatten()
-            .all(|limit| limit.soft <= limit.hard)
-    );
+    let words = [user, group, argv0, invocation.pidfile()];
+    assert!(words.iter().flatten().all(|word| word.first_byte() != 0));
     assert!(keep[..kept].iter().all(|fd| *fd > 2));
     let _ = invocation.options();
 }
 
-/// The opposite of a command line, with all that it leaves out and nothing of the rest, is a command
-/// line too. This finds what the parser overlooks, since that is not in what it has understood.
-fn check_opposite(invocation: &Invocation<'_>, set: &[&CStr], command: &[CString]) {
-    let path = command
-        .iter()
-        .map(CString::as_c_str)
-        .find(|word| !word.is_empty())
-        .unwrap_or(c"/");
-    let other = |place: Option<ThinCStr<'_>>| place.is_none().then_some(path.into());
-    let bytes = path.to_bytes();
-    let number = bytes.iter().fold(bytes.len() as u64, |sum, byte| {
-        sum.wrapping_mul(257).wrapping_add(u64::from(*byte))
-    });
-    let time = Duration::new(number, (number % 1_000_000_000) as u32);
-    let kept = if invocation.kept == 0 {
-        number as usize % 17
-    } else {
-        0
-    };
-    let actions = [
-        Action::Start,
-        Action::Restart,
-        Action::Stop,
-        Action::Status,
-        Action::Signal,
-    ];
-    let action = match invocation.pidfile() {
-        None => actions[number as usize % actions.len()],
-        Some(_) => Action::Start,
-    };
-    let any_signal = (number % 64) as u8 + 1;
-    let stages = if invocation.stages == 0 {
-        number as usize % (invocation.retry.len() + 1)
-    } else {
-        0
-    };
-    let nothing = [CString::from(c"x")];
-    let command = if command.is_empty() {
-        &nothing
-    } else {
-        command
-    };
-    let opposite = Invocation {
-        action,
-        signal: match action {
-            Action::Start => None,
-            Action::Signal => Some(any_signal),
-            _ => invocation.signal.is_none().then_some(any_signal),
-        },
-        kill_after: invocation.kill_after.is_none().then_some(time),
-        retry: std::array::from_fn(|index| match index {
-            index if index < stages => Stage {
-                signal: (any_signal + index as u8) % 64 + 1,
-                wait: time,
-            },
-            _ => Stage::default(),
-        }),
-        stages,
-        start_or_ok: !invocation.start_or_ok,
-        process_group: !invocation.process_group,
-        trust_pidfile: !invocation.trust_pidfile,
-        strict: !invocation.strict,
-        append: !invocation.append,
-        words: invocation.words.map(other),
-        niceness: invocation.niceness.is_none().then_some(number as i32 % 20),
-        oom_score_adj: invocation
-            .oom_score_adj
-            .is_none()
-            .then_some(number as i32 % 1001),
-        limits: invocation.limits.map(|limit| {
-            let hard = if number % 2 == 0 {
-                Limit::UNLIMITED
-            } else {
-                number
-            };
-            let soft = number / 3;
-            limit.is_none().then_some(Limit { soft, hard })
-        }),
-        keep: std::array::from_fn(|index| {
-            if index < kept {
-                number as i32 & i32::MAX | 4
-            } else {
-                0
-            }
-        }),
-        kept,
-        readiness: match invocation.readiness {
-            Readiness::Executed => Readiness::Descriptor(number as i32 & i32::MAX | 4),
-            _ => Readiness::Executed,
-        },
-        foreground: !invocation.foreground,
-        no_new_privs: !invocation.no_new_privs,
-        clear_env: !invocation.clear_env,
-        umask: invocation.umask.is_none().then_some(number as u32 % 0o1000),
-        timeout: invocation.timeout.is_none().then_some(time),
-        verbosity: match invocation.verbosity {
-            Verbosity::Quiet => Verbosity::Normal,
-            Verbosity::Normal => Verbosity::Verbose,
-            Verbosity::Verbose => Verbosity::Quiet,
-        },
-        command: 0,
-    };
-    let made_up = c_string(&[b"NAME=", bytes].concat());
-    let made_up = [made_up.as_c_str()];
-    let set = if set.is_empty() { &made_up[..] } else { &[] };
-    // One way of writing is enough here, for it is long.
-    let style = [STYLES[number as usize % STYLES.len()]];
-    check_spellings(&opposite, set, command, &style);
-    let action = if invocation.append {
-        Action::Help
-    } else {
-        Action::Version
-    };
-    check_spellings(&Invocation { action, ..opposite }, &[], &[], &style);
-}
-
-/// What `-E` sets is in the environment and counts, and all else is there as it was.
+/// The variables that `--env` sets are in the environment, the last of each name, and the others are unchanged.
 fn check_environment(set: &[&CStr], words: &[CString]) {
     // An argument less its last byte is often a variable that is set to something else.
     let inherited: Vec<CString> = words
@@ -263,7 +137,7 @@ fn check_environment(set: &[&CStr], words: &[CString]) {
     }
 }
 
-/// The name of a variable; `None` for a string of the environment that is none.
+/// The name of a variable; `None` for a string without one.
 fn name(variable: &CStr) -> Option<&[u8]> {
     let bytes = variable.to_bytes();
     let name = bytes.split(|byte| *byte == b'=').next()?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rawdaemon::protocol::{Event, Record};
+use rawdaemon::internal::{Event, Record};
 use rawdaemon::{Cause, Errno, Error, ExitCode, Pid, Stream, WaitStatus};
 
 /// What is left of the data; it goes on in zeros.

@@ -4,9 +4,9 @@ mod data;
 
 use std::time::Duration;
 
-use rawdaemon::protocol::{
-    Event, Goal, MOMENT, Notice, Process, RECORD_SIZE, Record, STATUS_SIZE, Standing, Verdict,
-    date, decode, encode, outcome, pid_of, process, stands, tell,
+use rawdaemon::internal::{
+    Event, Goal, MOMENT, Match, Notice, Process, RECORD_SIZE, Record, STATUS_SIZE, Verdict,
+    compare, date, decode, describe, encode, outcome, pid_of, process,
 };
 use rawdaemon::{Cause, Change, Errno, Error, ExitCode, Pid, WaitStatus};
 
@@ -87,11 +87,11 @@ fn check_process(data: &[u8]) {
     assert_eq!(pid_of(data), pid(text.strip_suffix('\n').unwrap_or(&text)));
     if let Some(Process { created, .. }) = found {
         match date(created) {
-            Some(date) => assert_eq!(stands(date, created), Standing::Daemon),
+            Some(date) => assert_eq!(compare(date, created), Match::Daemon),
             None => assert!(created < 1_000_000_000),
         }
-        assert_ne!(stands(created, created), Standing::Daemon);
-        let _ = (stands(u64::MAX, created), stands(created, u64::MAX));
+        assert_ne!(compare(created, created), Match::Daemon);
+        let _ = (compare(u64::MAX, created), compare(created, u64::MAX));
     }
 }
 
@@ -164,7 +164,7 @@ fn check_error(data: &mut Data<'_>) -> Error {
     let text = error.to_string();
     check_line(&text);
     let mut told = Vec::new();
-    tell(&error, None, &mut |piece| told.extend_from_slice(piece));
+    describe(&error, None, &mut |piece| told.extend_from_slice(piece));
     assert_eq!(told, text.as_bytes());
     check_line(&error.with_path(c"/\xff").to_string());
     error

@@ -13,7 +13,7 @@ use super::{DEADLINE, Output, Place, eventually, example, wait_for, watch};
 pub const SOON: Duration = Duration::from_secs(10);
 
 pub const DIED: &str = "rawdaemon: the daemon ended too soon: ";
-pub const LATE: &str = "rawdaemon: the daemon did not get ready in time";
+pub const LATE: &str = "rawdaemon: the daemon did not become ready in time";
 
 /// What was said last, less the milliseconds that the daemon has lived.
 pub fn said(output: &Output) -> &str {

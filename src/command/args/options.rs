@@ -1,0 +1,105 @@
+//! The options of the command line: their names, and what their values must be.
+
+use rawdaemon::internal::{Lines, Sink, split_once};
+
+macro_rules! options {
+    ($($name:ident $line:literal,)*) => {
+        /// An option.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub(crate) enum Name {
+            $(#[doc = $line] $name,)*
+        }
+
+        impl Name {
+            /// All options, in the order of [`TABLE`].
+            pub(crate) const ALL: &[Self] = &[$(Self::$name,)*];
+        }
+
+        /// The letter of each option, its long name, and what its value must be if it takes one. `-` stands
+        /// for an option without a letter.
+        static TABLE: Lines = Lines::new(concat!($($line, "\n",)*));
+    };
+}
+
+options! {
+    Stdin "i stdin a file",
+    Stdout "o stdout a file",
+    Stderr "e stderr a file",
+    Pidfile "p pidfile a file",
+    LockFile "l lock a file",
+    Chroot "r chroot a directory",
+    Chdir "c chdir a directory",
+    User "u user USER or USER:GROUP",
+    Group "g group a group",
+    Argv0 "- argv0 a name",
+    Umask "m umask an octal mask from 0 to 777",
+    Timeout "t timeout a number of seconds",
+    Ready "R ready exec, fd:N, notify or notify:/PATH",
+    Nice "n nice a number from -20 to 19",
+    OomScoreAdj "- oom-score-adj a number from -1000 to 1000",
+    Rlimit "- rlimit NAME=SOFT or NAME=SOFT:HARD",
+    KeepFd "- keep-fd a number above 2 (16 of them at most)",
+    Env "E env NAME=VALUE",
+    Signal "s signal a signal's name or number",
+    KillAfter "- kill-after a number of seconds",
+    Retry "- retry SECONDS or SIGNAL/SECONDS/... (8 signals at most)",
+    NoNewPrivs "- no-new-privs",
+    ClearEnv "- clear-env",
+    StartOrOk "- start-or-ok",
+    ProcessGroup "- process-group",
+    TrustPidfile "- trust-pidfile",
+    Strict "- strict",
+    Restart "- restart",
+    Stop "K stop",
+    Status "T status",
+    Foreground "f foreground",
+    Append "a append",
+    Quiet "q quiet",
+    Verbose "v verbose",
+    Help "h help",
+    Version "V version",
+}
+
+impl Name {
+    /// The option with this letter or this long name.
+    #[inline(never)]
+    pub(super) fn find(letter: u8, long: &[u8]) -> Option<Self> {
+        let index = TABLE.iter().position(|line| {
+            let [own, _, rest @ ..] = line else {
+                return false;
+            };
+            *own == letter && letter != b'-' || split_once(rest, b' ').0 == long
+        });
+        Self::ALL.get(index?).copied()
+    }
+
+    /// The letter; `-` if there is none.
+    #[allow(dead_code, reason = "for the tests")]
+    pub(crate) fn letter(self) -> u8 {
+        TABLE.get(self as usize).first().copied().unwrap_or(b'-')
+    }
+
+    /// The long name, and what the value must be if the option takes one.
+    #[inline(never)]
+    pub(crate) fn long_and_value(self) -> (&'static [u8], Option<&'static [u8]>) {
+        split_once(TABLE.get(self as usize).get(2..).unwrap_or_default(), b' ')
+    }
+
+    pub(super) fn takes_value(self) -> bool {
+        self.long_and_value().1.is_some()
+    }
+
+    /// Writes `option --stdout`.
+    pub(super) fn describe(self, out: &mut Sink<'_>) {
+        out(b"option --");
+        out(self.long_and_value().0);
+    }
+
+    /// Writes `option --stdout needs a file`.
+    pub(super) fn describe_need(self, out: &mut Sink<'_>) {
+        self.describe(out);
+        out(b" needs ");
+        out(self.long_and_value().1.unwrap_or_default());
+    }
+}

@@ -1,0 +1,67 @@
+//! The values of options.
+
+use core::time::Duration;
+
+use rawdaemon::internal::{LIMITS, join, parse_number, split_once};
+use rawdaemon::{Limit, Readiness, Resource, ThinCStr};
+
+/// The number of a descriptor that is no standard stream.
+#[inline(never)]
+pub(super) fn descriptor(text: &[u8]) -> Option<i32> {
+    let fd = i32::try_from(parse_number(text, 10)?).ok()?;
+    (fd > 2).then_some(fd)
+}
+
+/// `exec`, `fd:N`, `notify` or `notify:/PATH`.
+pub(super) fn readiness(value: ThinCStr<'_>) -> Option<Readiness<'_>> {
+    const PREFIX: usize = b"notify:".len();
+    match split_once(value.to_bytes(), b':') {
+        (b"exec", None) => Some(Readiness::Executed),
+        (b"fd", Some(digits)) => Some(Readiness::Descriptor(descriptor(digits)?)),
+        (b"notify", None) => Some(Readiness::Notify),
+        (b"notify", Some([b'/', ..])) => Some(Readiness::NotifyAt(value.skip(PREFIX))),
+        _ => None,
+    }
+}
+
+/// `NAME=SOFT` or `NAME=SOFT:HARD`. A soft limit alone is both limits.
+pub(super) fn resource_limit(text: &[u8]) -> Option<(Resource, Limit)> {
+    let (name, limits) = split_once(text, b'=');
+    let (soft, hard) = split_once(limits?, b':');
+    let soft = limit(soft)?;
+    let hard = hard.map_or(Some(soft), limit)?;
+    let resource = *Resource::ALL.get(LIMITS.position(name)?)?;
+    (soft <= hard).then_some((resource, Limit { soft, hard }))
+}
+
+/// A number, or `unlimited`.
+fn limit(text: &[u8]) -> Option<u64> {
+    if text == b"unlimited" {
+        return Some(Limit::UNLIMITED);
+    }
+    parse_number(text, 10)
+}
+
+pub(super) fn octal_mask(text: &[u8]) -> Option<u32> {
+    parse_number(text, 8)
+        .filter(|mask| *mask <= 0o777)
+        .map(|mask| mask as u32)
+}
+
+/// A second in nanoseconds.
+const SECOND: u32 = 1_000_000_000;
+
+/// Decimal seconds: digits, and a fraction after a point. Digits below the nanosecond are ignored.
+pub(super) fn seconds(text: &[u8]) -> Option<Duration> {
+    let (whole, fraction) = split_once(text, b'.');
+    let fraction = fraction.unwrap_or_default();
+    let seconds = match (whole, fraction) {
+        ([], [_, ..]) => 0,
+        _ => parse_number(whole, 10)?,
+    };
+    let mut digits = [0; 9];
+    let nanoseconds = parse_number(join(fraction, b"000000000", &mut digits), 10)?;
+    let is_number = fraction.iter().all(u8::is_ascii_digit);
+    // Nine digits are less than a second: the compiler knows that after `%`.
+    is_number.then_some(Duration::new(seconds, nanoseconds as u32 % SECOND))
+}

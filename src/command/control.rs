@@ -1,0 +1,145 @@
+//! `--status`, `--signal`, `--stop`, and the first half of `--restart`. The exit codes of the first three
+//! are those of the Linux Standard Base for init scripts.
+
+use rawdaemon::internal::{describe, write_number};
+use rawdaemon::{Cause, Error, ExitCode, Owner, Pid, Pidfile, Stage, ThinCStr};
+
+use crate::args::{Invocation, Verbosity};
+use crate::line::{Line, write_line};
+use crate::os::{STDOUT, write_all};
+
+const OK: u8 = 0;
+/// It has not ended; of `--status`: it is dead, but its pidfile exists.
+const FAILED: u8 = 1;
+const DEAD: u8 = 1;
+/// Of `--status`.
+const NOT_RUNNING: u8 = 3;
+/// It is not known, or not allowed.
+const UNKNOWN: u8 = 4;
+/// With `--strict`.
+const NOTHING_TO_STOP: u8 = 7;
+
+/// Says whether the daemon runs, and prints its pid.
+#[inline(never)]
+pub(crate) fn print_status(invocation: &Invocation<'_>) -> u8 {
+    let is_verbose = invocation.verbosity == Verbosity::Verbose;
+    let is_quiet = invocation.verbosity == Verbosity::Quiet;
+    let owner = match pidfile(invocation).owner() {
+        Ok(Owner::Unknown(pid)) => Err(Error::new(ExitCode::NoLock, Cause::Owner(pid))),
+        owner => owner,
+    };
+    let (code, text): (_, &[u8]) = match owner {
+        Ok(Owner::Running(pid) | Owner::Unlocked(pid)) if !is_quiet => {
+            print_number(pid);
+            if !is_verbose {
+                return OK;
+            }
+            match owner {
+                Ok(Owner::Running(_)) => (OK, b"running, and holds the lock on its pidfile"),
+                _ => (OK, b"running, by the date of its pidfile (no lock)"),
+            }
+        }
+        Ok(Owner::Elsewhere) => (OK, b"running in another pid namespace"),
+        Ok(Owner::NotRunning) => (NOT_RUNNING, b"not running"),
+        Ok(Owner::Dead) => (DEAD, b"dead, but its pidfile exists"),
+        Ok(_) => return OK,
+        Err(error) => return fail(invocation, &error),
+    };
+    if !is_quiet {
+        write_line(text);
+    }
+    code
+}
+
+/// Sends the signal that was asked for.
+#[inline(never)]
+pub(crate) fn signal_daemon(invocation: &Invocation<'_>) -> u8 {
+    let signal = invocation.signal.unwrap_or_default();
+    let outcome = pidfile(invocation).signal(signal);
+    report(invocation, outcome, b"signalled pid ")
+}
+
+/// Stops the daemon.
+#[inline(never)]
+pub(crate) fn stop_daemon(invocation: &Invocation<'_>) -> u8 {
+    report(invocation, stop(invocation), b"stopped pid ")
+}
+
+/// Stops the daemon for another one to be started.
+///
+/// What is not known to be the daemon is not stopped, and is no reason not to start: a start does not
+/// believe it either.
+#[inline(never)]
+pub(crate) fn stop_for_restart(invocation: &Invocation<'_>) -> Result<(), ExitCode> {
+    let owner = pidfile(invocation).owner();
+    if matches!(owner, Ok(Owner::Unknown(_))) && !invocation.trust_pidfile {
+        return Ok(());
+    }
+    match stop(invocation) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            fail(invocation, &error);
+            Err(error.code())
+        }
+    }
+}
+
+fn stop(invocation: &Invocation<'_>) -> Result<Option<Pid>, Error> {
+    pidfile(invocation).stop(invocation.stages(&mut [Stage::default(); 2]))
+}
+
+fn pidfile<'a>(invocation: &Invocation<'a>) -> Pidfile<'a> {
+    let path = invocation.pidfile().unwrap_or(ThinCStr::new(c""));
+    Pidfile::new(path.to_c_str())
+        .trust(invocation.trust_pidfile)
+        .process_group(invocation.process_group)
+}
+
+fn report(invocation: &Invocation<'_>, outcome: Result<Option<Pid>, Error>, done: &[u8]) -> u8 {
+    match outcome {
+        Ok(Some(pid)) => {
+            if invocation.verbosity == Verbosity::Verbose {
+                let mut line = Line::new();
+                line.add(done);
+                line.add_number(pid.get().unsigned_abs());
+                line.end();
+            }
+            OK
+        }
+        Ok(None) => {
+            if invocation.verbosity != Verbosity::Quiet {
+                write_line(b"not running");
+            }
+            if invocation.strict {
+                NOTHING_TO_STOP
+            } else {
+                OK
+            }
+        }
+        Err(error) => fail(invocation, &error),
+    }
+}
+
+/// Says what went wrong; gives its code.
+#[inline(never)]
+fn fail(invocation: &Invocation<'_>, error: &Error) -> u8 {
+    if invocation.verbosity != Verbosity::Quiet {
+        let path = match error.code() {
+            ExitCode::PidfileFailed => invocation.pidfile().map(ThinCStr::to_c_str),
+            _ => None,
+        };
+        let mut line = Line::new();
+        describe(error, path, &mut |piece| line.add(piece));
+        line.end();
+    }
+    match error.code() {
+        ExitCode::StillRunning => FAILED,
+        _ => UNKNOWN,
+    }
+}
+
+fn print_number(pid: Pid) {
+    let mut print = |text: &[u8]| write_all(STDOUT, text);
+    write_number(pid.get().unsigned_abs(), &mut print);
+    print(b"\n");
+}

@@ -1,0 +1,87 @@
+//! The command: parses its arguments, starts, finds or stops a daemon, and reports how that went.
+#![no_std]
+#![no_main]
+
+mod args;
+mod control;
+mod entry;
+mod line;
+mod mem;
+mod os;
+mod prepare;
+mod progress;
+mod report;
+mod start;
+
+use rawdaemon::ExitCode;
+
+use crate::args::{Action, Invocation};
+use crate::entry::{Given, entry};
+use crate::line::{Line, write_line};
+
+const HELP: &str = "\
+Usage: rawdaemon [OPTIONS] [--] COMMAND [ARGUMENTS]
+       rawdaemon --status | --stop | --signal SIG -p FILE [OPTIONS]
+Start COMMAND as a daemon, and exit with a code that says whether it started.
+  -p, --pidfile FILE    write the pid to FILE; lock it while the daemon lives
+  -l, --lock FILE       only lock FILE
+  -i, --stdin FILE, -o, --stdout FILE, -e, --stderr FILE (default: /dev/null)
+  -a, --append; -c, --chdir DIR (/); -r, --chroot DIR; -m, --umask MASK (022)
+  -u, --user USER[:GROUP], -g, --group GROUP    names or numbers
+  -n, --nice N; --oom-score-adj N; --rlimit NAME=SOFT[:HARD]; --no-new-privs
+  -E, --env NAME=VALUE; --clear-env; --argv0 NAME; --keep-fd N
+  -R, --ready HOW       success: exec (default), it was executed; fd:N, it has
+                        written a line to N; notify[:/PATH], see sd_notify(3)
+  -t, --timeout SECS    give up waiting (60); with exec: it must still be alive
+                        after this time (0); with --stop: see --kill-after
+  -f, --foreground      do not fork: become COMMAND
+  --start-or-ok, --restart   if it already runs: exit with 0, or stop it first
+  -T, --status          print its pid; 0 runs, 1 dead, 3 not running, 4 unknown
+  -K, --stop; -s, --signal SIG    0 also if it does not run; --strict: then 7
+  --kill-after SECS (10); --retry TERM/10/KILL/5; --process-group   how to stop
+  --trust-pidfile       signal the pid in FILE without a lock: it may be wrong
+  -v, --verbose; -q, --quiet; -h, --help; -V, --version
+Exit codes: 0 it runs; 5 it ended too soon; 6 not ready in time; 12 it already
+runs; 18 it cannot start; 126, 127 not executed, not found. See rawdaemon(8).
+";
+
+const VERSION: &str = concat!("rawdaemon ", env!("CARGO_PKG_VERSION"), "\n");
+
+entry!(run);
+
+fn run(given: &Given) -> u8 {
+    let invocation = match Invocation::parse(given.arguments) {
+        Ok(invocation) => invocation,
+        Err(error) => {
+            let mut line = Line::new();
+            error.describe(&mut |piece| line.add(piece));
+            line.add(b"; see rawdaemon --help");
+            line.end();
+            return ExitCode::Usage.into();
+        }
+    };
+    match invocation.action {
+        Action::Help => print(HELP),
+        Action::Version => print(VERSION),
+        Action::Status => control::print_status(&invocation),
+        Action::Signal => control::signal_daemon(&invocation),
+        Action::Stop => control::stop_daemon(&invocation),
+        // When it ends, the kernel ends every process of its pid namespace (pid_namespaces(7)).
+        _ if os::is_first_process() && !invocation.foreground => {
+            write_line(
+                b"the first process must stay, and its daemons end with it; use --foreground",
+            );
+            ExitCode::Usage.into()
+        }
+        Action::Restart => match control::stop_for_restart(&invocation) {
+            Ok(()) => start::start_daemon(given, &invocation).into(),
+            Err(code) => code.into(),
+        },
+        Action::Start => start::start_daemon(given, &invocation).into(),
+    }
+}
+
+fn print(text: &str) -> u8 {
+    os::write_all(os::STDOUT, text.as_bytes());
+    ExitCode::Ok.into()
+}

@@ -1,0 +1,119 @@
+//! What the daemon is given beyond what stands on the command line: whom it runs as, and the
+//! environment and the own name of its command.
+
+use rawdaemon::internal::{self, Zeroed, join, set_variable, variable};
+use rawdaemon::{
+    Account, Cause, DaemonizeOptions, Error, ExitCode, ThinCStr, look_up, look_up_group,
+};
+
+use crate::args::{Arguments, Invocation, assignments};
+use crate::entry::Given;
+
+/// Room for `/etc/passwd` and `/etc/group` together. Of what is not used, the kernel gives none.
+const FILES: usize = 4 << 20;
+
+/// As many groups as the kernel lets a process have: `NGROUPS_MAX`.
+const GROUPS: usize = 65536;
+
+/// Lets the daemon run as the user or the group that was asked for; gives the user's account.
+#[inline(never)]
+pub(crate) fn run_as(
+    invocation: &Invocation<'static>,
+    options: &mut DaemonizeOptions<'_>,
+) -> Result<Option<Account<'static>>, Error> {
+    let group = invocation.group.map(ThinCStr::to_c_str);
+    if let Some(user) = invocation.user {
+        let account = look_up(user.to_c_str(), group, zeroed(FILES)?, zeroed(GROUPS)?)?;
+        *options = options.user(account.user, account.group, account.groups);
+        return Ok(Some(account));
+    }
+    if let Some(group) = group {
+        *options = options.group(look_up_group(group, zeroed(FILES)?)?);
+    }
+    Ok(None)
+}
+
+/// The inherited environment, or what `--clear-env` leaves of it, with what is known of the user and
+/// what `-E` sets.
+///
+/// Who supervises the launcher does not supervise the daemon: its NOTIFY_SOCKET goes to a command in
+/// the foreground only.
+#[inline(never)]
+pub(crate) fn environment(
+    given: &Given,
+    invocation: &Invocation<'_>,
+    account: Option<Account<'_>>,
+) -> Result<Arguments<'static>, Error> {
+    let mut inherited = given.environment.iter().flatten();
+    let is_passed_on = account.is_none()
+        && !invocation.clear_env
+        && assignments(given.arguments).next().is_none()
+        && !inherited.any(|string| variable(*string) == Some(b"NOTIFY_SOCKET"));
+    if is_passed_on {
+        return Ok(given.environment);
+    }
+    // There are at least as many arguments as assignments in them.
+    let size = given.environment.len().wrapping_add(given.arguments.len());
+    let list = zeroed(size.wrapping_add(USER_VARIABLES))?;
+    let mut slots = list.iter_mut();
+    for string in given.environment.iter().flatten() {
+        let is_inherited = match variable(*string) {
+            Some(name) if name == b"NOTIFY_SOCKET" => invocation.foreground,
+            Some(name) if name == b"PATH" => true,
+            _ => !invocation.clear_env,
+        };
+        if is_inherited {
+            if let Some(slot) = slots.next() {
+                *slot = Some(*string);
+            }
+        }
+    }
+    if let Some(account) = account {
+        set_variable(list, joined(b"HOME=", account.home)?);
+        set_variable(list, joined(b"USER=", account.name)?);
+        set_variable(list, joined(b"LOGNAME=", account.name)?);
+        set_variable(list, joined(b"SHELL=", account.shell)?);
+    }
+    for assignment in assignments(given.arguments) {
+        set_variable(list, assignment);
+    }
+    Ok(list)
+}
+
+/// How many variables login(1) sets.
+const USER_VARIABLES: usize = 4;
+
+fn joined(name: &[u8], value: &[u8]) -> Result<ThinCStr<'static>, Error> {
+    // With the zero byte at its end.
+    let list = zeroed(name.len().wrapping_add(value.len()).wrapping_add(1))?;
+    join(name, value, list);
+    Ok(ThinCStr::at_start(list).unwrap_or(ThinCStr::new(c"")))
+}
+
+/// The command and its arguments, with the own name that was asked for.
+#[inline(never)]
+pub(crate) fn command(
+    given: &Given,
+    invocation: &Invocation<'static>,
+) -> Result<Arguments<'static>, Error> {
+    let command = given
+        .arguments
+        .get(invocation.command..)
+        .unwrap_or_default();
+    let Some(argv0) = invocation.argv0 else {
+        return Ok(command);
+    };
+    let renamed = zeroed(command.len())?;
+    for (slot, argument) in renamed.iter_mut().zip(command) {
+        *slot = *argument;
+    }
+    if let Some(first) = renamed.first_mut() {
+        *first = Some(argv0);
+    }
+    Ok(renamed)
+}
+
+fn zeroed<T: Zeroed>(count: usize) -> Result<&'static mut [T], Error> {
+    internal::leak_zeroed(count)
+        .map_err(|errno| Error::new(ExitCode::ExecFailed, Cause::Errno(errno)))
+}

@@ -1,0 +1,90 @@
+//! The report of a start: the steps that were taken, and the failure.
+
+use rawdaemon::internal::{self, Plan, Step, Subject, describe};
+use rawdaemon::{Cause, DaemonizeOptions, Errno, Error, ExitCode, ThinCStr, interpreter_of};
+
+use crate::args::{Arguments, Invocation};
+use crate::line::Line;
+
+/// What a start was given.
+pub(crate) struct Report<'r> {
+    pub(crate) invocation: &'r Invocation<'static>,
+    pub(crate) options: &'r DaemonizeOptions<'r>,
+    pub(crate) program: ThinCStr<'static>,
+    pub(crate) environment: Arguments<'static>,
+}
+
+impl Report<'_> {
+    /// A line for each of these steps that the start includes.
+    #[inline(never)]
+    pub(crate) fn write_steps(&self, steps: &[Step]) {
+        let plan = Plan::for_command(self.options);
+        for step in steps {
+            let subject = step.subject();
+            let name = match self.name_of(subject) {
+                None if *step == Step::Chdir => Some(ThinCStr::new(c"/")),
+                name => name,
+            };
+            if !plan.includes(*step) || name.is_none() && subject != Subject::Nothing {
+                continue;
+            }
+            let mut line = Line::new();
+            line.add(step.words());
+            if let Some(name) = name {
+                line.add(b" ");
+                line.add(name.to_bytes());
+            }
+            line.end();
+        }
+    }
+
+    /// One line with what failed, on what, and why.
+    pub(crate) fn write_failure(&self, error: &Error, status: &[u8]) {
+        let mut head = [0; 4096];
+        let no_such_file = Error::new(ExitCode::ExecFailed, Cause::Errno(Errno::ENOENT));
+        let is_inside = self.name_of(Subject::Chroot).is_some();
+        let interpreter = if *error == no_such_file && !is_inside {
+            interpreter_of(self.program.to_c_str(), self.environment, &mut head)
+        } else {
+            None
+        };
+        let mut line = Line::new();
+        let name = self.name_in(error).map(ThinCStr::to_c_str);
+        describe(error, name, &mut |piece| line.add(piece));
+        if let Some(interpreter) = interpreter {
+            line.add(b"; its interpreter ");
+            line.add(interpreter);
+            line.add(b" may be missing");
+        }
+        if !status.is_empty() {
+            line.add(b"; it said: ");
+            line.add(status);
+        }
+        line.end();
+    }
+
+    /// What the step that failed is about.
+    fn name_in(&self, error: &Error) -> Option<ThinCStr<'_>> {
+        let subject = match error.code() {
+            ExitCode::AlreadyRunning => return None,
+            ExitCode::OpenFailed => match error.stream()? {
+                rawdaemon::Stream::Input => Subject::Stdin,
+                rawdaemon::Stream::Output => Subject::Stdout,
+                rawdaemon::Stream::Error => Subject::Stderr,
+            },
+            // USER:GROUP has both.
+            ExitCode::SetgidFailed if self.invocation.group.is_none() => Subject::User,
+            _ => Step::of(error)?.subject(),
+        };
+        self.name_of(subject)
+    }
+
+    fn name_of(&self, subject: Subject) -> Option<ThinCStr<'_>> {
+        match subject {
+            Subject::User => self.invocation.user,
+            Subject::Group => self.invocation.group,
+            Subject::Command => Some(self.program),
+            path => internal::path(self.options, path),
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Starting the daemon.
+
+use rawdaemon::internal::Step;
+use rawdaemon::{ExitCode, ThinCStr};
+
+use crate::args::{Invocation, Verbosity};
+use crate::entry::Given;
+use crate::line::Line;
+use crate::prepare;
+use crate::progress::ProgressLine;
+use crate::report::Report;
+
+/// Starts the daemon, and reports the outcome as the command line asks for it.
+#[inline(never)]
+pub(crate) fn start_daemon(given: &Given, invocation: &Invocation<'static>) -> ExitCode {
+    let program = given.arguments.get(invocation.command).copied().flatten();
+    let program = program.unwrap_or(ThinCStr::new(c""));
+    let mut environment = given.environment;
+    let mut options = invocation.options();
+    let mut progress = ProgressLine::new(invocation.verbosity);
+    let mut is_prepared = false;
+    let outcome = prepare::run_as(invocation, &mut options).and_then(|account| {
+        environment = prepare::environment(given, invocation, account)?;
+        let command = prepare::command(given, invocation)?;
+        is_prepared = true;
+        progress.begin(&options);
+        options.spawn_with_progress(program.to_c_str(), command, environment, &mut |step| {
+            progress.show(step);
+        })
+    });
+    progress.erase();
+    let report = Report {
+        invocation,
+        options: &options,
+        program,
+        environment,
+    };
+    let is_verbose = invocation.verbosity == Verbosity::Verbose;
+    match outcome {
+        Ok(pid) => {
+            if is_verbose {
+                report.write_steps(Step::ALL);
+                let mut line = Line::new();
+                line.add(b"the daemon runs as pid ");
+                line.add_number(pid.get().unsigned_abs());
+                line.end();
+            }
+            ExitCode::Ok
+        }
+        Err(error) => {
+            let is_ok = invocation.start_or_ok && error.code() == ExitCode::AlreadyRunning;
+            if is_verbose && is_prepared {
+                report.write_steps(Step::taken_before(&error));
+            }
+            if is_verbose || invocation.verbosity == Verbosity::Normal && !is_ok {
+                report.write_failure(&error, progress.status());
+            }
+            if is_ok { ExitCode::Ok } else { error.code() }
+        }
+    }
+}

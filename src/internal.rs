@@ -1,0 +1,32 @@
+//! What the command, the tests and the fuzz targets share with the library. This is no API: it may change in
+//! every release.
+
+pub use crate::__start as start;
+pub use crate::environment::{set_variable, variable};
+pub use crate::pidfile::{Match, Process, compare, date, pid_in, pid_of, process};
+pub use crate::protocol::{
+    Event, Goal, LIMITS, MOMENT, Nanoseconds, Notice, RECORD_SIZE, Record, SIGKILL, SIGTERM,
+    STATUS_SIZE, Step, Subject, Verdict, decode, describe, encode, outcome, signal,
+};
+pub use crate::start::Plan;
+pub use crate::sys::{
+    RawFd, SignalSet, Zeroed, block_signals, exit, getpid, leak_zeroed, terminal_width, write,
+};
+pub use crate::text::{
+    Lines, Sink, join, next_field, parse_number, parse_signed, split_once, write_number,
+};
+
+use crate::options::DaemonizeOptions;
+use crate::sys::ThinCStr;
+
+/// The path that these options have for a subject.
+#[must_use]
+pub fn path<'a>(options: &DaemonizeOptions<'a>, subject: Subject) -> Option<ThinCStr<'a>> {
+    options.path(subject)
+}
+
+/// The options of a process that ends after the start, and so may lead the new session itself.
+pub const fn ends_after(mut options: DaemonizeOptions<'_>) -> DaemonizeOptions<'_> {
+    options.ends_after = true;
+    options
+}

@@ -1,0 +1,135 @@
+//! A command, and executing it.
+
+use core::convert::Infallible;
+
+use super::context::{Context, Role};
+use super::descriptors::Kept;
+use super::intermediate::daemon;
+use super::path_search::{any_path, is_relative};
+use crate::environment::Environment;
+use crate::protocol::{Errno, Error, ExitCode, Pid, failed};
+use crate::sys::{
+    self, Child, End, ExitSignal, Fork, Forked, NO_FD, RawFd, SignalSet, ThinCStr, Thread, clone_vm,
+};
+use crate::text::split_once;
+
+/// A command to execute.
+pub(super) struct Command<'a> {
+    pub(super) program: ThinCStr<'a>,
+    pub(super) argv: &'a [Option<ThinCStr<'a>>],
+    pub(super) envp: &'a [Option<ThinCStr<'a>>],
+}
+
+/// The daemon, which runs in its parent's memory until it executes the command.
+struct Daemon<'c, 'a>(&'c Context<'c, Command<'a>>);
+
+impl Child for Daemon<'_, '_> {
+    type Output = Infallible;
+
+    fn run(&self) -> End<Forked<Infallible>> {
+        match daemon(self.0) {
+            End::Exit(status) => End::Exit(status),
+        }
+    }
+}
+
+impl Role for Command<'_> {
+    /// The steps end in an exec or in a failure.
+    type Output = Infallible;
+
+    fn thread(&self) -> Option<&Thread> {
+        None
+    }
+
+    fn environment(&self) -> Environment<'_> {
+        self.envp
+    }
+
+    fn is_relative(&self, environment: Environment<'_>) -> bool {
+        is_relative(self.program, environment)
+    }
+
+    fn create<M>(
+        context: &Context<'_, Self>,
+        watch: impl FnOnce(Result<Pid, Errno>) -> M,
+    ) -> Fork<Forked<Infallible>, M> {
+        clone_vm(
+            context.shared.stack,
+            ExitSignal::Child,
+            &Daemon(context),
+            watch,
+        )
+    }
+
+    /// A command inherits nothing that would have to be restored.
+    fn restore(_: &Context<'_, Self>) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    fn finish(
+        &self,
+        context: &Context<'_, Self>,
+        working_directory: &[u8],
+        locks: [RawFd; 2],
+    ) -> Result<Infallible, Error> {
+        let kept = Kept {
+            listed: context.shared.plan.options.keep.unwrap_or_default(),
+            own: &locks,
+        };
+        let mut fd = kept.next(0);
+        while fd != NO_FD {
+            sys::clear_cloexec(fd).map_err(failed(ExitCode::StdioFailed))?;
+            fd = kept.next(fd.wrapping_add(1));
+        }
+        if !context.is_watched() {
+            return Err(failed(ExitCode::WaitFailed)(Errno::ESRCH));
+        }
+        sys::set_signal_mask(SignalSet::NONE).map_err(failed(ExitCode::SignalsFailed))?;
+        Err(self.execute(context.environment, working_directory))
+    }
+}
+
+impl Command<'_> {
+    /// Executes the command, from the first directory where that works.
+    fn execute(&self, envp: Environment<'_>, working_directory: &[u8]) -> Error {
+        let Self { program, argv, .. } = *self;
+        let is_searched = split_once(program.to_bytes(), b'/').1.is_none();
+        let mut missing = Errno::ENOENT;
+        let mut error = None;
+        any_path(program, envp, working_directory, &mut |path| {
+            let errno = match path {
+                Some(path) => match sys::execve(path, argv, envp) {
+                    // Not here, mostly: why not is asked only if it is nowhere.
+                    Errno::ENOENT => return false,
+                    Errno::ENOTDIR if !sys::access(path) => {
+                        if !is_searched {
+                            missing = Errno::ENOTDIR;
+                        }
+                        return false;
+                    }
+                    // Nor here, as far as this process may know.
+                    Errno::EACCES if is_searched && !sys::access(path) => return false,
+                    errno => errno,
+                },
+                None => Errno::ENAMETOOLONG,
+            };
+            error = Some(errno);
+            // With these, another directory may have one that works.
+            !matches!(errno, Errno::EACCES | Errno::ENAMETOOLONG)
+        });
+        // ENOENT also means that the interpreter of a file is missing.
+        let error = match error {
+            None if any_path(program, envp, working_directory, &mut |path| {
+                path.is_some_and(sys::access)
+            }) =>
+            {
+                Some(Errno::ENOENT)
+            }
+            error => error,
+        };
+        error.map_or(
+            failed(ExitCode::CommandNotFound)(missing),
+            failed(ExitCode::ExecFailed),
+        )
+    }
+}

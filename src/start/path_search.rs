@@ -1,0 +1,197 @@
+//! Where a command is looked for, and what its first bytes say about its interpreter.
+
+use crate::environment::search_path;
+use crate::sys::ThinCStr;
+use crate::text::{join, next_field, split_once};
+
+/// The longest path that the kernel takes, with the zero byte at its end: `PATH_MAX`.
+pub(crate) const PATH_SIZE: usize = 4096;
+
+/// Makes the paths that a command may have, one after the other, until `attempt` takes one, and says
+/// whether it did; `None` stands for a path that is too long.
+///
+/// As execvp(3) has it: a name without a slash is looked for in the directories of PATH, an empty
+/// one of which is the working directory. What is relative counts from `working_directory`, and is
+/// left out if that is empty.
+#[inline(never)]
+pub(crate) fn any_path(
+    name: ThinCStr<'_>,
+    environment: &[Option<ThinCStr<'_>>],
+    working_directory: &[u8],
+    attempt: &mut dyn FnMut(Option<ThinCStr<'_>>) -> bool,
+) -> bool {
+    if name.first_byte() == b'/' {
+        // No memory is touched for it.
+        return attempt((name.to_bytes().len() < PATH_SIZE).then_some(name));
+    }
+    let name = name.to_bytes();
+    let (_, after_slash) = split_once(name, b'/');
+    let mut directories = Some(match after_slash {
+        Some(_) => b"",
+        None => search_path(environment),
+    });
+    let mut path = Path::new();
+    while directories.is_some() {
+        let directory = next_field(&mut directories, b':');
+        path.length = 0;
+        if !is_absolute(directory) {
+            if working_directory.is_empty() {
+                continue;
+            }
+            path.add(working_directory, b'/');
+        }
+        if !directory.is_empty() {
+            path.add(directory, b'/');
+        }
+        path.add(name, 0);
+        // One that is too long has no end.
+        if attempt(ThinCStr::at_start(&path.bytes)) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether a path that this command may have counts from the working directory.
+pub(crate) fn is_relative(name: ThinCStr<'_>, environment: &[Option<ThinCStr<'_>>]) -> bool {
+    let name = name.to_bytes();
+    let (_, after_slash) = split_once(name, b'/');
+    let mut directories = Some(match after_slash {
+        Some(_) => name,
+        None => search_path(environment),
+    });
+    while directories.is_some() {
+        if !is_absolute(next_field(&mut directories, b':')) {
+            return true;
+        }
+    }
+    false
+}
+
+const fn is_absolute(path: &[u8]) -> bool {
+    matches!(path, [b'/', ..])
+}
+
+/// Room for a path, which is built from its parts.
+struct Path {
+    bytes: [u8; PATH_SIZE],
+    length: usize,
+}
+
+impl Path {
+    const fn new() -> Self {
+        Self {
+            bytes: [0; PATH_SIZE],
+            length: 0,
+        }
+    }
+
+    /// Adds as much as there is room for.
+    #[inline(never)]
+    fn add(&mut self, part: &[u8], end: u8) {
+        let rest = self.bytes.get_mut(self.length..).unwrap_or_default();
+        self.length = self.length.saturating_add(join(part, &[end], rest).len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::ffi::CStr;
+    use std::borrow::ToOwned;
+    use std::ffi::CString;
+    use std::vec::Vec;
+
+    use super::{PATH_SIZE, ThinCStr, any_path, is_relative};
+
+    fn environment(variable: &CStr) -> [Option<ThinCStr<'_>>; 3] {
+        [Some(c"HOME=/".into()), Some(variable.into()), None]
+    }
+
+    fn paths_from(directory: &[u8], name: &CStr, variable: &CStr) -> Vec<Option<CString>> {
+        let mut paths = Vec::new();
+        any_path(
+            name.into(),
+            &environment(variable),
+            directory,
+            &mut |path| {
+                paths.push(path.map(|path| path.to_c_str().into()));
+                false
+            },
+        );
+        paths
+    }
+
+    fn paths(name: &CStr, variable: &CStr) -> Vec<CString> {
+        let paths = paths_from(b"/home", name, variable);
+        paths.into_iter().map(Option::unwrap).collect()
+    }
+
+    #[test]
+    fn a_name_without_a_slash_is_looked_for_in_path() {
+        assert_eq!(
+            paths(c"web", c"PATH=/a:/b"),
+            [c"/a/web".into(), CString::from(c"/b/web")]
+        );
+        assert_eq!(paths(c"web", c"PATH="), [CString::from(c"/home/web")]);
+        assert_eq!(paths(c"web", c"PATHS=/a").len(), 6);
+        assert_eq!(paths(c"web", c"PATH").len(), 6);
+    }
+
+    #[test]
+    fn the_first_path_that_is_taken_is_the_last() {
+        let mut tried = 0;
+        let path = environment(c"PATH=/a:/b:/c");
+        any_path(c"web".into(), &path, b"", &mut |_| {
+            tried += 1;
+            tried == 2
+        });
+        assert_eq!(tried, 2);
+    }
+
+    #[test]
+    fn paths_count_from_the_working_directory() {
+        let path = c"PATH=/bin:bin:/a:";
+        assert_eq!(paths(c"/bin/web", path), [c"/bin/web".to_owned()]);
+        assert_eq!(paths(c"./web", path), [c"/home/./web".to_owned()]);
+        let expected = [c"/bin/web", c"/home/bin/web", c"/a/web", c"/home/web"];
+        assert_eq!(paths(c"web", path), expected.map(CStr::to_owned));
+        let expected = [c"/bin/web", c"/a/web"].map(|path| Some(path.to_owned()));
+        assert_eq!(paths_from(b"", c"web", path), expected);
+        assert_eq!(paths_from(b"", c"./web", path), []);
+    }
+
+    #[test]
+    fn the_working_directory_is_asked_for_where_a_path_counts_from_it() {
+        let relative = [
+            (c"./web", c"PATH=/a"),
+            (c"web", c"PATH=/a:b"),
+            (c"web", c"PATH="),
+            (c"web", c"PATH=/a:"),
+        ];
+        let absolute = [
+            (c"/web", c"PATH="),
+            (c"web", c"PATH=/a:/b"),
+            (c"web", c"HOME=a"),
+        ];
+        for (cases, expected) in [(&relative[..], true), (&absolute[..], false)] {
+            for (name, variable) in cases {
+                let found = is_relative((*name).into(), &environment(variable));
+                assert_eq!(found, expected, "{name:?} {variable:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_path_that_is_too_long_is_told_as_none() {
+        for (length, fits) in [(PATH_SIZE - 8, false), (PATH_SIZE - 9, true)] {
+            let directory = [b"PATH=/a:", &[b'a'; PATH_SIZE][..length], b":/b"].concat();
+            let directory = CString::new(directory).unwrap();
+            let paths = paths_from(b"/home", c"w", &directory);
+            let lengths = paths
+                .iter()
+                .map(|path| path.as_ref().map(|path| path.count_bytes()));
+            let expected = [Some(4), fits.then_some(PATH_SIZE - 1), Some(4)];
+            assert_eq!(lengths.collect::<Vec<_>>(), expected);
+        }
+    }
+}

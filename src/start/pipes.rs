@@ -1,0 +1,82 @@
+//! Records over the two pipes, and the original's wait for the verdict.
+
+use core::time::Duration;
+
+use super::progress::Progress;
+use crate::protocol::{
+    Errno, Nanoseconds, Pid, RECORD_SIZE, Record, STATUS_SIZE, WaitStatus, decode, encode,
+};
+use crate::sys::{self, NO_FD, RawFd};
+use crate::text::join;
+
+/// How often the original reports that it waits.
+const REPORT_INTERVAL: Nanoseconds = 1_000_000_000;
+
+/// The record that waits in a pipe: `Some(None)` at end of file, and `None` when the pipe is empty.
+#[inline(never)]
+pub(super) fn read_record(pipe: RawFd) -> Option<Option<Record>> {
+    let mut bytes = [0; RECORD_SIZE];
+    // End of file leaves zeros, which are no record. A pipe returns so few bytes whole.
+    sys::read(pipe, &mut bytes).ok()?;
+    Some(decode(&bytes))
+}
+
+/// Waits for the intermediate, and returns its last record and how it ended. `show` gets the progress.
+#[inline(never)]
+pub(super) fn wait_for_verdict(
+    pipe: RawFd,
+    intermediate: Pid,
+    show: &mut dyn FnMut(Progress<'_>),
+) -> (Option<Record>, Result<WaitStatus, Errno>) {
+    let began = sys::monotonic_time();
+    let (mut now, mut next_report) = (began, began.saturating_add(REPORT_INTERVAL));
+    let mut ended = None;
+    loop {
+        let left = next_report.saturating_sub(now);
+        let _ = sys::ppoll(&mut [pipe, NO_FD, NO_FD, NO_FD], left);
+        match read_record(pipe) {
+            Some(Some(Record::Status(length))) => {
+                let mut text = [0; STATUS_SIZE];
+                let text = text.get_mut(..length.into()).unwrap_or_default();
+                if sys::read(pipe, text).is_ok() {
+                    show(Progress::Status(text));
+                }
+            }
+            Some(Some(Record::Created)) => {}
+            Some(record) => break (record, ended.unwrap_or_else(|| sys::waitpid(intermediate))),
+            // It was killed, and another process still has its end of the pipe.
+            None if ended.is_some() => break (None, ended.unwrap_or(Err(Errno::ECHILD))),
+            None => ended = sys::try_wait(intermediate).transpose(),
+        }
+        now = sys::monotonic_time();
+        if now >= next_report {
+            next_report = now.saturating_add(REPORT_INTERVAL);
+            show(Progress::Waiting(Duration::from_nanos(
+                now.saturating_sub(began),
+            )));
+        }
+    }
+}
+
+/// Sends a record to the original, which may not read for a while: so this waits for room in the pipe. If
+/// this is the original, there is nothing to send.
+pub(super) fn send_verdict(verdict: RawFd, record: Record) -> Result<(), Errno> {
+    if verdict == NO_FD {
+        return Ok(());
+    }
+    let message = encode(&record);
+    let sent = match sys::write(verdict, &message) {
+        Err(Errno::EAGAIN) => {
+            sys::set_status_flags(verdict, false).and_then(|()| sys::write(verdict, &message))
+        }
+        sent => sent,
+    };
+    sent.map(drop)
+}
+
+/// Sends the original the daemon's status text, if there is room in the pipe: it may be missed.
+pub(super) fn send_status(verdict: RawFd, text: &[u8]) {
+    let mut message = [0; RECORD_SIZE + STATUS_SIZE];
+    let record = encode(&Record::Status(text.len() as u8));
+    let _ = sys::write(verdict, join(&record, text, &mut message));
+}

@@ -1,0 +1,285 @@
+//! The plan: the options with every default resolved, once, for a program or for a command. Pure.
+
+use core::time::Duration;
+
+use crate::options::{DaemonizeOptions, Readiness};
+use crate::protocol::{Goal, Nanoseconds, Step, Subject, nanoseconds};
+
+/// How a daemon is started, and what it becomes.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan<'a> {
+    pub(crate) options: &'a DaemonizeOptions<'a>,
+    /// Whether the daemon executes a command. The rest of it then inherits nothing of the caller's that no
+    /// option asks for.
+    pub(super) executes: bool,
+    /// What counts as success.
+    pub(super) goal: Goal,
+    /// After how long it must be reached; [`Nanoseconds::MAX`] for no limit.
+    pub(super) time: Nanoseconds,
+    /// How the command says that it is ready.
+    pub(super) readiness: Readiness<'a>,
+    pub(super) umask: u32,
+    pub(super) memory: Memory,
+    /// Whether the original may do the intermediate's part.
+    pub(super) may_lead: bool,
+}
+
+/// The memory that a daemon runs in until it executes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Memory {
+    /// A copy of its parent's.
+    Copied,
+    /// Its parent's.
+    Shared,
+    /// Its parent's, which stops until the daemon has executed.
+    SharedStopping,
+}
+
+/// How long `daemonize` watches by default.
+const CALLER_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a command may take by default to become ready.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
+
+impl<'a> Plan<'a> {
+    /// The plan of a program that daemonizes itself.
+    pub(super) const fn for_caller(options: &'a DaemonizeOptions<'a>) -> Self {
+        let timeout = match options.timeout {
+            Some(timeout) => timeout,
+            None => CALLER_TIMEOUT,
+        };
+        let (goal, time) = goal_and_time(options.require_ready, timeout);
+        Self {
+            options,
+            executes: false,
+            goal,
+            time,
+            readiness: Readiness::Executed,
+            umask: match options.umask {
+                Some(umask) => umask,
+                None => 0,
+            },
+            memory: Memory::Copied,
+            may_lead: false,
+        }
+    }
+
+    /// The plan of a command.
+    #[must_use]
+    pub fn for_command(options: &'a DaemonizeOptions<'a>) -> Self {
+        let (must_be_ready, default) = match options.readiness {
+            Readiness::Executed => (false, Duration::ZERO),
+            _ => (true, READY_TIMEOUT),
+        };
+        let (goal, time) = goal_and_time(must_be_ready, options.timeout.unwrap_or(default));
+        Self {
+            options,
+            executes: true,
+            goal,
+            time,
+            readiness: options.readiness,
+            umask: options.umask.unwrap_or(0o022),
+            memory: command_memory(options, goal),
+            may_lead: options.ends_after && matches!(goal, Goal::Begun),
+        }
+    }
+
+    /// What counts as success, and after how long, if there is a limit.
+    #[must_use]
+    pub fn goal_and_time(&self) -> (Goal, Option<Duration>) {
+        let is_limited = self.time != Nanoseconds::MAX;
+        (
+            self.goal,
+            is_limited.then_some(Duration::from_nanos(self.time)),
+        )
+    }
+
+    /// Whether every signal gets its default disposition.
+    pub(super) const fn resets_signals(&self) -> bool {
+        self.executes || self.options.reset_signals
+    }
+
+    /// Whether inherited descriptors are closed, but for those that the caller keeps.
+    pub(super) const fn closes_descriptors(&self) -> bool {
+        self.executes || self.options.keep.is_some()
+    }
+
+    /// Whether the daemon takes this step.
+    #[must_use]
+    pub fn includes(&self, step: Step) -> bool {
+        let options = self.options;
+        let has_path = options.path(step.subject()).is_some();
+        match step {
+            Step::ResetSignals => self.resets_signals(),
+            Step::CloseDescriptors => self.closes_descriptors(),
+            Step::OpenDevNull => {
+                let [input, output, error, ..] = options.paths;
+                input.is_none() || output.is_none() || error.is_none()
+            }
+            Step::PlaceStreams | Step::SetUmask | Step::Chdir => true,
+            Step::OpenStdin
+            | Step::OpenStdout
+            | Step::OpenStderr
+            | Step::LockLockFile
+            | Step::LockPidfile
+            | Step::WritePidfile
+            | Step::Chroot => has_path,
+            Step::SetOomScoreAdj => options.oom_score_adj.is_some(),
+            Step::SetLimits => {
+                options.niceness.is_some()
+                    || options.no_new_privs
+                    || options.limits.iter().any(Option::is_some)
+            }
+            Step::SetGroups | Step::SetGroup => options.group.is_some(),
+            Step::SetUser => options.user.is_some(),
+            Step::EmptyOutputs => {
+                let outputs = [Subject::Stdout, Subject::Stderr];
+                !options.append && outputs.iter().any(|file| options.path(*file).is_some())
+            }
+            Step::Execute => self.executes,
+        }
+    }
+}
+
+const fn goal_and_time(must_be_ready: bool, timeout: Duration) -> (Goal, Nanoseconds) {
+    match (must_be_ready, nanoseconds(timeout)) {
+        (true, 0) => (Goal::Ready, Nanoseconds::MAX),
+        (true, time) => (Goal::Ready, time),
+        (false, 0) => (Goal::Begun, Nanoseconds::MAX),
+        (false, time) => (Goal::Alive, time),
+    }
+}
+
+/// The kernel keeps some attributes of a process by its memory, so that the caller's would change too:
+/// whether other processes may inspect one that has changed its user (`dumpable`, proc(5)), and since Linux
+/// 4.8 the OOM score adjustment. A change of the user includes a group.
+///
+/// The parent stops for the daemon unless it has to wait for something: a time, a readiness notification, or
+/// files by names, which may lie on a file system that hangs.
+fn command_memory(options: &DaemonizeOptions<'_>, goal: Goal) -> Memory {
+    if options.group.is_some() || options.oom_score_adj.is_some() {
+        Memory::Copied
+    } else if goal == Goal::Begun && options.paths.iter().all(Option::is_none) {
+        Memory::SharedStopping
+    } else {
+        Memory::Shared
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+    use std::vec::Vec;
+
+    use super::{Memory, Plan};
+    use crate::options::{DaemonizeOptions, Limit, Readiness, Resource};
+    use crate::protocol::{Goal, Nanoseconds, Step};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn goals_and_times_have_defaults() {
+        let new = DaemonizeOptions::new();
+        let zero = new.timeout(Duration::ZERO);
+        let caller = |options: DaemonizeOptions<'_>| {
+            let plan = Plan::for_caller(&options);
+            (plan.goal, plan.time)
+        };
+        let command = |options: DaemonizeOptions<'_>| {
+            let plan = Plan::for_command(&options);
+            (plan.goal, plan.time)
+        };
+        assert_eq!(caller(new), (Goal::Alive, 1_000_000_000));
+        assert_eq!(caller(zero), (Goal::Begun, Nanoseconds::MAX));
+        assert_eq!(
+            caller(new.require_ready(true)),
+            (Goal::Ready, 1_000_000_000)
+        );
+        assert_eq!(
+            caller(zero.require_ready(true)),
+            (Goal::Ready, Nanoseconds::MAX)
+        );
+        // How a command becomes ready does not matter to a program.
+        assert_eq!(
+            caller(zero.ready(Readiness::Notify)),
+            (Goal::Begun, Nanoseconds::MAX)
+        );
+        assert_eq!(command(new), (Goal::Begun, Nanoseconds::MAX));
+        assert_eq!(command(new.timeout(SECOND)), (Goal::Alive, 1_000_000_000));
+        assert_eq!(
+            command(new.require_ready(true)),
+            (Goal::Begun, Nanoseconds::MAX)
+        );
+        for readiness in [Readiness::Notify, Readiness::Descriptor(3)] {
+            let ready = new.ready(readiness);
+            assert_eq!(command(ready), (Goal::Ready, 60_000_000_000));
+            assert_eq!(command(ready.timeout(SECOND)), (Goal::Ready, 1_000_000_000));
+            assert_eq!(
+                command(ready.timeout(Duration::ZERO)),
+                (Goal::Ready, Nanoseconds::MAX)
+            );
+        }
+    }
+
+    #[test]
+    fn a_command_shares_the_memory_unless_it_would_change_the_caller() {
+        let memory = |options: DaemonizeOptions<'_>| Plan::for_command(&options).memory;
+        let new = DaemonizeOptions::new();
+        assert_eq!(memory(new), Memory::SharedStopping);
+        assert_eq!(memory(new.umask(0)), Memory::SharedStopping);
+        assert_eq!(memory(new.chdir(c"/tmp")), Memory::Shared);
+        assert_eq!(memory(new.timeout(SECOND)), Memory::Shared);
+        assert_eq!(memory(new.ready(Readiness::Notify)), Memory::Shared);
+        assert_eq!(memory(new.user(1, 1, &[])), Memory::Copied);
+        assert_eq!(memory(new.group(1)), Memory::Copied);
+        assert_eq!(memory(new.oom_score_adj(0)), Memory::Copied);
+        assert_eq!(Plan::for_caller(&new).memory, Memory::Copied);
+    }
+
+    #[test]
+    fn the_umask_is_that_of_a_program_or_of_a_command() {
+        let new = DaemonizeOptions::new();
+        assert_eq!(Plan::for_caller(&new).umask, 0);
+        assert_eq!(Plan::for_command(&new).umask, 0o022);
+        let set = new.umask(0o077);
+        assert_eq!(Plan::for_caller(&set).umask, 0o077);
+        assert_eq!(Plan::for_command(&set).umask, 0o077);
+    }
+
+    #[test]
+    fn steps_are_included_as_the_options_ask() {
+        let included = |plan: Plan<'_>| -> Vec<Step> {
+            let steps = Step::ALL.iter().copied();
+            steps.filter(|step| plan.includes(*step)).collect()
+        };
+        let new = DaemonizeOptions::new();
+        let least = [
+            Step::OpenDevNull,
+            Step::PlaceStreams,
+            Step::SetUmask,
+            Step::Chdir,
+        ];
+        assert_eq!(included(Plan::for_caller(&new)), least);
+        let command = [
+            &[Step::ResetSignals, Step::CloseDescriptors],
+            &least[..],
+            &[Step::Execute],
+        ];
+        assert_eq!(included(Plan::for_command(&new)), command.concat());
+        let all = new
+            .stdin(c"a")
+            .stdout(c"b")
+            .stderr(c"c")
+            .lock_file(c"d")
+            .pidfile(c"e")
+            .oom_score_adj(0)
+            .chroot(c"f")
+            .limit(Resource::Core, Limit { soft: 0, hard: 0 })
+            .user(1, 1, &[]);
+        let mut expected = Step::ALL.to_vec();
+        expected.retain(|step| *step != Step::OpenDevNull);
+        assert_eq!(included(Plan::for_command(&all)), expected);
+        let appending = all.append(true);
+        assert!(!Plan::for_command(&appending).includes(Step::EmptyOutputs));
+    }
+}

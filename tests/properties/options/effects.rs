@@ -1,0 +1,230 @@
+//! What each option means: the parser's result is the sum of the effects of the options.
+
+use std::ffi::{CStr, CString};
+use std::time::Duration;
+
+use crate::args::{Action, Invocation, Name, Verbosity};
+use rawdaemon::{Limit, Readiness, Resource, Stage, ThinCStr};
+
+use super::list;
+use super::spelling::{Given, STYLES, spell};
+
+/// The values of one command line.
+struct Values<'v> {
+    number: u64,
+    path: &'v CStr,
+    notify: &'v CStr,
+}
+
+impl Values<'_> {
+    fn time(&self) -> Duration {
+        Duration::new(self.number, (self.number % 1_000_000_000) as u32)
+    }
+
+    fn seconds(&self) -> String {
+        let time = self.time();
+        format!("{}.{:09}", time.as_secs(), time.subsec_nanos())
+    }
+
+    fn descriptor(&self) -> i32 {
+        self.number as i32 & i32::MAX | 4
+    }
+
+    fn signal(&self) -> u8 {
+        (self.number % 64) as u8 + 1
+    }
+
+    fn limit(&self) -> Limit {
+        let hard = match self.number % 2 {
+            0 => Limit::UNLIMITED,
+            _ => self.number,
+        };
+        let soft = self.number / 3;
+        Limit { soft, hard }
+    }
+
+    fn resource(&self) -> usize {
+        self.number as usize % Resource::ALL.len()
+    }
+
+    fn stages(&self) -> usize {
+        self.number as usize % 8 + 1
+    }
+}
+
+/// Checks the options that a command line does not have: with values that come from its words, they mean what
+/// this module says, and nothing else. So the parser cannot overlook an option, or take it for another one.
+pub fn check_effects(given: &[Given], words: &[CString]) {
+    let path = words
+        .iter()
+        .map(CString::as_c_str)
+        .find(|word| !word.is_empty())
+        .unwrap_or(c"/");
+    let bytes = path.to_bytes();
+    let number = bytes.iter().fold(bytes.len() as u64, |sum, byte| {
+        sum.wrapping_mul(257).wrapping_add(u64::from(*byte))
+    });
+    let notify = CString::new([b"notify:/", bytes].concat()).unwrap();
+    let values = Values {
+        number,
+        path,
+        notify: &notify,
+    };
+    let is_given = |name: Name| given.iter().any(|other| other.name == name);
+    let mut options = Vec::new();
+    let mut expected = Invocation::default();
+    for name in Name::ALL.iter().copied().filter(|name| !is_given(*name)) {
+        let value = add_effect(&mut expected, name, &values);
+        options.push(Given { name, value });
+        if name == Name::Help {
+            break;
+        }
+    }
+    let prints = options
+        .iter()
+        .any(|option| matches!(option.name, Name::Help | Name::Version));
+    if !prints && expected.action != Action::Start && expected.pidfile().is_none() {
+        expected.options = expected.options.pidfile(c"pid");
+        options.push(Given {
+            name: Name::Pidfile,
+            value: b"pid".to_vec(),
+        });
+    }
+    let style = STYLES[number as usize % STYLES.len()];
+    let mut words = spell(&options, style);
+    words.extend([c"--".into(), c"x".into()]);
+    let arguments = list(&words);
+    let found = match Invocation::parse(&arguments) {
+        Ok(found) => found,
+        Err(error) => panic!("{style:?} {words:?}: {error:?}"),
+    };
+    expected.command = found.command;
+    assert_eq!(found, expected, "{style:?} {words:?}");
+}
+
+/// What the option means, and the value that it gets for that.
+fn add_effect<'v>(expected: &mut Invocation<'v>, name: Name, values: &Values<'v>) -> Vec<u8> {
+    let path = values.path;
+    let options = expected.options;
+    let word = Some(ThinCStr::new(path));
+    let (number, time) = (values.number, values.time());
+    let flag = Vec::new();
+    match name {
+        Name::Stdin => expected.options = options.stdin(path),
+        Name::Stdout => expected.options = options.stdout(path),
+        Name::Stderr => expected.options = options.stderr(path),
+        Name::Pidfile => expected.options = options.pidfile(path),
+        Name::LockFile => expected.options = options.lock_file(path),
+        Name::Chroot => expected.options = options.chroot(path),
+        Name::Chdir => expected.options = options.chdir(path),
+        Name::User => expected.user = word,
+        Name::Group => expected.group = word,
+        Name::Argv0 => expected.argv0 = word,
+        Name::Umask => {
+            let mask = number as u32 % 0o1000;
+            expected.options = options.umask(mask);
+            return format!("{mask:o}").into_bytes();
+        }
+        Name::Timeout => {
+            expected.timeout = Some(time);
+            return values.seconds().into_bytes();
+        }
+        Name::Ready => {
+            let (readiness, text) = match number % 3 {
+                0 => (Readiness::Notify, "notify".to_owned()),
+                1 => {
+                    let fd = values.descriptor();
+                    (Readiness::Descriptor(fd), format!("fd:{fd}"))
+                }
+                _ => {
+                    let bytes = &values.notify.to_bytes_with_nul()[b"notify:".len()..];
+                    let path = CStr::from_bytes_with_nul(bytes).unwrap();
+                    expected.options = options.ready(Readiness::NotifyAt(path.into()));
+                    return values.notify.to_bytes().to_vec();
+                }
+            };
+            expected.options = options.ready(readiness);
+            return text.into_bytes();
+        }
+        Name::Nice => {
+            let niceness = (number % 40) as i32 - 20;
+            expected.options = options.nice(niceness);
+            return niceness.to_string().into_bytes();
+        }
+        Name::OomScoreAdj => {
+            let adjustment = (number % 2001) as i32 - 1000;
+            expected.options = options.oom_score_adj(adjustment);
+            return adjustment.to_string().into_bytes();
+        }
+        Name::Rlimit => {
+            let names = [
+                "nofile", "core", "as", "data", "stack", "memlock", "nproc", "fsize", "cpu",
+            ];
+            let (index, limit) = (values.resource(), values.limit());
+            expected.options = options.limit(Resource::ALL[index], limit);
+            return format!("{}={}", names[index], amounts(limit)).into_bytes();
+        }
+        Name::KeepFd => {
+            expected.keep[0] = values.descriptor();
+            expected.kept = 1;
+            return values.descriptor().to_string().into_bytes();
+        }
+        // The environment is checked elsewhere.
+        Name::Env => return [b"NAME=", path.to_bytes()].concat(),
+        Name::Signal => {
+            expected.signal = Some(values.signal());
+            if expected.action == Action::Start {
+                expected.action = Action::Signal;
+            }
+            return values.signal().to_string().into_bytes();
+        }
+        Name::KillAfter => {
+            expected.kill_after = Some(time);
+            return values.seconds().into_bytes();
+        }
+        Name::Retry => {
+            let mut text = Vec::new();
+            for stage in &mut expected.retry[..values.stages()] {
+                *stage = Stage {
+                    signal: values.signal(),
+                    wait: time,
+                };
+                text.push(format!("{}/{}", values.signal(), values.seconds()));
+            }
+            expected.stages = values.stages();
+            return text.join("/").into_bytes();
+        }
+        Name::NoNewPrivs => expected.options = options.no_new_privs(true),
+        Name::ClearEnv => expected.clear_env = true,
+        Name::StartOrOk => expected.start_or_ok = true,
+        Name::ProcessGroup => expected.process_group = true,
+        Name::TrustPidfile => expected.trust_pidfile = true,
+        Name::Strict => expected.strict = true,
+        Name::Restart => expected.action = Action::Restart,
+        Name::Stop => expected.action = Action::Stop,
+        Name::Status => expected.action = Action::Status,
+        Name::Foreground => expected.foreground = true,
+        Name::Append => expected.options = options.append(true),
+        Name::Quiet => expected.verbosity = Verbosity::Quiet,
+        Name::Verbose => expected.verbosity = Verbosity::Verbose,
+        Name::Help => expected.action = Action::Help,
+        Name::Version => expected.action = Action::Version,
+    }
+    match name.long_and_value() {
+        (_, Some(_)) => path.to_bytes().to_vec(),
+        _ => flag,
+    }
+}
+
+/// A limit as it may be written.
+fn amounts(limit: Limit) -> String {
+    let amount = |amount: u64| match amount {
+        Limit::UNLIMITED => "unlimited".to_owned(),
+        number => number.to_string(),
+    };
+    if limit.soft == limit.hard {
+        amount(limit.soft)
+    } else {
+        [amount(limit.soft), amount(limit.hard)].join(":")
+    }
+}

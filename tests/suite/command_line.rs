@@ -1,0 +1,201 @@
+//! The command line: every way to write it, and every way to get it wrong.
+
+use std::ffi::CStr;
+use std::time::Duration;
+
+use rawdaemon::internal::set_variable;
+use rawdaemon::{DaemonizeOptions, ThinCStr};
+
+use crate::args::{Action, Invocation, Verbosity, assignments};
+
+fn list<'a>(arguments: &[&'a CStr]) -> Vec<Option<ThinCStr<'a>>> {
+    arguments
+        .iter()
+        .map(|argument| Some((*argument).into()))
+        .chain([None])
+        .collect()
+}
+
+fn error(arguments: &[&CStr]) -> String {
+    let mut text = Vec::new();
+    Invocation::parse(&list(arguments))
+        .unwrap_err()
+        .describe(&mut |piece| text.extend_from_slice(piece));
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+#[test]
+fn every_way_to_write_an_option() {
+    let ways: [&[&CStr]; 6] = [
+        &[c"-a", c"-v", c"-o", c"out", c"web"],
+        &[c"-av", c"-oout", c"web"],
+        &[c"-avo", c"out", c"web"],
+        &[c"-avoout", c"web"],
+        &[c"--append", c"--verbose", c"--stdout=out", c"web"],
+        &[c"--append", c"--verbose", c"--stdout", c"out", c"web"],
+    ];
+    for way in ways {
+        let list = list(way);
+        let invocation = Invocation::parse(&list).unwrap();
+        assert_eq!(invocation.command, way.len() - 1);
+        let expected = Invocation {
+            options: DaemonizeOptions::new().append(true).stdout(c"out"),
+            verbosity: Verbosity::Verbose,
+            command: invocation.command,
+            ..Invocation::default()
+        };
+        assert_eq!(invocation, expected);
+    }
+}
+
+#[test]
+fn parsing_stops_at_the_command() {
+    let list_ = list(&[c"-a", c"web", c"-v", c"--nonsense"]);
+    let invocation = Invocation::parse(&list_).unwrap();
+    assert_eq!(
+        (invocation.command, invocation.verbosity),
+        (1, Verbosity::Normal)
+    );
+    let list_ = list(&[c"-a", c"--", c"-v", c"--"]);
+    let invocation = Invocation::parse(&list_).unwrap();
+    assert_eq!(
+        (invocation.command, invocation.verbosity),
+        (2, Verbosity::Normal)
+    );
+    let list_ = list(&[c"-E", c"A=1", c"--", c"web", c"-E", c"B=2"]);
+    assert_eq!(assignments(&list_).collect::<Vec<_>>(), [c"A=1".into()]);
+    let list_ = list(&[c"-"]);
+    assert_eq!(Invocation::parse(&list_).unwrap().command, 0);
+}
+
+#[test]
+fn a_value_may_look_like_anything() {
+    let list_ = list(&[c"-o", c"--", c"-e", c"-v", c"--pidfile=a=b", c"web"]);
+    let invocation = Invocation::parse(&list_).unwrap();
+    let expected = DaemonizeOptions::new()
+        .stdout(c"--")
+        .stderr(c"-v")
+        .pidfile(c"a=b");
+    assert_eq!(invocation.options, expected);
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    assert_eq!(error(&[]), "no command given");
+    assert_eq!(error(&[c"--"]), "no command given");
+    assert_eq!(error(&[c"-v"]), "no command given");
+    assert_eq!(
+        error(&[c"--nonsense=1", c"web"]),
+        "unknown option --nonsense=1"
+    );
+    assert_eq!(error(&[c"-vx", c"web"]), "unknown option -x");
+    assert_eq!(error(&[c"-v\xff", c"web"]), "unknown option -\u{fffd}");
+    assert_eq!(error(&[c"--app", c"web"]), "unknown option --app");
+    assert_eq!(
+        error(&[c"--append=1", c"web"]),
+        "option --append takes no value"
+    );
+    assert_eq!(error(&[c"-o"]), "option --stdout needs a file");
+    assert_eq!(error(&[c"--chdir"]), "option --chdir needs a directory");
+    assert_eq!(
+        error(&[c"--pidfile=", c"web"]),
+        "option --pidfile needs a file, which '' is not"
+    );
+    assert_eq!(
+        error(&[c"-m", c"8", c"web"]),
+        "option --umask needs an octal mask from 0 to 777, which '8' is not"
+    );
+    for mask in [c"", c"1000", c"-1", c"+7", c"0o7", c"77777777777777"] {
+        assert!(
+            error(&[c"-m", mask, c"web"]).starts_with("option --umask needs an octal mask"),
+            "{mask:?}"
+        );
+    }
+    assert_eq!(
+        error(&[c"-t", c"soon", c"web"]),
+        "option --timeout needs a number of seconds, which 'soon' is not"
+    );
+    assert_eq!(
+        error(&[c"-E", c"=1", c"web"]),
+        "option --env needs NAME=VALUE, which '=1' is not"
+    );
+    assert_eq!(
+        error(&[c"-E", c"A", c"web"]),
+        "option --env needs NAME=VALUE, which 'A' is not"
+    );
+}
+
+#[test]
+fn help_and_version_need_no_command() {
+    assert_eq!(
+        Invocation::parse(&list(&[c"-h"])).unwrap().action,
+        Action::Help
+    );
+    assert_eq!(
+        Invocation::parse(&list(&[c"-vV", c"--nonsense"]))
+            .unwrap()
+            .action,
+        Action::Version
+    );
+    let list_ = list(&[c"web", c"--help"]);
+    assert_eq!(Invocation::parse(&list_).unwrap().action, Action::Start);
+}
+
+#[test]
+fn seconds_may_have_a_fraction() {
+    let parsed = |text: &CStr| {
+        Invocation::parse(&list(&[c"-t", text, c"web"]))
+            .ok()?
+            .timeout
+    };
+    for (text, time) in [
+        (c"0", Duration::ZERO),
+        (c"1", Duration::from_secs(1)),
+        (c"0.25", Duration::from_millis(250)),
+        (c".5", Duration::from_millis(500)),
+        (c"2.", Duration::from_secs(2)),
+        (c"0.0000000019", Duration::from_nanos(1)),
+        (c"18446744073709551615", Duration::from_secs(u64::MAX)),
+    ] {
+        assert_eq!(parsed(text), Some(time), "{text:?}");
+    }
+    for text in [
+        c"",
+        c".",
+        c"-1",
+        c"1e3",
+        c"1,5",
+        c"1.2.3",
+        c" 1",
+        c"18446744073709551616",
+        c"inf",
+    ] {
+        assert_eq!(parsed(text), None, "{text:?}");
+    }
+}
+
+#[test]
+fn assignments_replace_or_follow_what_was_inherited() {
+    let mut environment = list(&[c"PATH=/bin", c"HOME=/first", c"odd", c"HOME=/second"]);
+    environment.extend([None; 2]);
+    for assignment in [c"HOME=/home", c"NEW=1", c"HOMES=x", c"NEW=2"] {
+        set_variable(&mut environment, assignment.into());
+    }
+    let set: Vec<_> = environment
+        .iter()
+        .map_while(|variable| *variable)
+        .map(ThinCStr::to_c_str)
+        .collect();
+    assert_eq!(
+        set,
+        [
+            c"PATH=/bin",
+            c"HOME=/home",
+            c"odd",
+            c"HOME=/home",
+            c"NEW=2",
+            c"HOMES=x"
+        ]
+    );
+    assert!(environment.last().unwrap().is_none());
+}

@@ -1,0 +1,235 @@
+//! The layout of the source: imports run downward only, files are short, and folders say what they are for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The parts of the library, from the bottom to the top. Each imports from parts to its left only.
+const ORDER: [&str; 9] = [
+    "text",
+    "protocol",
+    "sys",
+    "accounts",
+    "options",
+    "environment",
+    "pidfile",
+    "start",
+    "internal",
+];
+
+/// The longest file, in lines.
+const LONGEST: usize = 450;
+
+/// The files below `src`, by their paths in it. `None` in a package, which the check is not for.
+fn sources() -> BTreeMap<PathBuf, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut folders = vec![root.clone()];
+    let mut sources = BTreeMap::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(&root).unwrap().to_owned();
+                sources.insert(name, fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    assert!(sources.len() > 50, "{}", sources.len());
+    sources
+}
+
+/// The code of a file, without comments and without its tests.
+fn code(text: &str) -> String {
+    let lines = text.lines().take_while(|line| *line != "#[cfg(test)]");
+    let code = lines.map(|line| line.split("//").next().unwrap());
+    code.collect::<Vec<_>>().join("\n")
+}
+
+/// The module of a file, as its path from the crate's root.
+fn module(file: &Path) -> Vec<String> {
+    let mut parts: Vec<String> = file
+        .with_extension("")
+        .iter()
+        .map(|part| part.to_str().unwrap().to_owned())
+        .collect();
+    if parts.last().is_some_and(|last| last == "mod") {
+        parts.pop();
+    }
+    parts
+}
+
+/// The paths that the code names from `crate` or `super`, with the names in braces spelled out, as paths from
+/// the crate's root.
+fn named(code: &str, module: &[String]) -> BTreeSet<Vec<String>> {
+    let mut found = BTreeSet::new();
+    for (start, parent) in [("crate::", 0), ("super::", module.len().saturating_sub(1))] {
+        for (at, _) in code.match_indices(start) {
+            let before = code[..at].chars().next_back();
+            // `$crate` of a macro is a path too; `pub(crate)` and longer words are none.
+            if before.is_some_and(|before| before.is_alphanumeric() || before == ':') {
+                continue;
+            }
+            let mut path = module[..parent].to_vec();
+            let mut rest = &code[at + start.len()..];
+            loop {
+                let end = rest
+                    .find(|c: char| !c.is_alphanumeric() && c != '_')
+                    .unwrap_or(rest.len());
+                if end == 0 {
+                    break;
+                }
+                path.push(rest[..end].to_owned());
+                match rest[end..].strip_prefix("::") {
+                    Some(after) => rest = after,
+                    None => {
+                        rest = "";
+                        break;
+                    }
+                }
+            }
+            match rest
+                .strip_prefix('{')
+                .and_then(|list| list.split('}').next())
+            {
+                Some(list) => {
+                    for name in list
+                        .split(',')
+                        .map(str::trim)
+                        .filter(|name| !name.is_empty())
+                    {
+                        let first = name.split("::").next().unwrap().to_owned();
+                        found.insert([&path[..], &[first]].concat());
+                    }
+                }
+                None => {
+                    found.insert(path);
+                }
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn imports_run_downward() {
+    let rank = |part: &str| ORDER.iter().position(|other| *other == part);
+    for (file, text) in sources() {
+        let module = module(&file);
+        let part = module[0].as_str();
+        if matches!(part, "lib" | "command") {
+            continue;
+        }
+        let own = rank(part).unwrap_or_else(|| panic!("{part} has no place in the order"));
+        for path in named(&code(&text), &module) {
+            // Macros stand at the crate's root.
+            let Some(other) = path.first().and_then(|first| rank(first)) else {
+                assert!(path[0].starts_with("__"), "{}: {path:?}", file.display());
+                continue;
+            };
+            assert!(other <= own, "{} imports {path:?}", file.display());
+        }
+    }
+}
+
+#[test]
+fn the_command_reaches_the_library_by_its_public_names_and_one_module() {
+    for (file, text) in sources() {
+        if !file.starts_with("command") {
+            continue;
+        }
+        for line in code(&text).lines() {
+            if let Some((_, path)) = line.split_once("rawdaemon::") {
+                let first = path.split("::").next().unwrap();
+                let is_module = path.contains("::") && first.starts_with(char::is_lowercase);
+                assert!(
+                    !is_module || first == "internal",
+                    "{}: {line}",
+                    file.display()
+                );
+            }
+        }
+    }
+}
+
+/// Within a folder, files import each other without a circle, and none imports from its folder's `mod.rs`.
+#[test]
+fn files_of_a_folder_do_not_import_in_a_circle() {
+    let sources = sources();
+    let modules: BTreeSet<Vec<String>> = sources.keys().map(|file| module(file)).collect();
+    let mut arrows: BTreeMap<Vec<String>, BTreeSet<Vec<String>>> = BTreeMap::new();
+    for (file, text) in &sources {
+        let module = module(file);
+        // A `mod.rs` names its files for others.
+        if file.ends_with("mod.rs") || matches!(module[0].as_str(), "lib" | "internal") {
+            continue;
+        }
+        let is_main = module.last().is_some_and(|last| last == "main");
+        // The command is a crate of its own.
+        let root = usize::from(module[0] == "command");
+        for path in named(&code(text), &module[root..]) {
+            let path = [&module[..root], &path[..]].concat();
+            let longest = (1..=path.len())
+                .rev()
+                .map(|length| path[..length].to_vec())
+                .find(|path| modules.contains(path));
+            if let Some(other) = longest {
+                let is_parent = module.starts_with(&other) && other != module;
+                assert!(!is_parent || is_main, "{} imports {path:?}", file.display());
+                if other != module {
+                    arrows.entry(module.clone()).or_default().insert(other);
+                }
+            }
+        }
+    }
+    // Files that import nothing of what remains are taken away until none remains.
+    while !arrows.is_empty() {
+        let remaining: BTreeSet<_> = arrows.keys().cloned().collect();
+        let before = arrows.len();
+        arrows.retain(|_, others| others.iter().any(|other| remaining.contains(other)));
+        assert!(arrows.len() < before, "a circle: {arrows:#?}");
+    }
+}
+
+#[test]
+fn files_are_short_and_folders_say_what_they_are_for() {
+    for (file, text) in sources() {
+        let lines = text.lines().count();
+        assert!(lines <= LONGEST, "{}: {lines} lines", file.display());
+        assert!(
+            text.starts_with("//! "),
+            "{} has no first words",
+            file.display()
+        );
+        let folder = file.parent().unwrap();
+        let head = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("src")
+            .join(folder);
+        let is_crate_root = folder == Path::new("") || folder == Path::new("command");
+        let head = head.join("mod.rs");
+        assert!(
+            is_crate_root || head.is_file(),
+            "{} has no mod.rs",
+            folder.display()
+        );
+        if file.ends_with("mod.rs") {
+            let question = text.lines().next().unwrap();
+            assert!(question.ends_with('?'), "{}: {question}", file.display());
+        }
+    }
+}
+
+/// What differs between architectures stands in `sys/arch`.
+#[test]
+fn architectures_are_named_in_one_folder() {
+    for (file, text) in sources() {
+        let is_named =
+            code(&text).contains("target_arch") || code(&text).contains("target_pointer_width");
+        assert!(
+            !is_named || file.starts_with("sys/arch"),
+            "{}",
+            file.display()
+        );
+    }
+}
