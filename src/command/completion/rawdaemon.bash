@@ -1,0 +1,127 @@
+# Completion for rawdaemon(8), for bash with the bash-completion package.
+# Install it as /usr/local/share/bash-completion/completions/rawdaemon
+
+_rawdaemon() {
+    local cur prev words cword
+    local options='--pidfile --lock --stdin --stdout --stderr --append --chdir --chroot --user --group
+        --umask --nice --oom-score-adj --rlimit --no-new-privs --keep-fd --env --clear-env --argv0
+        --ready --timeout --foreground --start-or-ok --restart --status --stop --signal --kill-after
+        --retry --process-group --strict --trust-pidfile --verbose --quiet --help --version'
+    # The options that take a value; the letters are those of which a group can end.
+    local valued='pidfile|lock|stdin|stdout|stderr|chdir|chroot|user|group|umask|nice|oom-score-adj'
+    valued+='|rlimit|keep-fd|env|argv0|ready|timeout|signal|kill-after|retry'
+    local letters='plioecrugmnERts'
+
+    # Words such as --ready=fd:3 and web:www are one word here.
+    _get_comp_words_by_ref -n '=:' cur prev words cword || return
+
+    # Walk to the word at the cursor. What is found first is the command.
+    local i word option=
+    for ((i = 1; i < cword; i++)); do
+        word=${words[i]}
+        if [[ -n $option ]]; then
+            option=
+        elif [[ $word == -- ]]; then
+            ((i++))
+            _rawdaemon_command "$i"
+            return
+        elif [[ $word == --*=* ]]; then
+            :
+        elif [[ $word == --* ]]; then
+            [[ ${word#--} =~ ^($valued)$ ]] && option=$word
+        elif [[ $word =~ ^-[^$letters-]*([$letters])(.*)$ ]]; then
+            [[ -z ${BASH_REMATCH[2]} ]] && option=-${BASH_REMATCH[1]}
+        elif [[ $word != -?* ]]; then
+            _rawdaemon_command "$i"
+            return
+        fi
+    done
+
+    # The option whose value stands at the cursor, and what is attached in front of the value.
+    local attached=
+    if [[ -z $option ]]; then
+        if [[ $cur =~ ^(--($valued)=)(.*)$ ]]; then
+            option=--${BASH_REMATCH[2]} attached=${BASH_REMATCH[1]} cur=${BASH_REMATCH[3]}
+        elif [[ $cur == -* ]]; then
+            COMPREPLY=($(compgen -W "$options" -- "$cur"))
+            return
+        else
+            _rawdaemon_command "$i"
+            return
+        fi
+    fi
+
+    case $option in
+        -p | --pidfile | -l | --lock | -i | --stdin | -o | --stdout | -e | --stderr)
+            _filedir
+            ;;
+        -c | --chdir | -r | --chroot)
+            _filedir -d
+            ;;
+        -u | --user)
+            if [[ $cur == *:* ]]; then
+                COMPREPLY=($(compgen -P "${cur%%:*}:" -g -- "${cur#*:}"))
+            else
+                COMPREPLY=($(compgen -u -- "$cur"))
+            fi
+            ;;
+        -g | --group)
+            COMPREPLY=($(compgen -g -- "$cur"))
+            ;;
+        -m | --umask)
+            COMPREPLY=($(compgen -W '022 027 077' -- "$cur"))
+            ;;
+        --rlimit)
+            COMPREPLY=($(compgen -S = -W 'as core cpu data fsize memlock nofile nproc stack' -- "$cur"))
+            compopt -o nospace
+            ;;
+        -E | --env)
+            COMPREPLY=($(compgen -S = -e -- "$cur"))
+            compopt -o nospace
+            ;;
+        -R | --ready)
+            if [[ $cur == notify:* ]]; then
+                cur=${cur#notify:}
+                _filedir
+                COMPREPLY=("${COMPREPLY[@]/#/notify:}")
+                cur=notify:$cur
+            else
+                COMPREPLY=($(compgen -W 'exec fd: notify notify:/' -- "$cur"))
+                [[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == *[:/] ]] && compopt -o nospace
+            fi
+            ;;
+        -s | --signal)
+            # Names without SIG, which -A signal has.
+            COMPREPLY=($(compgen -W "$(compgen -A signal SIG | sed -n 's/^SIG\([A-Z][A-Z0-9]*\)$/\1/p')" \
+                -- "${cur#SIG}"))
+            ;;
+        --retry)
+            COMPREPLY=($(compgen -W 'TERM/10/KILL/5' -- "$cur"))
+            ;;
+    esac
+    # Where = and : end a word, readline replaces only what stands behind them.
+    if [[ -n $attached && $COMP_WORDBREAKS != *=* ]]; then
+        COMPREPLY=("${COMPREPLY[@]/#/$attached}")
+        cur=$attached$cur
+    fi
+    __ltrim_colon_completions "$cur"
+}
+
+# Completes as the command does that starts at this index of `words`.
+_rawdaemon_command() {
+    local i=0 index=0 joined
+    # The same place in COMP_WORDS, where = and : are words of their own.
+    for ((i = 0; i < $1; i++)); do
+        joined=
+        while [[ $joined != "${words[i]}" && index -lt COMP_CWORD ]]; do
+            joined+=${COMP_WORDS[index++]}
+        done
+    done
+    if declare -F _comp_command_offset >/dev/null; then
+        _comp_command_offset "$index"
+    else
+        _command_offset "$index"
+    fi
+}
+
+complete -F _rawdaemon rawdaemon
