@@ -40,7 +40,7 @@ codes! {
     OpenDevNullFailed = 4, "cannot open /dev/null";
     /// The daemon ended too soon; the cause says how.
     DaemonDied = 5, "the daemon ended too soon";
-    /// The daemon did not get ready in time.
+    /// The daemon did not become ready in time.
     TimedOut = 6, "the daemon did not become ready in time";
     /// Signal dispositions or the signal mask could not be reset.
     SignalsFailed = 7, "cannot reset the signals";

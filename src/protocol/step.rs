@@ -72,15 +72,15 @@ steps! {
     SetOomScoreAdj: LimitsFailed, Nothing, "set the OOM score adjustment";
     // umask(2) cannot fail.
     SetUmask: Ok, Nothing, "set the umask";
-    Chroot: ChrootFailed, Chroot, "changed the root directory to";
-    Chdir: ChdirFailed, Chdir, "entered";
+    Chroot: ChrootFailed, Chroot, "entered the root directory";
+    Chdir: ChdirFailed, Chdir, "entered the working directory";
     WritePidfile: PidfileFailed, Pidfile, "wrote the pidfile";
     SetLimits: LimitsFailed, Nothing, "set the limits";
     SetGroups: GroupsFailed, Nothing, "set the supplementary groups";
-    SetGroup: SetgidFailed, Group, "became group";
-    SetUser: SetuidFailed, User, "became user";
+    SetGroup: SetgidFailed, Group, "became the group";
+    SetUser: SetuidFailed, User, "became the user";
     EmptyOutputs: OpenFailed, Nothing, "emptied the output files";
-    Execute: ExecFailed, Command, "executed";
+    Execute: ExecFailed, Command, "executed the command";
 }
 
 impl Step {

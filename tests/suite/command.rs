@@ -198,11 +198,11 @@ fn verbose_tells_each_step_and_quiet_tells_nothing() {
          rawdaemon: locked the lock file lock\n\
          rawdaemon: locked the pidfile pid\n\
          rawdaemon: set the umask\n\
-         rawdaemon: entered /\n\
+         rawdaemon: entered the working directory /\n\
          rawdaemon: wrote the pidfile pid\n\
          rawdaemon: set the limits\n\
          rawdaemon: emptied the output files\n\
-         rawdaemon: executed sleep\n\
+         rawdaemon: executed the command sleep\n\
          rawdaemon: the daemon runs as pid {}\n",
         daemon.pid
     );
@@ -242,7 +242,10 @@ fn verbose_tells_each_step_and_quiet_tells_nothing() {
         let [.., executed, last] = lines.as_slice() else {
             panic!("{output:?}")
         };
-        assert_eq!(*executed, "rawdaemon: executed sh", "{output:?}");
+        assert_eq!(
+            *executed, "rawdaemon: executed the command sh",
+            "{output:?}"
+        );
         assert!(last.starts_with(message), "{output:?}");
     }
     let output = place.run(&mut place.rawdaemon(["-p", "other", "true"]));

@@ -29,6 +29,7 @@ mod command_line;
 mod fuzz_seeds;
 
 // The layout of the source, and the documents.
+mod documents;
 mod layout;
 
 // A start: what the daemon gets, and what goes wrong.

@@ -1,0 +1,99 @@
+//! The documents say what the code does: options, exit codes and steps are in each list that should have them.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use rawdaemon::ExitCode;
+use rawdaemon::internal::Step;
+
+use crate::args::Name;
+
+/// A file of the package.
+fn document(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+fn steps() -> Vec<String> {
+    let words = Step::ALL.iter().map(|step| step.words().to_vec());
+    words
+        .map(|words| String::from_utf8(words).unwrap())
+        .collect()
+}
+
+/// The names of the options, as mdoc(7) and others write them.
+fn options() -> Vec<String> {
+    let names = Name::ALL
+        .iter()
+        .map(|name| name.long_and_value().0.to_vec());
+    names.map(|name| String::from_utf8(name).unwrap()).collect()
+}
+
+#[test]
+fn the_readme_lists_the_steps() {
+    let readme = document("README.md");
+    let (_, section) = readme.split_once("\n## The steps\n").unwrap();
+    let listed: Vec<&str> = section
+        .lines()
+        .take_while(|line| !line.starts_with("## "))
+        .filter(|line| line.starts_with(|first: char| first.is_ascii_digit()))
+        .map(|line| line.split_once(". ").unwrap().1)
+        .collect();
+    assert_eq!(listed, steps());
+    assert!(readme.lines().count() <= 200);
+}
+
+#[test]
+fn the_manual_page_lists_the_steps_and_the_exit_codes() {
+    let page = document("src/command/rawdaemon.8");
+    let (_, section) = page.split_once("\n.Sh STEPS\n").unwrap();
+    let listed: Vec<&str> = section
+        .lines()
+        .take_while(|line| !line.starts_with(".Sh "))
+        .filter_map(|line| line.strip_prefix(".Sy "))
+        .map(|line| line.trim_end_matches(" :"))
+        .collect();
+    assert_eq!(listed, steps());
+    for code in ExitCode::ALL {
+        let number = u8::from(code).to_string();
+        let is_listed = page.lines().any(|line| {
+            line.starts_with(".It ")
+                && line.contains(&format!("{code:?}"))
+                && line.contains(&number)
+        });
+        assert!(is_listed, "{code:?}");
+    }
+}
+
+#[test]
+fn every_option_is_in_every_list_of_options() {
+    let help = Command::new(env!("CARGO_BIN_EXE_rawdaemon"))
+        .arg("--help")
+        .output()
+        .unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let page = document("src/command/rawdaemon.8");
+    let items: Vec<&str> = page
+        .lines()
+        .filter(|line| line.starts_with(".It Fl "))
+        .collect();
+    let bash = document("src/command/completion/rawdaemon.bash");
+    let zsh = document("src/command/completion/_rawdaemon");
+    let names = |text: &str, name: &str| {
+        let end = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '-');
+        text.match_indices(&format!("--{name}"))
+            .any(|(at, found)| end(&text[at + found.len()..]))
+    };
+    for name in options() {
+        assert!(names(&help, &name), "--help lacks --{name}");
+        let is_item = items
+            .iter()
+            .any(|line| line.split(' ').any(|word| word == format!("-{name}")));
+        assert!(is_item, "the manual page lacks --{name}");
+        assert!(
+            names(&bash, &name),
+            "the completion for bash lacks --{name}"
+        );
+        assert!(names(&zsh, &name), "the completion for zsh lacks --{name}");
+    }
+}
