@@ -16,7 +16,6 @@ pub fn variable(assignment: ThinCStr<'_>) -> Option<&[u8]> {
 }
 
 /// Sets a variable in an environment that has room for one more, whatever it is there.
-#[inline(never)]
 pub fn set_variable<'a>(environment: &mut [Option<ThinCStr<'a>>], assignment: ThinCStr<'a>) {
     let name = variable(assignment);
     let mut is_set = false;

@@ -39,7 +39,6 @@ pub fn write_number(number: u32, out: &mut Sink<'_>) {
 }
 
 /// What comes before the first such byte, and what follows it if it is there.
-#[inline(never)]
 pub fn split_once(text: &[u8], byte: u8) -> (&[u8], Option<&[u8]>) {
     let mut rest = Some(text);
     (next_field(&mut rest, byte), rest)
@@ -47,7 +46,6 @@ pub fn split_once(text: &[u8], byte: u8) -> (&[u8], Option<&[u8]>) {
 
 /// Takes off a text what comes before the first such byte, and the byte; nothing is left of a text
 /// without it.
-#[inline(never)]
 pub fn next_field<'t>(text: &mut Option<&'t [u8]>, byte: u8) -> &'t [u8] {
     let whole = text.take().unwrap_or_default();
     for (index, other) in whole.iter().enumerate() {
@@ -61,7 +59,6 @@ pub fn next_field<'t>(text: &mut Option<&'t [u8]>, byte: u8) -> &'t [u8] {
 }
 
 /// Puts one text and then another one to `room`, as far as there is any; gives what it has of them.
-#[inline(never)]
 pub fn join<'r>(first: &[u8], second: &[u8], room: &'r mut [u8]) -> &'r [u8] {
     let mut length = 0_usize;
     for text in [first, second] {
@@ -88,14 +85,12 @@ impl Lines {
     }
 
     /// The line at this index; empty if there is none.
-    #[inline(never)]
     #[must_use]
     pub fn get(self, index: usize) -> &'static [u8] {
         self.iter().nth(index).unwrap_or_default()
     }
 
     /// The index of the first line that is this text.
-    #[inline(never)]
     #[must_use]
     pub fn position(self, text: &[u8]) -> Option<usize> {
         self.iter().position(|line| line == text)
@@ -121,7 +116,6 @@ macro_rules! lines {
 pub(crate) use lines;
 
 /// The number that these digits are, to a base of at most ten; `None` for anything else.
-#[inline(never)]
 pub fn parse_number(text: &[u8], base: u8) -> Option<u64> {
     if text.is_empty() {
         return None;

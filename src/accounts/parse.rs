@@ -140,7 +140,6 @@ struct Entries<'a>(Option<&'a [u8]>);
 impl<'a> Iterator for Entries<'a> {
     type Item = Entry<'a>;
 
-    #[inline(never)]
     fn next(&mut self) -> Option<Entry<'a>> {
         loop {
             self.0?;
@@ -163,7 +162,6 @@ impl<'a> Iterator for Entries<'a> {
 }
 
 /// The id that these digits are. The largest number is none: it means 'unchanged' to the kernel.
-#[inline(never)]
 fn id(digits: &[u8]) -> Option<u32> {
     let id = u32::try_from(parse_number(digits, 10)?).ok()?;
     (id != u32::MAX).then_some(id)

@@ -20,7 +20,6 @@ const UNKNOWN: u8 = 4;
 const NOTHING_TO_STOP: u8 = 7;
 
 /// Says whether the daemon runs, and prints its pid.
-#[inline(never)]
 pub(crate) fn print_status(invocation: &Invocation<'_>) -> u8 {
     let is_verbose = invocation.verbosity == Verbosity::Verbose;
     let is_quiet = invocation.verbosity == Verbosity::Quiet;
@@ -60,7 +59,6 @@ pub(crate) fn signal_daemon(invocation: &Invocation<'_>) -> u8 {
 }
 
 /// Stops the daemon.
-#[inline(never)]
 pub(crate) fn stop_daemon(invocation: &Invocation<'_>) -> u8 {
     report(invocation, stop(invocation), b"stopped pid ")
 }
@@ -69,7 +67,6 @@ pub(crate) fn stop_daemon(invocation: &Invocation<'_>) -> u8 {
 ///
 /// What is not known to be the daemon is not stopped, and is no reason not to start: a start does not
 /// believe it either.
-#[inline(never)]
 pub(crate) fn stop_for_restart(invocation: &Invocation<'_>) -> Result<(), ExitCode> {
     let owner = pidfile(invocation).owner();
     if matches!(owner, Ok(Owner::Unknown(_))) && !invocation.trust_pidfile {
@@ -121,7 +118,6 @@ fn report(invocation: &Invocation<'_>, outcome: Result<Option<Pid>, Error>, done
 }
 
 /// Says what went wrong; gives its code.
-#[inline(never)]
 fn fail(invocation: &Invocation<'_>, error: &Error) -> u8 {
     if invocation.verbosity != Verbosity::Quiet {
         let path = match error.code() {

@@ -5,7 +5,6 @@ use rawdaemon::internal::write_number;
 use crate::os::{STDERR, write_all};
 
 /// Writes one line.
-#[inline(never)]
 pub(crate) fn write_line(text: &[u8]) {
     let mut line = Line::new();
     line.add(text);
@@ -22,7 +21,6 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    #[inline(never)]
     pub(crate) fn new() -> Self {
         let mut line = Self {
             bytes: [0; 512],
@@ -33,7 +31,6 @@ impl Line {
     }
 
     /// Adds text, which stays one line: a path may contain anything.
-    #[inline(never)]
     pub(crate) fn add(&mut self, piece: &[u8]) {
         let mut before = 0;
         for byte in piece {
@@ -74,7 +71,6 @@ impl Line {
     }
 
     /// Ends the line and writes it.
-    #[inline(never)]
     pub(crate) fn end(&mut self) {
         self.put(b'\n');
         self.flush();

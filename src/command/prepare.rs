@@ -91,7 +91,6 @@ fn joined(name: &[u8], value: &[u8]) -> Result<ThinCStr<'static>, Error> {
 }
 
 /// The command and its arguments, with the own name that was asked for.
-#[inline(never)]
 pub(crate) fn command(
     given: &Given,
     invocation: &Invocation<'static>,

@@ -16,7 +16,6 @@ pub(crate) struct Report<'r> {
 
 impl Report<'_> {
     /// A line for each of these steps that the start includes.
-    #[inline(never)]
     pub(crate) fn write_steps(&self, steps: &[Step]) {
         let plan = Plan::for_command(self.options);
         for step in steps {

@@ -11,7 +11,6 @@ use crate::progress::ProgressLine;
 use crate::report::Report;
 
 /// Starts the daemon, and reports the outcome as the command line asks for it.
-#[inline(never)]
 pub(crate) fn start_daemon(given: &Given, invocation: &Invocation<'static>) -> ExitCode {
     let program = given.arguments.get(invocation.command).copied().flatten();
     let program = program.unwrap_or(ThinCStr::new(c""));

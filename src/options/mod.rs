@@ -238,8 +238,8 @@ impl<'a> DaemonizeOptions<'a> {
 
     /// One of the daemon's resource limits (setrlimit(2)).
     pub fn limit(mut self, resource: Resource, limit: Limit) -> Self {
-        for (slot, other) in self.limits.iter_mut().zip(Resource::ALL) {
-            if other == resource {
+        for (slot, other) in self.limits.iter_mut().zip(&Resource::ALL) {
+            if *other == resource {
                 *slot = Some(limit);
             }
         }

@@ -19,7 +19,6 @@ const PAUSE: Nanoseconds = 1_000_000;
 /// stays as it is.
 ///
 /// The descriptor must stay open: closing it would give up the lock.
-#[inline(never)]
 pub(crate) fn lock(path: Option<ThinCStr<'_>>, locked: &mut RawFd) -> Result<(), Error> {
     let Some(path) = path else { return Ok(()) };
     for _ in 0..ATTEMPTS {
@@ -120,7 +119,6 @@ pub(crate) fn remove_failed(options: &DaemonizeOptions<'_>, daemon: Pid, error: 
 
 /// Whether a path still names the file that is locked, which must be a regular one, and
 /// have no other name: whoever may make links here could have us overwrite what is not theirs.
-#[inline(never)]
 fn is_still_at(path: ThinCStr<'_>, file: &Fd) -> Result<bool, Error> {
     let locked = sys::fstat(file.raw()).map_err(refused)?;
     if !locked.is_regular() {
@@ -136,7 +134,6 @@ fn is_still_at(path: ThinCStr<'_>, file: &Fd) -> Result<bool, Error> {
     }
 }
 
-#[inline(never)]
 fn refused(errno: Errno) -> Error {
     failed(ExitCode::PidfileFailed)(errno)
 }

@@ -111,7 +111,6 @@ impl<'a> Pidfile<'a> {
 
     /// Looks at the file and at the process that is in it. What is about to end or to begin is looked at
     /// until it has, for a second at most.
-    #[inline(never)]
     pub(crate) fn look(&self) -> Result<Observation, Error> {
         let mut attempts = ATTEMPTS;
         loop {

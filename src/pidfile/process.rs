@@ -24,7 +24,6 @@ pub(super) fn named_in(file: RawFd) -> (Option<Pid>, bool) {
 }
 
 /// How a process stands to the file that names it. Without `/proc`, what lives is taken to be old enough.
-#[inline(never)]
 pub(super) fn match_of(pid: Pid, about: Stat) -> Match {
     if has_ended(pid) {
         return Match::Ended;
@@ -73,7 +72,6 @@ fn own_process() -> Option<Process> {
     read_process(ThinCStr::new(c"/proc/self/stat"))
 }
 
-#[inline(never)]
 fn read_process(path: ThinCStr<'_>) -> Option<Process> {
     // Enough for the fields that count.
     let mut text = [0; 512];

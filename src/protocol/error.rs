@@ -142,7 +142,6 @@ impl Error {
 
     /// The file for this stream could not be opened.
     #[must_use]
-    #[inline(never)]
     pub const fn of_stream(errno: Errno, stream: Stream) -> Self {
         Self::of_part(ExitCode::OpenFailed, errno, stream as u32)
     }

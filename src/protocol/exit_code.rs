@@ -97,7 +97,6 @@ impl ExitCode {
 
     /// The code that an exit status stands for, if it stands for one.
     #[must_use]
-    #[inline(never)]
     pub const fn from_u8(byte: u8) -> Option<Self> {
         let mut codes: &[Self] = &Self::ALL;
         while let [code, others @ ..] = codes {

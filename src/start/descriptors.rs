@@ -70,7 +70,6 @@ fn close_between(kept: Kept<'_>) -> Result<(), Errno> {
 }
 
 /// Closes what `/proc/self/fd` names.
-#[inline(never)]
 fn close_listed(kept: Kept<'_>) -> Result<(), Errno> {
     // The table may be full, and the directory needs a place.
     close_numbers(FIRST + 8, kept);

@@ -13,7 +13,6 @@ pub(crate) const PATH_SIZE: usize = 4096;
 /// As execvp(3) has it: a name without a slash is looked for in the directories of PATH, an empty
 /// one of which is the working directory. What is relative counts from `working_directory`, and is
 /// left out if that is empty.
-#[inline(never)]
 pub(crate) fn any_path(
     name: ThinCStr<'_>,
     environment: &[Option<ThinCStr<'_>>],
@@ -87,7 +86,6 @@ impl Path {
     }
 
     /// Adds as much as there is room for.
-    #[inline(never)]
     fn add(&mut self, part: &[u8], end: u8) {
         let rest = self.bytes.get_mut(self.length..).unwrap_or_default();
         self.length = self.length.saturating_add(join(part, &[end], rest).len());

@@ -13,7 +13,6 @@ use crate::text::join;
 const REPORT_INTERVAL: Nanoseconds = 1_000_000_000;
 
 /// The record that waits in a pipe: `Some(None)` at end of file, and `None` when the pipe is empty.
-#[inline(never)]
 pub(super) fn read_record(pipe: RawFd) -> Option<Option<Record>> {
     let mut bytes = [0; RECORD_SIZE];
     // End of file leaves zeros, which are no record. A pipe returns so few bytes whole.

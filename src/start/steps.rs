@@ -17,7 +17,6 @@ use crate::text::{NUMBER_LINE, number_line};
 /// The locks are taken when all that will be closed is closed: closing any descriptor for a file gives
 /// them up, an inherited one too. Output files are emptied under the lock only: another daemon may be
 /// writing to them.
-#[inline(never)]
 pub(super) fn take<R: Role>(
     context: &Context<'_, R>,
     files: &mut OpenFiles,
@@ -90,7 +89,6 @@ pub(super) fn take<R: Role>(
 }
 
 /// The error of this step.
-#[inline(never)]
 fn fails_at(step: Step, taken: Result<(), Errno>) -> Result<(), Error> {
     taken.map_err(failed(step.exit_code()))
 }

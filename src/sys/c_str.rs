@@ -50,7 +50,6 @@ impl<'a> ThinCStr<'a> {
     }
 
     /// The bytes of the string, without the zero byte at its end.
-    #[inline(never)]
     #[must_use]
     pub const fn to_bytes(self) -> &'a [u8] {
         self.to_c_str().to_bytes()

@@ -28,7 +28,6 @@ pub(crate) fn time_of_boot() -> Option<Nanoseconds> {
 }
 
 /// `clock_gettime(clock)`.
-#[inline(never)]
 fn time(clock: u32) -> Nanoseconds {
     let mut time = MaybeUninit::<__kernel_old_timespec>::zeroed();
     // SAFETY: the kernel writes a timespec to `time`. The old call is on every architecture, and no

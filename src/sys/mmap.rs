@@ -77,7 +77,6 @@ pub fn leak_zeroed<'r, T: Zeroed + 'r>(count: usize) -> Result<&'r mut [T], Errn
 }
 
 /// An address is more than the `int` that other calls give.
-#[inline(never)]
 pub(super) fn map(size: usize) -> Result<NonNull<u8>, Errno> {
     let (access, flags) = (PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
     // SAFETY: a new mapping touches no other memory.

@@ -6,7 +6,6 @@ use crate::protocol::{Errno, Pid};
 
 /// `kill(pid, signal)`—`EPERM` for a process of another user. Signal 0 asks only whether there is such
 /// a process.
-#[inline(never)]
 pub(crate) fn kill(pid: Pid, signal: u8) -> Result<(), Errno> {
     // SAFETY: numbers only, and a pid is never a group.
     unsafe { attempt!(Sysno::kill, pid.get(), signal) }

@@ -9,7 +9,6 @@ use crate::protocol::{Errno, Pid};
 /// read when the process has ended. Since Linux 5.3.
 ///
 /// `ESRCH` when there is no such process, and `EINVAL` or `ENOENT` when the number is a thread's.
-#[inline(never)]
 pub(crate) fn pidfd_open(pid: Pid) -> Result<Fd, Errno> {
     // SAFETY: numbers only.
     Fd::above_standard_streams(unsafe { call!(Sysno::pidfd_open, pid.get(), 0) }?)

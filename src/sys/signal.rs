@@ -39,7 +39,6 @@ impl SignalSet {
 }
 
 /// `rt_sigprocmask(SIG_SETMASK, set)`
-#[inline(never)]
 pub(crate) fn set_signal_mask(set: SignalSet) -> Result<(), Errno> {
     // SAFETY: the kernel reads a set of the size given, and writes none to null.
     unsafe {
@@ -147,7 +146,6 @@ pub(crate) fn set_sigaction(signal: u32, action: &SigAction) -> Result<(), Errno
 }
 
 /// `rt_sigaction(signal, SIG_DFL)`
-#[inline(never)]
 pub(crate) fn reset_sigaction(signal: u32) -> Result<(), Errno> {
     set_sigaction(signal, &SigAction::default())
 }
@@ -164,7 +162,6 @@ pub(crate) fn reset_dispositions() -> Result<(), Errno> {
 
 /// `signalfd4(-1, {signal}, 8, SFD_CLOEXEC | SFD_NONBLOCK)`—A descriptor that can be read when this signal,
 /// which must be blocked, is pending. Since Linux 2.6.27.
-#[inline(never)]
 pub(crate) fn signalfd(signal: u32) -> Result<Fd, Errno> {
     let set = SignalSet::of(signal);
     // SAFETY: the kernel reads a set of the size given.

@@ -205,7 +205,8 @@ impl<'a> Invocation<'a> {
 
     /// As dpkg's: `TERM/10/KILL/5`, or seconds alone, after a SIGTERM and again after a SIGKILL.
     fn set_retry(&mut self, text: &[u8]) -> Option<()> {
-        (self.retry, self.stages) = Default::default();
+        self.retry.fill(Stage::default());
+        self.stages = 0;
         if let Some(wait) = values::seconds(text) {
             self.add_stage(SIGTERM, wait)?;
             return self.add_stage(SIGKILL, wait);
@@ -256,7 +257,6 @@ impl<'a> Invocation<'a> {
     }
 
     /// The options of a start, without the user and the group, whose names have to be looked up.
-    #[inline(never)]
     pub(crate) fn options(&self) -> DaemonizeOptions<'_> {
         let mut options = self
             .options

@@ -63,7 +63,6 @@ options! {
 
 impl Name {
     /// The option with this letter or this long name.
-    #[inline(never)]
     pub(super) fn find(letter: u8, long: &[u8]) -> Option<Self> {
         let index = TABLE.iter().position(|line| {
             let [own, _, rest @ ..] = line else {
@@ -81,7 +80,6 @@ impl Name {
     }
 
     /// The long name, and what the value must be if the option takes one.
-    #[inline(never)]
     pub(crate) fn long_and_value(self) -> (&'static [u8], Option<&'static [u8]>) {
         split_once(TABLE.get(self as usize).get(2..).unwrap_or_default(), b' ')
     }

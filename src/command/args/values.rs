@@ -2,24 +2,27 @@
 
 use core::time::Duration;
 
-use rawdaemon::internal::{LIMITS, join, parse_number, split_once};
+use rawdaemon::internal::{LIMITS, Lines, join, parse_number, split_once};
 use rawdaemon::{Limit, Readiness, Resource, ThinCStr};
 
 /// The number of a descriptor that is no standard stream.
-#[inline(never)]
 pub(super) fn descriptor(text: &[u8]) -> Option<i32> {
     let fd = i32::try_from(parse_number(text, 10)?).ok()?;
     (fd > 2).then_some(fd)
 }
 
+/// The ways to report readiness.
+static WAYS: Lines = Lines::new("exec\nfd\nnotify\n");
+
 /// `exec`, `fd:N`, `notify` or `notify:/PATH`.
 pub(super) fn readiness(value: ThinCStr<'_>) -> Option<Readiness<'_>> {
     const PREFIX: usize = b"notify:".len();
-    match split_once(value.to_bytes(), b':') {
-        (b"exec", None) => Some(Readiness::Executed),
-        (b"fd", Some(digits)) => Some(Readiness::Descriptor(descriptor(digits)?)),
-        (b"notify", None) => Some(Readiness::Notify),
-        (b"notify", Some([b'/', ..])) => Some(Readiness::NotifyAt(value.skip(PREFIX))),
+    let (way, rest) = split_once(value.to_bytes(), b':');
+    match (WAYS.position(way)?, rest) {
+        (0, None) => Some(Readiness::Executed),
+        (1, Some(digits)) => Some(Readiness::Descriptor(descriptor(digits)?)),
+        (2, None) => Some(Readiness::Notify),
+        (2, Some([b'/', ..])) => Some(Readiness::NotifyAt(value.skip(PREFIX))),
         _ => None,
     }
 }
