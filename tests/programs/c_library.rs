@@ -1,5 +1,4 @@
-//! A program with glibc that becomes a daemon and looks at what glibc remembers; the tests run it with the
-//! name of a case.
+//! A program that becomes a daemon and checks what glibc remembers. Its argument is the name of a case.
 
 #![allow(missing_docs, unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -20,7 +19,7 @@ fn main() -> Result<(), Error> {
         "thread id" => daemonize(&options, || println!("{}", clock_of_thread())),
         "another place" => {
             static PLACE: AtomicI32 = AtomicI32::new(0);
-            // SAFETY: a number, and a place that stays.
+            // SAFETY: a number, and a static variable.
             let id = unsafe {
                 let id = libc::gettid();
                 PLACE.store(id, Ordering::Relaxed);
@@ -34,12 +33,12 @@ fn main() -> Result<(), Error> {
             })
         }
         "process id" => {
-            // Nothing is there since 2.25; and since 2.43 nothing at all on 32 bits.
+            // The field is unused since 2.25, and does not exist on 32 bits since 2.43.
             let place = list_of_mutexes()
                 .wrapping_sub(size_of::<[usize; 2]>())
                 .wrapping_add(4);
             let place = place.cast::<c_int>();
-            // SAFETY: it is within what glibc knows of this thread.
+            // SAFETY: it is within glibc's thread descriptor.
             unsafe { place.write(process::id() as c_int) };
             daemonize(&options, || {
                 // SAFETY: as before.
@@ -50,7 +49,7 @@ fn main() -> Result<(), Error> {
         }
         "foreground" => {
             let mut mutex = robust_mutex();
-            // SAFETY: it is initialized, and stays.
+            // SAFETY: it is initialized, and outlives its use.
             assert_eq!(unsafe { libc::pthread_mutex_lock(&mut mutex) }, 0);
             let list = list_of_mutexes().cast::<*mut u8>();
             daemonize(&options.foreground(true), || {
@@ -62,14 +61,14 @@ fn main() -> Result<(), Error> {
         "robust mutexes" => robust_mutexes(&options.timeout(Duration::from_secs(10))),
         "mutex" => daemonize(&options, || {
             println!("{:?} {}", lock_and_unlock(), libc::EDEADLK);
-            // SAFETY: it ends this process, and no other one.
+            // SAFETY: it ends only this process.
             unsafe { libc::raise(libc::SIGUSR1) };
         }),
         case => panic!("no such case: {case}"),
     }
 }
 
-/// Becomes a daemon that does this and stays.
+/// Becomes a daemon that calls this and sleeps.
 fn daemonize(options: &DaemonizeOptions<'_>, daemon: impl FnOnce()) -> Result<(), Error> {
     match options.daemonize()? {
         Identity::Original(pid) => println!("the daemon runs as pid {pid}"),
@@ -81,10 +80,10 @@ fn daemonize(options: &DaemonizeOptions<'_>, daemon: impl FnOnce()) -> Result<()
     Ok(())
 }
 
-/// The clock of a thread is found by the id that glibc remembers.
+/// The results of reading this thread's clock, for which glibc uses the id that it remembers.
 fn clock_of_thread() -> String {
     let mut clock = 0;
-    // SAFETY: the kernel and glibc write to what is given to them.
+    // SAFETY: the kernel and glibc write to valid variables.
     let (own, time) = unsafe {
         let own = libc::pthread_getcpuclockid(libc::pthread_self(), &mut clock);
         let mut time = mem::zeroed();
@@ -114,11 +113,11 @@ fn robust_mutex() -> pthread_mutex_t {
     }
 }
 
-/// One in memory that both processes have, which the original holds, and which the daemon must not think of.
+/// The original holds a mutex in shared memory. The daemon must not touch it.
 fn robust_mutexes(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
     let size = size_of::<pthread_mutex_t>();
-    // SAFETY: new memory, large enough for two, which are initialized before they are used. Nobody but this
-    // process changes the first one now.
+    // SAFETY: new memory, large enough for two mutexes, which are initialized before they are used. Only
+    // this process changes the first one.
     let (of_original, of_daemon, bytes) = unsafe {
         let memory = libc::mmap(
             ptr::null_mut(),
@@ -152,7 +151,7 @@ fn robust_mutexes(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
             );
         }
         Identity::Daemon(ready) => {
-            // SAFETY: it is initialized, and nobody else's.
+            // SAFETY: it is initialized, and only the daemon uses it.
             assert_eq!(unsafe { libc::pthread_mutex_lock(of_daemon) }, 0);
             ready.notify().unwrap();
             thread::sleep(Duration::from_secs(1000));
@@ -161,7 +160,7 @@ fn robust_mutexes(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Mutexes that know who holds them.
+/// The results of locking mutexes that record their owner.
 fn lock_and_unlock() -> [c_int; 7] {
     // SAFETY: the mutexes are initialized before they are used.
     unsafe {

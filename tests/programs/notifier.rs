@@ -1,5 +1,4 @@
-//! A daemon that speaks the protocol of sd_notify(3) as its arguments say, one after the other, and
-//! sleeps when it has said all.
+//! A daemon that sends messages of sd_notify(3). Each argument is a word to obey; then it sleeps.
 
 #![allow(missing_docs, unsafe_code)]
 #![allow(
@@ -35,7 +34,7 @@ fn main() {
             }
             // Records of 64 bytes fill a pipe to the last byte.
             "flood" => (0..1200).for_each(|number| say(&format!("STATUS={number:056}"))),
-            // For a while, by a child.
+            // A child does this for a while.
             "extend" => in_background(|| {
                 for _ in 0..100_000 {
                     let _ = socket().send(b"EXTEND_TIMEOUT_USEC=1");
@@ -84,7 +83,7 @@ fn say(text: &str) {
     assert_eq!(socket().send(text.as_bytes()).unwrap(), text.len());
 }
 
-/// What is beyond the size that is listened to makes `READY=1` of what is none.
+/// A message whose last line would be `READY=1` if it were cut at the size that the launcher reads.
 fn say_too_much() {
     let head = ["X=", &"x".repeat(262_144 - 10), "\nREADY=1"].concat();
     assert_eq!(head.len(), 262_144);
@@ -100,7 +99,7 @@ fn say_too_much() {
     socket.send([&head, "0"].concat().as_bytes()).unwrap();
 }
 
-/// Sends the writing end of a pipe along, and waits until nobody has it any more.
+/// Sends the writing end of a pipe along, and waits until all copies are closed.
 fn barrier() {
     let (reader, writer) = rustix::pipe::pipe().unwrap();
     let descriptors = [writer.as_fd()];
@@ -113,7 +112,7 @@ fn barrier() {
     assert_eq!(rustix::io::read(reader, &mut [0; 1]).unwrap(), 0);
 }
 
-/// A sender that is gone when the datagram is looked at cannot be told from a stranger.
+/// Waits until the message is read: a sender that has exited cannot be identified.
 fn say_and_stay(text: &str) {
     say(text);
     barrier();

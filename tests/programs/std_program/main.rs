@@ -1,4 +1,4 @@
-//! A program with `std` and glibc that uses the library; the tests run it with the name of a case.
+//! A program with `std` and glibc that uses the library. Its argument is the name of a case.
 
 #![allow(missing_docs, unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
@@ -49,7 +49,7 @@ fn run(case: &str, began: Instant) -> Result<(), Error> {
             sleep_on,
         ),
         "files" => {
-            // The paths count from here, whatever the daemon's directory will be.
+            // The paths are relative to this directory, not to the daemon's.
             let options = options
                 .stdin(c"in")
                 .stdout(c"out")
@@ -91,7 +91,7 @@ fn run(case: &str, began: Instant) -> Result<(), Error> {
         "leaves a child and exits 4" => {
             let options = options.timeout(Duration::from_secs(60));
             started(options.daemonize()?, began, |_ready| {
-                // SAFETY: this process has one thread; the child only sleeps, and holds on to all descriptors.
+                // SAFETY: this process has one thread. The child sleeps, and keeps all descriptors open.
                 if unsafe { libc::fork() } == 0 {
                     sleep();
                 }
@@ -128,7 +128,7 @@ fn run(case: &str, began: Instant) -> Result<(), Error> {
             unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
             let options = options.stdout(c"out").timeout(Duration::from_millis(500));
             started(options.daemonize()?, began, |ready| {
-                // The launcher is gone when init, or whoever reaps, is the parent.
+                // When the parent changes, the launcher is gone.
                 let launcher = parent();
                 while parent() == launcher {
                     thread::sleep(Duration::from_millis(2));
@@ -168,7 +168,7 @@ fn run(case: &str, began: Instant) -> Result<(), Error> {
         }
         "unchecked" => {
             thread::spawn(sleep);
-            // SAFETY: the other thread sleeps; the daemon, which does not have it, uses nothing of it.
+            // SAFETY: the other thread sleeps, and the daemon uses nothing of it.
             started(unsafe { options.daemonize_unchecked() }?, began, sleep_on);
         }
         "spawn" => spawn(&options)?,
@@ -247,7 +247,7 @@ fn fs_exists(path: &str) -> bool {
 
 /// Every option that changes what the daemon is.
 fn everything(began: Instant) -> Result<(), Error> {
-    // What is closed, what is kept, and what a Rust program ignores.
+    // Descriptors to close, and one to keep.
     for fd in [40, 41, 42] {
         // SAFETY: numbers only.
         unsafe { libc::fcntl(0, libc::F_DUPFD_CLOEXEC, fd) };
@@ -288,7 +288,7 @@ fn everything(began: Instant) -> Result<(), Error> {
     Ok(())
 }
 
-/// The hard limit of core files, which only a privilege raises.
+/// The hard limit of core files. Only root may raise it.
 fn most_core() -> u64 {
     let mut limit = libc::rlimit64 {
         rlim_cur: 0,
@@ -299,7 +299,7 @@ fn most_core() -> u64 {
     limit.rlim_max
 }
 
-/// Tells who this is and when; the daemon goes on with its part.
+/// The original prints the daemon's pid and the time. The daemon calls this function.
 fn started(identity: Identity, began: Instant, daemon: impl FnOnce(Ready)) {
     match identity {
         Identity::Original(pid) => {

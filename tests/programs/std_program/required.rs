@@ -1,4 +1,4 @@
-//! A daemon that must say that it is ready.
+//! Daemons that must report readiness.
 
 use std::time::{Duration, Instant};
 use std::{process, thread};
@@ -7,7 +7,7 @@ use rawdaemon::{DaemonizeOptions, Errno, Error};
 
 use crate::{sleep, sleep_on, started};
 
-/// What a daemon may say, or not, that must say that it is ready.
+/// Runs a case in which the daemon must report readiness.
 pub(crate) fn required(
     case: &str,
     options: DaemonizeOptions<'_>,

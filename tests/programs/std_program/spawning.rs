@@ -1,4 +1,4 @@
-//! A program that starts others, with many threads, and what it is itself meanwhile.
+//! Starting other programs, with many threads.
 
 use std::ffi::CString;
 use std::hint::black_box;
@@ -33,11 +33,11 @@ pub(crate) fn spawn(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Many threads start many commands, and use memory meanwhile; one only looks whether its own memory stays
-/// as it is. The commands end at once, and are reaped here.
+/// Many threads start many commands and use memory. One more thread checks that its memory does not
+/// change. The commands end at once, and are reaped here.
 pub(crate) fn threads_that_spawn() {
     const THREADS: u8 = 32;
-    // Copies of so many threads' memory take their time.
+    // Copying the memory of so many threads takes time.
     const SPAWNS: usize = if cfg!(rawdaemon_plain_fork) {
         1000
     } else {
@@ -93,7 +93,7 @@ pub(crate) fn threads_that_spawn() {
     println!("{SPAWNS} spawned");
 }
 
-/// What the kernel keeps for all processes that share a memory.
+/// Settings that the kernel keeps for all processes that share memory.
 pub(crate) fn what_goes_by_memory() -> String {
     // SAFETY: numbers only.
     let dumpable = unsafe { libc::prctl(libc::PR_GET_DUMPABLE) };
