@@ -1,4 +1,4 @@
-//! Readiness as sd_notify(3) says it: the datagrams, and the socket that they come to.
+//! Readiness by sd_notify(3): the datagrams, and the socket that receives them.
 
 use std::fs;
 use std::os::linux::net::SocketAddrExt;
@@ -6,7 +6,9 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::readiness::{DIED, LATE, Waiting, fails, in_mode, modes, notifier, said};
+use crate::support::readiness::{
+    DIED, LATE, Waiting, fails, in_mode, last_message, modes, notifier,
+};
 use crate::support::{
     Daemon, Place, before_exec, environment, eventually, example, has_test_programs, is_root_for,
 };
@@ -48,31 +50,35 @@ fn ready_is_a_whole_line_of_a_datagram() {
         if word == "too-long" && !is_root_for("a datagram that is too long") {
             continue;
         }
-        // It gets its time for what it says after that.
+        // The daemon must have the time to print after its message.
         let words = [word, "say EXTEND_TIMEOUT_USEC=1", "print said"];
         let output = place.run(&mut notifier(&place, &["-t", "1", "-o", "out"], &words));
-        let told = said(&output).split("; it said").next();
-        assert_eq!((output.code(), told), (6, Some(LATE)), "{word}: {output:?}");
+        let printed = last_message(&output).split("; it said").next();
+        assert_eq!(
+            (output.code(), printed),
+            (6, Some(LATE)),
+            "{word}: {output:?}"
+        );
         assert_eq!(place.read("out"), "said\n", "{word}");
         eventually("nothing is left", || place.processes().is_empty());
     }
 }
 
 #[test]
-fn a_daemon_that_leads_a_session_of_its_own_is_heard() {
+fn a_daemon_that_leads_its_own_session_is_heard() {
     if !has_test_programs() {
         return;
     }
     let place = Place::new();
     let words = ["child STATUS=x", "lead", "wait 10", "child READY=1"];
-    // The leader of a group cannot lead a session; the daemon is none.
+    // A group leader cannot lead a session, but the daemon leads no group.
     place
         .start_by(&mut notifier(&place, &[], &words))
         .assert_alive();
 }
 
 #[test]
-fn what_else_sd_notify_can_say() {
+fn other_variables_of_sd_notify() {
     if !has_test_programs() {
         return;
     }
@@ -83,13 +89,13 @@ fn what_else_sd_notify_can_say() {
     let words = ["say STATUS=no disk", "say ERRNO=5"];
     let says = "rawdaemon: the daemon refused to start: Input/output error (EIO); it said: no disk";
     fails(&place, &mut notifier(&place, &[], &words), 18, says);
-    // The last word counts, even of a daemon that is dead when it is heard.
+    // The last message applies, even if the daemon is dead when it is read.
     let words = ["burst", "say STATUS=no disk", "say ERRNO=5", "exit 3"];
     for _ in 0..20 {
         fails(&place, &mut notifier(&place, &[], &words), 18, says);
     }
 
-    // Microseconds, from then on.
+    // The time is in microseconds, and starts at the message.
     let words = [
         "say EXTEND_TIMEOUT_USEC=20000000",
         "wait 1400",
@@ -104,14 +110,14 @@ fn what_else_sd_notify_can_say() {
     assert!(output.took > Duration::from_millis(990), "{output:?}");
     assert!(output.took < Duration::from_secs(3), "{output:?}");
 
-    // Descriptors that come along are closed.
+    // Descriptors in a message are closed.
     let words = ["barrier", "barrier", "say READY=1"];
     let daemon = place.start_by(&mut notifier(&place, &[], &words));
     daemon.assert_alive();
 }
 
 #[test]
-fn a_status_is_one_line_and_shown_on_request() {
+fn a_status_is_one_line_and_printed_with_verbose() {
     if !has_test_programs() {
         return;
     }
@@ -120,7 +126,7 @@ fn a_status_is_one_line_and_shown_on_request() {
     let output = place.run(&mut notifier(&place, &[], &words));
     let daemon = Daemon::new(output.pid());
     daemon.assert_alive();
-    let told: Vec<_> = output
+    let printed: Vec<_> = output
         .stderr
         .lines()
         .filter(|line| line.contains("says"))
@@ -129,8 +135,8 @@ fn a_status_is_one_line_and_shown_on_request() {
         "rawdaemon: the daemon says: half",
         "rawdaemon: the daemon says: a\\x1b[31m?b",
     ];
-    assert_eq!(told, expected);
-    // Without -v it comes only with a failure.
+    assert_eq!(printed, expected);
+    // Without -v, only a failure prints it.
     let mut command = place.rawdaemon(["-R", "notify"]);
     let words = ["say STATUS=first", "say STATUS=second", "exit 3"];
     let output = place.run(command.arg(example("notifier")).args(words));
@@ -141,12 +147,12 @@ fn a_status_is_one_line_and_shown_on_request() {
 }
 
 #[test]
-fn a_socket_at_a_path_is_gone_whatever_fails() {
+fn a_failed_start_removes_its_socket() {
     let place = Place::new();
     let how = format!("notify:{}", place.path("socket").display());
     let mut command = place.rawdaemon(["-q", "-R", &how, "sleep", "1000"]);
     before_exec(&mut command, || {
-        // Enough for the socket, and not for the next pipe.
+        // There are enough for the socket, but not for the next pipe.
         let limit = rustix::process::Rlimit {
             current: Some(5),
             maximum: Some(5),
@@ -162,7 +168,7 @@ fn a_socket_at_a_path_is_gone_whatever_fails() {
 }
 
 #[test]
-fn who_asks_for_time_again_and_again_is_seen_to_die() {
+fn a_death_is_reported_despite_endless_extensions() {
     if !has_test_programs() {
         return;
     }
@@ -171,7 +177,7 @@ fn who_asks_for_time_again_and_again_is_seen_to_die() {
     let says = format!("{DIED}exited with status 3");
     let output = place.run(&mut notifier(&place, &["-t", "5"], &words));
     assert_eq!(
-        (output.code(), said(&output)),
+        (output.code(), last_message(&output)),
         (5, says.as_str()),
         "{output:?}"
     );
@@ -181,7 +187,7 @@ fn who_asks_for_time_again_and_again_is_seen_to_die() {
     });
 }
 
-/// Where a daemon is to send its datagrams.
+/// The address in a daemon's NOTIFY_SOCKET.
 fn socket_of(pid: Pid) -> SocketAddr {
     let variables = environment(pid);
     let name = variables
@@ -195,7 +201,7 @@ fn socket_of(pid: Pid) -> SocketAddr {
 }
 
 #[test]
-fn strangers_are_not_heard() {
+fn messages_of_other_processes_are_ignored() {
     if !has_test_programs() {
         return;
     }
@@ -208,7 +214,7 @@ fn strangers_are_not_heard() {
         socket.send_to_addr(b"READY=1", &address).unwrap();
         socket.send_to_addr(b"ERRNO=1", &address).unwrap();
         if is_root_for("a process of another user") {
-            // Another user's process.
+            // A process of another user.
             let words = ["say READY=1", "exit 0"];
             let mut command = Command::new(place.executable(&example("notifier"), "notifier"));
             let name = address.as_pathname().map_or_else(
@@ -239,14 +245,14 @@ fn the_socket_may_have_a_path() {
         command.arg(example("notifier")).args(words);
         command
     };
-    // A launcher that was killed has left one there.
+    // A killed launcher has left a socket.
     drop(UnixDatagram::bind(&path).unwrap());
     assert!(path.exists());
     let daemon = place.start_by(&mut start(&["say READY=1", "barrier", "print said"]));
     eventually("the socket is gone", || !path.exists());
     daemon.assert_alive();
     drop(daemon);
-    // Who sends no barrier may be started again at once, after the daemon has ended.
+    // Without a barrier, the next start may follow the daemon's end at once.
     for _ in 0..10 {
         place.start_by(&mut start(&["say READY=1"])).assert_alive();
     }
@@ -270,7 +276,7 @@ fn the_socket_may_have_a_path() {
 }
 
 #[test]
-fn the_launcher_s_own_socket_is_not_the_daemon_s() {
+fn the_launcher_s_socket_is_not_passed_on() {
     if !has_test_programs() {
         return;
     }

@@ -1,11 +1,11 @@
-//! Readiness: the launcher returns when the daemon is ready, and knows when it never will be.
+//! Readiness: the launcher returns when the daemon is ready, or never will be.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::readiness::{DIED, LATE, SOON, fails, in_mode, modes, said};
+use crate::support::readiness::{DIED, LATE, SOON, fails, in_mode, last_message, modes};
 use crate::support::{
     Daemon, Output, Place, before_exec, eventually, example, fails_under_strace, has,
     has_test_programs, is_root, std_program, tested_command, under_strace,
@@ -13,7 +13,7 @@ use crate::support::{
 
 const SILENT: &str = "rawdaemon: the daemon did not become ready: it closed its notification pipe";
 
-/// The command, with a shell script as the daemon that finds a pipe at descriptor 3.
+/// The command with a shell script as the daemon, which gets a pipe at descriptor 3.
 fn script(place: &Place, script: &str) -> Command {
     place.rawdaemon(["-v", "-R", "fd:3", "sh", "-c", script])
 }
@@ -65,7 +65,7 @@ fn the_descriptor_may_have_any_number() {
 }
 
 #[test]
-fn one_descriptor_is_not_both_kept_and_the_line() {
+fn a_kept_descriptor_is_not_the_notification_pipe_too() {
     let place = Place::new();
     let mut command = place.rawdaemon(["--keep-fd", "5", "-R", "fd:5", "sleep", "1000"]);
     before_exec(&mut command, || {
@@ -75,7 +75,7 @@ fn one_descriptor_is_not_both_kept_and_the_line() {
     });
     let says = "rawdaemon: cannot keep descriptor 5: Device or resource busy (EBUSY)";
     place.fails(&mut command, 10, says);
-    // What the caller has there is closed, and the pipe lies there.
+    // The pipe replaces the caller's descriptor.
     let mut command = script(&place, "echo >&3; exec sleep 1000");
     before_exec(&mut command, || {
         // SAFETY: numbers only.
@@ -86,7 +86,7 @@ fn one_descriptor_is_not_both_kept_and_the_line() {
 }
 
 #[test]
-fn a_line_that_ends_without_a_newline_is_a_failure_at_once() {
+fn closing_the_pipe_without_a_newline_fails_at_once() {
     let place = Place::new();
     for text in [
         "exec 3>&-; exec sleep 1000",
@@ -98,13 +98,13 @@ fn a_line_that_ends_without_a_newline_is_a_failure_at_once() {
 }
 
 #[test]
-fn a_daemon_that_dies_is_told_at_once_in_every_mode() {
+fn a_death_is_reported_at_once_in_every_mode() {
     let place = Place::new();
     for (text, how) in [
         ("sleep 0.01; exit 3", "exited with status 3"),
         ("exit 0", "exited with status 0"),
         ("kill -SEGV $$", "killed by signal 11 (SIGSEGV)"),
-        // A helper that holds on to everything does not hide it.
+        // A helper that keeps all descriptors open does not hide it.
         ("sleep 5 & exit 4", "exited with status 4"),
     ] {
         for (options, _) in modes() {
@@ -113,7 +113,7 @@ fn a_daemon_that_dies_is_told_at_once_in_every_mode() {
                 command.args(["sh", "-c", text]),
             ));
             let expected = format!("{DIED}{how}");
-            let core_or_not = said(&output).replace(", core dumped", "");
+            let core_or_not = last_message(&output).replace(", core dumped", "");
             assert_eq!((output.code(), core_or_not), (5, expected), "{output:?}");
             assert!(output.took < Duration::from_secs(4), "{output:?}");
             assert!(!place.path("pid").exists() && !place.path("socket").exists());
@@ -125,7 +125,7 @@ fn a_daemon_that_dies_is_told_at_once_in_every_mode() {
 }
 
 #[test]
-fn without_pidfds_deaths_are_told_as_fast() {
+fn without_pidfds_a_death_is_reported_as_fast() {
     if !has("strace") {
         return;
     }
@@ -138,9 +138,9 @@ fn without_pidfds_deaths_are_told_as_fast() {
         let faults = ["--inject=pidfd_open:error=ENOSYS"];
         let output = fails_under_strace(&place, &faults, &arguments);
         assert_eq!(output.code(), 5, "{output:?}");
-        assert_eq!(said(&output), format!("{DIED}exited with status 3"));
+        assert_eq!(last_message(&output), format!("{DIED}exited with status 3"));
         assert!(output.took < SOON, "{output:?}");
-        // And a daemon that does not die is seen to be ready.
+        // Readiness works too.
         let place = Place::new();
         let arguments = ["-v", "-R", "fd:3", "sh", "-c", "echo >&3; exec sleep 1000"];
         let output = under_strace(&place, &faults, &arguments);
@@ -154,26 +154,30 @@ fn a_daemon_that_never_gets_ready_is_stopped() {
     let place = Place::new();
     for options in [["-R", "fd:3"], ["-R", "notify"]] {
         let mut command = place.rawdaemon(options);
-        let text = "trap 'echo told >told; exit' TERM; while :; do sleep 0.01; done";
+        let text = "trap 'echo printed >printed; exit' TERM; while :; do sleep 0.01; done";
         command.args(["-c", ".", "-t", "0.5", "sh", "-c", text]);
         fails(&place, &mut command, 6, LATE);
-        assert_eq!(place.read("told"), "told\n");
-        fs::remove_file(place.path("told")).unwrap();
+        assert_eq!(place.read("printed"), "printed\n");
+        fs::remove_file(place.path("printed")).unwrap();
 
         let mut command = place.rawdaemon(options);
         let text = "trap '' TERM; while :; do sleep 0.01; done";
         command.args(["-p", "pid", "-t", "0.5", "sh", "-c", text]);
         let output = place.run(&mut command);
-        assert_eq!((output.code(), said(&output)), (6, LATE), "{output:?}");
+        assert_eq!(
+            (output.code(), last_message(&output)),
+            (6, LATE),
+            "{output:?}"
+        );
         assert!(output.took > Duration::from_millis(1500), "{output:?}");
         assert!(!place.path("pid").exists());
-        // Its last child may still be asleep.
+        // The last `sleep` of the script may still run.
         eventually("nothing is left", || place.processes().is_empty());
     }
 }
 
 #[test]
-fn who_never_stops_talking_is_stopped_all_the_same() {
+fn a_daemon_that_writes_endlessly_is_stopped() {
     let place = Place::new();
     let text = "trap '' TERM PIPE; while :; do printf x >&3; done";
     let mut command = place.rawdaemon(["-R", "fd:3", "-t", "0.5", "sh", "-c", text]);
@@ -184,17 +188,17 @@ fn who_never_stops_talking_is_stopped_all_the_same() {
 }
 
 #[test]
-fn who_is_ready_and_dead_is_dead() {
+fn a_daemon_that_is_ready_and_dead_is_a_failure() {
     if !has("strace") {
         return;
     }
     let place = Place::new();
-    // Whoever listens is slow: the daemon has long ended when its word is heard.
+    // The intermediate is delayed, so the daemon has ended when its line is read.
     let slow = "--inject=ppoll:delay_exit=1s";
     let arguments = ["-R", "fd:3", "sh", "-c", "echo >&3; exit 3"];
     let output = fails_under_strace(&place, &[slow], &arguments);
     let says = format!("{DIED}exited with status 3");
-    assert_eq!((output.code(), said(&output)), (5, says.as_str()));
+    assert_eq!((output.code(), last_message(&output)), (5, says.as_str()));
 }
 
 #[test]
@@ -214,7 +218,11 @@ fn a_daemon_that_cannot_be_stopped_is_not_waited_for() {
     command.arg(&program).arg("become root");
     std::os::unix::process::CommandExt::uid(&mut command, 65534);
     let output = place.run(&mut command);
-    assert_eq!((output.code(), said(&output)), (6, LATE), "{output:?}");
+    assert_eq!(
+        (output.code(), last_message(&output)),
+        (6, LATE),
+        "{output:?}"
+    );
     let left = place.processes();
     assert_eq!(left.len(), 1, "{output:?}");
     left.into_iter()
@@ -224,9 +232,11 @@ fn a_daemon_that_cannot_be_stopped_is_not_waited_for() {
 fn library_fails(case: &str, code: i32, says: &str) -> Output {
     let place = Place::new();
     let output = place.run(&mut std_program(&place, case));
-    let told = output.stdout.trim_end();
-    let told = told.split_once(" after ").map_or(told, |(told, _)| told);
-    assert_eq!((output.code(), told), (code, says), "{case}: {output:?}");
+    let printed = output.stdout.trim_end();
+    let printed = printed
+        .split_once(" after ")
+        .map_or(printed, |(printed, _)| printed);
+    assert_eq!((output.code(), printed), (code, says), "{case}: {output:?}");
     assert!(output.took < SOON, "{output:?}");
     place.assert_no_process();
     if case == "refuse" {
@@ -236,7 +246,7 @@ fn library_fails(case: &str, code: i32, says: &str) -> Output {
 }
 
 #[test]
-fn a_program_may_have_to_say_that_it_is_ready() {
+fn a_program_may_require_readiness() {
     if !has_test_programs() {
         return;
     }
@@ -248,7 +258,7 @@ fn a_program_may_have_to_say_that_it_is_ready() {
 }
 
 #[test]
-fn a_program_may_say_that_it_cannot_start() {
+fn a_program_may_refuse_to_start() {
     if !has_test_programs() {
         return;
     }
@@ -265,7 +275,7 @@ fn a_program_may_say_that_it_cannot_start() {
 }
 
 #[test]
-fn a_program_that_does_not_say_it_is_stopped() {
+fn a_program_that_does_not_report_readiness_is_stopped() {
     if !has_test_programs() {
         return;
     }

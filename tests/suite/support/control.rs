@@ -1,11 +1,11 @@
-//! What the tests of `--status` and `--stop` share: kernels, questions, and daemons that make it hard.
+//! Helpers for tests of `--status` and `--stop`: kernels, questions, and difficult daemons.
 
 use std::fs;
 use std::process::Command;
 
 use super::{Daemon, Output, Place, eventually, is_root_for, without_pidfds, without_proc};
 
-/// What a kernel may lack, and how the command is made to run on one that does.
+/// A kernel that lacks something: its name, and how to run the command on it.
 pub type Kernel = (&'static str, fn(&mut Command));
 
 pub fn kernels() -> Vec<Kernel> {
@@ -28,7 +28,7 @@ pub fn ask(place: &Place, options: &[&str]) -> Output {
     ask_on(place, ("whole", |_| {}), options)
 }
 
-/// What is said: the code, and all that is printed.
+/// Checks the exit code, and all that the command prints.
 #[track_caller]
 pub fn says(output: &Output, code: i32, stdout: &str, stderr: &str) {
     let found = (
@@ -42,10 +42,10 @@ pub fn says(output: &Output, code: i32, stdout: &str, stderr: &str) {
 pub const UNKNOWN: &str = "rawdaemon: unknown (no lock), it may run as pid";
 pub const NOT_RUNNING: &str = "rawdaemon: not running\n";
 
-/// A daemon that has closed every descriptor, and with them its lock.
+/// A daemon that closes every descriptor, and drops its lock by that.
 const CLOSES: &str = "for n in 3 4 5 6 7 8 9; do eval \"exec $n>&-\"; done; exec sleep 1000";
 
-/// Starts a script that works in the test's folder, and waits until it is up.
+/// Starts a script in the test's folder, and waits until it has begun.
 pub fn start_script(place: &Place, script: &str) -> Daemon {
     let folder = place.path("");
     let folder = folder.to_str().unwrap();
@@ -57,7 +57,7 @@ pub fn start_script(place: &Place, script: &str) -> Daemon {
     daemon
 }
 
-/// Starts a daemon that gives up its lock, and waits until it has.
+/// Starts a daemon that drops its lock, and waits until it has.
 pub fn start_unlocked(place: &Place) -> Daemon {
     let daemon = place.start(["-p", "pid", "sh", "-c", CLOSES]);
     let comm = format!("/proc/{}/comm", daemon.pid);

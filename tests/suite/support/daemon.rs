@@ -1,4 +1,4 @@
-//! The daemons that a test owns, and the wait for their end.
+//! The daemons of a test, and the wait for their end.
 
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
@@ -10,7 +10,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use super::state::settle;
 use super::{DEADLINE, State, eventually};
 
-/// A daemon that the test owns: it is killed and reaped when this is dropped.
+/// A daemon of the test. Dropping this kills and reaps it.
 pub struct Daemon {
     pub pid: Pid,
     pidfd: OwnedFd,
@@ -23,7 +23,7 @@ impl Daemon {
         daemon
     }
 
-    /// As [`Self::new`], for a process that may have ended and been reaped.
+    /// As [`Self::new`], for a process that may not exist any longer.
     pub fn open(pid: Pid) -> rustix::io::Result<Self> {
         let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
         Ok(Self { pid, pidfd })
@@ -45,7 +45,7 @@ impl Daemon {
     /// Kills the daemon and waits until it is gone.
     pub fn kill(self) {}
 
-    /// Waits for the daemon's own end.
+    /// Waits until the daemon ends by itself.
     #[track_caller]
     pub fn ended(&self) {
         assert!(
@@ -55,8 +55,8 @@ impl Daemon {
         );
     }
 
-    /// The state that the daemon has come to: it has been executed when its launcher returns, but
-    /// its program may still be loading libraries.
+    /// The state of the daemon once it sleeps. When the launcher returns, its program may still be
+    /// loading libraries.
     #[track_caller]
     pub fn state(&self) -> State {
         let sleeps = || {
@@ -64,7 +64,7 @@ impl Daemon {
             let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap();
             stat.rsplit_once(") ").unwrap().1.starts_with('S')
         };
-        eventually("the daemon has come to rest", || (0..5).all(|_| sleeps()));
+        eventually("the daemon sleeps", || (0..5).all(|_| sleeps()));
         State::of(self.pid)
     }
 }
@@ -83,7 +83,7 @@ impl Drop for Daemon {
     }
 }
 
-/// A descriptor that can be read when the process has ended.
+/// A descriptor that is readable once the process has ended.
 pub fn watch(pid: Pid) -> OwnedFd {
     rustix::process::pidfd_open(pid, PidfdFlags::empty()).unwrap()
 }

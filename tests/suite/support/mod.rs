@@ -1,7 +1,7 @@
-//! What the tests share: a place of their own, the daemons that they own, and what the kernel says of them.
+//! Helpers: the folder and the daemons of a test, and the state of processes.
 //!
-//! The test process is a subreaper, so every daemon that a test starts becomes its child. Every
-//! process of a test carries the test's mark in its environment, by which leftovers are found.
+//! The test process is a subreaper, so every daemon of a test becomes its child. Every process of a
+//! test has the test's mark in its environment, by which leftovers are found.
 
 mod built;
 pub mod control;
@@ -44,13 +44,13 @@ pub use sandbox::{mount, mount_empty, own_mounts, without_pidfds, without_proc};
 pub use skipped::{skip, skip_part};
 pub use state::{State, environment, status_line};
 
-/// Longer than anything here takes on a slow machine.
+/// Longer than any step of a test takes on a slow machine.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
 /// The variable that marks the processes of a test.
 const MARK: &str = "RAWDAEMON_TEST";
 
-/// Asks again and again until the answer is yes.
+/// Waits until a condition holds.
 #[track_caller]
 pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
@@ -60,13 +60,12 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Copies a file that will be executed. Another process writes it: as long as it is open for writing
-/// in any process, be it in the child that another test is just about to start, the kernel does not
-/// execute it (ETXTBSY).
+/// Copies a file that will be executed. Another process writes it: the kernel does not execute a file
+/// that is open for writing (ETXTBSY), even in a child that another test is forking.
 pub fn copy(from: &Path, to: &Path) {
     let copied = Command::new("cp").arg(from).arg(to).status().unwrap();
     assert!(copied.success(), "{}", from.display());
-    // Anybody may execute it, whatever the umask of the tests.
+    // All users may execute it, whatever the umask of the tests is.
     fs::set_permissions(to, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
@@ -82,7 +81,7 @@ pub fn free_address() -> SocketAddrV4 {
     SocketAddrV4::new(Ipv4Addr::new(127, a, b, c), port)
 }
 
-/// Lets something be done in the child between fork and exec.
+/// Runs an action in the child between fork and exec.
 pub fn before_exec(
     command: &mut Command,
     action: impl FnMut() -> io::Result<()> + Send + Sync + 'static,
@@ -91,12 +90,12 @@ pub fn before_exec(
     unsafe { command.pre_exec(action) }
 }
 
-/// No program of another test gets it.
+/// Programs of other tests do not inherit it.
 const TERMINAL: OpenptFlags = OpenptFlags::RDWR
     .union(OpenptFlags::NOCTTY)
     .union(OpenptFlags::CLOEXEC);
 
-/// Whether there can be terminals; if not, that is said.
+/// Whether terminals can be opened. If not, the test is skipped.
 pub fn has_terminals() -> bool {
     let opened = rustix::pty::openpt(TERMINAL);
     if let Err(error) = &opened {
@@ -105,7 +104,7 @@ pub fn has_terminals() -> bool {
     opened.is_ok()
 }
 
-/// A new terminal: the side that a terminal emulator has, and the name of the other.
+/// A new terminal: the side of the terminal emulator, and the name of the other side.
 pub fn terminal() -> (OwnedFd, CString) {
     let terminal = rustix::pty::openpt(TERMINAL).unwrap();
     rustix::pty::grantpt(&terminal).unwrap();
@@ -114,7 +113,7 @@ pub fn terminal() -> (OwnedFd, CString) {
     (terminal, name)
 }
 
-/// Lets the command lead a session that has this controlling terminal.
+/// Makes the command lead a session with this controlling terminal.
 pub fn lead_session_on(command: &mut Command, name: CString) {
     before_exec(command, move || {
         rustix::process::setsid()?;
@@ -125,7 +124,7 @@ pub fn lead_session_on(command: &mut Command, name: CString) {
     });
 }
 
-/// The pid in a pidfile, which must be just that and a newline.
+/// The pid in a pidfile, which must contain only that and a newline.
 #[track_caller]
 pub fn pid_in(pidfile: &Path) -> Pid {
     let text = fs::read_to_string(pidfile).unwrap();

@@ -1,4 +1,4 @@
-//! A place of the test's own, and the programs that run there.
+//! The folder of a test, and the programs that run in it.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -18,13 +18,14 @@ use super::{
     wait_for, watch,
 };
 
-/// A folder of the test's own, and the mark of its processes. Both are gone when it is dropped.
+/// The folder of a test, and the mark of its processes. Dropping it removes the folder and ends the
+/// processes.
 pub struct Place {
     folder: tempfile::TempDir,
     mark: OsString,
 }
 
-/// What a program left when it had ended.
+/// The result of a program.
 #[derive(Debug)]
 pub struct Output {
     pub status: ExitStatus,
@@ -40,7 +41,7 @@ impl Output {
             .unwrap_or_else(|| panic!("ended by a signal: {self:?}"))
     }
 
-    /// The pid that the program has printed last on a line `… as pid N`.
+    /// The pid in the last printed line that ends in `as pid N`.
     pub fn pid(&self) -> Pid {
         let said = format!("{}{}", self.stdout, self.stderr);
         let number = said
@@ -55,13 +56,13 @@ impl Place {
     pub fn new() -> Self {
         static SUBREAPER: Once = Once::new();
         SUBREAPER.call_once(|| rustix::process::set_child_subreaper(Some(Pid::INIT)).unwrap());
-        // The kernel tells of paths without symbolic links.
+        // The kernel reports paths without symbolic links.
         let parent = fs::canonicalize(std::env::temp_dir()).unwrap();
         let folder = tempfile::Builder::new()
             .prefix("rawdaemon-test-")
             .tempdir_in(parent)
             .unwrap();
-        // Daemons of the tests may run as anybody.
+        // Daemons of the tests run as various users.
         fs::set_permissions(
             folder.path(),
             std::os::unix::fs::PermissionsExt::from_mode(0o755),
@@ -75,7 +76,7 @@ impl Place {
         self.folder.path().join(name)
     }
 
-    /// Whether the place's file system is mounted without this flag; if not, that is said.
+    /// Whether the folder's file system is mounted without this flag. If not, the test is skipped.
     pub fn is_mounted_without(&self, flag: StatVfsMountFlags) -> bool {
         let flags = rustix::fs::statvfs(self.folder.path()).unwrap().f_flag;
         if flags.contains(flag) {
@@ -99,14 +100,14 @@ impl Place {
         self.executable(source.path(), name)
     }
 
-    /// A copy of an executable file, where anybody may execute it.
+    /// A copy of an executable file that all users may execute.
     pub fn executable(&self, from: &Path, name: &str) -> PathBuf {
         let path = self.path(name);
         copy(from, &path);
         path
     }
 
-    /// The command of this crate, marked, in the folder.
+    /// The command under test, marked, in the folder.
     pub fn rawdaemon<I: IntoIterator<Item: AsRef<OsStr>>>(&self, arguments: I) -> Command {
         self.program(Path::new(tested_command()), arguments)
     }
@@ -125,16 +126,16 @@ impl Place {
             .env_remove(OTHER_COMMAND)
             .env_remove(PROGRAMS)
             .current_dir(self.folder.path());
-        // What the test process itself has inherited is no part of the test.
+        // Descriptors that the test process inherited are no part of the test.
         before_exec(&mut command, || {
             // SAFETY: numbers only: 4 is CLOSE_RANGE_CLOEXEC.
             if unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 4) } != 0 {
                 close_on_exec()?;
             }
-            // nohup(1) and a shell's `&` ignore some, and Cargo those that a C library keeps to itself.
+            // nohup(1) and a shell's `&` ignore some signals, and Cargo those that a C library reserves.
             let default = [0_u64; 4];
             for signal in 1..=64 {
-                // SAFETY: no handler is installed; the kernel reads no more than this.
+                // SAFETY: no handler is installed, and the kernel reads only this.
                 unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, &default, 0, 8) };
             }
             Ok(())
@@ -142,8 +143,7 @@ impl Place {
         command
     }
 
-    /// Runs a program to its end. What it prints goes to files, so that a daemon which holds on to
-    /// them holds nothing up.
+    /// Runs a program to its end. It prints to files, since a daemon might keep pipes open.
     pub fn run(&self, command: &mut Command) -> Output {
         self.run_within(command, DEADLINE)
     }
@@ -179,19 +179,19 @@ impl Place {
         output
     }
 
-    /// Runs the command and takes the daemon that it says it has started.
+    /// Runs the command and returns its daemon.
     pub fn start<I: IntoIterator<Item: AsRef<OsStr>>>(&self, arguments: I) -> Daemon {
         self.start_by(self.rawdaemon(["-v"]).args(arguments))
     }
 
-    /// Runs a program that says which daemon it has started.
+    /// Runs a program that prints the pid of its daemon, and returns the daemon.
     pub fn start_by(&self, command: &mut Command) -> Daemon {
         let output = self.run(command);
         assert_eq!(output.code(), 0, "{output:?}");
         Daemon::new(output.pid())
     }
 
-    /// Runs the command, which must fail with this code and say this, and leave nothing.
+    /// Runs the command, which must fail with this code and message, and leave no process.
     pub fn fails(&self, command: &mut Command, code: i32, says: &str) -> Output {
         let output = self.run(command);
         assert_eq!(output.code(), code, "{command:?}: {output:?}");
@@ -201,7 +201,7 @@ impl Place {
         output
     }
 
-    /// The processes with this place's mark. A process that is ending has lost its environment.
+    /// The processes with this mark. A process that is exiting has no environment.
     pub fn processes(&self) -> Vec<Pid> {
         let mark = [MARK.as_bytes(), b"=", self.mark.as_bytes()].concat();
         let is_marked = |environment: Vec<u8>| {
@@ -238,7 +238,7 @@ impl Drop for Place {
         for pid in self.processes() {
             match Daemon::open(pid) {
                 Ok(daemon) => drop(daemon),
-                // It has ended meanwhile.
+                // It has ended in the meantime.
                 Err(Errno::SRCH) => {}
                 Err(error) => assert!(std::thread::panicking(), "{pid}: {error}"),
             }
@@ -254,7 +254,7 @@ fn describe(pid: Pid) -> String {
     )
 }
 
-/// What `close_range` does, where the kernel does not know it.
+/// Does the work of `close_range` on kernels without it.
 fn close_on_exec() -> std::io::Result<()> {
     for entry in fs::read_dir("/proc/self/fd")? {
         let number = entry?
@@ -269,7 +269,7 @@ fn close_on_exec() -> std::io::Result<()> {
     Ok(())
 }
 
-/// A start that fails beside a daemon that runs.
+/// Checks a start that fails while a daemon runs.
 pub fn fails_beside(place: &Place, arguments: &[&str], code: i32, says: &str) -> Output {
     let before = place.processes();
     let output = place.run(&mut place.rawdaemon(arguments));

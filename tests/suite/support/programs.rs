@@ -1,4 +1,4 @@
-//! The programs that the tests run: those of this crate, and what may not be installed.
+//! Programs that may not be installed, and test programs of this package.
 
 use std::path::Path;
 use std::process::Command;
@@ -37,7 +37,7 @@ fn may_not_trace() -> Option<String> {
     WHY.clone()
 }
 
-/// The program with `std` that uses the library, with the name of a case.
+/// The test program with `std`, with the name of a case.
 pub fn std_program(place: &Place, case: &str) -> Command {
     place.program(&example("std_program"), [case])
 }
@@ -47,7 +47,7 @@ pub fn run(place: &Place, case: &str) -> Output {
     place.run(&mut std_program(place, case))
 }
 
-/// Lets no core file be left by what dies on purpose.
+/// Keeps a program that dies on purpose from leaving a core file.
 pub fn without_core(command: &mut Command) -> &mut Command {
     before_exec(command, || {
         let core = rustix::process::Resource::Core;
@@ -59,8 +59,8 @@ pub fn without_core(command: &mut Command) -> &mut Command {
     })
 }
 
-/// strace, which follows what a program starts, and makes the kernel refuse system calls or delay them. The
-/// tracer goes on in the background as long as the daemon lives.
+/// strace on a program and its descendants, with options that fail or delay system calls. The tracer
+/// runs in the background as long as the daemon lives.
 pub fn strace(place: &Place, options: &[&str], program: &Path) -> Command {
     let mut command = place.program(Path::new("strace"), ["-D", "-f", "-qq", "-o", "trace"]);
     command.args(options).arg(program);
@@ -79,8 +79,8 @@ pub fn under_strace(place: &Place, options: &[&str], arguments: &[&str]) -> Outp
     place.run(&mut strace_rawdaemon(place, options, arguments))
 }
 
-/// As [`under_strace`], for a start that must fail. Nothing may be left of it but the tracer, which
-/// ends by itself.
+/// As [`under_strace`], for a start that must fail and leave no process but the tracer, which ends by
+/// itself.
 pub fn fails_under_strace(place: &Place, options: &[&str], arguments: &[&str]) -> Output {
     let output = under_strace(place, options, arguments);
     assert_ne!(output.code(), 0, "{output:?}");

@@ -1,4 +1,4 @@
-//! What the tests of readiness share: the ways to wait for a daemon, and what is said of it.
+//! Helpers for tests of readiness: the ways to wait for a daemon, and the messages.
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -9,14 +9,14 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::{DEADLINE, Output, Place, eventually, example, wait_for, watch};
 
-/// Much less than the minute that a daemon may take.
+/// Much less than the timeout of a minute.
 pub const SOON: Duration = Duration::from_secs(10);
 
 pub const DIED: &str = "rawdaemon: the daemon ended too soon: ";
 pub const LATE: &str = "rawdaemon: the daemon did not become ready in time";
 
-/// What was said last, less the milliseconds that the daemon has lived.
-pub fn said(output: &Output) -> &str {
+/// The last message, without the milliseconds that the daemon lived.
+pub fn last_message(output: &Output) -> &str {
     let line = output.stderr.lines().last().unwrap_or_default();
     line.split_once(" after ").map_or(line, |(said, _)| said)
 }
@@ -24,13 +24,17 @@ pub fn said(output: &Output) -> &str {
 #[track_caller]
 pub fn fails(place: &Place, command: &mut Command, code: i32, says: &str) -> Output {
     let output = place.run(command);
-    assert_eq!((output.code(), said(&output)), (code, says), "{output:?}");
+    assert_eq!(
+        (output.code(), last_message(&output)),
+        (code, says),
+        "{output:?}"
+    );
     assert!(output.took < SOON, "{output:?}");
     place.assert_no_process();
     output
 }
 
-/// The ways to wait for a daemon, each with what the daemon says when it is ready.
+/// The ways to wait for a daemon, each with how the daemon reports readiness.
 pub fn modes() -> [(&'static [&'static str], &'static str); 4] {
     let notifier = "notifier";
     [
@@ -59,7 +63,7 @@ pub fn notifier(place: &Place, options: &[&str], words: &[&str]) -> Command {
     command
 }
 
-/// Whether the daemon `sleep` has been executed.
+/// Whether the daemon has executed `sleep`.
 pub fn sleeps(pid: &Pid) -> bool {
     let name = fs::read_to_string(format!("/proc/{pid}/comm"));
     name.is_ok_and(|name| name == "sleep\n")
@@ -73,7 +77,7 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// Until the daemon, which sleeps, has been executed.
+    /// Starts a launcher, and waits until its daemon has executed `sleep`.
     pub fn start(place: &Place, command: &mut Command) -> Self {
         let launcher = command
             .stdin(Stdio::null())
@@ -94,7 +98,7 @@ impl Waiting {
         }
     }
 
-    /// Waits until the daemon is gone, which the intermediate reaps.
+    /// Waits until the daemon has ended. The intermediate reaps it.
     pub fn daemon_ended(&self) {
         assert!(wait_for(&self.pidfd, DEADLINE), "{} lives", self.daemon);
     }

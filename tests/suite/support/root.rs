@@ -1,17 +1,17 @@
-//! What this process may do: root may lack capabilities, or be root in a user namespace only.
+//! The privileges of the tests: root may lack capabilities, or be root of a user namespace only.
 
 use std::fs;
 
 use super::{skip, skip_part};
 
-/// A capability: its name, and its number for the kernel.
+/// A capability: its name and number.
 type Capability = (&'static str, u32);
 
 const KILL: Capability = ("kill", 5);
 const SETGID: Capability = ("setgid", 6);
 const SETUID: Capability = ("setuid", 7);
 
-/// What the tests do as root.
+/// The capabilities that tests use as root.
 const ROOT: [Capability; 10] = [
     ("chown", 0),
     ("dac_override", 1),
@@ -56,7 +56,7 @@ fn missing(capabilities: &[Capability]) -> Option<String> {
     if !rustix::process::geteuid().is_root() {
         return Some("root".into());
     }
-    // Elsewhere there are fewer users, and most mounts and limits are not root's.
+    // Other namespaces have fewer users, and their root may not change most mounts and limits.
     let users = fs::read_to_string("/proc/self/uid_map").unwrap();
     if !users.split_whitespace().eq(["0", "0", "4294967295"]) {
         return Some("root of the initial user namespace".into());
@@ -65,7 +65,7 @@ fn missing(capabilities: &[Capability]) -> Option<String> {
     (!lacking.is_empty()).then(|| format!("root with the capabilities {lacking}"))
 }
 
-/// Those that this process does not have.
+/// The capabilities that this process lacks.
 fn lacks(capabilities: &[Capability]) -> Vec<&'static str> {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));

@@ -1,10 +1,10 @@
-//! Mounts that only a program of the tests sees, and a kernel that lacks something.
+//! Mounts that only a program under test sees, and kernels that lack something.
 
 use std::process::Command;
 
 use super::before_exec;
 
-/// What is mounted from here on is seen by this process and its descendants only.
+/// Hides later mounts from all processes but this one and its descendants.
 pub fn own_mounts() {
     // SAFETY: a number only.
     assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNS) }, 0);
@@ -31,7 +31,7 @@ pub fn mount_empty(to: &std::ffi::CStr) {
     assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
 }
 
-/// Runs the command where the kernel knows no `pidfd_open`, as before Linux 5.3.
+/// Runs the command without `pidfd_open`, as before Linux 5.3.
 pub fn without_pidfds(command: &mut Command) {
     let filter = |code, jump, value| libc::sock_filter {
         code,
@@ -39,7 +39,7 @@ pub fn without_pidfds(command: &mut Command) {
         jf: 0,
         k: value,
     };
-    // The number of the call lies at the start of what the filter sees (seccomp(2)).
+    // The filter's input starts with the number of the call (seccomp(2)).
     let load = filter((libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16, 0, 0);
     let is_it = filter(
         (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16,
@@ -71,7 +71,7 @@ pub fn without_pidfds(command: &mut Command) {
     });
 }
 
-/// Runs the command where nothing lies at `/proc`. This needs root.
+/// Runs the command with an empty `/proc`. This needs root.
 pub fn without_proc(command: &mut Command) {
     before_exec(command, || {
         own_mounts();

@@ -1,16 +1,16 @@
-//! Tests that are skipped say so.
+//! Skipped tests, which report that on the real standard error.
 //!
-//! The harness captures `eprintln!`, but not what a test writes to `std::io::stderr()` itself.
+//! The harness captures `eprintln!`, but not writes to `std::io::stderr()`.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::io::Write;
 use std::sync::{Mutex, Once};
 
-/// The tests that were skipped, and those that were skipped in part.
+/// The skipped tests, and those of which a part was skipped.
 static SKIPPED: Mutex<[BTreeSet<String>; 2]> = Mutex::new([BTreeSet::new(), BTreeSet::new()]);
 
-/// Reports that the running test is skipped. The test must return then.
+/// Reports that the running test is skipped. The test must return after this.
 pub fn skip(why: impl Display) {
     report(0, "skipped", &why);
 }
@@ -23,10 +23,10 @@ pub fn skip_part(why: impl Display) {
 fn report(kind: usize, how: &str, why: &dyn Display) {
     static AT_EXIT: Once = Once::new();
     AT_EXIT.call_once(|| {
-        // SAFETY: the function stays, and takes nothing.
+        // SAFETY: the function exists until the process exits.
         assert_eq!(unsafe { libc::atexit(print_summary) }, 0);
     });
-    // The harness gives each test a thread of the test's name.
+    // The harness runs each test in a thread with the test's name.
     let thread = std::thread::current();
     let test = thread.name().unwrap_or("a thread of a test");
     if SKIPPED.lock().unwrap()[kind].insert(test.to_owned()) {
@@ -43,7 +43,7 @@ extern "C" fn print_summary() {
     print(&format!("{whole} tests skipped, {part} in part"));
 }
 
-/// Prints a line as a whole, for other tests print too.
+/// Prints a line by one write, since other tests print too.
 fn print(line: &str) {
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }

@@ -1,4 +1,4 @@
-//! What `/proc` says of a process.
+//! The state of a process, from `/proc`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use rustix::process::Pid;
 
 use super::MARK;
 
-/// What `/proc` says of a process.
+/// The state of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     pub parent: i32,
@@ -41,7 +41,7 @@ impl State {
         let descriptors = descriptors.filter_map(|entry| {
             let entry = entry.unwrap();
             let number = entry.file_name().to_str().unwrap().parse().unwrap();
-            // What was closed between the two looks is not open.
+            // A descriptor that was closed in the meantime is skipped.
             Some((number, fs::read_link(entry.path()).ok()?))
         });
         Self {
@@ -58,21 +58,17 @@ impl State {
         }
     }
 
-    /// The state that every daemon has which is started without an option.
+    /// Checks the state of a daemon that was started without options.
     #[track_caller]
     pub fn assert_well_behaved(&self, pid: Pid) {
         let null = PathBuf::from("/dev/null");
         let own = rustix::process::getpid();
         let pid = pid.as_raw_pid();
-        assert_eq!(
-            self.parent,
-            own.as_raw_pid(),
-            "the parent is who reaps orphans"
-        );
+        assert_eq!(self.parent, own.as_raw_pid(), "its parent is the subreaper");
         assert_ne!(self.session, pid, "it must not lead a session");
         assert_ne!(self.group, pid, "it must not lead a group");
         assert_eq!(self.session, self.group);
-        // A session that is led from outside this pid namespace has the number 0.
+        // A session from outside this pid namespace has the number 0.
         assert_ne!(
             self.session,
             Self::of(own).session,
@@ -87,7 +83,7 @@ impl State {
     }
 }
 
-/// A line of `/proc/PID/status`, in words.
+/// The words of a line of `/proc/PID/status`.
 pub fn status_line(pid: Pid, name: &str) -> Vec<String> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let value = status.lines().find_map(|line| line.strip_prefix(name));
@@ -95,9 +91,8 @@ pub fn status_line(pid: Pid, name: &str) -> Vec<String> {
     words.map(str::to_owned).collect()
 }
 
-/// Waits until a process is not in the middle of an exec, where it has neither arguments nor environment yet,
-/// though who has started it may know already that it is executed. Before Linux 5.18 a process may have none
-/// for ever.
+/// Waits until a process is not in the middle of an exec, where it has neither arguments nor environment.
+/// Its launcher may return before that. Before Linux 5.18, a process may have none at all.
 pub fn settle(pid: Pid) {
     let began = Instant::now();
     while is_being_executed(pid) && began.elapsed() < Duration::from_secs(1) {
@@ -110,7 +105,7 @@ fn is_being_executed(pid: Pid) -> bool {
     if !is_empty("environ") || !is_empty("cmdline") {
         return false;
     }
-    // It is so of zombies and of the kernel's own threads for ever.
+    // Zombies and kernel threads never have any.
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
     let fields: Vec<_> = after_name.split(' ').collect();
@@ -122,7 +117,7 @@ fn is_being_executed(pid: Pid) -> bool {
     !matches!(*state, "Z" | "X") && flags & KERNEL_THREAD == 0
 }
 
-/// The environment of a process, a line to each variable, in order.
+/// The environment of a process, sorted, without the mark.
 pub fn environment(pid: Pid) -> Vec<String> {
     settle(pid);
     let bytes = fs::read(format!("/proc/{pid}/environ")).unwrap();
