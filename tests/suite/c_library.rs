@@ -1,11 +1,11 @@
-//! What a C library remembers of its process and thread is true in a daemon that is a copy of it.
+//! A daemon that is a copy of the original, and what its C library remembers of process and thread.
 
 use std::process::Command;
 
 use crate::support::{Daemon, Place, eventually, example, has, has_test_programs, strace};
 
-/// What the daemon has written of this case.
-fn said(case: &str) -> String {
+/// Runs a case and returns what its daemon writes.
+fn written(case: &str) -> String {
     let place = Place::new();
     let output = place.run(&mut program(&place, case));
     assert_eq!(output.code(), 0, "{output:?}");
@@ -25,29 +25,29 @@ fn the_c_library_of_the_daemon_knows_its_thread() {
     if !has_test_programs() {
         return;
     }
-    assert_eq!(said("thread id"), "0 0\n");
+    assert_eq!(written("thread id"), "0 0\n");
 }
 
 #[test]
-fn the_thread_is_known_where_the_kernel_is_told_another_place() {
+fn the_thread_is_known_if_the_kernel_has_another_address() {
     if !has_test_programs() {
         return;
     }
-    // As glibc does since 2.43: there stands a small number, which the thread's id may be too.
-    assert_eq!(said("another place"), "0 0, untouched\n");
+    // glibc does this since 2.43. A small number is stored there, which may equal the thread's id.
+    assert_eq!(written("another place"), "0 0, untouched\n");
 }
 
 #[test]
-fn a_process_id_that_is_remembered_is_put_right() {
+fn a_remembered_process_id_is_corrected() {
     if !has_test_programs() {
         return;
     }
-    // As glibc did until 2.24.
-    assert_eq!(said("process id"), "its own\n");
+    // glibc remembers it until 2.24.
+    assert_eq!(written("process id"), "its own\n");
 }
 
 #[test]
-fn who_stays_in_the_foreground_holds_what_it_held() {
+fn a_process_in_the_foreground_keeps_its_mutexes() {
     if !has_test_programs() {
         return;
     }
@@ -75,7 +75,7 @@ fn the_daemon_does_not_hold_the_mutexes_of_the_original() {
 }
 
 #[test]
-fn its_locks_and_signals_work_in_the_daemon() {
+fn locks_and_signals_work_in_the_daemon() {
     if !has_test_programs() {
         return;
     }
@@ -88,13 +88,13 @@ fn its_locks_and_signals_work_in_the_daemon() {
 }
 
 #[test]
-fn the_kernel_knows_of_the_daemon_what_its_c_library_has_told() {
+fn the_daemon_repeats_what_its_c_library_has_registered() {
     if !has("strace") || !has_test_programs() {
         return;
     }
     let place = Place::new();
     let calls = "--trace=set_robust_list,sigaltstack,rseq";
-    // Newer ones show what is in the area, and not where it is.
+    // Newer versions of strace print the area's content instead of its address.
     let calls = [calls, "-e", "raw=rseq"];
     let mut command = strace(&place, &calls, &example("c_library"));
     let output = place.run(command.arg("nothing"));
@@ -106,11 +106,10 @@ fn the_kernel_knows_of_the_daemon_what_its_c_library_has_told() {
         .lines()
         .filter_map(|line| line.split_once(' '))
         .partition(|(pid, _)| *pid == daemon.pid.to_string());
-    // strace counts pids in its own namespace, which is that of the test.
+    // strace prints pids of its own namespace, which is that of the test.
     assert!(!of_daemon.is_empty(), "{trace}");
     for call in ["set_robust_list(0x", "sigaltstack({ss_sp=0x", "rseq(0x"] {
-        // What the kernel has refused, it has not been told; and an area that is given back was none of the
-        // C library's.
+        // The kernel has refused some calls, and an area that is unregistered is not the C library's.
         let is_given_back = |line: &str| {
             let end = line.replace(", 0, ", ", 0x1, ");
             call.starts_with("rseq") && before.iter().any(|(_, line)| line.trim() == end)
@@ -119,7 +118,7 @@ fn the_kernel_knows_of_the_daemon_what_its_c_library_has_told() {
             line.starts_with(call) && !line.contains(" = -1 E") && !is_given_back(line)
         };
         let Some((_, told)) = before.iter().find(|(_, line)| is_told(line.trim())) else {
-            println!("the C library has told nothing by {call})");
+            println!("the C library has registered nothing by {call})");
             continue;
         };
         let told = told.trim().strip_suffix("= 0").unwrap();
@@ -127,7 +126,7 @@ fn the_kernel_knows_of_the_daemon_what_its_c_library_has_told() {
             .iter()
             .find(|(_, line)| line.trim().starts_with(told));
         let (_, again) = again.unwrap_or_else(|| panic!("{told}: {trace}"));
-        // A copy of the caller itself has inherited its sequences.
+        // A copy of the caller inherits its registration.
         assert!(again.ends_with("= 0") || again.contains("EBUSY"), "{again}");
     }
 }

@@ -1,4 +1,4 @@
-//! The command: what it executes and how, and what it says.
+//! The command: what it executes, and what it prints.
 
 use std::fs;
 use std::time::Duration;
@@ -41,7 +41,7 @@ fn working_directory_umask_and_environment() {
         (state.directory, state.umask.as_str()),
         (place.path("inside"), "27")
     );
-    // Files named in options are where the caller stands.
+    // Paths in options are relative to the caller's directory.
     eventually("the line is written", || {
         place.read("out") == "red=green /x kept\n"
     });
@@ -49,7 +49,7 @@ fn working_directory_umask_and_environment() {
 }
 
 #[test]
-fn a_message_is_one_line_whatever_is_in_it() {
+fn a_message_is_always_one_line() {
     let place = Place::new();
     let says = "rawdaemon: unknown option --a?rawdaemon: the daemon runs; see rawdaemon --help";
     place.fails(
@@ -103,19 +103,19 @@ fn a_command_may_get_a_name_and_no_environment() {
     );
     let line = fs::read(format!("/proc/{}/cmdline", daemon.pid)).unwrap();
     assert_eq!(line, b"-web\x001000\0");
-    // Without PATH there is none to inherit.
+    // Without PATH in the environment, the daemon gets none.
     let mut command = place.rawdaemon(["-v", "--clear-env", "-E", &mark, "/bin/sleep", "1000"]);
     let daemon = place.start_by(command.env_remove("PATH"));
     assert_eq!(environment(daemon.pid), [""; 0]);
 }
 
 #[test]
-fn commands_are_found_as_the_shell_finds_them() {
+fn commands_are_found_as_by_a_shell() {
     let place = Place::new();
     fs::create_dir(place.path("bin")).unwrap();
     fs::create_dir(place.path("none")).unwrap();
     place.script("bin/web", "#!/bin/sh\necho \"$0 $1\"\nexec sleep 1000\n");
-    // Another file of that name earlier in PATH that cannot be executed is passed over.
+    // A file of that name earlier in PATH is skipped, since it is not executable.
     fs::write(place.path("none/web"), "").unwrap();
     let absolute = format!(
         "{}:{}:/usr/bin:/bin",
@@ -140,7 +140,7 @@ fn commands_are_found_as_the_shell_finds_them() {
         );
         daemon.kill();
     }
-    // PATH of the daemon's own environment counts.
+    // PATH of the daemon's environment takes precedence.
     let path = format!("PATH={absolute}");
     let mut command = place.rawdaemon(["-v", "-E", &path, "-o", "out", "web", "y"]);
     let _daemon = place.start_by(command.env("PATH", "/nowhere"));
@@ -150,10 +150,10 @@ fn commands_are_found_as_the_shell_finds_them() {
 }
 
 #[test]
-fn arguments_reach_the_command_as_they_are() {
+fn arguments_reach_the_command_unchanged() {
     use std::os::unix::ffi::OsStrExt;
     let place = Place::new();
-    // With the zero byte at its end, as long as the kernel takes one.
+    // With its zero byte, this is the longest argument that the kernel accepts.
     let long = "a".repeat((128 << 10) - 1);
     let not_utf8 = std::ffi::OsStr::from_bytes(b"\xff\xfe");
     let mut command = place.rawdaemon([
@@ -183,7 +183,7 @@ fn arguments_reach_the_command_as_they_are() {
 }
 
 #[test]
-fn verbose_tells_each_step_and_quiet_tells_nothing() {
+fn verbose_prints_each_step_and_quiet_prints_nothing() {
     let place = Place::new();
     let output = place.run(&mut place.rawdaemon([
         "-v", "-o", "out", "-p", "pid", "-l", "lock", "-n", "19", "sleep", "1000",
@@ -264,7 +264,7 @@ fn help_fits_one_screen() {
     let place = Place::new();
     let output = place.run(&mut place.rawdaemon(["--help"]));
     assert_eq!((output.code(), output.stderr.as_str()), (0, ""));
-    // The prompt needs a line too.
+    // One line is for the prompt.
     assert!(output.stdout.lines().count() < 24, "{}", output.stdout);
     assert!(
         output.stdout.lines().all(|line| line.len() <= 80),
@@ -290,7 +290,7 @@ fn a_watched_daemon_is_alive_at_the_end() {
 }
 
 #[test]
-fn nobody_listening_does_not_change_the_exit_code() {
+fn a_closed_standard_error_does_not_change_the_exit_code() {
     let place = Place::new();
     for (arguments, code) in [(&["-v", "sleep", "0"][..], 0), (&["/no/such/command"], 127)] {
         let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).unwrap();

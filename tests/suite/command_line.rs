@@ -1,4 +1,4 @@
-//! The command line: every way to write it, and every way to get it wrong.
+//! The command line: every way to write an option, and every error.
 
 use std::ffi::CStr;
 use std::time::Duration;
@@ -80,7 +80,7 @@ fn a_value_may_look_like_anything() {
 }
 
 #[test]
-fn what_is_wrong_is_named() {
+fn errors_name_the_option() {
     assert_eq!(error(&[]), "no command given");
     assert_eq!(error(&[c"--"]), "no command given");
     assert_eq!(error(&[c"-v"]), "no command given");
@@ -175,7 +175,7 @@ fn seconds_may_have_a_fraction() {
 }
 
 #[test]
-fn assignments_replace_or_follow_what_was_inherited() {
+fn assignments_replace_or_follow_inherited_variables() {
     let mut environment = list(&[c"PATH=/bin", c"HOME=/first", c"odd", c"HOME=/second"]);
     environment.extend([None; 2]);
     for assignment in [c"HOME=/home", c"NEW=1", c"HOMES=x", c"NEW=2"] {

@@ -1,4 +1,4 @@
-//! Who the daemon runs as, and what its environment says of that.
+//! The daemon's user and groups, and the variables that name them.
 
 use std::ffi::CString;
 use std::fs;
@@ -24,8 +24,8 @@ const GROUP: &str = "root:x:0:\n\
     tape:x:5101:other,web\n\
     other:x:5102:webmaster,other";
 
-/// The command in a system that has just the users and groups above, and is called by somebody with
-/// groups of his own.
+/// The command in a system that has only the users and groups above. Its caller has supplementary
+/// groups.
 fn with_accounts(place: &Place, arguments: &[&str]) -> Command {
     fs::write(place.path("passwd"), PASSWD).unwrap();
     fs::write(place.path("group"), GROUP).unwrap();
@@ -56,7 +56,7 @@ fn ids(pid: Pid, name: &str) -> Vec<u32> {
 }
 
 #[test]
-fn the_group_is_told_before_the_user() {
+fn the_group_is_reported_before_the_user() {
     if !is_root() {
         return;
     }
@@ -103,14 +103,14 @@ fn a_daemon_runs_as_its_user_and_groups_and_no_others() {
         assert_eq!(ids(daemon.pid, "Uid"), [user; 4], "{options:?}");
         assert_eq!(ids(daemon.pid, "Gid"), [group; 4], "{options:?}");
         assert_eq!(ids(daemon.pid, "Groups"), groups, "{options:?}");
-        // Its files were made before, by who started it.
+        // The launcher's user has created its files.
         assert_eq!(fs::metadata(place.path("pid")).unwrap().uid(), 0);
         assert_eq!(pid_in(&place.path("pid")), daemon.pid);
     }
 }
 
 #[test]
-fn the_environment_says_who_it_is() {
+fn the_environment_names_the_user() {
     if !is_root() {
         return;
     }
@@ -197,7 +197,7 @@ fn the_environment_says_who_it_is() {
 }
 
 #[test]
-fn an_account_that_is_not_there_is_named() {
+fn a_missing_account_is_named() {
     if !is_root() {
         return;
     }
@@ -255,7 +255,7 @@ fn an_account_that_is_not_there_is_named() {
 }
 
 #[test]
-fn output_files_belong_to_who_starts_the_daemon() {
+fn output_files_belong_to_the_launcher_s_user() {
     if !is_root() {
         return;
     }
@@ -263,7 +263,7 @@ fn output_files_belong_to_who_starts_the_daemon() {
     fs::create_dir(place.path("private")).unwrap();
     fs::set_permissions(place.path("private"), fs::Permissions::from_mode(0o700)).unwrap();
     chown(place.path("private"), Some(0), Some(0)).unwrap();
-    // The daemon itself could not open it any more.
+    // The daemon's user cannot open it.
     let daemon = place.start([
         "-u",
         "54323:54323",

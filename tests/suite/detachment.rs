@@ -1,4 +1,5 @@
-//! What a daemon leaves behind: its caller's terminal, session, state, and descriptors but those to keep.
+//! What a daemon does not inherit: its caller's terminal, session, state, and descriptors, except those
+//! to keep.
 
 use std::fs;
 use std::os::fd::AsRawFd;
@@ -25,7 +26,7 @@ fn the_daemon_is_detached() {
 }
 
 #[test]
-fn nothing_of_the_caller_s_state_is_left() {
+fn the_caller_s_state_is_reset() {
     let place = Place::new();
     let mut command = place.rawdaemon(["-v", "sleep", "1000"]);
     before_exec(&mut command, || {
@@ -82,7 +83,7 @@ fn descriptors_0_to_2_may_be_closed_in_every_combination() {
 }
 
 #[test]
-fn without_proc_the_descriptors_are_counted() {
+fn without_proc_every_number_is_closed() {
     if !has("strace") {
         return;
     }
@@ -97,7 +98,7 @@ fn without_proc_the_descriptors_are_counted() {
             // SAFETY: numbers only.
             unsafe { libc::dup2(0, fd) };
         }
-        // As many are closed as there may be, which strace shows one by one.
+        // The daemon closes every descriptor below the limit, and strace prints each call.
         let maximum = getrlimit(Resource::Nofile).maximum;
         let current = Some(maximum.map_or(1024, |most| most.min(1024)));
         Ok(setrlimit(Resource::Nofile, Rlimit { current, maximum })?)
@@ -148,7 +149,7 @@ fn a_foreground_job_s_terminal_is_left_behind() {
     }
     let place = Place::new();
     let (terminal, name) = terminal();
-    // The daemon opens a terminal that no session has: one that led its session would get it.
+    // The daemon opens a terminal that belongs to no session. A session leader would acquire it.
     let opens_it = format!(
         "exec 3<>{}; echo opened; exec sleep 1000",
         name.to_str().unwrap()
@@ -171,7 +172,7 @@ fn a_foreground_job_s_terminal_is_left_behind() {
 }
 
 #[test]
-fn a_hang_up_of_the_caller_s_terminal_does_not_reach_the_daemon() {
+fn a_hangup_of_the_caller_s_terminal_does_not_reach_the_daemon() {
     if !has_terminals() {
         return;
     }
@@ -205,7 +206,7 @@ fn a_launcher_leads_the_session_or_leaves_that_to_another() {
 }
 
 #[test]
-fn nothing_of_the_caller_s_pipe_is_held() {
+fn the_caller_s_pipe_is_closed() {
     let place = Place::new();
     let line = format!("x=$({} -v sleep 1000 2>&1); echo \"$x\"", tested_command());
     let output = place.run(&mut place.program(Path::new("/bin/sh"), ["-c", &line]));
@@ -214,7 +215,7 @@ fn nothing_of_the_caller_s_pipe_is_held() {
 }
 
 #[test]
-fn a_working_directory_that_is_gone_does_not_matter() {
+fn the_working_directory_may_be_removed() {
     let place = Place::new();
     fs::create_dir(place.path("gone")).unwrap();
     let start = [tested_command(), "-v", "sleep", "1000"];

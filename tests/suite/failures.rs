@@ -1,4 +1,4 @@
-//! Every failure is told, with its code and its line, and leaves nothing behind.
+//! Every failure has its exit code and its message, and leaves nothing behind.
 
 use std::fs;
 use std::path::Path;
@@ -56,7 +56,7 @@ fn a_missing_interpreter_is_named() {
         &says,
     );
 
-    // The PATH of the daemon's own environment counts here too.
+    // PATH of the daemon's environment takes precedence here too.
     let path = format!("PATH={}", place.path(".").display());
     place.fails(
         place
@@ -66,7 +66,7 @@ fn a_missing_interpreter_is_named() {
         &says,
     );
 
-    // A dynamic executable whose dynamic linker is missing: the test program itself, but for one byte of that path.
+    // A dynamic executable without its dynamic linker: these tests, with one byte of that path changed.
     let mut program = fs::read("/proc/self/exe").unwrap();
     let linker = program.windows(4).position(|part| part == b"/lib").unwrap();
     program[linker + 1] = b'X';
@@ -168,7 +168,7 @@ fn a_step_that_fails() {
     assert_eq!(
         place.read("pid"),
         "text of somebody else\n",
-        "what this start did not write is not removed"
+        "a start does not remove what it has not written"
     );
 }
 
@@ -209,7 +209,7 @@ fn a_bad_command_line() {
 }
 
 #[test]
-fn every_step_that_the_kernel_refuses_is_named() {
+fn every_refused_step_is_named() {
     if !has("strace") {
         return;
     }

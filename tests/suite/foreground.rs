@@ -1,4 +1,4 @@
-//! In the foreground: every step but the forks and the session, under whatever supervises.
+//! In the foreground: every step except the forks and the session, under any supervisor.
 
 use std::fs;
 use std::os::fd::AsRawFd;
@@ -12,13 +12,13 @@ use crate::support::{
 use rustix::pipe::PipeFlags;
 use rustix::process::Pid;
 
-/// Lets what follows find this descriptor, open across exec, at another number.
+/// Gives the command a descriptor at another number, open across exec.
 fn at(command: &mut Command, from: i32, to: i32) -> &mut Command {
     before_exec(command, move || {
         // SAFETY: numbers only.
         unsafe {
             libc::dup2(from, to);
-            // The same number keeps its flag.
+            // If the numbers are equal, dup2 leaves the flag.
             libc::fcntl(to, libc::F_SETFD, 0);
         }
         Ok(())
@@ -52,7 +52,7 @@ fn the_command_is_executed_in_place() {
     assert_eq!((state.umask.as_str(), state.ignored.as_str()), ("27", ""));
     let own = State::of(rustix::process::getpid());
     assert_eq!(state.session, own.session);
-    // The streams that no file is given for are the supervisor's.
+    // Streams without a file stay the supervisor's.
     assert_eq!(state.descriptors[&0], own.descriptors[&0]);
     assert_eq!(state.descriptors[&1], place.path("out"));
     assert_eq!(state.descriptors[&2], own.descriptors[&2]);
@@ -72,14 +72,14 @@ fn the_command_is_executed_in_place() {
 }
 
 #[test]
-fn the_exit_status_is_the_command_s() {
+fn the_exit_status_is_that_of_the_command() {
     let place = Place::new();
     let output = place.run(&mut place.rawdaemon(["-f", "sh", "-c", "echo said; exit 9"]));
     assert_eq!((output.code(), output.stdout.as_str()), (9, "said\n"));
 }
 
 #[test]
-fn what_fails_is_told_where_messages_go() {
+fn failures_are_reported_on_the_old_standard_error() {
     let place = Place::new();
     let denied = "rawdaemon: cannot find the command /no/such: No such file or directory (ENOENT)";
     let files = ["-f", "-p", "pid", "-o", "log", "-e", "log"];
@@ -110,7 +110,7 @@ fn closed_streams_are_opened() {
 }
 
 #[test]
-fn the_supervisor_s_readiness_is_the_command_s() {
+fn the_command_gets_the_supervisor_s_readiness_protocol() {
     let place = Place::new();
     let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).unwrap();
     // s6 gives a pipe.
@@ -215,7 +215,7 @@ fn a_failure_in_another_root_or_as_another_user_leaves_no_pid() {
 }
 
 #[test]
-fn no_descriptor_is_needed_that_is_not_used() {
+fn no_unused_descriptor_is_needed() {
     let place = Place::new();
     let mut command = place.rawdaemon(["-f", "/bin/echo", "said"]);
     before_exec(&mut command, || {
@@ -229,13 +229,13 @@ fn no_descriptor_is_needed_that_is_not_used() {
         )?)
     });
     let output = place.run(&mut command);
-    // The loader of the program needs one.
+    // The program's dynamic linker needs one.
     assert_eq!(output.code(), 127, "{output:?}");
     assert!(!output.stderr.contains("rawdaemon"), "{output:?}");
 }
 
 #[test]
-fn a_pidfile_that_was_not_written_yet_keeps_its_text() {
+fn a_pidfile_that_is_not_written_yet_keeps_its_text() {
     let place = Place::new();
     fs::write(place.path("pid"), "precious").unwrap();
     let mut command = place.rawdaemon(["-q", "-f", "-p", "pid", "-r", "/no/such", "sleep", "1"]);

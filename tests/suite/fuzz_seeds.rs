@@ -22,7 +22,7 @@ fn run(check: fn(&[u8]), name: &Path, data: &[u8]) {
     );
 }
 
-/// Replays each seed, the beginnings of it, and what it is with another byte in each place.
+/// Replays each seed, each beginning of it, and each seed with one byte replaced.
 fn replay(target: &str, bytes: &[u8], check: fn(&[u8])) {
     let folder = package_folder().join("fuzz/seeds").join(target);
     if !folder.exists() {

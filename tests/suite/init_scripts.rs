@@ -1,4 +1,4 @@
-//! The init scripts of the README: each is run for real, with its web server in a place of its own.
+//! The init scripts of the README. Each runs with its web server in a folder of the test.
 
 use std::ffi::CString;
 use std::fs;
@@ -20,7 +20,7 @@ struct Script {
 }
 
 impl Script {
-    /// The script that begins like this, with paths and a port of the test's own.
+    /// The script with this beginning, with the paths and the address of the test.
     fn of_the_readme(beginning: &str, name: &str) -> Self {
         let text = include_str!("../../README.md")
             .split("```sh\n")
@@ -67,7 +67,7 @@ impl Script {
         Daemon::new(pid_in(&self.place.path("pid")))
     }
 
-    /// Manages the web server with the script, of which `run` runs one word.
+    /// Manages the web server by the script. `run` runs one of its commands.
     fn manages_its_daemon(&self, run: impl Fn(&str) -> Output) {
         #[track_caller]
         fn expect(code: i32, output: &Output) {
@@ -76,13 +76,13 @@ impl Script {
         let place = &self.place;
         let nothing_is_left = || {
             assert!(!place.path("pid").exists());
-            // What has served the last page may still be on its way out.
+            // The process that served the last page may still be exiting.
             eventually("no process is left", || place.processes().is_empty());
         };
 
         expect(3, &run("status"));
         expect(0, &run("stop"));
-        // There is nothing to serve yet.
+        // There is no folder to serve yet.
         expect(1, &run("start"));
         nothing_is_left();
 
@@ -124,7 +124,7 @@ impl Script {
     }
 }
 
-/// The folder of the command, before those of this PATH.
+/// PATH with the command's folder in front.
 fn search_path(path: &str) -> String {
     let command = Path::new(tested_command());
     let folder = command.parent().unwrap().to_str().unwrap();
@@ -157,14 +157,13 @@ fn a_script_for_openrc() {
     }
     let script = Script::of_the_readme("#!/sbin/openrc-run\n# /etc/init.d/web:", "web");
     let place = &script.place;
-    // OpenRC sets PATH itself, and would move the daemon to another control group if it did not take
-    // this for a container.
+    // OpenRC sets PATH itself, and does not move the daemon to another control group in a container.
     let configuration = format!(
         "rc_env_allow=\"*\"\nrc_sys=\"systemd-nspawn\"\nPATH=\"{}\"\n",
         search_path("$PATH")
     );
     fs::write(place.path("rc.conf"), configuration).unwrap();
-    // As if OpenRC had booted the machine.
+    // OpenRC takes the system for booted if these exist.
     fs::create_dir_all(place.path("run/openrc/exclusive")).unwrap();
     fs::write(place.path("run/openrc/softlevel"), "default\n").unwrap();
     let mounts = [
@@ -191,7 +190,7 @@ fn a_script_for_openrc() {
     script.manages_its_daemon(run);
     assert_eq!(run("reload").code(), 1);
     assert_eq!(run("halt").code(), 1);
-    // OpenRC goes by what it remembers, be it nothing or too much.
+    // OpenRC relies on its own record of what runs, which may be wrong.
     assert_eq!(run("start").code(), 0);
     let daemon = script.daemon();
     assert_eq!(run("zap").code(), 0);

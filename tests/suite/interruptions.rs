@@ -1,4 +1,4 @@
-//! A launcher that waits is interrupted, stopped or killed, and says on a terminal how long it takes.
+//! A launcher that waits: it is interrupted, stopped, or killed, and shows the time on a terminal.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -15,7 +15,7 @@ use crate::support::{
 use rustix::process::{Pid, Signal, kill_process};
 
 #[test]
-fn who_interrupts_the_launcher_ends_what_was_half_started() {
+fn interrupting_the_launcher_ends_the_half_started_daemon() {
     for (options, _) in modes() {
         for signal in [Signal::INT, Signal::TERM, Signal::KILL, Signal::HUP] {
             let place = Place::new();
@@ -36,7 +36,7 @@ fn who_interrupts_the_launcher_ends_what_was_half_started() {
 }
 
 #[test]
-fn who_starts_many_at_once_and_is_killed_leaves_none() {
+fn killing_a_launcher_of_many_ends_all_half_started_daemons() {
     if !has_test_programs() {
         return;
     }
@@ -53,16 +53,16 @@ fn who_starts_many_at_once_and_is_killed_leaves_none() {
 }
 
 #[test]
-fn a_launcher_that_is_stopped_for_a_while_hears_how_it_failed() {
+fn a_launcher_that_is_stopped_for_a_while_reports_the_failure() {
     if !has_test_programs() {
         return;
     }
     let says = "rawdaemon: the daemon refused to start: Input/output error (EIO)";
     let place = Place::new();
     let words = ["say STATUS=begun", &until(&place), "flood", "say ERRNO=5"];
-    let (status, told) = stopped_for_a_while(&place, &words);
-    assert_eq!(status, Some(18), "{told}");
-    let last = told.trim_end().lines().last().unwrap();
+    let (status, printed) = stopped_for_a_while(&place, &words);
+    assert_eq!(status, Some(18), "{printed}");
+    let last = printed.trim_end().lines().last().unwrap();
     assert_eq!(last.split("; it said").next(), Some(says));
     place.assert_no_process();
 }
@@ -74,19 +74,19 @@ fn a_launcher_that_is_stopped_for_a_while_loses_nothing() {
     }
     let place = Place::new();
     let words = ["say STATUS=begun", &until(&place), "flood", "say READY=1"];
-    let (status, told) = stopped_for_a_while(&place, &words);
-    assert_eq!(status, Some(0), "{told}");
-    let daemon = told.rsplit_once("as pid ").unwrap().1.trim();
+    let (status, printed) = stopped_for_a_while(&place, &words);
+    assert_eq!(status, Some(0), "{printed}");
+    let daemon = printed.rsplit_once("as pid ").unwrap().1.trim();
     let daemon = Daemon::new(Pid::from_raw(daemon.parse().unwrap()).unwrap());
     daemon.assert_alive();
 }
 
-/// What makes a daemon wait until its launcher is stopped.
+/// The notifier's word to wait until the launcher is stopped.
 fn until(place: &Place) -> String {
     format!("until {}", place.path("go").display())
 }
 
-/// What the launcher of such a daemon said, and its exit code, when it was stopped meanwhile.
+/// Stops the launcher of such a daemon for a while, and returns its exit code and what it printed.
 fn stopped_for_a_while(place: &Place, words: &[&str]) -> (Option<i32>, String) {
     let mut command = notifier(place, &[], words);
     let mut launcher = command
@@ -106,7 +106,7 @@ fn stopped_for_a_while(place: &Place, words: &[&str]) -> (Option<i32>, String) {
     (status.code(), place.read("stderr"))
 }
 
-/// What the command says on a terminal, until the test ends it.
+/// Starts the command on a terminal, and returns it with the terminal's other side.
 fn on_terminal(place: &Place, arguments: &[&str]) -> (Child, fs::File) {
     let (terminal, name) = terminal();
     let mut command = place.rawdaemon(arguments);
@@ -117,7 +117,7 @@ fn on_terminal(place: &Place, arguments: &[&str]) -> (Child, fs::File) {
 }
 
 #[test]
-fn an_interrupt_from_the_keyboard_ends_what_was_half_started() {
+fn an_interrupt_from_the_keyboard_ends_the_half_started_daemon() {
     if !has_terminals() {
         return;
     }
@@ -155,7 +155,7 @@ fn a_terminal_shows_how_long_it_takes() {
     let (mut launcher, mut terminal) = on_terminal(&place, &arguments);
     assert_eq!(launcher.wait().unwrap().code(), Some(0));
     let mut shown = Vec::new();
-    // The end is an error: nobody is at the other side any more.
+    // Reading ends with an error, since no process has the terminal open.
     assert!(terminal.read_to_end(&mut shown).is_err());
     let shown = String::from_utf8_lossy(&shown).into_owned();
     let line = |seconds, status| {
@@ -181,7 +181,7 @@ fn a_program_s_launcher_may_be_killed() {
     let mut launcher = std_program(&place, "wait for ever").spawn().unwrap();
     let mut daemon = None;
     eventually("the daemon has begun", || {
-        // Its working directory is another.
+        // It has left the launcher's working directory.
         let has_begun = |pid: &Pid| {
             let directory = fs::read_link(format!("/proc/{pid}/cwd"));
             directory.is_ok_and(|directory| directory.to_str() == Some("/"))

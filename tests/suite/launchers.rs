@@ -1,4 +1,4 @@
-//! The same daemon and the same answer, whoever starts it and with how little.
+//! Launchers of all kinds, with few resources: the daemon and the answer are the same.
 
 use std::ffi::CString;
 use std::path::Path;
@@ -23,7 +23,7 @@ fn limit(resource: Resource, value: u64) -> std::io::Result<()> {
 }
 
 #[test]
-fn as_many_descriptors_as_there_may_be_are_closed() {
+fn a_hundred_thousand_descriptors_are_closed() {
     let place = Place::new();
     let most = getrlimit(Resource::Nofile)
         .maximum
@@ -38,7 +38,7 @@ fn as_many_descriptors_as_there_may_be_are_closed() {
         take_descriptors(most as i32);
         Ok(())
     });
-    // The lowest are free again after the exec, for what the start itself needs.
+    // The exec closes the lowest, which the start itself needs.
     before_exec(&mut command, move || {
         for fd in 3..16 {
             // SAFETY: a number only.
@@ -53,7 +53,7 @@ fn as_many_descriptors_as_there_may_be_are_closed() {
 /// Opens all descriptors below this one.
 fn take_descriptors(end: i32) {
     for fd in 3..end {
-        // SAFETY: numbers only. The one that the test harness waits at is left as it is.
+        // SAFETY: numbers only. The descriptor on which the test harness waits stays.
         unsafe {
             if libc::fcntl(fd, libc::F_GETFD) == -1 {
                 libc::dup2(0, fd);
@@ -83,7 +83,7 @@ fn without_a_free_process_the_step_is_named() {
     }
     let intermediate = "cannot create the intermediate process";
     let daemon = "cannot create the daemon process";
-    // The command itself is the first process of this user.
+    // The command itself is this user's first process.
     for (time, processes, code, step) in [
         ("0", 1, 1, daemon),
         ("0.1", 1, 21, intermediate),
@@ -111,7 +111,7 @@ fn without_a_free_process_the_step_is_named() {
 }
 
 #[test]
-fn children_that_nobody_waits_for_are_waited_for() {
+fn children_are_waited_for_despite_sa_nocldwait() {
     let place = Place::new();
     let mut command = place.rawdaemon(["-t", "10", "sh", "-c", "exit 3"]);
     before_exec(&mut command, || {
@@ -129,10 +129,10 @@ fn children_that_nobody_waits_for_are_waited_for() {
     place.assert_no_process();
 }
 
-/// What a launcher has done to itself, by name.
+/// A kind of launcher: its name, and how to become one.
 type Launcher = (&'static str, fn() -> std::io::Result<()>);
 
-/// What anybody may do.
+/// Those that need no privilege.
 const LAUNCHERS: [Launcher; 6] = [
     ("leader of a process group", || {
         Ok(rustix::process::setpgid(None, None)?)
@@ -164,7 +164,7 @@ const LAUNCHERS: [Launcher; 6] = [
     }),
 ];
 
-/// What takes root.
+/// Those that need root.
 const PRIVILEGED: [Launcher; 2] = [
     ("no /proc", || {
         own_mounts();
@@ -178,7 +178,7 @@ const PRIVILEGED: [Launcher; 2] = [
     }),
 ];
 
-/// Puts an empty file system in its place.
+/// Mounts an empty file system over a folder.
 fn hide(path: &std::ffi::CStr) -> std::io::Result<()> {
     let kind = c"tmpfs".as_ptr();
     // SAFETY: the arguments are strings.
@@ -189,7 +189,7 @@ fn hide(path: &std::ffi::CStr) -> std::io::Result<()> {
 }
 
 #[test]
-fn whoever_starts_it_the_daemon_is_the_same() {
+fn the_daemon_is_the_same_for_all_launchers() {
     let privileged = if is_root_for("launchers with privileges") {
         &PRIVILEGED[..]
     } else {
@@ -203,7 +203,7 @@ fn whoever_starts_it_the_daemon_is_the_same() {
         let daemon = place.start_by(&mut command);
         daemon.state().assert_well_behaved(daemon.pid);
         drop(daemon);
-        // And a death is told, with its status.
+        // A death is reported with its status.
         let mut command = place.rawdaemon(["-t", "10", "sh", "-c", "exit 3"]);
         before_exec(&mut command, launcher);
         let output = place.run(&mut command);
@@ -214,7 +214,7 @@ fn whoever_starts_it_the_daemon_is_the_same() {
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn a_missing_file_system_is_named() {
     if !is_root() {
         return;
     }
@@ -241,7 +241,7 @@ fn what_is_missing_is_named() {
     let folder = CString::new(place.path("").into_os_string().into_encoded_bytes()).unwrap();
     before_exec(&mut command, move || {
         own_mounts();
-        // The folder may be on another mount than the root.
+        // The folder may not be on the root's mount.
         let read_only = libc::MS_REMOUNT | libc::MS_BIND | libc::MS_RDONLY;
         mount(folder.as_ptr(), folder.as_ptr(), libc::MS_BIND);
         mount(c"none".as_ptr(), folder.as_ptr(), read_only);
@@ -267,14 +267,14 @@ fn without_any_argument_there_is_no_command() {
 }
 
 #[test]
-fn the_first_process_itself_has_to_stay() {
+fn the_first_process_of_a_pid_namespace_may_not_exit() {
     if !is_root() || !has("unshare") {
         return;
     }
     let place = Place::new();
     let mut command = place.program(Path::new("unshare"), ["--pid", "--fork", "--kill-child"]);
     command.arg(tested_command());
-    // When it had returned, the kernel would kill the daemon.
+    // The kernel would kill the daemon when the launcher exits.
     let says =
         "rawdaemon: the first process must stay, and its daemons end with it; use --foreground";
     place.fails(command.args(["-p", "pid", "sleep", "1000"]), 64, says);
@@ -286,7 +286,7 @@ fn the_first_process_of_a_pid_namespace_may_start_daemons() {
     if !is_root() || !has("unshare") || !has_test_programs() {
         return;
     }
-    // A shell that is init, and a program that is init and turns itself into a daemon.
+    // The first process is a shell, or a program that turns itself into a daemon.
     let shell = "\"$0\" -p pid sleep 1000; echo $? >code; while :; do sleep 1; done";
     let starts: [&[&str]; 2] = [
         &["sh", "-c", shell, tested_command()],
@@ -299,7 +299,7 @@ fn the_first_process_of_a_pid_namespace_may_start_daemons() {
         let read = |name| std::fs::read_to_string(place.path(name)).unwrap_or_default();
         eventually("the start has returned", || read("code").ends_with('\n'));
         assert_eq!(read("code"), "0\n", "{start:?}");
-        // Seen from here it has another number.
+        // In this namespace, the daemon has another pid.
         let inside = read("pid");
         let daemons = place.processes().into_iter();
         let daemon = daemons.map(|pid| (pid, status_line(pid, "NSpid")));

@@ -1,4 +1,4 @@
-//! The library from outside: a program that becomes a daemon itself.
+//! The library, as used by a program that turns itself into a daemon.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::support::{
 };
 use rustix::process::Pid;
 
-/// The daemon of a start that went well, and the milliseconds that it took.
+/// The daemon of a successful start, and the milliseconds that the start took.
 fn started(output: &Output) -> (Daemon, u64) {
     assert_eq!(output.code(), 0, "{output:?}");
     let daemon = Daemon::new(output.pid());
@@ -21,7 +21,7 @@ fn started(output: &Output) -> (Daemon, u64) {
     (daemon, took.parse().unwrap())
 }
 
-/// What a start that failed said; nothing may be left of it.
+/// What a failed start printed. It must leave no process.
 fn failed(place: &Place, case: &str, code: i32) -> String {
     let output = place.run(without_core(&mut std_program(place, case)));
     assert_eq!(output.code(), code, "{output:?}");
@@ -30,7 +30,7 @@ fn failed(place: &Place, case: &str, code: i32) -> String {
 }
 
 #[test]
-fn by_default_the_daemon_is_as_the_seed_s() {
+fn by_default_the_daemon_is_alive_after_a_second() {
     if !has_test_programs() {
         return;
     }
@@ -42,16 +42,16 @@ fn by_default_the_daemon_is_as_the_seed_s() {
     );
     let mut state = daemon.state();
     assert_eq!(state.umask, "", "the umask is 0");
-    // The dispositions are as they were: a Rust program ignores SIGPIPE, and this one is another.
+    // The dispositions stay: a Rust program ignores SIGPIPE.
     assert_eq!(state.ignored, "1000");
     (state.umask, state.ignored) = ("22".into(), String::new());
-    // The daemon has not used its word, and holds on to it.
+    // The daemon has not reported yet, and keeps the descriptor for it.
     assert_eq!(state.descriptors.split_off(&3).len(), 1);
     state.assert_well_behaved(daemon.pid);
 }
 
 #[test]
-fn where_a_sandbox_does_not_tell_of_threads_proc_does() {
+fn threads_are_found_by_proc_if_a_sandbox_refuses_unshare() {
     if !has("strace") || !has_test_programs() {
         return;
     }
@@ -77,7 +77,7 @@ fn where_a_sandbox_does_not_tell_of_threads_proc_does() {
 }
 
 #[test]
-fn what_the_caller_does_with_sigchld_the_daemon_does_too() {
+fn the_daemon_inherits_the_disposition_of_sigchld() {
     if !has_test_programs() {
         return;
     }
@@ -88,7 +88,7 @@ fn what_the_caller_does_with_sigchld_the_daemon_does_too() {
 }
 
 #[test]
-fn a_daemon_that_says_it_is_ready_releases_the_original() {
+fn a_daemon_that_reports_readiness_releases_the_original() {
     if !has_test_programs() {
         return;
     }
@@ -101,12 +101,12 @@ fn a_daemon_that_says_it_is_ready_releases_the_original() {
     assert_eq!(
         daemon.state().descriptors.len(),
         3,
-        "the word is given, and its descriptor closed"
+        "the descriptor is closed after the report"
     );
 }
 
 #[test]
-fn without_a_timeout_the_steps_are_waited_for() {
+fn without_a_timeout_the_original_waits_for_the_steps_only() {
     if !has_test_programs() {
         return;
     }
@@ -134,7 +134,7 @@ fn files_directory_umask_and_pidfile() {
         (place.path("folder"), "27")
     );
     assert_eq!(state.descriptors[&0], place.path("in"));
-    // The lock is the daemon's: a second start does not get it.
+    // The daemon holds the lock, so a second start fails.
     let output = place.run(std_program(&place, "files").arg("folder"));
     assert_eq!(
         (output.code(), output.stdout),
@@ -143,7 +143,7 @@ fn files_directory_umask_and_pidfile() {
 }
 
 #[test]
-fn a_daemon_s_death_is_told() {
+fn a_daemon_s_death_is_reported() {
     if !has_test_programs() {
         return;
     }
@@ -201,7 +201,7 @@ fn signals_do_not_restart_the_timeout() {
 }
 
 #[test]
-fn a_program_may_ask_for_everything() {
+fn all_options_together() {
     if !is_root() || !has_test_programs() {
         return;
     }
@@ -215,7 +215,7 @@ fn a_program_may_ask_for_everything() {
     assert_eq!(link("root"), place.path("root"));
     assert_eq!(link("cwd"), place.path("root/data"));
     let state = daemon.state();
-    // The kept one leads to what was standard input before; the last is the word to the launcher.
+    // The kept descriptor is the old standard input. The last one reports to the launcher.
     let files = ["in", "out", "lock", "pid"].map(|name| place.path(name));
     let [input, out, lock, pidfile] = &files;
     let mut found = state.descriptors.clone();
@@ -269,13 +269,13 @@ fn a_program_may_ask_for_everything() {
         "7\n"
     );
     assert_eq!(pid_in(pidfile), pid);
-    // The locks are held, and the failed attempts before have left the program as it was.
+    // The locks are held. The failed attempts before have not changed the program.
     let second = run(&place, "everything");
     assert_eq!(second.stdout, format!("already running as pid {pid}\n"));
 }
 
 #[test]
-fn a_word_that_comes_too_late_is_an_error_and_no_signal() {
+fn a_late_report_is_an_error_and_no_signal() {
     if !has_test_programs() {
         return;
     }
@@ -301,7 +301,7 @@ fn buffers_and_exit_handlers_of_the_original_run_once() {
 }
 
 #[test]
-fn who_knows_better_may_fork_a_threaded_process() {
+fn a_threaded_process_may_daemonize_unchecked() {
     if !has_test_programs() {
         return;
     }
@@ -316,7 +316,7 @@ fn who_knows_better_may_fork_a_threaded_process() {
 }
 
 #[test]
-fn standard_streams_stay_open_in_what_the_daemon_executes() {
+fn standard_streams_stay_open_across_exec() {
     if !has_test_programs() {
         return;
     }

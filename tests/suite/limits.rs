@@ -1,4 +1,4 @@
-//! The limits of a daemon, and what takes a privilege.
+//! The limits of a daemon, and steps that need a privilege.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,8 +10,8 @@ use crate::support::{
     tested_command,
 };
 
-/// The command, run by an ordinary user, if the test is one or can become one.
-fn as_nobody(place: &Place, arguments: &[&str]) -> Option<Command> {
+/// The command as an ordinary user, if the test runs as one or can become one.
+fn as_ordinary_user(place: &Place, arguments: &[&str]) -> Option<Command> {
     let root = rustix::process::geteuid().is_root();
     if root && !may_become_others() {
         return None;
@@ -35,7 +35,7 @@ fn as_nobody(place: &Place, arguments: &[&str]) -> Option<Command> {
 }
 
 #[test]
-fn what_takes_a_privilege_is_refused_without_it() {
+fn privileged_steps_are_refused_to_an_ordinary_user() {
     let cases: [(&[&str], i32, &str); 7] = [
         (
             &["-u", "root"],
@@ -75,7 +75,7 @@ fn what_takes_a_privilege_is_refused_without_it() {
     ];
     for (options, code, says) in cases {
         let place = Place::new();
-        let Some(mut command) = as_nobody(&place, &["-p", "pid"]) else {
+        let Some(mut command) = as_ordinary_user(&place, &["-p", "pid"]) else {
             return;
         };
         command.args(options).args(["sleep", "1000"]);
@@ -85,7 +85,7 @@ fn what_takes_a_privilege_is_refused_without_it() {
 }
 
 #[test]
-fn limits_are_what_was_asked_for() {
+fn limits_are_set_as_requested() {
     let place = Place::new();
     let options = [
         "--rlimit=nofile=100:200",
@@ -107,10 +107,10 @@ fn limits_are_what_was_asked_for() {
         "sleep",
         "1000",
     ];
-    let Some(mut command) = as_nobody(&place, &["-v"]) else {
+    let Some(mut command) = as_ordinary_user(&place, &["-v"]) else {
         return;
     };
-    // The hard limit of the stack may be lower already where the tests run.
+    // The hard limit of the stack may be lower for the tests already.
     let stack = rustix::process::getrlimit(rustix::process::Resource::Stack);
     let options = options
         .iter()
@@ -150,8 +150,8 @@ fn limits_are_what_was_asked_for() {
 }
 
 #[test]
-fn limits_that_stop_the_daemon_itself_do_not_stop_its_start() {
-    // No file may be written and none opened any more; the pidfile is complete all the same.
+fn limits_that_the_daemon_cannot_live_with_do_not_stop_its_start() {
+    // The daemon may neither write nor open a file, but its pidfile is complete.
     let place = Place::new();
     let daemon = place.start([
         "--rlimit=fsize=0",
@@ -165,7 +165,7 @@ fn limits_that_stop_the_daemon_itself_do_not_stop_its_start() {
         "read x; kill -STOP $$",
     ]);
     assert_eq!(pid_in(&place.path("pid")), daemon.pid);
-    // The dynamic linker found no descriptor: that is the daemon's own end, and not the start's.
+    // The dynamic linker gets no descriptor, which ends the daemon, but not its start.
     daemon.ended();
 }
 
@@ -176,7 +176,7 @@ fn a_user_with_too_many_processes_gets_no_command() {
     }
     let place = Place::new();
     let user = ["-u", "54322:54322", "--rlimit", "nproc=1", "sleep", "1000"];
-    // The kernel counts those that are there before this one becomes the user's.
+    // The kernel does not count the process that becomes the user's.
     let daemons = [place.start(user), place.start(user)];
     let says = "rawdaemon: cannot execute sleep: Resource temporarily unavailable (EAGAIN)";
     fails_beside(&place, &user, 126, says);

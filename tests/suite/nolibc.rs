@@ -25,7 +25,7 @@ fn a_program_without_std_and_libc() {
     assert_eq!((output.code(), output.stderr), (12, says));
 }
 
-/// Unlike the runtime of Rust, such a program does not open what is closed.
+/// Unlike Rust's runtime, such a program does not open closed streams.
 #[test]
 fn a_program_without_libc_may_have_descriptors_0_to_2_closed() {
     let Some(program) = nolibc_program() else {

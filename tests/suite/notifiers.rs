@@ -1,4 +1,4 @@
-//! Real programs that say when they are ready, in the ways of systemd and of s6.
+//! Real programs that report readiness, by the protocols of systemd and s6.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::support::{Daemon, Place, eventually, has};
 
-/// Starts a daemon that says itself when it is ready: at once, and not after the minute that it may take.
+/// Starts a daemon that reports readiness. The launcher returns long before the timeout of a minute.
 fn start_ready(place: &Place, how: &str, command: &[&str]) -> Daemon {
     let output = place.run(
         place
@@ -20,7 +20,7 @@ fn start_ready(place: &Place, how: &str, command: &[&str]) -> Daemon {
 }
 
 #[test]
-fn redis_tells_systemd_when_it_is_ready() {
+fn redis_reports_to_systemd() {
     if !has("redis-server") {
         return;
     }
@@ -39,7 +39,7 @@ fn redis_tells_systemd_when_it_is_ready() {
         "systemd",
     ];
     let daemon = start_ready(&place, "notify", &command);
-    // It listens already: no second attempt.
+    // It listens already, so the first attempt must succeed.
     let mut stream = UnixStream::connect(&socket).unwrap();
     stream.write_all(b"PING\r\nQUIT\r\n").unwrap();
     let mut answer = String::new();
@@ -47,7 +47,7 @@ fn redis_tells_systemd_when_it_is_ready() {
     assert_eq!(answer, "+PONG\r\n+OK\r\n");
     daemon.assert_alive();
     drop(daemon);
-    // One that cannot start is no success.
+    // A server that cannot start is a failure.
     let mut command = place.rawdaemon(["-q", "-R", "notify", "redis-server"]);
     let output = place.run(command.args(["--supervised", "systemd", "--nosuch", "option"]));
     assert_eq!(output.code(), 5, "{output:?}");
@@ -55,12 +55,12 @@ fn redis_tells_systemd_when_it_is_ready() {
 }
 
 #[test]
-fn a_script_tells_by_systemd_notify() {
+fn a_script_reports_by_systemd_notify() {
     if !has("systemd-notify") {
         return;
     }
     let place = Place::new();
-    // It is told at the first success, and systemd-notify says one thing more: that must not fail.
+    // After READY=1, systemd-notify sends one more message, which must not fail.
     let script = "systemd-notify --status=half && systemd-notify --ready && exec sleep 1000";
     let how = format!("notify:{}", place.path("socket").display());
     for how in ["notify", &how] {
@@ -76,14 +76,14 @@ fn a_script_tells_by_systemd_notify() {
     let mut command = place.rawdaemon(["-R", "notify", "sh", "-c"]);
     let script = "systemd-notify --status='no disk' ERRNO=5; exec sleep 1000";
     let says = "rawdaemon: the daemon refused to start: Input/output error (EIO); it said: no disk";
-    // It may not be over yet with what it does after it has told that.
+    // The script may still be doing what follows its message.
     let output = place.run(command.arg(script));
     assert_eq!((output.code(), output.stderr.trim_end()), (18, says));
     eventually("nothing is left", || place.processes().is_empty());
 }
 
 #[test]
-fn a_supervisor_of_s6_tells_on_its_descriptor() {
+fn s6_svscan_reports_on_its_descriptor() {
     if !has("s6-svscan") {
         return;
     }

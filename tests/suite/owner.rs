@@ -1,4 +1,4 @@
-//! Which process a pidfile means: the daemon, and never another.
+//! The process that a pidfile stands for: the daemon, and never another.
 
 use std::fs;
 use std::os::fd::AsRawFd;
@@ -12,7 +12,7 @@ use crate::support::{
 };
 use rustix::process::Signal;
 
-/// A process that no pidfile of the tests means, and that ends with the test.
+/// A process that is no daemon, and that ends with the test.
 struct Bystander(std::process::Child);
 
 impl Bystander {
@@ -41,7 +41,7 @@ impl Drop for Bystander {
 const DEAD: &str = "rawdaemon: dead, but its pidfile exists\n";
 
 #[test]
-fn a_daemon_is_found_and_stopped_whatever_its_pidfile_says() {
+fn a_daemon_is_found_and_stopped_despite_a_wrong_text() {
     for kernel in kernels() {
         let place = Place::new();
         let mut bystander = Bystander::new(&place);
@@ -64,7 +64,7 @@ fn a_daemon_is_found_and_stopped_whatever_its_pidfile_says() {
             says(&output, 0, "", "");
             daemon.ended();
             bystander.assert_alive();
-            // A text of somebody else is not removed.
+            // A foreign text is not removed.
             let left = fs::read_to_string(place.path("pid")).unwrap_or_default();
             assert_eq!(left, text);
         }
@@ -72,7 +72,7 @@ fn a_daemon_is_found_and_stopped_whatever_its_pidfile_says() {
 }
 
 #[test]
-fn a_dead_daemon_is_dead_be_it_a_zombie() {
+fn a_dead_daemon_is_dead_even_as_a_zombie() {
     for kernel in kernels() {
         let place = Place::new();
         let daemon = place.start(["-p", "pid", "sleep", "1000"]);
@@ -94,12 +94,12 @@ fn a_dead_daemon_is_dead_be_it_a_zombie() {
 }
 
 #[test]
-fn a_pidfile_that_nobody_has_locked_is_not_believed() {
+fn an_unlocked_pidfile_is_not_believed() {
     for kernel in kernels() {
         let place = Place::new();
         let mut bystander = Bystander::new(&place);
         let pid = bystander.pid();
-        // Each with the pid that it may mean.
+        // Each text with the pid in it.
         let texts = [
             (String::new(), None),
             ("garbage".into(), None),
@@ -133,7 +133,7 @@ fn a_pidfile_that_nobody_has_locked_is_not_believed() {
 }
 
 #[test]
-fn a_pidfile_is_trusted_if_that_is_asked_for_and_nothing_speaks_against_it() {
+fn a_pidfile_is_trusted_on_request_unless_it_is_refuted() {
     for kernel in kernels() {
         let place = Place::new();
         let mut bystander = Bystander::new(&place);
@@ -143,9 +143,9 @@ fn a_pidfile_is_trusted_if_that_is_asked_for_and_nothing_speaks_against_it() {
             fs::write(place.path("pid"), text).unwrap();
             fs::set_permissions(place.path("pid"), fs::Permissions::from_mode(mode)).unwrap();
         };
-        // Process 1, and files that anybody may have written.
+        // Process 1, malformed text, and files that other users may write.
         write("1\n", 0o644);
-        // Were this to fail, this signal does no harm.
+        // If the refusal fails, this signal does no harm.
         says(&trust("--signal=URG"), 4, "", &format!("{UNKNOWN} 1\n"));
         write(&format!("{pid} and more\n"), 0o644);
         says(&trust("--stop"), 4, "", &format!("{UNKNOWN} {pid}\n"));
@@ -153,7 +153,7 @@ fn a_pidfile_is_trusted_if_that_is_asked_for_and_nothing_speaks_against_it() {
             write(&format!("{pid}\n"), mode);
             says(&trust("--stop"), 4, "", &format!("{UNKNOWN} {pid}\n"));
         }
-        // A process that was created after the file was written.
+        // The process is younger than the file.
         write(&format!("{pid}\n"), 0o644);
         if kernel.0 != "without /proc" {
             let before = SystemTime::now() - Duration::from_secs(3600);
@@ -171,7 +171,7 @@ fn a_pidfile_is_trusted_if_that_is_asked_for_and_nothing_speaks_against_it() {
         let child = watch(rustix::process::Pid::from_child(&bystander.0));
         says(&trust("--signal=STOP"), 0, "", "");
         assert!(!wait_for(&child, Duration::ZERO));
-        // It is stopped, so the first signal waits.
+        // The process is stopped, so the first signal stays pending.
         let output = ask_on(
             &place,
             kernel,
@@ -184,7 +184,7 @@ fn a_pidfile_is_trusted_if_that_is_asked_for_and_nothing_speaks_against_it() {
 }
 
 #[test]
-fn a_daemon_that_has_given_up_its_lock_is_known_by_the_date() {
+fn a_daemon_without_its_lock_is_known_by_the_date() {
     let place = Place::new();
     let daemon = start_unlocked(&place);
     let (pid, line) = (daemon.pid, format!("{UNKNOWN} {}\n", daemon.pid));
@@ -199,7 +199,7 @@ fn a_daemon_that_has_given_up_its_lock_is_known_by_the_date() {
         says(&ask_on(&place, kernel, &["--stop"]), 4, "", &line);
         says(&ask_on(&place, kernel, &["-s9"]), 4, "", &line);
     }
-    // A second start is refused, and leaves the file as it is; a restart stops nothing.
+    // A second start fails and leaves the file unchanged. A restart stops no process.
     let running = format!("rawdaemon: already running as pid {pid}\n");
     let again = place.run(&mut place.rawdaemon(["-p", "pid", "sleep", "1000"]));
     says(&again, 12, "", &running);
@@ -207,7 +207,7 @@ fn a_daemon_that_has_given_up_its_lock_is_known_by_the_date() {
     says(&place.run(&mut place.rawdaemon(restart)), 24, "", &line);
     says(&ask(&place, &["--status"]), 0, &format!("{pid}\n"), "");
     daemon.assert_alive();
-    // More text, another date, or the clock was set: nothing is known.
+    // With more text, with another date, or with a new clock, the process is unknown.
     let file = fs::File::options()
         .write(true)
         .open(place.path("pid"))
@@ -223,8 +223,8 @@ fn a_daemon_that_has_given_up_its_lock_is_known_by_the_date() {
     fs::write(place.path("pid"), text).unwrap();
     file.set_modified(date).unwrap();
     if has_for("strace", "clocks that are read with a pause") {
-        // The clocks are read again if this process was not let run in between, which on a busy machine may be
-        // so each time.
+        // The command reads the clocks again if it was preempted between them, which a busy machine may do
+        // each time.
         eventually("the clocks are read without a pause", || {
             let delay = "--inject=clock_gettime:delay_enter=60ms:when=2";
             let mut command = place.program(Path::new("strace"), ["-qq", "-o", "trace", delay]);
@@ -249,7 +249,7 @@ fn a_stale_pidfile_does_not_block_a_start_or_a_restart() {
         assert_eq!(pid_in(&place.path("pid")), daemon.pid);
         bystander.assert_alive();
     }
-    // With trust it is what the restart is for.
+    // With --trust-pidfile, the restart stops it.
     let pid = bystander.pid();
     fs::write(place.path("pid"), format!("{pid}\n")).unwrap();
     let trust = [
@@ -267,7 +267,7 @@ fn a_stale_pidfile_does_not_block_a_start_or_a_restart() {
 }
 
 #[test]
-fn the_command_does_not_take_itself_for_the_daemon() {
+fn the_command_is_not_taken_for_the_daemon() {
     let place = Place::new();
     for (action, code, line) in [("--status", 1, DEAD), ("--stop", 0, NOT_RUNNING)] {
         let script = "echo $$ >pid; exec \"$0\" \"$@\"";
@@ -278,7 +278,7 @@ fn the_command_does_not_take_itself_for_the_daemon() {
 }
 
 #[test]
-fn what_is_no_pidfile_is_told() {
+fn other_files_are_refused() {
     let place = Place::new();
     fs::create_dir(place.path("folder")).unwrap();
     rustix::fs::mkfifoat(rustix::fs::CWD, place.path("fifo"), rustix::fs::Mode::RWXU).unwrap();
@@ -326,7 +326,7 @@ fn a_daemon_in_another_pid_namespace_runs_and_cannot_be_signalled() {
     command.args(["sh", "-c", script, tested_command()]);
     let mut inside = command.spawn().unwrap();
     eventually("it runs", || place.path("up").exists());
-    // By its real number, the daemon has one here; from a third namespace it has none.
+    // The daemon has a pid in this namespace, but none in a third one.
     let outside = ask(&place, &["--status"]);
     assert_eq!(outside.code(), 0, "{outside:?}");
     assert_ne!(outside.stdout.trim_end(), place.read("pid").trim_end());
@@ -353,7 +353,7 @@ fn a_daemon_in_another_pid_namespace_runs_and_cannot_be_signalled() {
 }
 
 #[test]
-fn a_lock_for_reading_means_nothing() {
+fn a_read_lock_is_no_claim() {
     let place = Place::new();
     fs::write(place.path("pid"), "").unwrap();
     let file = fs::File::open(place.path("pid")).unwrap();

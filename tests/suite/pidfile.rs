@@ -1,4 +1,4 @@
-//! The pidfile: its lock, its text, and what may lie at its path.
+//! The pidfile: its lock, its text, and other files at its path.
 
 use std::ffi::CString;
 use std::fs;
@@ -45,7 +45,7 @@ fn a_pidfile_is_locked_as_long_as_the_daemon_lives() {
 }
 
 #[test]
-fn descriptors_of_the_pidfile_that_are_closed_do_not_give_up_the_lock() {
+fn closing_inherited_descriptors_of_the_pidfile_does_not_drop_the_lock() {
     for shell in [
         "exec 9>>pid; exec \"$@\"",
         "exec \"$@\" 2>>pid",
@@ -80,7 +80,7 @@ fn many_starts_at_once_have_one_winner() {
         if round % 2 == 1 {
             fs::write(place.path("pid"), "1\n").unwrap();
         }
-        // What each start said, and what it found in the pidfile if it was the winner.
+        // The output of each start. The winner reads the pidfile too.
         let start = || {
             let mut command = place.rawdaemon(["-v", "-p", "pid", "sleep", "1000"]);
             let end = command.output().unwrap();
@@ -128,7 +128,7 @@ fn a_lock_file_is_locked_and_nothing_else() {
     let output = place.run(&mut place.rawdaemon(["-l", "lock", "/no/such/command"]));
     assert_eq!(output.code(), 127);
     assert_eq!(place.read("lock"), "somebody's text\n");
-    // One file may be both.
+    // One file may be both lock file and pidfile.
     let daemon = place.start(["-l", "pid", "-p", "pid", "sleep", "1000"]);
     assert_eq!(pid_in(&place.path("pid")), daemon.pid);
     assert_eq!(
@@ -140,7 +140,7 @@ fn a_lock_file_is_locked_and_nothing_else() {
 }
 
 #[test]
-fn what_is_no_lock_file_is_refused() {
+fn other_files_are_no_lock_files() {
     let place = Place::new();
     fs::create_dir(place.path("folder")).unwrap();
     fs::write(place.path("target"), "").unwrap();
@@ -180,7 +180,7 @@ fn a_file_with_another_name_is_no_pidfile() {
 }
 
 #[test]
-fn a_full_file_system_is_told() {
+fn a_full_file_system_is_reported() {
     if !is_root() {
         return;
     }
@@ -244,7 +244,7 @@ fn the_pidfile_is_readable_whatever_the_umask() {
 }
 
 #[test]
-fn a_device_is_no_pidfile_and_is_not_removed() {
+fn a_device_is_refused_and_not_removed() {
     if !is_root() {
         return;
     }
@@ -284,7 +284,7 @@ fn a_full_disk_leaves_no_half_pid() {
 }
 
 #[test]
-fn tidying_up_after_a_failed_start_is_not_running() {
+fn a_start_that_cleans_up_is_not_the_daemon() {
     if !has("strace") {
         return;
     }
@@ -310,14 +310,14 @@ fn tidying_up_after_a_failed_start_is_not_running() {
 }
 
 #[test]
-fn a_pidfile_that_is_removed_before_it_is_locked_is_made_again() {
+fn a_pidfile_that_is_removed_before_it_is_locked_is_created_again() {
     if !has("strace") {
         return;
     }
     let place = Place::new();
     let path = place.path("pid");
     let name = path.to_str().unwrap();
-    // The first that opens it has to wait before it can lock what it has.
+    // The start is delayed between opening and locking the file.
     let delay = ["-P", name, "--inject=openat:delay_exit=3s:when=1"];
     let mut command = strace_rawdaemon(&place, &delay, &["-v", "-p", name, "sleep", "1000"]);
     let stderr = fs::File::create(place.path("said")).unwrap();
@@ -335,7 +335,7 @@ fn a_pidfile_that_is_removed_before_it_is_locked_is_made_again() {
 }
 
 #[test]
-fn a_failure_before_the_pidfile_does_not_concern_it() {
+fn a_failure_before_the_pidfile_leaves_it() {
     let place = Place::new();
     fs::write(place.path("pid"), "").unwrap();
     let mut command = place.rawdaemon(["-p", "pid", "-i", "/no/such", "sleep", "1000"]);

@@ -1,4 +1,4 @@
-//! Processes that come and go, and pids that pass to others, while the daemon is looked for.
+//! Races: processes start and end, and pids are reused, while the command looks for the daemon.
 
 use std::fs;
 use std::path::Path;
@@ -7,14 +7,14 @@ use crate::support::control::{UNKNOWN, ask, ask_on, kernels, says, start_script,
 use crate::support::{Place, eventually, has, is_root, skip_part, tested_command};
 
 #[test]
-fn a_start_that_is_stopped_is_not_taken_for_the_daemon() {
+fn a_start_that_fails_later_is_not_the_daemon() {
     if !has("strace") {
         return;
     }
     let place = Place::new();
     let daemon = start_unlocked(&place);
     std::thread::scope(|scope| {
-        // It has the lock, and does not know yet that the daemon runs without one.
+        // The start has the lock, and has not found the daemon without one yet.
         let start = scope.spawn(|| {
             let delay = "--inject=pidfd_open:delay_enter=3s:when=1";
             crate::support::under_strace(&place, &[delay], &["-p", "pid", "sleep", "1000"])
@@ -31,7 +31,7 @@ fn a_start_that_is_stopped_is_not_taken_for_the_daemon() {
 }
 
 #[test]
-fn two_stops_at_once_are_both_right() {
+fn stops_at_once_all_succeed() {
     for kernel in kernels() {
         let place = Place::new();
         let slow = "trap 'sleep 0.3; exit' TERM; echo up >>log; while :; do sleep 0.01; done";
@@ -47,14 +47,14 @@ fn two_stops_at_once_are_both_right() {
 }
 
 #[test]
-fn a_daemon_that_is_replaced_while_it_is_looked_at_is_not_missed() {
+fn a_daemon_that_is_replaced_during_a_stop_is_found() {
     if !has("strace") {
         return;
     }
     let place = Place::new();
     let first = place.start(["-p", "pid", "sleep", "1000"]);
     let second = std::thread::scope(|scope| {
-        // It has the first answer, and waits with its second question.
+        // The command has asked once for the owner, and is delayed before it asks again.
         let stop = scope.spawn(|| {
             let delay = "--inject=pidfd_open:delay_enter=4s:when=1";
             let mut command = place.program(Path::new("strace"), ["-qq", "-o", "trace", delay]);
@@ -77,14 +77,14 @@ fn a_daemon_that_is_replaced_while_it_is_looked_at_is_not_missed() {
 }
 
 #[test]
-fn a_stop_during_a_start_is_told_by_both() {
+fn a_stop_during_a_start_is_reported_by_both() {
     if !has("strace") {
         return;
     }
     let place = Place::new();
     std::thread::scope(|scope| {
         let start = scope.spawn(|| {
-            // The daemon has locked and written its pidfile, and waits with all that follows.
+            // The daemon has written its pidfile, and is delayed before the next step.
             let delay = "--inject=setpriority:delay_exit=4s";
             let arguments = ["-p", "pid", "-n", "19", "sleep", "1000"];
             crate::support::under_strace(&place, &[delay], &arguments)
@@ -105,12 +105,12 @@ fn a_stop_during_a_start_is_told_by_both() {
 }
 
 #[test]
-fn a_pid_that_another_process_has_got_is_not_signalled() {
+fn a_reused_pid_is_not_signalled() {
     if !is_root() || !has("unshare") {
         return;
     }
     let place = Place::new();
-    // In a pid namespace of its own, where the next pid can be chosen.
+    // In its own pid namespace, the script can choose the next pid.
     let script = place.script(
         "reuse",
         "#!/bin/sh
@@ -119,7 +119,7 @@ fn a_pid_that_another_process_has_got_is_not_signalled() {
         pid=$(cat pid)
         kill -9 $pid
         while kill -0 $pid 2>/dev/null; do sleep 0.01; done
-        # So much later that no rounding hides it.
+        # The start times must differ by more than they are rounded.
         sleep 0.1
         echo $((pid - 1)) >/proc/sys/kernel/ns_last_pid
         sleep 1000 &
@@ -137,7 +137,7 @@ fn a_pid_that_another_process_has_got_is_not_signalled() {
     );
     let ids = "/proc/sys/kernel/ns_last_pid";
     for mount in ["--mount-proc", "--mount"] {
-        // With a `/proc` of its own, it is always the namespace's to write to.
+        // With its own `/proc`, the namespace may always write to it.
         if mount == "--mount" && fs::OpenOptions::new().write(true).open(ids).is_err() {
             skip_part(format!("{ids} cannot be written to"));
             continue;
@@ -147,10 +147,10 @@ fn a_pid_that_another_process_has_got_is_not_signalled() {
         command.arg(&script);
         command.env("RAWDAEMON", tested_command());
         if mount == "--mount" {
-            // `/proc` is that of another namespace, and speaks of other processes.
+            // `/proc` belongs to another namespace, and shows other processes.
             let text = fs::read_to_string(&script).unwrap();
             let text = text.replace("grep -q", "true");
-            // Where `/proc` says nothing, trust is all that counts.
+            // Without evidence in `/proc`, --trust-pidfile decides alone.
             fs::write(&script, text.replace(" '--stop --trust-pidfile'", "")).unwrap();
         }
         let output = place.run(&mut command);
@@ -177,14 +177,14 @@ fn a_pid_that_another_process_has_got_is_not_signalled() {
 }
 
 #[test]
-fn what_is_started_while_it_is_looked_for_is_found() {
+fn a_daemon_that_starts_during_the_look_is_found() {
     if !has("strace") {
         return;
     }
     let place = Place::new();
     fs::write(place.path("pid"), format!("{}\n", std::process::id())).unwrap();
     std::thread::scope(|scope| {
-        // It knows that nobody has the lock, and has yet to read the file.
+        // The command has found no lock, and is delayed before it reads the file.
         let status = scope.spawn(|| {
             let delay = "--inject=read:delay_enter=4s:when=1";
             let mut command = place.program(Path::new("strace"), ["-qq", "-o", "trace", delay]);
@@ -201,7 +201,7 @@ fn what_is_started_while_it_is_looked_for_is_found() {
 }
 
 #[test]
-fn a_process_that_takes_the_pid_is_looked_at_again() {
+fn a_pid_that_is_reused_during_a_stop_is_not_signalled() {
     if !is_root() || !has("unshare") || !has("strace") {
         return;
     }
@@ -213,7 +213,7 @@ fn a_process_that_takes_the_pid_is_looked_at_again() {
         victim=$!
         echo $victim >pid
         sleep 0.1
-        # The third is the second question's own. What is not traced is not slow: the clocks are read at once.
+        # The third call is that of the second look. Other calls are not traced, so the clocks are read fast.
         strace -f --seccomp-bpf -qq -o trace --trace=pidfd_open \
             --inject=pidfd_open:delay_enter=3s:when=3 \
             \"$RAWDAEMON\" --stop --trust-pidfile -p pid &

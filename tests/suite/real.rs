@@ -14,8 +14,8 @@ use crate::support::{
 };
 use rustix::process::Signal;
 
-/// Sends a request as soon as somebody answers, and gives the whole answer, or what comes before the
-/// other side waits for more.
+/// Sends a request once the server accepts connections. Returns what it answers before it closes the
+/// connection or waits for more.
 fn ask<S: Read + Write>(mut connect: impl FnMut() -> std::io::Result<S>, request: &str) -> String {
     let began = Instant::now();
     let mut stream = loop {
@@ -147,7 +147,7 @@ fn nginx_serves_as_its_own_user_and_comes_back_at_once() {
     fs::write(place.path("nginx.conf"), configuration).unwrap();
     let configuration = place.path("nginx.conf");
     readable(&configuration);
-    // Only a privilege raises the hard limit.
+    // Only root may raise the hard limit.
     let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
     let most = most.unwrap_or(8192).min(8192);
     let files = most.min(4096).to_string();
@@ -208,7 +208,7 @@ fn nginx_serves_as_its_own_user_and_comes_back_at_once() {
             .unwrap();
         assert_eq!(open.split_whitespace().nth(3), Some(&*files));
         assert_eq!(pid_in(&place.path("pid")), daemon.pid);
-        // By SIGKILL, and so without tidying up.
+        // SIGKILL gives nginx no chance to clean up.
         daemon.kill();
         assert!(place.path("pid").exists());
     }
@@ -219,7 +219,7 @@ fn nginx_serves_as_its_own_user_and_comes_back_at_once() {
 }
 
 #[test]
-fn a_wrong_configuration_is_told_by_the_exit_code() {
+fn a_wrong_configuration_is_a_failed_start() {
     if !has("redis-server") {
         return;
     }
@@ -278,13 +278,13 @@ fn a_server_is_stopped_and_started_200_times() {
         daemon.ended();
         drop(daemon);
         assert!(!place.path("pid").exists(), "{round}");
-        // A child of it may still be on its way out.
+        // A child of the server may still be exiting.
         eventually("no process is left", || place.processes().is_empty());
     }
 }
 
 #[test]
-fn sshd_gives_up_its_lock_and_is_found_all_the_same() {
+fn sshd_drops_its_lock_and_is_found_by_the_date() {
     if !is_root() || !has("sshd") || !has("ssh-keygen") {
         return;
     }
@@ -297,7 +297,7 @@ fn sshd_gives_up_its_lock_and_is_found_all_the_same() {
     fs::write(place.path("config"), "").unwrap();
     let config = place.path("config");
     let address = free_address();
-    // sshd wants its whole path, to execute itself again.
+    // sshd needs its absolute path to execute itself again.
     let path = std::env::var_os("PATH").unwrap();
     let sshd = std::env::split_paths(&path).map(|folder| folder.join("sshd"));
     let sshd = sshd.into_iter().find(|path| path.is_file()).unwrap();
@@ -322,7 +322,7 @@ fn sshd_gives_up_its_lock_and_is_found_all_the_same() {
     ];
     let start = || {
         let mut command = place.rawdaemon(["-v"]);
-        // The folder for which sshd asks, in sight of this daemon only.
+        // sshd needs this folder. Only this daemon sees it.
         before_exec(command.args(serve), || {
             own_mounts();
             mount_empty(c"/run");
@@ -354,7 +354,7 @@ fn sshd_gives_up_its_lock_and_is_found_all_the_same() {
     );
     daemon.assert_alive();
     assert!(greets().unwrap());
-    // SIGHUP lets it execute itself: the same process, and the same answer.
+    // After SIGHUP, sshd executes itself: it stays the same process.
     assert_eq!(say(&["-sHUP", "--trust-pidfile"]).0, 0);
     eventually("it listens again", || {
         place.read("log").matches("Server listening").count() == 2

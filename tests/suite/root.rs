@@ -1,4 +1,4 @@
-//! A root directory that is not the caller's: what counts from inside it, and what it must have.
+//! Another root directory: which paths are inside it, and what it must contain.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use crate::support::{
     Place, before_exec, copy, eventually, fails_beside, is_root, pid_in, tested_command,
 };
 
-/// Puts a program and the libraries that it needs into a root directory of its own.
+/// Copies a program and its libraries into a root directory.
 fn furnish(root: &Path, program: &str) {
     let libraries = Command::new("ldd").arg(program).output().unwrap();
     let libraries = String::from_utf8(libraries.stdout).unwrap();
@@ -23,7 +23,7 @@ fn furnish(root: &Path, program: &str) {
 }
 
 #[test]
-fn a_daemon_has_the_root_that_was_asked_for() {
+fn a_daemon_gets_its_root_directory() {
     if !is_root() {
         return;
     }
@@ -32,7 +32,7 @@ fn a_daemon_has_the_root_that_was_asked_for() {
     furnish(&root, "/bin/sleep");
     fs::create_dir_all(root.join("data/deep")).unwrap();
     fs::write(place.path("in"), "").unwrap();
-    // The files count from here, and from outside; the command and its directory from inside.
+    // Files are outside, relative to the caller. The command and the working directory are inside.
     for (directory, expected, command) in [
         (None, "/", "sleep"),
         (Some("/data"), "/data", "/bin/sleep"),
@@ -91,7 +91,7 @@ fn a_daemon_has_the_root_that_was_asked_for() {
             3,
             "cannot enter the working directory /srv: No such file or directory (ENOENT)",
         ),
-        // Outside there is one.
+        // It exists outside only.
         (
             &["-r", "root", "/bin/sh"],
             127,
@@ -109,7 +109,7 @@ fn files_and<'a>(files: &[&'a str], command: &'a str) -> Vec<&'a str> {
 }
 
 #[test]
-fn a_root_with_nothing_in_it_is_enough() {
+fn an_empty_root_is_enough() {
     if !is_root() {
         return;
     }
@@ -123,7 +123,7 @@ fn a_root_with_nothing_in_it_is_enough() {
     };
     let says = "rawdaemon: cannot open /dev/null: No such file or directory (ENOENT)";
     place.fails(&mut inside(&["-p", "/pid", "/rawdaemon", "-V"]), 4, says);
-    // With a file for each stream there is no need of it.
+    // If each stream has a file, /dev/null is not needed.
     let files = [
         "-i",
         "/rawdaemon",

@@ -1,4 +1,4 @@
-//! Programs that start others as daemons and go on, with all of their threads.
+//! Programs that start daemons and go on, with all of their threads.
 
 use std::ffi::CStr;
 use std::fs;
@@ -54,12 +54,12 @@ fn spawning_disturbs_no_thread() {
 }
 
 #[test]
-fn what_the_kernel_keeps_by_memory_stays_the_caller_s_own() {
+fn settings_that_belong_to_the_memory_stay_the_caller_s() {
     if !is_root() || !has_test_programs() {
         return;
     }
     let place = Place::new();
-    // Another value than the tests have themselves.
+    // The value must differ from that of the tests.
     let own = fs::read_to_string("/proc/self/oom_score_adj").unwrap();
     let other = if own == "500\n" { "501" } else { "500" };
     let output = place.run(std_program(&place, "as others").arg(other));
@@ -67,13 +67,13 @@ fn what_the_kernel_keeps_by_memory_stays_the_caller_s_own() {
     let pids = place.processes();
     let daemons: Vec<_> = pids.into_iter().map(Daemon::new).collect();
     assert_eq!(daemons.len(), 3);
-    let told = output
+    let printed = output
         .stdout
         .lines()
         .filter(|line| line.starts_with("dumpable"));
-    let told: Vec<_> = told.collect();
-    assert!(told[0].starts_with("dumpable 1"), "{told:?}");
-    assert_eq!(told, [told[0]; 4]);
+    let printed: Vec<_> = printed.collect();
+    assert!(printed[0].starts_with("dumpable 1"), "{printed:?}");
+    assert_eq!(printed, [printed[0]; 4]);
     let adjusted = daemons.iter().filter(|daemon| {
         let file = format!("/proc/{}/oom_score_adj", daemon.pid);
         fs::read_to_string(file).unwrap().trim_end() == other
@@ -82,15 +82,15 @@ fn what_the_kernel_keeps_by_memory_stays_the_caller_s_own() {
 }
 
 #[test]
-fn a_panic_while_the_start_is_shown_leaves_nothing() {
-    // SAFETY: numbers only. What is left by the panic is this process's then.
+fn a_panic_in_the_progress_callback_leaves_nothing() {
+    // SAFETY: numbers only. Orphans of the panic become children of this process.
     unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) };
     let text = format!("RAWDAEMON_TEST=a panic of {}\0", std::process::id());
     let mark = CStr::from_bytes_with_nul(text.as_bytes()).unwrap();
     let mark = [Some(mark.into()), None];
     let argv = [Some(c"sleep".into()), Some(c"1000".into()), None];
     let options = DaemonizeOptions::new().ready(Readiness::Descriptor(9));
-    // A thread has its own children, and none of those that are left to the process.
+    // The list has the thread's own children only, not the orphans of the process.
     let start = || {
         let caught = std::panic::catch_unwind(|| {
             options.spawn_with_progress(c"/bin/sleep", &argv, &mark, &mut |_| {
@@ -113,7 +113,7 @@ fn a_panic_while_the_start_is_shown_leaves_nothing() {
 }
 
 #[test]
-fn no_memory_is_copied_but_for_the_daemon_of_daemonize() {
+fn only_daemonize_copies_memory() {
     if !has("strace") || !has_test_programs() {
         return;
     }

@@ -1,4 +1,4 @@
-//! `--stop`, `--signal` and `--restart`: what the daemon gets, and what is left of it.
+//! `--stop`, `--signal`, and `--restart`: the signals that the daemon gets, and what it leaves.
 
 use std::ffi::CString;
 use std::os::unix::process::CommandExt;
@@ -13,7 +13,7 @@ use crate::support::{
 };
 use rawdaemon::{ExitCode, Owner, Pidfile, Stage};
 
-/// A daemon that writes down the signals that it gets.
+/// A daemon that logs its signals.
 const LOGS: &str = "for s in HUP INT TERM; do trap \"echo $s >>log\" $s; done; echo up >>log; \
                     while :; do sleep 0.01; done";
 
@@ -102,7 +102,7 @@ fn signals_arrive_by_name_and_number() {
 }
 
 #[test]
-fn a_daemon_that_ignores_what_it_gets_is_killed_in_the_end() {
+fn a_daemon_that_ignores_signals_is_killed_in_the_end() {
     for kernel in kernels() {
         let place = Place::new();
         for (options, order) in [
@@ -135,7 +135,7 @@ fn a_daemon_that_ignores_what_it_gets_is_killed_in_the_end() {
 }
 
 #[test]
-fn what_may_not_be_signalled_is_told() {
+fn missing_permission_to_signal_is_reported() {
     if !is_root() {
         return;
     }
@@ -151,14 +151,14 @@ fn what_may_not_be_signalled_is_told() {
             command.args(["-p", "pid"]);
             kernel.1(&mut command);
             crate::support::before_exec(&mut command, || {
-                become_nobody();
+                become_ordinary_user();
                 Ok(())
             });
             let line = "rawdaemon: cannot signal the daemon: Operation not permitted (EPERM)\n";
             says(&place.run(&mut command), 4, "", line);
         }
         daemon.assert_alive();
-        // To ask is free.
+        // --status needs no permission.
         let mut command = place.rawdaemon(["--status", "-p", "pid"]);
         command.uid(65534).gid(65534);
         says(
@@ -170,14 +170,14 @@ fn what_may_not_be_signalled_is_told() {
     }
 }
 
-/// Becomes nobody: after all that needs root.
-fn become_nobody() {
+/// Becomes an ordinary user, after all steps that need root.
+fn become_ordinary_user() {
     // SAFETY: numbers only.
     assert_eq!(unsafe { libc::syscall(libc::SYS_setuid, 65534) }, 0);
 }
 
 #[test]
-fn a_group_is_signalled_as_a_whole_if_it_is_the_daemon_s() {
+fn the_daemon_s_process_group_is_signalled() {
     for kernel in kernels() {
         let place = Place::new();
         let script = "(trap '' TERM; sleep 1000 & echo $! >>log; wait) & exec sleep 1000";
@@ -192,12 +192,12 @@ fn a_group_is_signalled_as_a_whole_if_it_is_the_daemon_s() {
         daemon.ended();
         assert!(
             !wait_for(&left, Duration::ZERO),
-            "only the daemon was meant"
+            "only the daemon is stopped"
         );
         for pid in place.processes() {
             drop(Daemon::new(pid));
         }
-        // The child ignores the first signal, and gets the second.
+        // The child ignores the first signal, and dies of the second.
         let daemon = start_script(&place, script);
         let left = child();
         says(
@@ -215,10 +215,10 @@ fn a_group_is_signalled_as_a_whole_if_it_is_the_daemon_s() {
 }
 
 #[test]
-fn a_group_of_the_caller_s_session_is_left_alone() {
+fn a_group_of_the_caller_s_session_is_not_signalled() {
     let place = Place::new();
     let mut command = place.rawdaemon(["-f", "-p", "pid", "sleep", "1000"]);
-    // A group of its own: that of the tests must not be in danger.
+    // The group is its own, so that of the tests is not in danger.
     let mut child = command.process_group(0).spawn().unwrap();
     eventually("it runs", || ask(&place, &["-qT"]).code() == 0);
     let output = ask(&place, &["--stop", "--process-group"]);
@@ -238,7 +238,7 @@ fn a_restart_is_a_stop_and_a_start() {
     let second = place.start_by(&mut place.rawdaemon(restart));
     first.ended();
     assert_eq!(pid_in(&place.path("pid")), second.pid);
-    // What runs already is a success, if that is asked for.
+    // With --start-or-ok, a daemon that runs already is a success.
     let ok = |options: &[&str]| place.run(place.rawdaemon(options).args(start));
     let line = format!("rawdaemon: already running as pid {}\n", second.pid);
     says(&ok(&[]), 12, "", &line);
@@ -321,7 +321,7 @@ fn a_group_outlives_its_leader() {
     std::thread::scope(|scope| {
         let stop = scope.spawn(|| ask(&place, &["-K", "--process-group", "-t", "1"]));
         daemon.ended();
-        // Its number is given to no process, for the group has it.
+        // The kernel does not reuse its pid while the group exists.
         daemon.kill();
         says(&stop.join().unwrap(), 0, "", "");
     });

@@ -1,4 +1,4 @@
-//! The files that a daemon has for input and output.
+//! The files of a daemon's standard streams.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -36,7 +36,7 @@ fn files_for_input_and_output() {
     );
 }
 
-/// The flags of an open file, as `/proc` gives them.
+/// The flags of an open file, from `/proc`.
 fn flags(pid: Pid, fd: i32) -> i32 {
     let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{fd}")).unwrap();
     let flags = info
@@ -69,7 +69,7 @@ fn one_file_for_both_outputs_is_opened_once() {
     let place = Place::new();
     let program = "echo one; echo two >&2; echo three; echo four >&2; exec sleep 1000";
     std::os::unix::fs::symlink("log", place.path("link")).unwrap();
-    // However it is spelled.
+    // The paths may differ.
     for other in ["log", "./log", "link"] {
         let _daemon = place.start(["-o", "log", "-e", other, "sh", "-c", program]);
         eventually("all is written", || {
@@ -92,7 +92,7 @@ fn a_failed_start_leaves_output_files_as_they_were() {
 }
 
 #[test]
-fn new_files_are_not_for_everybody_to_write() {
+fn new_files_are_not_writable_for_all() {
     let place = Place::new();
     let mut command = place.rawdaemon(["-v", "-o", "out", "-p", "pid", "sleep", "1000"]);
     before_exec(&mut command, || {
@@ -105,7 +105,7 @@ fn new_files_are_not_for_everybody_to_write() {
 }
 
 #[test]
-fn outputs_that_nobody_could_write_to_are_errors() {
+fn files_that_cannot_be_written_are_errors() {
     let place = Place::new();
     fs::create_dir(place.path("folder")).unwrap();
     let _socket = UnixListener::bind(place.path("socket")).unwrap();
@@ -159,7 +159,7 @@ fn a_fifo_with_a_reader_is_written_to() {
 }
 
 #[test]
-fn what_a_caller_may_not_do_is_refused() {
+fn files_of_others_are_refused() {
     let place = Place::new();
     if rustix::process::geteuid().is_root() {
         skip("root may write everywhere");

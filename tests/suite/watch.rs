@@ -1,4 +1,4 @@
-//! The watch over a start: who dies, who is late, and who is interrupted.
+//! The watch over a start: daemons that die or are late, and launchers that are interrupted.
 
 use std::fs;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -10,7 +10,7 @@ use crate::support::{
 };
 use rustix::process::{Pid, Signal, kill_process};
 
-/// The milliseconds in `… after N ms`, and the text before.
+/// The text before `after N ms`, and the milliseconds.
 fn lived(output: &Output) -> (&str, u64) {
     let (before, after) = output.stderr.rsplit_once(" after ").unwrap();
     (
@@ -29,7 +29,7 @@ fn a_daemon_that_dies_while_it_is_watched() {
         ("kill -KILL $$", "killed by signal 9 (SIGKILL)"),
         ("kill -40 $$", "killed by signal 40"),
         ("sleep 0.2; exit 127", "exited with status 127"),
-        // The shell dies, and a child of it holds on to everything.
+        // The shell dies, and its child keeps all descriptors open.
         ("sleep 1000 & exit 4", "exited with status 4"),
     ] {
         let mut command = place.rawdaemon(["-t", "10", "-p", "pid", "sh", "-c", program]);
@@ -54,7 +54,7 @@ fn a_daemon_that_dies_while_it_is_watched() {
         assert!((least..5000).contains(&milliseconds), "{output:?}");
         assert!(
             output.took < Duration::from_secs(5),
-            "a death is told at once: {output:?}"
+            "a death is reported at once: {output:?}"
         );
         assert!(!place.path("pid").exists());
         if program.starts_with("sleep 1000") {
@@ -62,7 +62,7 @@ fn a_daemon_that_dies_while_it_is_watched() {
             assert_eq!(
                 left.len(),
                 1,
-                "what the daemon has started is not the launcher's to end"
+                "the launcher does not end the daemon's children"
             );
             drop(Daemon::new(left[0]));
         }
@@ -97,7 +97,7 @@ fn newer_system_calls_may_be_missing() {
 }
 
 #[test]
-fn a_daemon_killed_before_it_has_executed_was_not_started() {
+fn a_daemon_killed_before_its_exec_is_a_failure() {
     if !has("strace") {
         return;
     }
@@ -111,7 +111,7 @@ fn a_daemon_killed_before_it_has_executed_was_not_started() {
 }
 
 #[test]
-fn an_intermediate_that_is_killed_is_told() {
+fn a_killed_intermediate_is_reported() {
     if !has("strace") {
         return;
     }
@@ -138,14 +138,14 @@ fn a_daemon_that_cannot_execute_in_time_is_stopped() {
         &["-t", "0.1", "-p", "pid", "sleep", "1000"],
     );
     assert_eq!(output.code(), 6, "{output:?}");
-    // strace may say something of its own before.
+    // strace may print a message of its own before.
     let says = "rawdaemon: the daemon did not become ready in time\n";
     assert!(output.stderr.ends_with(says), "{output:?}");
     assert!(!place.path("pid").exists());
 }
 
 #[test]
-fn a_daemon_is_watched_for_all_of_the_time_once_it_is_executed() {
+fn the_timeout_starts_at_the_exec() {
     if !has("strace") {
         return;
     }
@@ -157,11 +157,11 @@ fn a_daemon_is_watched_for_all_of_the_time_once_it_is_executed() {
 }
 
 #[test]
-fn an_exec_that_is_not_over_when_the_pipe_is_closed_is_waited_for() {
+fn an_exec_is_waited_for_after_the_pipe_is_closed() {
     if !has("strace") {
         return;
     }
-    // As Linux 7.2 has it, which closes descriptors before it does the rest.
+    // Linux 7.2 closes descriptors before it completes the exec.
     let options = ["--inject=setpgid:retval=0:when=1..4"];
     for arguments in [&["-t", "1"][..], &["-l", "lock"], &["-v"], &[]] {
         let place = Place::new();
@@ -175,11 +175,11 @@ fn an_exec_that_is_not_over_when_the_pipe_is_closed_is_waited_for() {
 }
 
 #[test]
-fn an_interrupted_wait_does_not_begin_again() {
+fn an_interrupted_wait_does_not_restart() {
     if !has("strace") {
         return;
     }
-    // Every wait of the intermediate ends after a tenth of a second, forty times.
+    // Forty waits of the intermediate end with EINTR after 100 ms.
     let faults = ["--inject=ppoll:error=EINTR:delay_enter=100ms:when=1..40"];
     let place = Place::new();
     let output = under_strace(&place, &faults, &["-v", "-t", "1", "sleep", "1000"]);
@@ -189,11 +189,11 @@ fn an_interrupted_wait_does_not_begin_again() {
     assert!(output.took < Duration::from_secs(3), "{output:?}");
 }
 
-/// The daemon has its pidfile, and has not executed yet.
+/// Delays the daemon between its pidfile and its exec.
 const DELAY: [&str; 1] = ["--inject=umask:delay_exit=4s:when=3+"];
 
 #[test]
-fn a_launcher_that_is_to_end_takes_its_half_started_daemon_along() {
+fn a_terminated_launcher_ends_its_half_started_daemon() {
     if !has("strace") {
         return;
     }
@@ -212,7 +212,7 @@ fn a_launcher_that_is_to_end_takes_its_half_started_daemon_along() {
 }
 
 #[test]
-fn a_half_started_daemon_does_not_outlive_who_watched_it() {
+fn a_half_started_daemon_does_not_outlive_the_intermediate() {
     if !has("strace") {
         return;
     }
@@ -229,7 +229,7 @@ fn a_half_started_daemon_does_not_outlive_who_watched_it() {
     eventually("no process is left", || place.processes().is_empty());
     let trace = place.read("trace");
     assert!(!trace.contains("--- SIGSEGV"), "{trace}");
-    // The number of a process of another namespace would be some other process's here.
+    // Another namespace's pid would mean another process in this one.
     assert!(!trace.contains(" kill("), "{trace}");
 }
 
@@ -239,7 +239,7 @@ fn a_launcher_that_does_not_lead_the_session_can_be_interrupted() {
         return;
     }
     let place = Place::new();
-    // Once the daemon is executed, its launcher is about to end, and what ends that one then, not the daemon.
+    // A signal after the exec would end the launcher only.
     let delay = ["--inject=execve:delay_enter=3s"];
     let mut command = strace_rawdaemon(&place, &delay, &["/bin/sleep", "1000"]);
     command.process_group(0);
