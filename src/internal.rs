@@ -1,5 +1,5 @@
-//! What the command, the tests and the fuzz targets share with the library. This is no API: it may change in
-//! every release.
+//! Private items that the command, the tests and the fuzz targets share with the library. Not part of
+//! the API: any release may change them.
 
 pub use crate::__start as start;
 pub use crate::environment::{set_variable, variable};
@@ -19,13 +19,14 @@ pub use crate::text::{
 use crate::options::DaemonizeOptions;
 use crate::sys::ThinCStr;
 
-/// The path that these options have for a subject.
+/// The path that the options give for this subject, if any.
 #[must_use]
 pub fn path<'a>(options: &DaemonizeOptions<'a>, subject: Subject) -> Option<ThinCStr<'a>> {
     options.path(subject)
 }
 
-/// The options of a process that ends after the start, and so may lead the new session itself.
+/// The same options for a process that exits after the start. It may lead the new session itself, without
+/// an intermediate.
 pub const fn ends_after(mut options: DaemonizeOptions<'_>) -> DaemonizeOptions<'_> {
     options.ends_after = true;
     options

@@ -1,13 +1,14 @@
-//! Turns a process or a command into a Linux daemon over raw system calls: no libc, no allocator,
-//! no `std`, and two dependencies.
+//! Daemonizes Linux processes over raw system calls: without libc, without an allocator, without
+//! `std`, and with two dependencies.
 //!
-//! - [`daemonize`] is for a program that detaches itself.
-//! - [`spawn`] is for a program that starts another one, and goes on.
-//! - [`DaemonizeOptions`] says what the daemon shall be like, for both.
-//! - [`Pidfile`] finds a daemon, signals it and stops it, and never another process.
+//! - [`daemonize`] turns the calling process into a daemon.
+//! - [`spawn`] starts another program as a daemon and returns.
+//! - [`DaemonizeOptions`] configures the daemon, for both.
+//! - [`Pidfile`] finds a daemon, signals it and stops it, and never signals another process.
 //!
-//! All of them tell the truth: success means that the daemon runs, with this pid; failure means
-//! that it does not, and which step failed with which errno, or how the daemon died.
+//! Success means that the daemon runs with the returned pid. Failure means that it does not run, and
+//! the [`Error`] names the step that failed and the errno, or how the daemon ended. The exception is
+//! [`ExitCode::WaitFailed`]: the process that knows the outcome was killed.
 //!
 //! # A program that becomes a daemon
 //!
@@ -22,8 +23,10 @@
 //!         Ok(Identity::Original(pid)) => println!("the daemon runs as {pid}"),
 //!         Ok(Identity::Daemon(ready)) => {
 //!             // … open sockets, read the configuration …
-//!             let _ = ready.notify(); // the original returns now, and not after a second
-//!             // … serve …
+//!             let _ = ready.notify(); // the original returns now, not when the timeout expires
+//!             loop {
+//!                 std::thread::park(); // … serve …
+//!             }
 //!         }
 //!         Err(error) => {
 //!             eprintln!("web: {error}");
@@ -34,10 +37,31 @@
 //! }
 //! ```
 //!
-//! The call comes early in `main`: a process that has other threads is refused with
-//! [`ExitCode::Threaded`], for a fork would leave them, and what they hold locked, behind.
+//! `daemonize` returns in both processes: in the original with the daemon's pid or an error, and in the
+//! daemon with a [`Ready`]. If the daemon does not call [`Ready::notify`], the start is a success when
+//! the daemon is still alive after the [`timeout`](DaemonizeOptions::timeout), one second by default.
+//!
+//! Call `daemonize` early in `main`, before the program creates threads. A process with other threads
+//! is refused with [`ExitCode::Threaded`]: the daemon would not have those threads, but every lock
+//! that they hold would stay locked in it.
 //!
 //! # A program that starts a daemon
+//!
+//! ```
+//! let argv = [Some(c"sleep".into()), Some(c"0.1".into()), None];
+//! let envp = [Some(c"PATH=/usr/bin:/bin".into()), None];
+//! let pid = rawdaemon::spawn(c"sleep", &argv, &envp)?;
+//! println!("sleep runs as {pid}");
+//! # Ok::<(), rawdaemon::Error>(())
+//! ```
+//!
+//! `spawn` may be called in any process, with or without threads. It returns as soon as the command
+//! has been executed. To wait until the command is ready as well, see [`Readiness`].
+//!
+//! # Errors
+//!
+//! [`Error::code`] names the step that failed, [`Error::cause`] the reason, and `Display` puts both in
+//! one line. The codes are the exit codes of the command `rawdaemon`, see [`ExitCode`].
 //!
 //! ```
 //! use rawdaemon::{Cause, Errno, ExitCode};
@@ -46,44 +70,77 @@
 //! let error = rawdaemon::spawn(c"/opt/no/such/web", &argv, &[None]).unwrap_err();
 //! assert_eq!(error.code(), ExitCode::CommandNotFound);
 //! assert_eq!(error.cause(), Cause::Errno(Errno::ENOENT));
+//! assert_eq!(
+//!     error.to_string(),
+//!     "cannot find the command: No such file or directory (ENOENT)",
+//! );
 //! ```
 //!
-//! This one may be called in any program, threaded or not.
+//! # Finding and stopping a daemon
+//!
+//! A daemon with a [`pidfile`](DaemonizeOptions::pidfile) holds a lock on the file as long as it runs.
+//! The kernel reports which process holds the lock; the pid in the file is not believed.
+//!
+//! ```
+//! use rawdaemon::{Owner, Pidfile};
+//!
+//! let pidfile = Pidfile::new(c"/run/no/such.pid");
+//! assert_eq!(pidfile.owner()?, Owner::NotRunning);
+//! assert_eq!(pidfile.signal(1)?, None); // SIGHUP; there is no daemon to send it to
+//! # Ok::<(), rawdaemon::Error>(())
+//! ```
+//!
+//! [`Pidfile::stop`] sends one signal after the other until the daemon has ended.
 //!
 //! # How it works
 //!
-//! The *original*, the process that called, creates an *intermediate*. That leads a new session
-//! (setsid(2)), creates the *daemon*, which is therefore no session leader and can never get a
-//! controlling terminal, and watches it until there is a verdict. The daemon takes its steps, and
-//! says which one failed. Each process tells by its exit code what happened, see [`ExitCode`], and
-//! by eight bytes over a close-on-exec pipe what does not fit in there. When the original returns,
-//! the intermediate is gone, and the daemon belongs to init.
+//! The *original*, the process that calls, creates an *intermediate*. The intermediate leads a new
+//! session (setsid(2)), creates the *daemon*, and watches it until there is a verdict. The daemon is
+//! not a session leader, so it never acquires a controlling terminal. It takes its steps in order and
+//! reports the first one that fails. The steps follow systemd's daemon(7); the README lists them.
 //!
-//! The intermediate shares the original's memory, on a stack of its own, and so does the daemon of
-//! [`spawn`] until it executes: such a start costs the same in a large process as in a small one. The daemon
-//! of [`daemonize`] is a copy, the only one. Where memory cannot be shared, and in a build with
-//! `--cfg rawdaemon_plain_fork`, which valgrind needs, all children are copies.
+//! Each process reports by its exit code ([`ExitCode`]). Details that do not fit in one byte travel
+//! beside it, as a record of eight bytes over a close-on-exec pipe. When the original returns, the
+//! intermediate has exited, and the daemon is a child of init or of the nearest subreaper.
 //!
-//! The steps follow systemd's daemon(7); the README lists them.
+//! The intermediate runs in the original's memory, on a stack of its own. So does the daemon of
+//! [`spawn`] until it executes the command, unless an option changes its user, its group or its OOM
+//! score adjustment. Such a start costs as much in a large process as in a small one. The daemon of
+//! [`daemonize`] is a copy of the original, and the only one.
 //!
 //! # In a program with a C library
 //!
-//! The processes are created by a raw clone(2), past the C library. No function that was registered
-//! with pthread_atfork(3) runs. The intermediate runs nothing of the program's at all. The daemon
-//! has a copy of everything, unwritten buffers and functions registered with atexit(3) included:
-//! flush what shall not be written twice before the call.
+//! The processes are created by clone(2) and not through the C library:
 //!
-//! What the kernel remembers of the calling thread for its C library, the daemon has too: the list of
-//! robust mutexes, empty as after fork(2), the stack of signal handlers, the area of restartable sequences.
-//! The ids that glibc remembers are put right in the daemon, if it has told the kernel that list or where the
-//! id is, as up to 2.43. musl remembers one where nobody else may write: there `raise` and `abort` in a
-//! process that has daemonized itself signal the original's thread. A command that was started by [`spawn`] is not concerned.
+//! - Functions registered with pthread_atfork(3) do not run.
+//! - The intermediate runs none of the program's code.
+//! - The daemon of [`daemonize`] has a copy of everything, including unwritten buffers and functions
+//!   registered with atexit(3). Flush buffers before the call, or they are written twice.
+//! - The daemon keeps what the kernel records of the calling thread for the C library: the list of
+//!   robust mutexes (empty, as after fork(2)), the alternate signal stack, and the area of restartable
+//!   sequences.
+//! - The process and thread ids that glibc caches are corrected. They are found through the robust list
+//!   or through the address given to set_tid_address(2); glibc up to 2.43 registers at least one of
+//!   them.
+//! - musl caches the thread id where no other code can write. In a process that has daemonized itself,
+//!   its `raise` and `abort` signal the original's thread.
 //!
-//! # Support
+//! A command that [`spawn`] has started is not affected by any of this.
 //!
-//! Linux 3.2 or later on x86_64, x86, aarch64, arm and riscv64; Rust 1.85 or later. Newer system
-//! calls (`pidfd_open`, `close_range`) are used where they are to be had. `/proc` need not be
-//! mounted.
+//! # Limits
+//!
+//! - valgrind 3 ends a program that starts a process sharing its memory. For valgrind, build with
+//!   `RUSTFLAGS="--cfg rawdaemon_plain_fork"`: every child is then a copy, as it also is where memory
+//!   cannot be shared.
+//! - A program that has registered restartable sequences (rseq(2)) elsewhere than where glibc does is
+//!   copied twice by [`daemonize`]: once for the intermediate, once for the daemon.
+//! - Before Linux 5.16, a signal that dumps core (core(5)) and is sent to the daemon of [`spawn`] before
+//!   it executes may end the caller too, because the two share memory. vfork(2) has the same limit.
+//!
+//! # Supported systems
+//!
+//! Linux 3.2 or later on x86_64, x86, aarch64, arm and riscv64; Rust 1.85 or later. Newer system calls
+//! (pidfd_open(2), close_range(2)) are used where the kernel has them. `/proc` need not be mounted.
 #![no_std]
 #![cfg_attr(
     test,
