@@ -1,13 +1,13 @@
-//! The variables of a command: looked up, set and added. Pure.
+//! The environment of a command: finding, setting and adding variables.
 
 use crate::protocol::Errno;
 use crate::sys::{Mapping, ThinCStr};
 use crate::text::split_once;
 
-/// Variables, as execve(2) takes them.
+/// An environment as execve(2) takes it: `NAME=VALUE` strings, and `None` at the end.
 pub(crate) type Environment<'a> = &'a [Option<ThinCStr<'a>>];
 
-/// The name of a variable in `NAME=VALUE`; it is not empty.
+/// The name in `NAME=VALUE`. `None` if there is no `=` or the name is empty.
 pub fn variable(assignment: ThinCStr<'_>) -> Option<&[u8]> {
     match split_once(assignment.to_bytes(), b'=') {
         (name @ [_, ..], Some(_)) => Some(name),
@@ -15,13 +15,14 @@ pub fn variable(assignment: ThinCStr<'_>) -> Option<&[u8]> {
     }
 }
 
-/// Sets a variable in an environment that has room for one more, whatever it is there.
+/// Sets a variable: replaces its value, or adds it in place of the first `None`. The environment must have
+/// room for one more variable.
 pub fn set_variable<'a>(environment: &mut [Option<ThinCStr<'a>>], assignment: ThinCStr<'a>) {
     let name = variable(assignment);
     let mut is_set = false;
-    for place in environment {
-        match place {
-            // One that is there twice is the same in both places then.
+    for slot in environment {
+        match slot {
+            // A variable may occur twice: programs differ in which one they use.
             Some(other) if variable(*other) == name => {
                 *other = assignment;
                 is_set = true;
@@ -29,7 +30,7 @@ pub fn set_variable<'a>(environment: &mut [Option<ThinCStr<'a>>], assignment: Th
             Some(_) => {}
             None => {
                 if !is_set {
-                    *place = Some(assignment);
+                    *slot = Some(assignment);
                 }
                 return;
             }
@@ -37,24 +38,23 @@ pub fn set_variable<'a>(environment: &mut [Option<ThinCStr<'a>>], assignment: Th
     }
 }
 
-/// An environment with one more variable, or with another value of it.
+/// Copies an environment, with this variable added or replaced.
 pub(crate) fn add_variable<'a>(
     environment: Environment<'a>,
     variable: ThinCStr<'a>,
 ) -> Result<Mapping<Option<ThinCStr<'a>>>, Errno> {
-    let mut room = Mapping::new(environment.len().saturating_add(1))?;
-    for (place, variable) in room.iter_mut().zip(environment) {
-        *place = *variable;
+    let mut copy = Mapping::new(environment.len().saturating_add(1))?;
+    for (slot, variable) in copy.iter_mut().zip(environment) {
+        *slot = *variable;
     }
-    set_variable(&mut room, variable);
-    Ok(room)
+    set_variable(&mut copy, variable);
+    Ok(copy)
 }
 
-/// Where commands are looked for when the environment does not say it: init scripts may run without
-/// PATH.
+/// The directories that are searched for a command if PATH is not set. Init scripts may run without it.
 const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// The directories of PATH, or the default ones.
+/// The value of PATH, or [`DEFAULT_PATH`].
 pub(crate) fn search_path<'a>(environment: &[Option<ThinCStr<'a>>]) -> &'a [u8] {
     for variable in environment.iter().flatten() {
         let (name, value) = split_once(variable.to_bytes(), b'=');

@@ -1,27 +1,28 @@
-//! Plain text, said in pieces: without the machinery of `core::fmt`, which is larger than the rest
-//! of the command.
+//! Byte strings: output, splitting, numbers, and packed tables. Pure.
+//!
+//! Output does not use `core::fmt`, whose code is larger than the rest of the command.
 
-/// Takes text, piece after piece.
+/// A function that takes output piece by piece.
 pub type Sink<'s> = dyn FnMut(&[u8]) + 's;
 
-/// Room for the digits of any number, a sign and a newline.
+/// The size of a buffer for the digits of any number, a sign and a newline.
 pub(crate) const NUMBER_LINE: usize = 22;
 
-/// The number in decimal digits as a line of its own, which is what files of one number have.
+/// Formats a number in decimal, followed by a newline, as in a pidfile.
 pub(crate) fn number_line(number: i64, buffer: &mut [u8; NUMBER_LINE]) -> &[u8] {
     let mut start = NUMBER_LINE;
     let mut put = |byte| {
         start = start.saturating_sub(1);
-        if let Some(place) = buffer.get_mut(start) {
-            *place = byte;
+        if let Some(slot) = buffer.get_mut(start) {
+            *slot = byte;
         }
     };
     put(b'\n');
-    let mut left = number.unsigned_abs();
+    let mut rest = number.unsigned_abs();
     loop {
-        put(b'0' | (left % 10) as u8);
-        left /= 10;
-        if left == 0 {
+        put(b'0' | (rest % 10) as u8);
+        rest /= 10;
+        if rest == 0 {
             break;
         }
     }
@@ -31,21 +32,21 @@ pub(crate) fn number_line(number: i64, buffer: &mut [u8; NUMBER_LINE]) -> &[u8] 
     buffer.get(start..).unwrap_or_default()
 }
 
-/// Says a number in decimal digits.
+/// Writes a number in decimal.
 pub fn write_number(number: u32, out: &mut Sink<'_>) {
     if let [digits @ .., _] = number_line(number.into(), &mut [0; NUMBER_LINE]) {
         out(digits);
     }
 }
 
-/// What comes before the first such byte, and what follows it if it is there.
+/// Splits a text at the first `byte`. The second part is `None` if the text does not contain it.
 pub fn split_once(text: &[u8], byte: u8) -> (&[u8], Option<&[u8]>) {
     let mut rest = Some(text);
     (next_field(&mut rest, byte), rest)
 }
 
-/// Takes off a text what comes before the first such byte, and the byte; nothing is left of a text
-/// without it.
+/// Removes the part up to and including the first `byte` from a text, and returns it without that byte.
+/// The last field leaves `None`.
 pub fn next_field<'t>(text: &mut Option<&'t [u8]>, byte: u8) -> &'t [u8] {
     let whole = text.take().unwrap_or_default();
     for (index, other) in whole.iter().enumerate() {
@@ -58,39 +59,40 @@ pub fn next_field<'t>(text: &mut Option<&'t [u8]>, byte: u8) -> &'t [u8] {
     whole
 }
 
-/// Puts one text and then another one to `room`, as far as there is any; gives what it has of them.
-pub fn join<'r>(first: &[u8], second: &[u8], room: &'r mut [u8]) -> &'r [u8] {
+/// Copies two texts to `buffer`, one after the other, and returns the copy. It is truncated if `buffer`
+/// is too short.
+pub fn join<'b>(first: &[u8], second: &[u8], buffer: &'b mut [u8]) -> &'b [u8] {
     let mut length = 0_usize;
     for text in [first, second] {
         for byte in text {
-            if let Some(place) = room.get_mut(length) {
-                *place = *byte;
+            if let Some(slot) = buffer.get_mut(length) {
+                *slot = *byte;
                 length = length.saturating_add(1);
             }
         }
     }
-    room.get(..length).unwrap_or_default()
+    buffer.get(..length).unwrap_or_default()
 }
 
-/// Short texts, packed as the lines of one. An array of `&str` is 16 bytes larger for each of them;
-/// C libraries pack the names of errors and signals in the same way.
+/// A table of short texts, packed as the lines of a single text. An array of `&str` would take 16 bytes
+/// more for each entry. C libraries pack the names of errors and signals in the same way.
 #[derive(Clone, Copy, Debug)]
 pub struct Lines(&'static str);
 
 impl Lines {
-    /// The lines of this text, each of which ends in a newline. The macro `lines!` makes it.
+    /// Makes a table of a text whose lines all end in a newline. Use the macro `lines!`.
     #[must_use]
     pub const fn new(text: &'static str) -> Self {
         Self(text)
     }
 
-    /// The line at this index; empty if there is none.
+    /// The line at this index; empty if the index is out of range.
     #[must_use]
     pub fn get(self, index: usize) -> &'static [u8] {
         self.iter().nth(index).unwrap_or_default()
     }
 
-    /// The index of the first line that is this text.
+    /// The index of the first line that equals this text.
     #[must_use]
     pub fn position(self, text: &[u8]) -> Option<usize> {
         self.iter().position(|line| line == text)
@@ -107,7 +109,7 @@ impl Lines {
     }
 }
 
-/// Makes [`Lines`] of texts; the parts of each one are separated by commas, and `;` ends it.
+/// Makes [`Lines`]. Each line ends in `;` and may have several parts, separated by commas.
 macro_rules! lines {
     ($($($part:expr),+;)*) => {
         $crate::text::Lines::new(concat!($($($part,)+ "\n",)*))
@@ -115,7 +117,8 @@ macro_rules! lines {
 }
 pub(crate) use lines;
 
-/// The number that these digits are, to a base of at most ten; `None` for anything else.
+/// Parses an unsigned number in a base of at most ten. `None` if the text is empty, has anything but
+/// digits, or does not fit.
 pub fn parse_number(text: &[u8], base: u8) -> Option<u64> {
     if text.is_empty() {
         return None;
@@ -127,7 +130,8 @@ pub fn parse_number(text: &[u8], base: u8) -> Option<u64> {
     })
 }
 
-/// The number that these digits are, after a minus sign if there is one, in this range.
+/// Parses a decimal number, which may have a minus sign. `None` if it is outside the range from `least` to
+/// `most`.
 pub fn parse_signed(text: &[u8], least: i32, most: i32) -> Option<i32> {
     let number = match text {
         [b'-', digits @ ..] => i32::try_from(parse_number(digits, 10)?)
@@ -138,13 +142,13 @@ pub fn parse_signed(text: &[u8], least: i32, most: i32) -> Option<i32> {
     (least <= number && number <= most).then_some(number)
 }
 
-/// Lets `Display` say what [`Sink`] takes; what is not UTF-8 shows as U+FFFD.
+/// Implements `Display` with a function that writes to a [`Sink`]. Bytes that are not UTF-8 become U+FFFD.
 pub(crate) fn display(
     f: &mut core::fmt::Formatter<'_>,
-    tell: impl FnOnce(&mut Sink<'_>),
+    write: impl FnOnce(&mut Sink<'_>),
 ) -> core::fmt::Result {
     let mut result = Ok(());
-    tell(&mut |piece| {
+    write(&mut |piece| {
         for chunk in piece.utf8_chunks() {
             let replacement = if chunk.invalid().is_empty() {
                 ""
@@ -169,7 +173,7 @@ mod tests {
     };
 
     #[test]
-    fn text_is_split_at_the_first_such_byte() {
+    fn text_is_split_at_the_first_separator() {
         assert_eq!(split_once(b"a=b=c", b'='), (&b"a"[..], Some(&b"b=c"[..])));
         assert_eq!(split_once(b"a=", b'='), (&b"a"[..], Some(&b""[..])));
         assert_eq!(split_once(b"=", b'='), (&b""[..], Some(&b""[..])));
@@ -183,7 +187,7 @@ mod tests {
     const LINES: Lines = lines!["one ", 1; ""; "three";];
 
     #[test]
-    fn lines_are_like_an_array() {
+    fn lines_are_indexed_like_an_array() {
         let lines = [0, 1, 2, 3].map(|index| LINES.get(index));
         assert_eq!(lines, [&b"one 1"[..], b"", b"three", b""]);
         assert_eq!(LINES.iter().count(), 3);
@@ -191,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_found_as_a_whole() {
+    fn only_a_whole_line_is_found() {
         assert_eq!(LINES.position(b"one 1"), Some(0));
         assert_eq!(LINES.position(b""), Some(1));
         assert_eq!(LINES.position(b"three"), Some(2));
@@ -202,16 +206,16 @@ mod tests {
     }
 
     #[test]
-    fn text_is_cut_where_the_room_ends() {
-        let mut room = *b".....";
-        assert_eq!(join(b"ab", b"c", &mut room), b"abc");
-        assert_eq!(&room, b"abc..");
-        assert_eq!(join(b"abc", b"defg", &mut room), b"abcde");
+    fn joined_text_is_truncated_to_the_buffer() {
+        let mut buffer = *b".....";
+        assert_eq!(join(b"ab", b"c", &mut buffer), b"abc");
+        assert_eq!(&buffer, b"abc..");
+        assert_eq!(join(b"abc", b"defg", &mut buffer), b"abcde");
         assert_eq!(join(b"abc", b"", &mut []), b"");
     }
 
     #[test]
-    fn only_digits_are_a_number() {
+    fn numbers_are_parsed_from_digits_only() {
         assert_eq!(parse_number(b"0", 10), Some(0));
         assert_eq!(parse_number(b"1048576", 10), Some(1_048_576));
         assert_eq!(parse_number(b"18446744073709551615", 10), Some(u64::MAX));
@@ -223,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_decimal() {
+    fn numbers_are_written_in_decimal() {
         for value in [
             0,
             1,
@@ -239,13 +243,13 @@ mod tests {
             let line = format!("{value}\n");
             assert_eq!(number_line(value, &mut [0; NUMBER_LINE]), line.as_bytes());
         }
-        let mut said = std::vec::Vec::new();
-        write_number(1234, &mut |piece| said.extend_from_slice(piece));
-        assert_eq!(said, b"1234");
+        let mut written = std::vec::Vec::new();
+        write_number(1234, &mut |piece| written.extend_from_slice(piece));
+        assert_eq!(written, b"1234");
     }
 
     #[test]
-    fn a_number_may_have_a_sign() {
+    fn signed_numbers_are_written_and_parsed() {
         for value in [0, 1, -1, 9, -20, 1000, -1000, i32::MAX, -i32::MAX] {
             let line = format!("{value}\n");
             assert_eq!(
