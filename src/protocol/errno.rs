@@ -1,4 +1,4 @@
-//! The kernel's error numbers, with their names and their words.
+//! The kernel's error numbers, with names and descriptions.
 
 use core::fmt;
 use core::num::NonZeroU32;
@@ -7,11 +7,18 @@ use linux_raw_sys::errno;
 
 use crate::text::{Lines, Sink, display, lines, split_once, write_number};
 
-/// An error number of the kernel, as in errno(3).
+/// An error number of the kernel (errno(3)).
 ///
-/// The numbers are those of the architecture. `Display` gives words and name, `Permission denied
-/// (EACCES)`; a number that has no name here is shown as it is, `error 50`: those of STREAMS and
-/// other interfaces that Linux never had.
+/// The numbers are those of the architecture. `Display` prints the description and the name:
+/// `Permission denied (EACCES)`. An error that no step of a start can return, such as those of STREAMS, is
+/// printed as a number: `error 50`.
+///
+/// ```
+/// use rawdaemon::Errno;
+///
+/// assert_eq!(Errno::new(Errno::EACCES.number()), Some(Errno::EACCES));
+/// assert_eq!(Errno::EACCES.to_string(), "Permission denied (EACCES)");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Errno(NonZeroU32);
 
@@ -35,15 +42,16 @@ macro_rules! errnos {
         }
 
         $(const _: () = assert!(errno::$name <= u8::MAX as u32);)*
+        /// The numbers that are printed with their names.
         static NUMBERS: &[u8] = &[$(errno::$name as u8,)*];
 
-        /// The name and the words of each number.
+        /// The name and the description of each of the [`NUMBERS`].
         static TEXT: Lines = lines![$(stringify!($name), " ", $words;)*];
     };
 }
 
 impl Errno {
-    /// The error with this number; `None` outside 1 to 4095, the range that the kernel uses.
+    /// Makes an error number. `None` outside the range that the kernel uses, 1 to 4095.
     #[must_use]
     pub const fn new(number: i32) -> Option<Self> {
         match NonZeroU32::new(number as u32) {
@@ -52,16 +60,16 @@ impl Errno {
         }
     }
 
-    /// The number.
+    /// The error as a number.
     #[must_use]
     pub const fn number(self) -> i32 {
         self.0.get() as i32
     }
 
-    /// No number of the kernel's.
+    /// An error that the kernel does not define.
     const UNKNOWN: Self = Self(NonZeroU32::MAX);
 
-    /// The error that the kernel has just given.
+    /// Converts an error that a system call has returned.
     pub(crate) fn from_kernel(errno: syscalls::Errno) -> Self {
         NonZeroU32::new(errno.into_raw() as u32).map_or(Self::UNKNOWN, Self)
     }
@@ -74,7 +82,7 @@ impl Errno {
         Some((name, words.unwrap_or_default()))
     }
 
-    /// Says `Permission denied (EACCES)`.
+    /// Writes `Permission denied (EACCES)`.
     pub(super) fn describe(self, out: &mut Sink<'_>) {
         match self.name_and_words() {
             Some((name, words)) => {
@@ -166,8 +174,8 @@ errnos! {
     ENOMEDIUM "No medium found",
     ENOKEY "Required key not available",
     EKEYREJECTED "Key was rejected by service",
-    // Only sockets, message queues and the like give these: no file and no process does, so no step of a
-    // daemon, and hardly anything that keeps one from starting. They are shown as numbers.
+    // Only sockets, message queues and the like return these, so no step of a daemon can fail with them.
+    // They are printed as numbers.
     ;
     ENOMSG "No message of desired type",
     EIDRM "Identifier removed",
@@ -196,24 +204,24 @@ mod tests {
     use super::{Errno, NUMBERS};
 
     #[test]
-    fn numbers_have_the_words_that_the_c_library_has() {
+    fn descriptions_are_those_of_the_c_library() {
         for number in 1..=4095 {
             let errno = Errno::new(number).unwrap();
             assert_eq!(errno.number(), number);
-            // SAFETY: strerror returns a string of static or thread-local storage, read before the
+            // SAFETY: strerror returns a string in static or thread-local storage, which is read before the
             // next call.
             #[allow(unsafe_code)]
-            let theirs = unsafe { CStr::from_ptr(libc::strerror(number)) }
+            let description = unsafe { CStr::from_ptr(libc::strerror(number)) }
                 .to_str()
                 .unwrap();
             match errno.name_and_words() {
                 Some((name, words)) => {
-                    assert_eq!(words, theirs.as_bytes());
+                    assert_eq!(words, description.as_bytes());
                     let name = std::str::from_utf8(name).unwrap();
-                    assert_eq!(errno.to_string(), std::format!("{theirs} ({name})"));
+                    assert_eq!(errno.to_string(), std::format!("{description} ({name})"));
                 }
                 None => {
-                    assert!(number > 40, "{theirs}");
+                    assert!(number > 40, "{description}");
                     assert_eq!(errno.to_string(), std::format!("error {number}"));
                 }
             }
@@ -221,14 +229,14 @@ mod tests {
     }
 
     #[test]
-    fn numbers_outside_the_range_of_the_kernel_are_none() {
+    fn numbers_outside_the_range_of_the_kernel_are_rejected() {
         for number in [i32::MIN, -1, 0, 4096, 65537, i32::MAX] {
             assert_eq!(Errno::new(number), None);
         }
     }
 
     #[test]
-    fn no_number_stands_twice_in_the_table() {
+    fn no_number_occurs_twice_in_the_table() {
         for (index, number) in NUMBERS.iter().enumerate() {
             assert_eq!(
                 NUMBERS.iter().position(|other| other == number),

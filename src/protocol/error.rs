@@ -1,4 +1,4 @@
-//! The one error type: which step failed, and why.
+//! The error type: which step failed, and why.
 
 use core::num::NonZeroU64;
 use core::time::Duration;
@@ -21,7 +21,7 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// The three streams, by their descriptors.
+    /// The streams, in the order of their descriptors.
     pub(crate) const ALL: [Self; 3] = [Self::Input, Self::Output, Self::Error];
 }
 
@@ -29,26 +29,29 @@ impl Stream {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cause {
-    /// The code says it all, or nothing more is known.
+    /// No more is known than the code.
     Unknown,
-    /// The kernel refused with this error.
+    /// A system call failed with this error.
     Errno(Errno),
     /// A process ended.
     Died {
-        /// How: with which exit status, or by which signal.
+        /// How it ended: its exit status, or the signal that killed it.
         status: WaitStatus,
-        /// How long it had lived, in whole milliseconds, if that is known.
+        /// How long it had lived, in whole milliseconds, if known.
         after: Option<Duration>,
     },
-    /// This process holds the lock.
+    /// This process is the daemon of the pidfile or lock file; with
+    /// [`NoLock`](crate::ExitCode::NoLock), it may be another one.
     Owner(Pid),
-    /// The path names something other than a regular file.
+    /// The path does not name a regular file.
     NotAFile,
-    /// There is no such user in `/etc/passwd`, or no such group in `/etc/group`.
+    /// `/etc/passwd` has no such user, or `/etc/group` no such group.
     NotListed,
-    /// The daemon closed its line to the launcher and never said that it is ready.
+    /// The daemon closed its notification pipe, or dropped its [`Ready`](crate::Ready), without
+    /// reporting that it is ready.
     Silent,
-    /// A number of the daemon's own, by which it says why it cannot start.
+    /// A number that the daemon itself has chosen to report why it cannot start
+    /// ([`Ready::fail`](crate::Ready::fail)).
     Reason(u8),
 }
 
@@ -64,10 +67,11 @@ impl From<u8> for Cause {
     }
 }
 
-/// A start that failed: the step, and the cause.
+/// A failed start: the step that failed, and the cause.
 ///
-/// It displays as one line without the path, which the caller knows: `cannot enter the working
-/// directory: No such file or directory (ENOENT)`. [`Error::with_path`] puts the path in.
+/// `Display` and `Debug` print one line: `cannot enter the working directory: No such file or directory
+/// (ENOENT)`. An error does not hold the path that the step used. The caller knows it;
+/// [`Error::with_path`] puts it into the line.
 ///
 /// ```
 /// use rawdaemon::{Cause, DaemonizeOptions, Errno, ExitCode};
@@ -89,15 +93,14 @@ impl From<u8> for Cause {
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Error {
-    /// The record, which is never zero, so that a `Result` without a value is one word too: from
-    /// the lowest byte on, the kind, the code, an errno or a wait status in two bytes, and a pid,
-    /// milliseconds or a standard stream in four.
+    /// From the lowest byte on: the kind, the exit code, an errno or a wait status (two bytes), and a pid,
+    /// milliseconds or a standard stream (four bytes). Never zero, so `Result<(), Error>` is one word too.
     record: NonZeroU64,
 }
 
 const _: () = assert!(size_of::<Result<(), Error>>() == 8);
 
-/// What the numbers of an error mean: the variants of [`Cause`].
+/// The kind of cause that the numbers of an error stand for: the variants of [`Cause`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Kind {
@@ -111,18 +114,18 @@ pub(super) enum Kind {
     Reason,
 }
 
-/// Added to the kind of an error: the daemon had taken all its steps.
+/// A flag in the kind of an error: the daemon had taken all its steps.
 const ALL_STEPS: u64 = 0x40;
 
-/// Added to a stream whose file could be opened, but not emptied.
+/// A flag in the number of a stream: its file could be opened, but not emptied.
 pub(super) const EMPTIED: u32 = 4;
 
-/// The milliseconds of a process whose life was not timed.
+/// Stands for the milliseconds of a process whose lifetime is not known.
 pub(super) const UNTIMED: u32 = u32::MAX;
 
 impl Error {
-    /// A failure of this step for this cause.
-    // Smaller where it is called: a constant, or nearly one, when the cause is known there.
+    /// Makes the error of a step.
+    // Inlined, it is a constant, or nearly one, where the cause is known: this makes the command smaller.
     #[inline(always)]
     #[must_use]
     pub const fn new(code: ExitCode, cause: Cause) -> Self {
@@ -140,23 +143,23 @@ impl Error {
         }
     }
 
-    /// The file for this stream could not be opened.
+    /// Makes the error of a stream whose file could not be opened: the code is `OpenFailed`.
     #[must_use]
     pub const fn of_stream(errno: Errno, stream: Stream) -> Self {
         Self::of_part(ExitCode::OpenFailed, errno, stream as u32)
     }
 
-    /// The file for this stream could not be emptied.
+    /// Makes the error of a stream whose file could not be emptied.
     pub(crate) const fn of_truncate(errno: Errno, stream: Stream) -> Self {
         Self::of_part(ExitCode::OpenFailed, errno, stream as u32 | EMPTIED)
     }
 
-    /// The limit on this line of `LIMITS` could not be set.
+    /// Makes the error of a limit that could not be set, by its index in `LIMITS`.
     pub(crate) const fn of_limit(errno: Errno, limit: u32) -> Self {
         Self::of_part(ExitCode::LimitsFailed, errno, limit)
     }
 
-    /// This descriptor, which the caller wants to keep, is not open.
+    /// Makes the error of a descriptor to be kept, when it is not open.
     pub(crate) const fn of_kept(errno: Errno, fd: u32) -> Self {
         Self::of_part(ExitCode::CloseFailed, errno, fd)
     }
@@ -166,7 +169,7 @@ impl Error {
         Self::of(Kind::Errno, code, errno.number(), part.wrapping_add(1))
     }
 
-    /// The same of the lock file, if it is a failure of the pidfile.
+    /// Turns an error of the pidfile into one of the lock file. Other errors stay as they are.
     pub(crate) fn of_lock_file(self) -> Self {
         if self.large() != 0 || self.code() != ExitCode::PidfileFailed {
             return self;
@@ -176,19 +179,20 @@ impl Error {
         }
     }
 
-    /// A daemon that ended too soon, after so long, or `u64::MAX` if that is not known.
+    /// Makes the error of a daemon that ended too soon. `milliseconds` is how long it had lived;
+    /// `u64::MAX` if that is not known.
     pub(super) const fn of_death(status: WaitStatus, milliseconds: u64) -> Self {
-        let told = match milliseconds {
+        let after = match milliseconds {
             u64::MAX => UNTIMED,
-            known => told(known),
+            known => clamp_millis(known),
         };
-        Self::of(Kind::Died, ExitCode::DaemonDied, status.as_raw(), told)
+        Self::of(Kind::Died, ExitCode::DaemonDied, status.as_raw(), after)
     }
 
     const fn of(kind: Kind, code: ExitCode, small: i32, large: u32) -> Self {
         let record =
             kind as u64 | (code as u64) << 8 | (small as u16 as u64) << 16 | (large as u64) << 32;
-        // A kind is not zero.
+        // Never zero, since no kind is.
         match NonZeroU64::new(record) {
             Some(record) => Self { record },
             None => Self {
@@ -197,7 +201,7 @@ impl Error {
         }
     }
 
-    /// The same, of a daemon that had taken all its steps.
+    /// The same error, of a daemon that had taken all its steps.
     pub(crate) const fn after_all_steps(self) -> Self {
         Self {
             record: match NonZeroU64::new(self.record.get() | ALL_STEPS) {
@@ -212,12 +216,12 @@ impl Error {
         self.record.get() & ALL_STEPS != 0
     }
 
-    /// The record.
+    /// The error as one number.
     pub(super) const fn to_word(self) -> u64 {
         self.record.get()
     }
 
-    /// The error of this record, whatever it is; `None` for one without a code.
+    /// The error that [`to_word`](Self::to_word) has made this number of; `None` if its code is `Ok`.
     pub(super) fn from_word(word: u64) -> Option<Self> {
         let record = NonZeroU64::new(word)?;
         let error = Self { record };
@@ -245,17 +249,17 @@ impl Error {
         (self.record.get() >> 32) as u32
     }
 
-    /// Which step failed.
+    /// The code of the step that failed.
     #[must_use]
     pub const fn code(&self) -> ExitCode {
         match ExitCode::from_u8((self.record.get() >> 8) as u8) {
             Some(code) => code,
-            // No process of this crate's says so.
+            // No process of this crate reports another code.
             None => ExitCode::WaitFailed,
         }
     }
 
-    /// Why it failed.
+    /// Why the step failed.
     #[must_use]
     pub fn cause(&self) -> Cause {
         let large = self.large();
@@ -274,7 +278,7 @@ impl Error {
         }
     }
 
-    /// The standard stream whose file could not be opened, if that is what failed.
+    /// The standard stream whose file could not be opened or emptied, if the code is `OpenFailed`.
     #[must_use]
     pub fn stream(&self) -> Option<Stream> {
         let part = match (self.code(), self.kind()) {
@@ -284,13 +288,13 @@ impl Error {
         Stream::ALL.get(part & !(EMPTIED as usize)).copied()
     }
 
-    /// Whether it is the lock file that could not be locked, and not the pidfile.
+    /// Whether a `PidfileFailed` concerns the lock file, and not the pidfile.
     #[must_use]
     pub fn is_of_lock_file(&self) -> bool {
         self.code() == ExitCode::PidfileFailed && self.part().is_some()
     }
 
-    /// Which one of those that the step had failed.
+    /// What the step failed for: the number of a stream or a descriptor, or the index of a limit.
     pub(super) fn part(&self) -> Option<usize> {
         match self.kind() {
             Kind::Errno | Kind::NotAFile => (self.large() as usize).checked_sub(1),
@@ -307,19 +311,19 @@ impl Error {
     }
 }
 
-/// Makes an errno the error of a step.
+/// For `map_err`: makes an errno the error of a step.
 pub(crate) fn failed(code: ExitCode) -> impl Fn(Errno) -> Error {
     move |errno| Error::new(code, Cause::Errno(errno))
 }
 
-/// A span in whole milliseconds; the longest that is told is seven weeks.
+/// A duration in whole milliseconds, at most seven weeks.
 const fn millis(span: Option<Duration>) -> u32 {
     let Some(span) = span else { return UNTIMED };
     let millis = span.as_secs().saturating_mul(1000);
-    told(millis.saturating_add(span.subsec_millis() as u64))
+    clamp_millis(millis.saturating_add(span.subsec_millis() as u64))
 }
 
-const fn told(millis: u64) -> u32 {
+const fn clamp_millis(millis: u64) -> u32 {
     if millis < UNTIMED as u64 {
         millis as u32
     } else {

@@ -1,15 +1,16 @@
-//! The exit codes: one byte that says what happened.
+//! The exit codes: the result of a start in one byte.
 
 use crate::text::{Lines, lines};
 
-/// Makes the type and its texts from one table: the meaning, the name, the number, and in words
-/// what could not be done and what may follow the path it could not be done to.
+/// Defines [`ExitCode`] and its messages from one table: documentation, name, number, and the beginning
+/// of the message, which the path that the step used may follow.
 macro_rules! codes {
     ($($(#[$meaning:meta])* $name:ident = $number:literal, $words:literal;)*) => {
-        /// What happened, in the one byte of an exit status.
+        /// The result of a start, as an exit status.
         ///
-        /// The processes of a start tell it to each other, and the command exits with it. Codes 0
-        /// to 5 are the seed's and never change.
+        /// The processes of a start report it to each other, the command `rawdaemon` exits with it, and
+        /// [`Error::code`](crate::Error::code) returns it. The numbers never change. The
+        /// [`Cause`](crate::Cause) of a failure usually is an errno; codes with another one name it here.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u8)]
         #[non_exhaustive]
@@ -18,11 +19,11 @@ macro_rules! codes {
         }
 
         impl ExitCode {
-            /// Every code there is, in ascending order.
+            /// All codes, in ascending order.
             pub const ALL: [Self; 29] = [$(Self::$name,)*];
         }
 
-        /// The words of each code.
+        /// The message of each code.
         static WORDS: Lines = lines![$($words;)*];
     };
 }
@@ -30,55 +31,65 @@ macro_rules! codes {
 codes! {
     /// The daemon runs.
     Ok = 0, "the daemon runs";
-    /// The intermediate could not create the daemon.
+    /// The intermediate could not create the daemon (clone(2)).
     ForkFailed = 1, "cannot create the daemon process";
-    /// The intermediate could not lead a new session.
+    /// The intermediate could not create a new session (setsid(2)).
     SetsidFailed = 2, "cannot lead a new session";
-    /// The daemon could not enter its working directory.
+    /// The daemon could not enter its working directory (chdir(2)).
     ChdirFailed = 3, "cannot enter the working directory";
     /// The daemon could not open `/dev/null`.
     OpenDevNullFailed = 4, "cannot open /dev/null";
-    /// The daemon ended too soon; the cause says how.
+    /// The daemon ended before its start was a success. The cause is
+    /// [`Cause::Died`](crate::Cause::Died).
     DaemonDied = 5, "the daemon ended too soon";
-    /// The daemon did not become ready in time.
+    /// The daemon did not become ready in time, or did not get through its steps, and was stopped. There
+    /// is no cause.
     TimedOut = 6, "the daemon did not become ready in time";
-    /// Signal dispositions or the signal mask could not be reset.
+    /// The signal dispositions or the signal mask could not be reset or restored.
     SignalsFailed = 7, "cannot reset the signals";
-    /// A file for standard input, output or error could not be opened.
+    /// A file for standard input, output or error could not be opened or emptied.
     OpenFailed = 8, "cannot open";
-    /// Descriptors 0 to 2 could not be put in place.
+    /// Descriptors 0 to 2 could not be put in place (dup3(2)).
     StdioFailed = 9, "cannot put the standard descriptors in place";
-    /// Inherited descriptors could not be closed.
+    /// Inherited descriptors could not be closed, or one to be kept is not open.
     CloseFailed = 10, "cannot close the inherited descriptors";
-    /// The pidfile could not be opened or written.
+    /// The pidfile or lock file could not be opened, locked, read or written, or is not a regular file
+    /// ([`Cause::NotAFile`](crate::Cause::NotAFile)).
     PidfileFailed = 11, "cannot use the pidfile";
-    /// Another process holds the pidfile's lock, or has given it up and runs; the cause says which.
+    /// Another process is the daemon of the pidfile or lock file. The cause is
+    /// [`Cause::Owner`](crate::Cause::Owner) if that process has a pid here.
     AlreadyRunning = 12, "already running";
-    /// The daemon could not change its root directory.
+    /// The daemon could not change its root directory (chroot(2)).
     ChrootFailed = 13, "cannot chroot";
-    /// Supplementary groups could not be set.
+    /// The supplementary groups could not be set (setgroups(2)), or a user has too many.
     GroupsFailed = 14, "cannot set the groups";
-    /// The group could not be set.
+    /// The group could not be set (setresgid(2)), or does not exist
+    /// ([`Cause::NotListed`](crate::Cause::NotListed)).
     SetgidFailed = 15, "cannot set the group";
-    /// The user could not be set.
+    /// The user could not be set (setresuid(2)), or does not exist
+    /// ([`Cause::NotListed`](crate::Cause::NotListed)).
     SetuidFailed = 16, "cannot set the user";
-    /// Niceness or a resource limit could not be set.
+    /// A resource limit, the niceness, the OOM score adjustment or no_new_privs could not be set.
     LimitsFailed = 17, "cannot set a limit";
-    /// The daemon itself said that it cannot start.
+    /// The daemon reported that it cannot start, or closed its notification pipe. The cause is
+    /// [`Cause::Errno`](crate::Cause::Errno), [`Cause::Reason`](crate::Cause::Reason) or
+    /// [`Cause::Silent`](crate::Cause::Silent).
     Refused = 18, "the daemon refused to start";
-    /// The caller has other threads: a fork would not be sound.
+    /// The caller has other threads, or it is not known whether it has: a copy of it would not be sound.
     Threaded = 19, "cannot fork soundly, the process has other threads";
-    /// A channel between the processes could not be made.
+    /// A pipe or socket between the processes could not be made, or has no reader.
     ChannelFailed = 20, "cannot make a channel between the processes";
-    /// The original could not create the intermediate.
+    /// The original could not create the intermediate (clone(2)).
     FirstForkFailed = 21, "cannot create the intermediate process";
-    /// The original lost track of the intermediate.
+    /// The original lost track of the intermediate: it was killed, for example. The daemon may run.
     WaitFailed = 22, "lost track of the intermediate process";
-    /// The daemon could not be signalled.
+    /// The daemon of a pidfile could not be signalled.
     SignalFailed = 23, "cannot signal the daemon";
-    /// It is not known whether the pidfile's process is the daemon, since nobody holds the lock.
+    /// No process holds the lock of the pidfile, so the process that it names is not signalled: it
+    /// may not be the daemon. The cause is [`Cause::Owner`](crate::Cause::Owner).
     NoLock = 24, "unknown (no lock), it may run";
-    /// The daemon has not ended in time.
+    /// The daemon of a pidfile has not ended in time. The cause is
+    /// [`Cause::Owner`](crate::Cause::Owner).
     StillRunning = 25, "has not ended in time, and still runs";
     /// The command line, or an argument list, is wrong.
     Usage = 64, "wrong arguments";
@@ -89,13 +100,13 @@ codes! {
 }
 
 impl ExitCode {
-    /// The code as an exit status.
+    /// The exit status of this code.
     #[must_use]
     pub const fn as_u8(self) -> u8 {
         self as u8
     }
 
-    /// The code that an exit status stands for, if it stands for one.
+    /// The code with this exit status, if there is one.
     #[must_use]
     pub const fn from_u8(byte: u8) -> Option<Self> {
         let mut codes: &[Self] = &Self::ALL;
@@ -131,7 +142,7 @@ mod tests {
     use super::ExitCode;
 
     #[test]
-    fn every_byte_decodes_to_the_code_it_is_and_to_no_other() {
+    fn every_exit_status_decodes_to_its_own_code() {
         let mut found = 0;
         for byte in 0..=u8::MAX {
             if let Some(code) = ExitCode::from_u8(byte) {
@@ -144,8 +155,8 @@ mod tests {
     }
 
     #[test]
-    fn the_table_of_the_seed_is_kept() {
-        let seed = [
+    fn the_first_six_codes_never_change() {
+        let fixed = [
             "Ok",
             "ForkFailed",
             "SetsidFailed",
@@ -153,7 +164,7 @@ mod tests {
             "OpenDevNullFailed",
             "DaemonDied",
         ];
-        for (byte, name) in (0..).zip(seed) {
+        for (byte, name) in (0..).zip(fixed) {
             assert_eq!(std::format!("{:?}", ExitCode::from_u8(byte).unwrap()), name);
         }
         assert_eq!(ExitCode::from_u8(26), None);

@@ -1,4 +1,4 @@
-//! What errors say, in words.
+//! The message of an error.
 
 use core::ffi::CStr;
 use core::fmt;
@@ -7,23 +7,24 @@ use super::error::{EMPTIED, Error, Kind, UNTIMED};
 use super::exit_code::ExitCode;
 use crate::text::{Lines, Sink, display, lines, write_number};
 
-/// What the streams are called.
+/// The names of the standard streams.
 static STREAMS: Lines = lines!["input"; "output"; "error";];
 
-/// What a limit is called: those of `Resource`, in its order, and the others that fail with code 17.
+/// The names of the limits: those of `Resource::ALL`, in that order, and the others that fail with
+/// `LimitsFailed`.
 pub static LIMITS: Lines = lines![
     "nofile"; "core"; "as"; "data"; "stack"; "memlock"; "nproc"; "fsize"; "cpu";
     "niceness"; "oom_score_adj"; "no_new_privs";
 ];
 
-/// The lines of the others.
+/// The indices of the others.
 pub(crate) const NICENESS: u32 = 9;
 pub(crate) const OOM_SCORE_ADJ: u32 = 10;
 pub(crate) const NO_NEW_PRIVS: u32 = 11;
 
-/// Says the error in words, with the path that the step was given.
+/// Writes the message of an error, with the path that the step used.
 ///
-/// For the command: what `Display` shows, as bytes and without `core::fmt`.
+/// For the command: the same text as `Display`, as bytes and without `core::fmt`.
 #[doc(hidden)]
 pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
     let (code, large) = (error.code(), error.large());
@@ -78,14 +79,14 @@ pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
     }
 }
 
-/// What each kind of cause begins with.
+/// The beginning of each kind of cause.
 static CAUSES: Lines = lines![
     ""; ""; ": "; ": "; " as pid "; ": not a regular file"; ": not in /etc/";
     ": it closed its notification pipe"; ": reason ";
 ];
 
 impl Error {
-    /// The error for display together with the path that the step was given.
+    /// The error together with the path that the step used, for display.
     #[must_use]
     pub const fn with_path<'a>(&'a self, path: &'a CStr) -> WithPath<'a> {
         WithPath {
@@ -101,14 +102,16 @@ impl fmt::Display for Error {
     }
 }
 
-/// As `Display`, since this is what a `main` that returns the error prints.
+/// The same as `Display`: a `main` that returns an error prints it with `Debug`.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-/// An [`Error`] and the path that the step was given, for display.
+/// An [`Error`] together with the path that the step used, for display.
+///
+/// Made by [`Error::with_path`].
 #[derive(Clone, Copy, Debug)]
 pub struct WithPath<'a> {
     pub(super) error: &'a Error,
@@ -129,7 +132,7 @@ mod tests {
     use crate::protocol::{Cause, Errno, Error, ExitCode, Pid, Stream, WaitStatus};
 
     #[test]
-    fn errors_are_one_line_of_plain_words() {
+    fn messages_are_one_line() {
         let denied = Error::of_stream(Errno::EACCES, Stream::Output);
         assert_eq!(
             denied.to_string(),

@@ -1,7 +1,7 @@
 //! What do the processes of a start tell each other?
 //!
 //! Exit codes, errors, records, wait statuses, readiness notifications, and the verdict that follows from
-//! them. All of it is pure: nothing here makes a system call.
+//! them. Everything here is pure: no function makes a system call.
 
 mod errno;
 mod error;

@@ -3,15 +3,16 @@
 use core::fmt;
 use core::num::NonZeroI32;
 
-/// The id of a process; greater than zero.
+/// A process id, always greater than zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pid(NonZeroI32);
 
 impl Pid {
-    /// The largest number that fits.
+    /// The largest process id that the type can hold.
     pub(crate) const LARGEST: Self = Self(NonZeroI32::MAX);
 
-    /// The id with this number, unless it is zero or negative, which stand for groups in kill(2).
+    /// Makes a process id. `None` if the number is zero or negative: kill(2) takes those for process
+    /// groups.
     #[must_use]
     pub const fn new(number: i32) -> Option<Self> {
         match NonZeroI32::new(number) {
@@ -20,7 +21,7 @@ impl Pid {
         }
     }
 
-    /// The number.
+    /// The process id as a number.
     #[must_use]
     pub const fn get(self) -> i32 {
         self.0.get()

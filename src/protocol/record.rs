@@ -1,11 +1,11 @@
-//! The record: what does not fit in an exit code, in eight bytes over a pipe.
+//! Records: eight bytes over a pipe, for what does not fit in an exit code.
 //!
-//! | bytes | what |
+//! | bytes | contents |
 //! | --- | --- |
-//! | 0 | what the numbers mean: the kind of the cause |
+//! | 0 | the kind of the cause, or of the record |
 //! | 1 | the exit code |
-//! | 2, 3 | an errno or a wait status; little-endian, as the next |
-//! | 4 to 7 | a pid, milliseconds, a standard stream, or the length of a text that follows |
+//! | 2, 3 | an errno or a wait status, little-endian |
+//! | 4 to 7 | a pid, milliseconds, a standard stream, or the length of a text that follows, little-endian |
 
 use super::errno::Errno;
 use super::error::{Cause, Error};
@@ -13,34 +13,34 @@ use super::exit_code::ExitCode;
 use super::pid::Pid;
 use super::wait_status::{Change, WaitStatus};
 
-/// The size of a record in bytes. A pipe writes so few whole or not at all (`PIPE_BUF`, pipe(7)).
+/// The size of a record in bytes. Writes of at most `PIPE_BUF` bytes to a pipe are atomic (pipe(7)).
 pub const RECORD_SIZE: usize = 8;
 
-/// What one process says to the one that waits for it.
+/// A report of a process to the process that waits for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Record {
-    /// There is a daemon, and the original need not stay as it is.
+    /// The daemon exists, so the original no longer has to wait before it changes its memory.
     Created,
-    /// The daemon has done all its steps.
+    /// The daemon has taken all its steps.
     SetUp,
-    /// The daemon runs as this process: ready by its own word, or successfully started by the
-    /// intermediate's verdict.
+    /// The daemon runs with this pid. From the daemon: it is ready. From the intermediate: the start is a
+    /// success.
     Runs(Pid),
     /// The start failed.
     Failed(Error),
-    /// So many bytes follow, in which the daemon says how far it is.
+    /// A status text of this many bytes follows, in which the daemon reports its progress.
     Status(u8),
 }
 
-/// The kinds of the records that are no failures.
+/// The kinds of the records that are not failures.
 const KIND_CREATED: u64 = 252;
 const KIND_STATUS: u64 = 253;
 const KIND_RUNS: u64 = 254;
 const KIND_SET_UP: u64 = 255;
 
-/// The bytes of a record.
+/// Encodes a record.
 #[must_use]
-// Smaller where it is called: there the compiler knows more.
+// Inlined, since the callers know which record it is: this makes the command smaller.
 #[inline(always)]
 pub fn encode(record: &Record) -> [u8; RECORD_SIZE] {
     let word = match *record {
@@ -53,10 +53,10 @@ pub fn encode(record: &Record) -> [u8; RECORD_SIZE] {
     word.to_le_bytes()
 }
 
-/// The record that these bytes are. `None` for bytes that say neither success nor failure.
+/// Decodes a record. `None` if the bytes are neither a success nor a failure.
 ///
-/// Only the crate's own processes write to the pipes. So this does not look for numbers that they
-/// never write in a failure; what can be asked of an [`Error`] has an answer for all of them.
+/// The numbers of a failure are not checked: only this crate's processes write to the pipes, and the
+/// methods of [`Error`] have an answer for every number.
 #[must_use]
 pub fn decode(bytes: &[u8; RECORD_SIZE]) -> Option<Record> {
     let word = u64::from_le_bytes(*bytes);
@@ -69,13 +69,13 @@ pub fn decode(bytes: &[u8; RECORD_SIZE]) -> Option<Record> {
     }
 }
 
-/// The outcome of a start, as the original learns it: from the intermediate's record, and without
-/// one from its exit code alone. `ended` is how the intermediate ended, or why that is not known.
+/// The outcome of a start for the original: from the intermediate's record, or, without a record, from its
+/// exit status. `ended` is how the intermediate ended, or why that is not known.
 ///
 /// # Errors
 ///
-/// The error that the record tells; the bare code when the intermediate exited with one and left no
-/// record; `WaitFailed` when neither says anything.
+/// The error in the record. Without a record, the error with the code that is the intermediate's exit
+/// status, and `WaitFailed` if the exit status is not the code of a failure.
 pub fn outcome(record: Option<Record>, ended: Result<WaitStatus, Errno>) -> Result<Pid, Error> {
     match record {
         Some(Record::Runs(pid)) => return Ok(pid),
@@ -107,7 +107,7 @@ mod tests {
     use super::{RECORD_SIZE, Record, decode, encode, outcome};
     use crate::protocol::{Cause, Errno, Error, ExitCode, Pid, Stream, WaitStatus};
 
-    /// Every cause, with every errno and wait status, and numbers at the ends of their ranges.
+    /// Every cause, with every errno and wait status, and the extremes of the other numbers.
     fn causes() -> Vec<Cause> {
         let mut causes = Vec::from([
             Cause::Unknown,
@@ -134,46 +134,46 @@ mod tests {
     }
 
     #[test]
-    fn every_code_and_every_record_decodes_to_what_was_encoded() {
-        let told_and_heard = |record| assert_eq!(decode(&encode(&record)), Some(record));
-        told_and_heard(Record::Created);
-        told_and_heard(Record::SetUp);
+    fn every_record_decodes_to_what_was_encoded() {
+        let check_round_trip = |record| assert_eq!(decode(&encode(&record)), Some(record));
+        check_round_trip(Record::Created);
+        check_round_trip(Record::SetUp);
         for pid in [1, 2, 300, 4_194_304, i32::MAX] {
-            told_and_heard(Record::Runs(Pid::new(pid).unwrap()));
+            check_round_trip(Record::Runs(Pid::new(pid).unwrap()));
         }
         for length in 0..=u8::MAX {
-            told_and_heard(Record::Status(length));
+            check_round_trip(Record::Status(length));
         }
         for cause in causes() {
             for code in ExitCode::ALL
                 .into_iter()
                 .filter(|code| *code != ExitCode::Ok)
             {
-                told_and_heard(Record::Failed(Error::new(code, cause)));
+                check_round_trip(Record::Failed(Error::new(code, cause)));
             }
         }
         for errno in (1..=4095).filter_map(Errno::new) {
             for stream in Stream::ALL {
-                told_and_heard(Record::Failed(Error::of_stream(errno, stream)));
+                check_round_trip(Record::Failed(Error::of_stream(errno, stream)));
             }
             for limit in 0..12 {
-                told_and_heard(Record::Failed(Error::of_limit(errno, limit)));
+                check_round_trip(Record::Failed(Error::of_limit(errno, limit)));
             }
             let pidfile = Error::new(ExitCode::PidfileFailed, Cause::Errno(errno));
-            told_and_heard(Record::Failed(pidfile.of_lock_file()));
+            check_round_trip(Record::Failed(pidfile.of_lock_file()));
         }
     }
 
     #[test]
-    fn bytes_that_differ_in_one_place_are_another_record_or_none() {
+    fn a_changed_byte_makes_another_record_or_none() {
         let record = Record::Failed(Error::new(
             ExitCode::ChdirFailed,
             Cause::Errno(Errno::ENOENT),
         ));
-        for place in 0..RECORD_SIZE {
+        for index in 0..RECORD_SIZE {
             for byte in 0..=u8::MAX {
                 let mut changed = encode(&record);
-                changed[place] = byte;
+                changed[index] = byte;
                 match decode(&changed) {
                     Some(other) => assert_eq!(encode(&other), changed),
                     None => assert_ne!(changed, encode(&record)),
@@ -183,14 +183,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_but_zeros_is_not_a_success() {
+    fn uniform_bytes_are_not_a_success() {
         assert_eq!(decode(&[0; RECORD_SIZE]), None);
         let noise = decode(&[255; RECORD_SIZE]);
         assert!(matches!(noise, Some(Record::Failed(error)) if error.code() != ExitCode::Ok));
     }
 
     #[test]
-    fn without_a_record_the_exit_code_alone_names_the_step() {
+    fn without_a_record_the_exit_status_names_the_step() {
         for byte in 0..=u8::MAX {
             let status = WaitStatus::from_raw(i32::from(byte) << 8);
             let lost = Error::new(

@@ -1,36 +1,37 @@
-//! What a daemon says in a datagram of sd_notify(3).
+//! The datagrams of sd_notify(3).
 
 use super::errno::Errno;
 use super::verdict::Event;
 use crate::text::{Lines, lines, next_field, parse_number, split_once};
 
-/// The longest status text that is passed on, in bytes. A record and this go through a pipe whole.
+/// The longest status text that is passed on, in bytes. Together with a record it is written to a pipe
+/// atomically.
 pub const STATUS_SIZE: usize = 200;
 
-/// The keys that mean something.
+/// The keys that are not ignored.
 static KEYS: Lines = lines!["READY"; "ERRNO"; "EXTEND_TIMEOUT_USEC"; "STATUS"; "BARRIER";];
 
-/// A datagram, understood: lines of `KEY=VALUE`, of which unknown ones say nothing.
+/// A parsed datagram: lines of `KEY=VALUE`. Unknown keys are ignored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Notice<'d> {
     /// `READY=1`
     pub is_ready: bool,
-    /// `ERRNO=N`: the daemon fails, for this reason.
+    /// `ERRNO=N`: the daemon fails for this reason.
     pub errno: Option<Errno>,
-    /// `EXTEND_TIMEOUT_USEC=N`: it needs so many microseconds more, from now on.
+    /// `EXTEND_TIMEOUT_USEC=N`: the daemon needs this many microseconds more, from now on.
     pub extension: Option<u64>,
-    /// `STATUS=TEXT`, cut to [`STATUS_SIZE`].
+    /// `STATUS=TEXT`, truncated to [`STATUS_SIZE`].
     pub status: Option<&'d [u8]>,
-    /// `BARRIER=1`: its sender waits until this was received.
+    /// `BARRIER=1`: the sender waits until the message has been received.
     pub is_barrier: bool,
 }
 
 impl<'d> Notice<'d> {
-    /// Understands a datagram. Of a key that is there twice, the last one counts; `READY=1` and `BARRIER=1`
-    /// count wherever they stand.
+    /// Parses a datagram. If a key is repeated, the last one applies. `READY=1` and `BARRIER=1` apply
+    /// even if another value follows.
     ///
-    /// The last line need not end in a newline, and one zero byte may follow it; with any other the
-    /// datagram is no text, and says nothing. So does the last line of one that was cut off.
+    /// The last line need not end in a newline, and a zero byte may follow it. A datagram with any other
+    /// zero byte is ignored. If the datagram was truncated (not `is_whole`), its last line is ignored.
     #[must_use]
     pub fn read(datagram: &'d [u8], is_whole: bool) -> Self {
         let mut notice = Self::default();
@@ -45,14 +46,14 @@ impl<'d> Notice<'d> {
         while lines.is_some() {
             let line = next_field(&mut lines, b'\n');
             if lines.is_some() || is_whole {
-                notice.take(line);
+                notice.parse_line(line);
             }
         }
         notice
     }
 
     #[inline(never)]
-    fn take(&mut self, line: &'d [u8]) {
+    fn parse_line(&mut self, line: &'d [u8]) {
         let (key, Some(value)) = split_once(line, b'=') else {
             return;
         };
@@ -63,13 +64,13 @@ impl<'d> Notice<'d> {
                 self.errno = number.and_then(Errno::new).or(self.errno);
             }
             Some(2) => self.extension = parse_number(value, 10).or(self.extension),
-            Some(3) => self.status = Some(beginning(value)),
+            Some(3) => self.status = Some(truncate(value)),
             Some(_) => self.is_barrier |= value == b"1",
             None => {}
         }
     }
 
-    /// What it means for the start, if anything: a failure more than a success.
+    /// What the datagram means for the start, if anything. A failure takes precedence over a success.
     #[must_use]
     pub const fn event(&self) -> Option<Event> {
         match *self {
@@ -86,8 +87,8 @@ impl<'d> Notice<'d> {
     }
 }
 
-/// As much of a text as is passed on: whole characters, if it is UTF-8.
-fn beginning(text: &[u8]) -> &[u8] {
+/// Truncates a text to [`STATUS_SIZE`]. Does not split a character of UTF-8.
+fn truncate(text: &[u8]) -> &[u8] {
     let Some((mut head, rest)) = text.split_at_checked(STATUS_SIZE) else {
         return text;
     };
@@ -107,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn ready_is_a_whole_line_anywhere() {
+    fn ready_is_a_whole_line_at_any_position() {
         for datagram in [
             &b"READY=1"[..],
             b"READY=1\n",
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn an_errno_is_a_failure_whatever_else_is_said() {
+    fn an_errno_takes_precedence() {
         let refused = Some(Event::Refused(Errno::ENOENT));
         assert_eq!(event(b"ERRNO=2"), refused);
         assert_eq!(event(b"READY=1\nERRNO=2\nSTATUS=no"), refused);
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn more_time_is_in_microseconds() {
+    fn an_extension_is_in_microseconds() {
         let largest = b"EXTEND_TIMEOUT_USEC=18446744073709551615\n";
         assert_eq!(event(largest), Some(Event::Extended(u64::MAX)));
         assert_eq!(
@@ -162,14 +163,14 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_was_cut_off_says_nothing() {
+    fn a_truncated_line_is_ignored() {
         assert_eq!(Notice::read(b"X=1\nREADY=1", false).event(), None);
         let whole = Notice::read(b"READY=1\nX=", false);
         assert_eq!(whole.event(), Some(Event::Ready));
     }
 
     #[test]
-    fn a_status_keeps_whole_characters() {
+    fn a_status_is_truncated_between_characters() {
         let status = |datagram| Notice::read(datagram, true).status;
         assert_eq!(
             status(b"STATUS=half\nSTATUS=all of it\n"),

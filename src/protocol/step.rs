@@ -1,12 +1,12 @@
-//! The daemon's steps, in order. The daemon takes them in this order; what `-v` and a failure report, and
-//! the lists in the README and the manual page, come from this table.
+//! The daemon's steps, in order. The daemon takes them in the order of this table. `-v` and the messages
+//! of failures use it, and a test compares the lists in the README and the manual page with it.
 
 use super::error::Error;
 use super::exit_code::ExitCode;
 use super::message::OOM_SCORE_ADJ;
 use crate::text::{Lines, lines};
 
-/// What a step is about. The first seven are paths, by their index in the options.
+/// What a step applies to. The first seven are paths, by their index in the options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Subject {
@@ -30,11 +30,11 @@ pub enum Subject {
     Group,
     /// The command.
     Command,
-    /// Nothing that has a name.
+    /// Nothing with a name.
     Nothing,
 }
 
-/// How many subjects are paths.
+/// The number of subjects that are paths.
 pub(crate) const PATHS: usize = 7;
 
 macro_rules! steps {
@@ -51,10 +51,10 @@ macro_rules! steps {
             pub const ALL: &[Self] = &[$(Self::$step,)*];
         }
 
-        /// The code of each step that fails, and what the step is about.
+        /// The exit code of each step, if it fails, and what it applies to.
         static FACTS: &[(ExitCode, Subject)] = &[$((ExitCode::$code, Subject::$subject),)*];
 
-        /// What each step has done.
+        /// What the daemon has done after each step.
         static WORDS: Lines = lines![$($words;)*];
     };
 }
@@ -89,25 +89,25 @@ impl Step {
         facts.unwrap_or((ExitCode::Ok, Subject::Nothing))
     }
 
-    /// The code of a start that fails in this step.
+    /// The exit code of a start that fails in this step.
     #[must_use]
     pub fn exit_code(self) -> ExitCode {
         self.facts().0
     }
 
-    /// What the step is about.
+    /// What the step applies to.
     #[must_use]
     pub fn subject(self) -> Subject {
         self.facts().1
     }
 
-    /// What a daemon has done that has taken this step, in words that its subject may follow.
+    /// What the daemon has done after this step, in words that the name of the subject may follow.
     #[must_use]
     pub fn words(self) -> &'static [u8] {
         WORDS.get(self as usize)
     }
 
-    /// The step in which a start failed, if it failed in one.
+    /// The step that failed. `None` if the start failed outside the steps.
     #[must_use]
     pub fn of(error: &Error) -> Option<Self> {
         let step = match (error.code(), error.part()) {
@@ -115,9 +115,9 @@ impl Step {
             (ExitCode::OpenFailed, Some(1)) => Self::OpenStdout,
             (ExitCode::OpenFailed, Some(2)) => Self::OpenStderr,
             (ExitCode::OpenFailed, _) => Self::EmptyOutputs,
-            // The daemon does not exist yet.
+            // The original checks this before the start.
             (ExitCode::CloseFailed, Some(_)) => return None,
-            // Locking and writing fail with one code: the first is meant.
+            // Locking and writing fail with the same code. The error does not tell them apart.
             (ExitCode::PidfileFailed, None) => Self::LockPidfile,
             (ExitCode::AlreadyRunning, _) => Self::LockLockFile,
             (ExitCode::LimitsFailed, part) if part != Some(OOM_SCORE_ADJ as usize) => {
@@ -129,7 +129,7 @@ impl Step {
         Some(step)
     }
 
-    /// The steps that the daemon surely took before its start failed.
+    /// The steps that the daemon certainly took before its start failed.
     #[must_use]
     pub fn taken_before(error: &Error) -> &'static [Self] {
         let count = match Self::of(error) {
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_daemon_that_began_took_all_steps() {
+    fn a_daemon_that_has_begun_took_all_steps() {
         let late = Error::new(ExitCode::TimedOut, Cause::Unknown);
         assert_eq!(Step::taken_before(&late), []);
         assert_eq!(Step::taken_before(&late.after_all_steps()), Step::ALL);

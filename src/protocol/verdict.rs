@@ -1,5 +1,5 @@
-//! The verdict: whether the daemon runs, from what the intermediate saw and what the caller asked
-//! for.
+//! The verdict: whether the start is a success. It follows from what the intermediate observes and from
+//! what the caller asked for.
 
 use core::time::Duration;
 
@@ -9,81 +9,82 @@ use super::exit_code::ExitCode;
 use super::record::Record;
 use super::wait_status::WaitStatus;
 
-/// A time or a span of it, in nanoseconds: 584 years fit.
+/// A point in time or a duration, in nanoseconds. The largest is 584 years.
 pub type Nanoseconds = u64;
 
 /// A second in nanoseconds.
 pub(crate) const SECOND: Nanoseconds = 1_000_000_000;
 
-/// A time in nanoseconds, or the longest there is.
+/// A duration in nanoseconds; the largest value if it is longer than that.
 pub(crate) const fn nanoseconds(time: Duration) -> Nanoseconds {
     let whole = time.as_secs().saturating_mul(SECOND);
     whole.saturating_add(time.subsec_nanos() as Nanoseconds)
 }
 
-/// How long a daemon that has closed its line may take to be dead: a process that ends closes its
-/// descriptors a little before that can be seen.
+/// How long to wait for the death of a daemon that has closed its notification pipe: a process that ends
+/// closes its descriptors a moment before its death can be observed.
 pub const MOMENT: Nanoseconds = 50_000_000;
 
-/// What the caller asked for. A daemon has begun when its command was executed, or, without a
-/// command, when all its steps are done.
+/// What the caller asked for. A daemon has begun when it has executed its command, or, without a
+/// command, when it has taken all its steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Goal {
     /// The daemon has begun.
     Begun,
-    /// The daemon has begun in time, and is still alive that time later.
+    /// The daemon has begun in time, and is still alive when the same time has passed again.
     Alive,
-    /// The daemon has said that it is ready.
+    /// The daemon has reported that it is ready.
     Ready,
 }
 
-/// What the intermediate saw.
+/// What the intermediate has observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The daemon says that it has done its steps, that it is ready, or that one of its steps
-    /// failed.
+    /// The daemon has reported that it has taken its steps, that it is ready, or that a step failed.
     Said(Record),
-    /// End of file on the close-on-exec pipe.
+    /// End of file on the report pipe.
     Closed {
-        /// Whether that was by an exec. A death, and a daemon that closes the pipe itself, look the
-        /// same on the pipe.
+        /// Whether an exec closed the pipe. The death of the daemon, and a daemon that closes the pipe
+        /// itself, look the same on the pipe.
         executed: bool,
     },
-    /// The command says that it is ready.
+    /// The command has reported that it is ready.
     Ready,
-    /// End of file on the command's readiness pipe, and it had not said that it is ready.
+    /// End of file on the notification pipe, without a report that the command is ready.
     Silent,
-    /// The command says that it cannot start.
+    /// The command has reported that it cannot start.
     Refused(Errno),
-    /// The command needs so many microseconds more.
+    /// The command needs this many microseconds more.
     Extended(u64),
     /// The daemon ended.
     Died {
         /// How it ended.
         status: WaitStatus,
-        /// How long it had lived; `u64::MAX` if that is not known.
+        /// How long it had lived; `u64::MAX` if not known.
         milliseconds: u64,
     },
-    /// Nobody waits for the verdict any more: the original was killed.
+    /// No process waits for the verdict any longer: the original was killed.
     Abandoned,
-    /// The time is over.
+    /// The time has expired.
     Deadline,
 }
 
-/// The watch over a daemon, as a state and nothing else.
+/// The state of the watch over a daemon.
 #[derive(Clone, Copy, Debug)]
 pub struct Verdict {
     goal: Goal,
     time: Nanoseconds,
     deadline: Nanoseconds,
-    /// All steps are done, and no command is to be executed.
+    /// The daemon has taken all its steps, and there is no command to execute.
     set_up: bool,
     begun: bool,
+    /// The daemon has closed its notification pipe, so it cannot become ready.
     silent: bool,
 }
 
 impl Verdict {
-    /// A watch over a daemon that was `born` then, which has seen nothing yet.
+    /// Starts a watch over a daemon that was created at `born`. `time` is how long the goal may take,
+    /// and for [`Goal::Alive`] also how long the daemon must stay alive.
     #[must_use]
     pub const fn new(goal: Goal, born: Nanoseconds, time: Nanoseconds) -> Self {
         Self {
@@ -96,14 +97,14 @@ impl Verdict {
         }
     }
 
-    /// When [`Event::Deadline`] comes.
+    /// When the time expires, and [`Event::Deadline`] is due.
     #[must_use]
     pub const fn deadline(&self) -> Nanoseconds {
         self.deadline
     }
 
-    /// Takes in one event, which was seen `now`; `None` as long as the truth is not known. The first
-    /// judgement ends the watch.
+    /// Takes the next event, observed at `now`, and returns the verdict; `None` as long as there is
+    /// none. The first verdict is final.
     #[must_use]
     pub fn judge(&mut self, event: Event, now: Nanoseconds) -> Option<Result<(), Error>> {
         match event {
@@ -111,12 +112,12 @@ impl Verdict {
             Event::Said(Record::Runs(_)) | Event::Ready => return Some(Ok(())),
             Event::Said(Record::SetUp) => {
                 self.set_up = true;
-                self.begin(now);
+                self.mark_begun(now);
             }
-            Event::Closed { .. } if self.set_up => self.fall_silent(now),
-            Event::Closed { executed: true } => self.begin(now),
+            Event::Closed { .. } if self.set_up => self.mark_silent(now),
+            Event::Closed { executed: true } => self.mark_begun(now),
             Event::Closed { executed: false } => {}
-            Event::Silent => self.fall_silent(now),
+            Event::Silent => self.mark_silent(now),
             Event::Refused(errno) => {
                 return Some(self.failed(Error::new(ExitCode::Refused, Cause::Errno(errno))));
             }
@@ -145,7 +146,7 @@ impl Verdict {
         (self.goal == Goal::Begun && self.begun).then_some(Ok(()))
     }
 
-    /// The error, with what is known of the daemon's steps.
+    /// The error, marked if the daemon has taken all its steps.
     const fn failed(&self, error: Error) -> Result<(), Error> {
         Err(if self.begun {
             error.after_all_steps()
@@ -154,15 +155,16 @@ impl Verdict {
         })
     }
 
-    fn begin(&mut self, now: Nanoseconds) {
+    fn mark_begun(&mut self, now: Nanoseconds) {
         if self.goal == Goal::Alive && !self.begun {
             self.deadline = now.saturating_add(self.time);
         }
         self.begun = true;
     }
 
-    /// Who has closed the line will never be ready, and may be about to end.
-    fn fall_silent(&mut self, now: Nanoseconds) {
+    /// The daemon can no longer become ready, and may be about to end: its death would be the better
+    /// reason.
+    fn mark_silent(&mut self, now: Nanoseconds) {
         if self.goal == Goal::Ready && !self.silent {
             self.silent = true;
             self.deadline = self.deadline.min(now.saturating_add(MOMENT));
@@ -187,17 +189,17 @@ mod tests {
         milliseconds: 7,
     };
 
-    fn judged(goal: Goal, events: &[Event]) -> Option<Result<(), Error>> {
+    fn verdict(goal: Goal, events: &[Event]) -> Option<Result<(), Error>> {
         let mut verdict = Verdict::new(goal, 0, 1000);
         events.iter().find_map(|event| verdict.judge(*event, 7))
     }
 
-    fn code(judgement: Option<Result<(), Error>>) -> Option<ExitCode> {
-        judgement.map(|judgement| judgement.map_or_else(|error| error.code(), |()| ExitCode::Ok))
+    fn code(verdict: Option<Result<(), Error>>) -> Option<ExitCode> {
+        verdict.map(|verdict| verdict.map_or_else(|error| error.code(), |()| ExitCode::Ok))
     }
 
     #[test]
-    fn the_table_of_the_design() {
+    fn verdicts_follow_from_goal_and_events() {
         use ExitCode::{ChdirFailed, DaemonDied, Ok, Refused, TimedOut, WaitFailed};
         use Goal::{Alive, Begun, Ready};
         let ready: Event = Event::Said(Record::Runs(Pid::new(7).unwrap()));
@@ -250,7 +252,7 @@ mod tests {
         ];
         for (goal, events, expected) in table {
             assert_eq!(
-                code(judged(*goal, events)),
+                code(verdict(*goal, events)),
                 *expected,
                 "{goal:?} {events:?}"
             );
@@ -258,20 +260,20 @@ mod tests {
     }
 
     #[test]
-    fn a_death_is_told_as_it_was() {
+    fn a_death_is_reported_with_status_and_time() {
         let status = WaitStatus::from_raw(0x300);
         let cause = Cause::Died {
             status,
             after: Some(Duration::from_millis(7)),
         };
         let expected = Error::new(ExitCode::DaemonDied, cause);
-        assert_eq!(judged(Goal::Alive, &[DIED]), Some(Err(expected)));
+        assert_eq!(verdict(Goal::Alive, &[DIED]), Some(Err(expected)));
         let executed = Some(Err(expected.after_all_steps()));
-        assert_eq!(judged(Goal::Alive, &[EXECUTED, DIED]), executed);
+        assert_eq!(verdict(Goal::Alive, &[EXECUTED, DIED]), executed);
     }
 
     #[test]
-    fn life_is_watched_from_the_exec_on() {
+    fn time_starts_again_at_the_exec() {
         let mut verdict = Verdict::new(Goal::Alive, 1_000, 8_000);
         assert_eq!(verdict.judge(CLOSED, 2_000), None);
         assert_eq!(verdict.deadline(), 9_000);
@@ -282,10 +284,14 @@ mod tests {
     }
 
     #[test]
-    fn time_is_added_and_ends_soon_when_the_line_is_closed() {
+    fn time_is_extended_and_cut_when_the_pipe_is_closed() {
         let mut verdict = Verdict::new(Goal::Ready, 1_000, 8_000);
         assert_eq!(verdict.judge(Event::Extended(2), 1_000), None);
-        assert_eq!(verdict.deadline(), 9_000, "it had more than that");
+        assert_eq!(
+            verdict.deadline(),
+            9_000,
+            "an extension never shortens the time"
+        );
         assert_eq!(verdict.judge(Event::Extended(20), 1_000), None);
         assert_eq!(verdict.deadline(), 21_000);
         assert_eq!(verdict.judge(Event::Extended(u64::MAX), 1_000), None);

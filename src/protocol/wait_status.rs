@@ -1,14 +1,16 @@
-//! Wait statuses, decoded as wait(2) does with `WIFEXITED` and its kin.
+//! Wait statuses, decoded as by `WIFEXITED` and the other macros of wait(2).
 
 use core::fmt;
 
 use crate::text::{Lines, Sink, display, lines, parse_number, write_number};
 
-/// The status word that wait4(2) gives.
+/// A wait status, the status word of wait4(2): how a process ended.
+///
+/// `Display` prints `exited with status 3` or `killed by signal 11 (SIGSEGV), core dumped`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct WaitStatus(i32);
 
-/// What a status word says. Signals are plain numbers: there are more of them than names.
+/// A decoded [`WaitStatus`]. Signals are numbers, since not all of them have a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Change {
     /// The process exited with this status.
@@ -24,17 +26,17 @@ pub enum Change {
     Stopped(u8),
     /// The process runs again after a stop.
     Continued,
-    /// No kernel writes such a word.
+    /// Linux does not use such a word.
     Unknown,
 }
 
-/// By which a process is asked to end.
+/// The signal that asks a process to end.
 pub const SIGTERM: u8 = 15;
 
-/// By which a process is ended.
+/// The signal that kills a process.
 pub const SIGKILL: u8 = 9;
 
-/// The signal with this name, with or without `SIG`, or with this number.
+/// Parses a signal: a name with or without `SIG`, or a number from 1 to 64.
 #[must_use]
 pub fn signal(text: &[u8]) -> Option<u8> {
     let name = text.strip_prefix(b"SIG").unwrap_or(text);
@@ -42,26 +44,26 @@ pub fn signal(text: &[u8]) -> Option<u8> {
         Some(number) => number,
         None => NAMES.position(name)? as u64,
     };
-    // There is no signal 0, and 64 are all that the kernel has.
+    // The kernel has 64 signals, and no signal 0.
     (1..=64).contains(&found).then_some(found as u8)
 }
 
 impl WaitStatus {
-    /// The status that is this word.
+    /// Makes a wait status of a status word.
     #[must_use]
     pub const fn from_raw(word: i32) -> Self {
         Self(word)
     }
 
-    /// The word itself.
+    /// The status word.
     #[must_use]
     pub const fn as_raw(self) -> i32 {
         self.0
     }
 
-    /// What the word says.
+    /// Decodes the status word.
     #[must_use]
-    // Smaller where it is called: there the compiler knows more.
+    // Inlined, since most callers use one variant only: this makes the command smaller.
     #[inline(always)]
     pub const fn change(self) -> Change {
         let [low, high, ..] = self.0.to_le_bytes();
@@ -79,7 +81,7 @@ impl WaitStatus {
 }
 
 impl WaitStatus {
-    /// Says `exited with status 3` or `killed by signal 11 (SIGSEGV), core dumped`.
+    /// Writes `exited with status 3` or `killed by signal 11 (SIGSEGV), core dumped`.
     pub(super) fn describe(self, out: &mut Sink<'_>) {
         let (what, number, signal, is_dumped): (&[u8], u8, u8, bool) = match self.change() {
             Change::Exited(status) => (b"exited with status ", status, 0, false),
@@ -104,8 +106,8 @@ impl WaitStatus {
     }
 }
 
-/// The names of the signals as the architectures have them that this crate supports, a line to each
-/// number. There is no signal 0.
+/// The names of the signals, by their numbers, which are the same on all supported architectures. There
+/// is no signal 0.
 static NAMES: Lines = lines![""; "HUP"; "INT"; "QUIT"; "ILL"; "TRAP"; "ABRT"; "BUS"; "FPE"; "KILL"; "USR1"; "SEGV"; "USR2"; "PIPE"; "ALRM"; "TERM"; "STKFLT"; "CHLD"; "CONT"; "STOP"; "TSTP"; "TTIN"; "TTOU"; "URG"; "XCPU"; "XFSZ"; "VTALRM"; "PROF"; "WINCH"; "IO"; "PWR"; "SYS";];
 
 impl fmt::Display for WaitStatus {
@@ -120,8 +122,8 @@ mod tests {
 
     use super::{Change, SIGKILL, SIGTERM, WaitStatus, signal};
 
-    /// What libc's macros say of a word.
-    fn libc_says(word: i32) -> Change {
+    /// A status word decoded by libc's macros.
+    fn decoded_by_libc(word: i32) -> Change {
         if libc::WIFEXITED(word) {
             Change::Exited(libc::WEXITSTATUS(word) as u8)
         } else if libc::WIFSIGNALED(word) {
@@ -139,17 +141,17 @@ mod tests {
     }
 
     #[test]
-    fn every_word_means_what_libc_says() {
+    fn every_word_is_decoded_as_by_libc() {
         for word in 0..=0xffff {
             let status = WaitStatus::from_raw(word);
             assert_eq!(status.as_raw(), word);
-            assert_eq!(status.change(), libc_says(word), "word {word:#06x}");
+            assert_eq!(status.change(), decoded_by_libc(word), "word {word:#06x}");
         }
     }
 
     #[test]
-    fn signals_have_the_names_of_the_platform() {
-        let platform = [
+    fn signals_have_the_names_of_libc() {
+        let signals = [
             (libc::SIGHUP, "HUP"),
             (libc::SIGKILL, "KILL"),
             (libc::SIGSEGV, "SEGV"),
@@ -159,7 +161,7 @@ mod tests {
             (libc::SIGWINCH, "WINCH"),
             (libc::SIGSYS, "SYS"),
         ];
-        for (number, name) in platform {
+        for (number, name) in signals {
             let killed = WaitStatus::from_raw(number);
             assert_eq!(
                 killed.to_string(),
@@ -198,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn statuses_are_told_in_words() {
+    fn statuses_are_displayed_in_words() {
         assert_eq!(
             WaitStatus::from_raw(0x0300).to_string(),
             "exited with status 3"
