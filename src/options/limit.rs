@@ -5,32 +5,33 @@ use linux_raw_sys::general::{
     RLIMIT_NPROC, RLIMIT_STACK,
 };
 
-/// What getrlimit(2) can limit, by the kernel's numbers.
+/// A resource that setrlimit(2) can limit. The values are the kernel's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Resource {
-    /// `nofile`: one more than the highest number of a descriptor.
+    /// `RLIMIT_NOFILE`: the number of open files; one more than the highest descriptor that a process
+    /// can open.
     OpenFiles = RLIMIT_NOFILE as isize,
-    /// `core`: the size of a core dump, in bytes.
+    /// `RLIMIT_CORE`: the size of a core dump, in bytes; 0 for no core dumps.
     Core = RLIMIT_CORE as isize,
-    /// `as`: the size of the virtual memory, in bytes.
+    /// `RLIMIT_AS`: the size of the virtual memory, in bytes.
     AddressSpace = RLIMIT_AS as isize,
-    /// `data`: the size of the data segment, in bytes.
+    /// `RLIMIT_DATA`: the size of the data segment, in bytes.
     Data = RLIMIT_DATA as isize,
-    /// `stack`: the size of the stack, in bytes.
+    /// `RLIMIT_STACK`: the size of the stack, in bytes.
     Stack = RLIMIT_STACK as isize,
-    /// `memlock`: the size of what is locked in memory, in bytes.
+    /// `RLIMIT_MEMLOCK`: the memory that can be locked into RAM, in bytes.
     LockedMemory = RLIMIT_MEMLOCK as isize,
-    /// `nproc`: the number of the real user's processes and threads.
+    /// `RLIMIT_NPROC`: the number of processes and threads of the real user.
     Processes = RLIMIT_NPROC as isize,
-    /// `fsize`: the size of a file that is written, in bytes.
+    /// `RLIMIT_FSIZE`: the size to which a file can be written, in bytes.
     FileSize = RLIMIT_FSIZE as isize,
-    /// `cpu`: the time on a processor, in seconds.
+    /// `RLIMIT_CPU`: the CPU time, in seconds.
     CpuTime = RLIMIT_CPU as isize,
 }
 
 impl Resource {
-    /// All of them.
+    /// All resources.
     pub const ALL: [Self; 9] = [
         Self::OpenFiles,
         Self::Core,
@@ -44,12 +45,12 @@ impl Resource {
     ];
 }
 
-/// A limit, in the unit of its [`Resource`].
+/// A soft and a hard limit, in the unit of the [`Resource`]. See getrlimit(2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
-    /// What counts. The process may change it, up to the hard limit.
+    /// The limit that the kernel enforces. The process may change it, up to the hard limit.
     pub soft: u64,
-    /// What the soft limit may be raised to. To raise this one takes CAP_SYS_RESOURCE.
+    /// The ceiling for the soft limit. Raising it needs CAP_SYS_RESOURCE.
     pub hard: u64,
 }
 

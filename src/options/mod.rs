@@ -1,6 +1,6 @@
 //! What does the caller ask for?
 //!
-//! The options are a plain value: building them makes no system call.
+//! The options are plain data: building them makes no system call.
 
 mod limit;
 mod readiness;
@@ -14,10 +14,11 @@ use core::time::Duration;
 use crate::protocol::{PATHS, Subject};
 use crate::sys::ThinCStr;
 
-/// What the daemon shall be like, and how long to watch it.
+/// Options for a daemon, and for how long to watch it start.
 ///
-/// A plain value: nothing happens until [`daemonize`](Self::daemonize) or [`spawn`](Self::spawn).
-/// Paths are resolved where the caller stands, whatever the daemon's working directory will be.
+/// Building them has no effect until [`daemonize`](Self::daemonize) or [`spawn`](Self::spawn) is called.
+/// They can be used several times. Relative paths are resolved against the caller's working directory,
+/// not against that of [`chdir`](Self::chdir).
 ///
 /// ```no_run
 /// use core::time::Duration;
@@ -36,7 +37,9 @@ use crate::sys::ThinCStr;
 ///     Identity::Daemon(ready) => {
 ///         // … open sockets, read the configuration …
 ///         let _ = ready.notify();
-///         // … serve …
+///         loop {
+///             std::thread::park(); // … serve …
+///         }
 ///     }
 /// }
 /// # Ok::<(), rawdaemon::Error>(())
@@ -45,7 +48,7 @@ use crate::sys::ThinCStr;
 #[must_use = "options do nothing until daemonize or spawn is called"]
 pub struct DaemonizeOptions<'a> {
     pub(crate) timeout: Option<Duration>,
-    /// The paths, by their [`Subject`].
+    /// The paths, indexed by [`Subject`].
     pub(crate) paths: [Option<ThinCStr<'a>>; PATHS],
     pub(crate) append: bool,
     pub(crate) umask: Option<u32>,
@@ -62,7 +65,7 @@ pub struct DaemonizeOptions<'a> {
     pub(crate) readiness: Readiness<'a>,
     pub(crate) require_ready: bool,
     pub(crate) foreground: bool,
-    /// Whether the calling process ends after the start, and so may lead the new session itself.
+    /// Whether the calling process exits after the start, so that it may lead the new session itself.
     pub(crate) ends_after: bool,
 }
 
@@ -71,8 +74,10 @@ pub struct DaemonizeOptions<'a> {
     reason = "the compiler checks the indices, which are constants"
 )]
 impl<'a> DaemonizeOptions<'a> {
-    /// The defaults: working directory `/`, descriptors 0 to 2 on `/dev/null`, and all else as the
-    /// caller has it; see [`timeout`](Self::timeout) and [`umask`](Self::umask) for theirs.
+    /// The default options: the working directory is `/`, and descriptors 0 to 2 are `/dev/null`. For
+    /// other defaults see [`timeout`](Self::timeout), [`umask`](Self::umask),
+    /// [`reset_signals`](Self::reset_signals) and [`close_fds`](Self::close_fds). The daemon inherits
+    /// everything else from the caller.
     pub const fn new() -> Self {
         Self {
             timeout: None,
@@ -95,148 +100,180 @@ impl<'a> DaemonizeOptions<'a> {
         }
     }
 
-    /// How long the daemon is watched before its start counts as a success; to the nanosecond.
+    /// How long the daemon must stay alive for its start to be a success, with a resolution of one
+    /// nanosecond.
     ///
-    /// By default `daemonize` watches for one second, or until the daemon says that it is ready,
-    /// and `spawn` does not watch. Zero, which means not to watch, is enough to know that all steps
-    /// are done and the command has been executed: the time counts from then on. A daemon that needs
-    /// longer than that to come so far is ended, and the start fails with `TimedOut`.
+    /// The default is one second for `daemonize` and zero for `spawn`. The time starts when the daemon
+    /// has taken all its steps, or has executed the command. The steps may take as long again; a daemon
+    /// that takes longer is stopped, and the start fails with `TimedOut`. Zero means not to watch: the
+    /// start is a success once the steps are taken or the command is executed, however long that takes.
+    /// If the daemon ends before the time expires, the start fails with `DaemonDied`. When it calls
+    /// [`Ready::notify`](crate::Ready::notify), the start is a success at once.
     ///
-    /// Where the daemon has to say that it is ready, by [`require_ready`](Self::require_ready) or
-    /// [`ready`](Self::ready), this is the time until then: 60 seconds by default for `spawn`, and
-    /// zero means for ever.
+    /// With [`require_ready`](Self::require_ready) or [`ready`](Self::ready), this is instead how long
+    /// the daemon may take to become ready. The default is one second for `daemonize` and 60 seconds for
+    /// `spawn`; zero means forever.
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// How a command says that it is ready, which [`spawn`](Self::spawn) waits for. By default it need
-    /// not say anything, and has only to be executed.
+    /// How a command reports that it is ready. [`spawn`](Self::spawn) waits for this report. By default
+    /// it waits only until the command has been executed.
     ///
-    /// One that has not said so when the [`timeout`](Self::timeout) is over gets a SIGTERM, and after
-    /// a second a SIGKILL, and the start fails with `TimedOut`. One that says that it will never be
-    /// ready, fails with `Refused`.
+    /// A command that is not ready when the [`timeout`](Self::timeout) expires gets a SIGTERM and, one
+    /// second later, a SIGKILL; the start fails with `TimedOut`. If the command reports that it cannot
+    /// start, the start fails with `Refused`. If the pipe or socket cannot be made, or a descriptor
+    /// below 3 is given, it fails with `ChannelFailed`.
+    ///
+    /// `daemonize` ignores this option; see [`require_ready`](Self::require_ready).
     pub const fn ready(mut self, readiness: Readiness<'a>) -> Self {
         self.readiness = readiness;
         self
     }
 
-    /// Whether a process that daemonizes itself must say that it is ready
-    /// ([`Ready::notify`](crate::Ready::notify)) before the timeout. If it does not, it gets a SIGTERM,
-    /// and after a second a SIGKILL, and the start fails with `TimedOut`; with `Refused`, and at once,
-    /// if it drops its [`Ready`](crate::Ready).
+    /// Whether a process that daemonizes itself must report that it is ready
+    /// ([`Ready::notify`](crate::Ready::notify)) before the [`timeout`](Self::timeout) expires. Off by
+    /// default: it is enough that the daemon is alive when the timeout expires.
     ///
-    /// Off by default: to be alive at the end of the timeout is enough.
+    /// A daemon that is not ready in time gets a SIGTERM and, one second later, a SIGKILL; the start
+    /// fails with `TimedOut`. If the daemon drops its [`Ready`](crate::Ready), the start fails with
+    /// `Refused` at once.
+    ///
+    /// `spawn` ignores this option; see [`ready`](Self::ready).
     pub const fn require_ready(mut self, require: bool) -> Self {
         self.require_ready = require;
         self
     }
 
-    /// Whether all is done in the calling process: every step but the forks and the session, for a
-    /// supervisor or a container, which do those themselves.
+    /// Whether the calling process itself becomes the daemon, for use under a supervisor or in a
+    /// container. It takes every step except the forks and setsid(2). Off by default.
     ///
-    /// `daemonize` then returns as in the daemon, and `spawn` executes the command in place of the
-    /// caller, so that it returns only when that failed. Descriptors 0 to 2 that no path is given for
-    /// stay as they are, since whoever supervises reads them. `NOTIFY_SOCKET` and the pipe of
-    /// [`Readiness::Descriptor`] are the supervisor's, and nothing is watched: no timeout counts.
+    /// `daemonize` then returns as in the daemon. `spawn` executes the command in place of the caller
+    /// and returns only if that fails. Open standard streams without a file of their own stay as they
+    /// are, for the supervisor to read. A command reports its readiness to the supervisor:
+    /// `NOTIFY_SOCKET` is not changed, and the descriptor of [`Readiness::Descriptor`] stays open; if it
+    /// is not open, it is opened on `/dev/null`. Timeouts are ignored, since no process watches.
     ///
-    /// After a failure the caller has its standard streams, working directory (since Linux 3.5) and umask
-    /// back, and its pidfile is gone, or empty if it cannot be removed any more from within another root
-    /// or as another user. What other steps were taken, stays: reset signals, closed descriptors, root,
-    /// limits, and user.
+    /// After a failure the caller's standard streams, working directory (since Linux 3.5) and umask are
+    /// restored, and the pidfile is removed. It is only emptied if it cannot be removed from within
+    /// another root directory or as another user. Other steps are not undone: the signals stay reset,
+    /// descriptors closed, and root directory, limits and user changed.
     pub const fn foreground(mut self, foreground: bool) -> Self {
         self.foreground = foreground;
         self
     }
 
-    /// The daemon's working directory, `/` by default, so that it keeps no file system busy
-    /// (daemon(7), step 11). With [`chroot`](Self::chroot), the path counts inside.
+    /// Sets the daemon's working directory. The default is `/`, so that the daemon keeps no file system
+    /// busy (daemon(7), step 11). With [`chroot`](Self::chroot), the path is resolved inside the new
+    /// root directory.
+    ///
+    /// If chdir(2) fails, the start fails with `ChdirFailed`.
     pub const fn chdir(mut self, path: &'a CStr) -> Self {
         self.paths[Subject::Chdir as usize] = Some(ThinCStr::new(path));
         self
     }
 
-    /// The daemon's root directory (chroot(2)), always followed by chdir(2): first to its `/`, and
-    /// then where [`chdir`](Self::chdir) says. This needs CAP_SYS_CHROOT, else it fails with
-    /// `ChrootFailed`.
+    /// Sets the daemon's root directory (chroot(2)). The daemon then changes to its `/`, and to the
+    /// directory of [`chdir`](Self::chdir) if there is one.
     ///
-    /// All other paths count outside, but for the command of [`spawn`](Self::spawn): that is looked
-    /// for and executed inside.
+    /// The command of [`spawn`](Self::spawn) is searched for and executed inside. All other paths,
+    /// except that of `chdir`, are resolved outside.
+    ///
+    /// This needs CAP_SYS_CHROOT. If chroot(2) fails, the start fails with `ChrootFailed`.
     pub const fn chroot(mut self, path: &'a CStr) -> Self {
         self.paths[Subject::Chroot as usize] = Some(ThinCStr::new(path));
         self
     }
 
-    /// The daemon's file mode creation mask, as umask(2) takes it.
+    /// Sets the daemon's file mode creation mask (umask(2)).
     ///
-    /// By default `daemonize` sets 0, as daemon(7) has it, step 10: the program calls it on itself
-    /// and gives each file the mode it wants. `spawn` sets 022: under 0, a program that knows
-    /// nothing of this would write files that everybody may change.
+    /// `daemonize` sets 0 by default (daemon(7), step 10): the program knows about it and gives each
+    /// file the mode that it wants. `spawn` sets 0o022 by default: under 0, a program that does not know
+    /// about it would create files that every user can write to.
     pub const fn umask(mut self, mask: u32) -> Self {
         self.umask = Some(mask);
         self
     }
 
-    /// The file that the daemon reads as its standard input, in place of `/dev/null`.
+    /// Opens a file as the daemon's standard input, instead of `/dev/null`.
+    ///
+    /// If it cannot be opened, the start fails with `OpenFailed`.
     pub const fn stdin(mut self, path: &'a CStr) -> Self {
         self.paths[Subject::Stdin as usize] = Some(ThinCStr::new(path));
         self
     }
 
-    /// The file that the daemon's standard output goes to, in place of `/dev/null`.
+    /// Opens a file as the daemon's standard output, instead of `/dev/null`.
     ///
-    /// A missing file is created with mode 0644, less the caller's umask; one that is there is
-    /// emptied first, unless [`append`](Self::append) is set. It is opened before user and group
-    /// change. A directory, a socket and a FIFO that nobody reads are errors.
+    /// A missing file is created with mode 0644, less the caller's umask. An existing file is truncated,
+    /// unless [`append`](Self::append) is set. It is truncated last, when only an exec can still fail.
+    /// The file is opened before the user and the group change.
+    ///
+    /// If it cannot be opened or truncated, the start fails with `OpenFailed`. A directory, a socket,
+    /// and a FIFO that no process has open for reading are errors.
     pub const fn stdout(mut self, path: &'a CStr) -> Self {
         self.paths[Subject::Stdout as usize] = Some(ThinCStr::new(path));
         self
     }
 
-    /// The file that the daemon's standard error goes to, as with [`stdout`](Self::stdout). If it
-    /// is the same path as for standard output, it is opened once for both.
+    /// Opens a file as the daemon's standard error, in the same way as [`stdout`](Self::stdout). If both
+    /// options name the same file, even by different paths, the two streams share one open file
+    /// description.
     pub const fn stderr(mut self, path: &'a CStr) -> Self {
         self.paths[Subject::Stderr as usize] = Some(ThinCStr::new(path));
         self
     }
 
-    /// Whether output is appended to the files, in place of emptying them.
+    /// Whether the files of [`stdout`](Self::stdout) and [`stderr`](Self::stderr) are appended to
+    /// instead of truncated. Off by default.
     pub const fn append(mut self, append: bool) -> Self {
         self.append = append;
         self
     }
 
-    /// The file that the daemon writes its pid to, and holds a POSIX record lock on as long as it
-    /// lives (fcntl(2)).
+    /// Writes the daemon's pid to a file, and keeps the file locked as long as the daemon lives, with a
+    /// POSIX record lock (fcntl(2)). [`Pidfile`](crate::Pidfile) finds the daemon by this file.
     ///
-    /// The pid is in it, whole, before anybody hears of success. A second start on the same file
-    /// fails with `AlreadyRunning`. A file that no living process has locked does not block a start,
-    /// whatever is in it, but for that of a daemon that has given up its lock
-    /// ([`Owner::Unlocked`](crate::Owner::Unlocked)). [`Pidfile`](crate::Pidfile) finds the daemon by
-    /// it. When a start fails, what it has written is removed.
+    /// The file is complete before the start is reported as a success. If another process is the daemon
+    /// of the file, the start fails with `AlreadyRunning`. That is the process that holds the lock, or a
+    /// daemon that has released its lock ([`Owner::Unlocked`](crate::Owner::Unlocked)); any other file
+    /// does not block a start, whatever its contents. A failed start removes the pidfile that it has
+    /// written.
     ///
-    /// A process gives up its locks on a file when it closes any descriptor for it. So a daemon must
-    /// not open and close its pidfile, nor write it as a pidfile of its own.
+    /// A new file gets mode 0644, whatever the umask is. Symbolic links, files with more than one hard
+    /// link, and everything but regular files are refused. If the file cannot be opened, locked or
+    /// written, the start fails with `PidfileFailed`.
+    ///
+    /// A process releases its locks on a file when it closes any descriptor for it. A daemon must
+    /// therefore not open and close its pidfile, and not write it as a pidfile of its own.
     pub const fn pidfile(mut self, path: &'a CStr) -> Self {
         self.paths[Subject::Pidfile as usize] = Some(ThinCStr::new(path));
         self
     }
 
-    /// A file that the daemon locks as the [`pidfile`](Self::pidfile), and neither writes nor
-    /// removes: for a daemon that writes its pidfile itself, or needs none.
+    /// Locks a file in the same way as the [`pidfile`](Self::pidfile), without writing to it or removing
+    /// it: for a daemon that writes its own pidfile or needs none. It fails with the same errors.
     pub const fn lock_file(mut self, path: &'a CStr) -> Self {
         self.paths[Subject::LockFile as usize] = Some(ThinCStr::new(path));
         self
     }
 
-    /// The daemon's niceness, from -20 to 19 (setpriority(2)): this one, whatever the caller's is.
-    /// A number beyond is taken as the nearest.
+    /// Sets the daemon's niceness to this value, from -20 to 19, whatever the caller's is
+    /// (setpriority(2)). Values out of range are clamped.
+    ///
+    /// A value below the caller's needs CAP_SYS_NICE or RLIMIT_NICE. If it cannot be set, the start
+    /// fails with `LimitsFailed`.
     pub const fn nice(mut self, niceness: i32) -> Self {
         self.niceness = Some(niceness);
         self
     }
 
-    /// One of the daemon's resource limits (setrlimit(2)).
+    /// Sets one of the daemon's resource limits (setrlimit(2)). Can be called for several resources.
+    ///
+    /// If the limit cannot be set, the start fails with `LimitsFailed`: with `EPERM` if the hard limit
+    /// is above the caller's and CAP_SYS_RESOURCE is missing, with `EINVAL` if the soft limit is above
+    /// the hard limit.
     pub fn limit(mut self, resource: Resource, limit: Limit) -> Self {
         for (slot, other) in self.limits.iter_mut().zip(&Resource::ALL) {
             if *other == resource {
@@ -246,19 +283,22 @@ impl<'a> DaemonizeOptions<'a> {
         self
     }
 
-    /// How ready the kernel shall be to kill the daemon when memory runs out, from -1000, never, to
-    /// 1000 (proc_pid_oom_score_adj(5)). This needs `/proc`.
+    /// Sets the daemon's OOM score adjustment: how likely the kernel is to kill it when memory runs out,
+    /// from -1000 (never) to 1000 (proc_pid_oom_score_adj(5)).
+    ///
+    /// This needs `/proc`, and CAP_SYS_RESOURCE to lower the value. If it cannot be set, the start fails
+    /// with `LimitsFailed`.
     pub const fn oom_score_adj(mut self, adjustment: i32) -> Self {
         self.oom_score_adj = Some(adjustment);
         self
     }
 
-    /// The user and the group that the daemon runs as, real, effective and saved, and its
-    /// supplementary groups, which are these and no others (credentials(7)). [`look_up`] finds the
-    /// numbers that go with names.
+    /// Sets the real, effective and saved user and group ids of the daemon, and its supplementary
+    /// groups, which are these and no others (credentials(7)). [`look_up`] finds the ids for names.
     ///
-    /// They are set after all files have been opened, and checked. This needs CAP_SETUID and
-    /// CAP_SETGID, else it fails with `GroupsFailed`, `SetgidFailed` or `SetuidFailed`.
+    /// They are set after all files have been opened, and verified afterwards. This needs CAP_SETUID and
+    /// CAP_SETGID. If they cannot be set, the start fails with `GroupsFailed`, `SetgidFailed` or
+    /// `SetuidFailed`.
     ///
     /// [`look_up`]: crate::look_up
     pub const fn user(mut self, user: u32, group: u32, groups: &'a [u32]) -> Self {
@@ -268,40 +308,49 @@ impl<'a> DaemonizeOptions<'a> {
         self
     }
 
-    /// The group that the daemon runs as, with the caller's user and no supplementary group.
+    /// Sets the real, effective and saved group ids of the daemon, and removes all supplementary groups.
+    /// This replaces the groups of an earlier call of [`user`](Self::user).
+    ///
+    /// This needs CAP_SETGID. If they cannot be set, the start fails with `GroupsFailed` or
+    /// `SetgidFailed`.
     pub const fn group(mut self, group: u32) -> Self {
         self.group = Some(group);
         self.groups = &[];
         self
     }
 
-    /// Whether the daemon, and all that it executes, can never get privileges from set-user-ID
-    /// programs and the like (PR_SET_NO_NEW_PRIVS, since Linux 3.5).
+    /// Whether the daemon, and everything that it executes, can never gain privileges through
+    /// set-user-ID programs and the like (PR_SET_NO_NEW_PRIVS, prctl(2)). Off by default.
+    ///
+    /// Before Linux 3.5 the start fails with `LimitsFailed`.
     pub const fn no_new_privs(mut self, no_new_privs: bool) -> Self {
         self.no_new_privs = no_new_privs;
         self
     }
 
-    /// Whether a process that daemonizes itself gets the default disposition for every signal and an
-    /// empty signal mask; a command always does (daemon(7), steps 2 and 3).
+    /// Whether a process that daemonizes itself resets every signal to its default disposition and
+    /// empties its signal mask (daemon(7), steps 2 and 3). A command always gets this.
     ///
-    /// Off by default, for the program has done what it wants with its signals already, and its
-    /// language too: Rust's standard library ignores SIGPIPE, so that a write to a closed
-    /// connection is an error and does not end the program, and tells of a stack overflow by a
-    /// handler for SIGSEGV and SIGBUS. With this, both are gone.
+    /// Off by default, since the program and its language have usually set up their signals already.
+    /// Rust's standard library ignores SIGPIPE, so that a write to a closed connection returns an error
+    /// instead of killing the program, and handles SIGSEGV and SIGBUS to report stack overflows. This
+    /// option undoes both.
+    ///
+    /// If it fails, the start fails with `SignalsFailed`.
     pub const fn reset_signals(mut self, reset: bool) -> Self {
         self.reset_signals = reset;
         self
     }
 
-    /// Closes every inherited descriptor above 2 but these (daemon(7), step 1). The ones that are
-    /// kept stay open across exec.
+    /// Closes every inherited descriptor above 2 except these (daemon(7), step 1).
     ///
-    /// A command gets no others in any case. A process that daemonizes itself keeps all by default,
-    /// for nobody but the program knows which of them it needs: closing one that is in use, by the
-    /// runtime of its language, say, breaks what uses it.
+    /// A command always gets only these, the descriptors that hold its locks, and its notification fd.
+    /// They are open in it even if they are close-on-exec in the caller. A process that daemonizes
+    /// itself keeps all descriptors by default. Only the program knows which of them it needs: closing
+    /// one that the runtime of its language uses, for example, breaks that runtime.
     ///
-    /// One that is not open fails with `CloseFailed` and `EBADF`, before anything else is done.
+    /// If one to be kept is not open, the start fails with `CloseFailed` and `EBADF` before it changes
+    /// anything; with `EBUSY` if it is also the notification fd of [`ready`](Self::ready).
     pub const fn close_fds(mut self, keep: &'a [i32]) -> Self {
         self.keep = Some(keep);
         self
@@ -309,7 +358,7 @@ impl<'a> DaemonizeOptions<'a> {
 }
 
 impl<'a> DaemonizeOptions<'a> {
-    /// The path that this is, if one is set.
+    /// The path for this subject, if it is one and the path is set.
     pub(crate) fn path(&self, subject: Subject) -> Option<ThinCStr<'a>> {
         self.paths.get(subject as usize).copied().flatten()
     }

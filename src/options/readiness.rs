@@ -1,25 +1,32 @@
-//! How a command says that it is ready.
+//! How a command reports that it is ready.
 
 use crate::sys::ThinCStr;
 
-/// How a command says that it is ready.
+/// How a command reports that it is ready, for
+/// [`DaemonizeOptions::ready`](crate::DaemonizeOptions::ready).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Readiness<'a> {
-    /// Not at all: it has been executed.
+    /// It does not report: the command is ready as soon as it has been executed.
     #[default]
     Executed,
-    /// It writes a newline, whatever stands before it, to this descriptor, a pipe, which is above 2:
-    /// the protocol of s6, dinit and OpenRC. Closing it without is a failure at once.
+    /// By a notification fd, the protocol of s6, dinit and OpenRC. The command has the writing end of a
+    /// pipe open as this descriptor, which must be above 2, and writes a newline to it. Text before the
+    /// newline is ignored. If every writer closes the pipe without a newline, the start fails with
+    /// `Refused` at once.
     Descriptor(i32),
-    /// It sends `READY=1` to the datagram socket that NOTIFY_SOCKET names: sd_notify(3). The name is
-    /// an abstract one (unix(7)), and needs no file system. Only the daemon and its descendants in its
-    /// session are heard. After success a process of this crate's listens on for `BARRIER=1`, for at most
-    /// five seconds. `ERRNO=`, `EXTEND_TIMEOUT_USEC=`, `STATUS=` and `BARRIER=1` mean what they
-    /// mean there.
+    /// By sd_notify(3): the command sends `READY=1` to the datagram socket that NOTIFY_SOCKET names.
+    ///
+    /// The name is abstract (unix(7)) and needs no file system. Messages are accepted from the daemon
+    /// and from its descendants in the same session; all others are ignored. `EXTEND_TIMEOUT_USEC=`
+    /// allows more time, `STATUS=` is reported as [`Progress::Status`](crate::Progress::Status), and
+    /// with `ERRNO=` the start fails with `Refused`.
+    ///
+    /// `BARRIER=1` usually follows `READY=1`. A process of this crate therefore keeps listening after
+    /// success, until the message comes, the daemon ends, or five seconds have passed.
     Notify,
-    /// As [`Notify`](Self::Notify), with a socket at this absolute path, for a command with a network
-    /// namespace of its own, which abstract names do not reach. A socket that nobody listens at any
-    /// more is replaced; it is removed when the start is over.
+    /// As [`Notify`](Self::Notify), with a socket at this absolute path: for a command in another network
+    /// namespace, where abstract names are not visible. A socket on which no process listens any longer is
+    /// replaced. The socket is removed when the start is over.
     NotifyAt(ThinCStr<'a>),
 }
