@@ -6,15 +6,16 @@ use super::parse::{Account, find_account, find_group};
 use crate::protocol::{Errno, Error, ExitCode, failed};
 use crate::sys::{self, Open, ThinCStr};
 
-/// Finds the account of a user, given as `USER` or `USER:GROUP`, by names or numbers, in
-/// `/etc/passwd` and `/etc/group`: for [`DaemonizeOptions::user`].
+/// Looks up a user in `/etc/passwd` and `/etc/group`, for [`DaemonizeOptions::user`].
 ///
-/// Both files are read to `buffer`, and the groups of the user are put to `groups`. A `group` that is
-/// given counts more than one that is written behind the user. A number is first looked for as a
-/// name, and then as an id; one without an entry will do, if a group is given. A file that is
-/// missing has no entries.
+/// `user` is `USER` or `USER:GROUP`, and each part is a name or a number. `group` takes precedence over
+/// the group in `user`. A number is first looked up as a name, and then as an id. A number without an
+/// entry is accepted if a group is given too.
 ///
-/// This knows nothing of LDAP and the like, as no program without a C library does (nsswitch.conf(5)).
+/// Both files are read into `buffer`, which must be larger than the two together. The ids of the user's
+/// groups are stored in `groups`. A missing file has no entries.
+///
+/// LDAP and other databases (nsswitch.conf(5)) are not used: they need a C library.
 ///
 /// ```
 /// let (mut buffer, mut groups) = ([0; 65536], [0; 64]);
@@ -28,9 +29,11 @@ use crate::sys::{self, Open, ThinCStr};
 ///
 /// # Errors
 ///
-/// `SetuidFailed` or `SetgidFailed` with [`Cause::NotListed`] when there is no such user or group,
-/// and with the errno when its file cannot be read, which is `EFBIG` when `buffer` is too small;
-/// `GroupsFailed` with `E2BIG` when `groups` is.
+/// - `SetuidFailed` or `SetgidFailed` with [`Cause::NotListed`] if there is no such user or group. A
+///   user that has no group, and is given none, is `SetuidFailed` too.
+/// - `SetuidFailed` or `SetgidFailed` with an errno if `/etc/passwd` or `/etc/group` cannot be read:
+///   `EFBIG` if `buffer` is too small.
+/// - `GroupsFailed` with `E2BIG` if `groups` is too small.
 ///
 /// [`DaemonizeOptions::user`]: crate::DaemonizeOptions::user
 /// [`Cause::NotListed`]: crate::Cause::NotListed
@@ -46,18 +49,21 @@ pub fn look_up<'b>(
     find_account(user.to_bytes(), group, passwd, group_file, groups)
 }
 
-/// Finds the id of a group, given by name or number, in `/etc/group`, which is read to `buffer`: for
+/// Looks up the id of a group in `/etc/group`, for
 /// [`DaemonizeOptions::group`](crate::DaemonizeOptions::group).
+///
+/// `group` is a name or a number. A number is first looked up as a name; without an entry it is the id
+/// itself. The file is read into `buffer`, which must be larger than it.
 ///
 /// # Errors
 ///
-/// `SetgidFailed`, as [`look_up`].
+/// `SetgidFailed`, with the same causes as in [`look_up`].
 pub fn look_up_group(group: &CStr, buffer: &mut [u8]) -> Result<u32, Error> {
     let (group_file, _) = read(c"/etc/group", buffer).map_err(failed(ExitCode::SetgidFailed))?;
     find_group(group.to_bytes(), group_file)
 }
 
-/// What is in a file, and the rest of the buffer.
+/// Reads a file into the buffer. Returns its contents and the rest of the buffer.
 fn read<'b>(path: &CStr, buffer: &'b mut [u8]) -> Result<(&'b [u8], &'b mut [u8]), Errno> {
     let mut length = 0_usize;
     match sys::open(ThinCStr::new(path), Open::Read) {

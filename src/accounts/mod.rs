@@ -1,6 +1,6 @@
 //! Which user is it?
 //!
-//! Users and groups are looked up without a C library, and so without LDAP and the like.
+//! Users and groups are looked up in files, without a C library, and so without LDAP and other databases.
 
 mod look_up;
 mod parse;

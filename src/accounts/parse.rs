@@ -1,73 +1,88 @@
-//! Accounts from the text of `/etc/passwd` and `/etc/group` (passwd(5), group(5)). Pure.
+//! Parses `/etc/passwd` and `/etc/group` (passwd(5), group(5)). Pure.
 //!
-//! Lines may have any length, the last one needs no newline, and missing fields at the end are empty. Lines
-//! that are not entries are skipped: those without a name or without a number that an id can have, and those
-//! of NIS, which begin with a sign. Of entries with the same name or number, the first one applies.
+//! Lines may have any length, the last one needs no newline, and missing fields at the end are empty.
+//! Lines that are not entries are skipped: those without a name or a valid id, and those of NIS, which
+//! begin with `+` or `-`. If several entries have the same name or id, the first one applies.
 
 use crate::protocol::{Cause, Errno, Error, ExitCode};
 use crate::text::{next_field, parse_number, split_once};
 
-/// Whom a daemon shall run as: what [`DaemonizeOptions::user`](crate::DaemonizeOptions::user) takes,
-/// and what a session's environment says of the user.
+/// The account that a daemon runs as: the ids for
+/// [`DaemonizeOptions::user`](crate::DaemonizeOptions::user), and the values for the environment
+/// variables USER, LOGNAME, HOME and SHELL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Account<'a> {
-    /// The user's name; a number that has no entry stands for itself.
+    /// The user's name; the number itself if it has no entry.
     pub name: &'a [u8],
     /// The user's id.
     pub user: u32,
-    /// The id of the group that was asked for, or of the one in the user's entry.
+    /// The id of the group that was given, or of the primary group in the user's entry.
     pub group: u32,
     /// The ids of that group and of all groups that the user is a member of.
     pub groups: &'a [u32],
-    /// The home directory; `/` if there is none in the entry, or no entry.
+    /// The home directory; `/` if the entry has none or there is no entry.
     pub home: &'a [u8],
-    /// The shell; `/bin/sh` if there is none in the entry, or no entry.
+    /// The shell; `/bin/sh` if the entry has none or there is no entry.
     pub shell: &'a [u8],
 }
 
-/// Finds the account of a user, given as `USER` or `USER:GROUP`, by names or numbers. A `group` that
-/// is given counts more than one that is written behind the user. The user's groups are put to
-/// `room`.
+/// Finds a user in the contents of `/etc/passwd` and `/etc/group`. [`look_up`](crate::look_up) reads
+/// these files.
 ///
-/// A number is first looked for as a name, and then as an id. One without an entry will do, if a
-/// group is given.
+/// `user` is `USER` or `USER:GROUP`, and each part is a name or a number. `group` takes precedence over
+/// the group in `user`. A number is first looked up as a name, and then as an id. A number without an
+/// entry is accepted if a group is given too. The ids of the user's groups are stored in `ids`.
+///
+/// ```
+/// let passwd = b"web:x:33:33::/var/www:/usr/sbin/nologin\n";
+/// let groups = b"www:x:33:\nlogs:x:5:web\n";
+/// let mut ids = [0; 8];
+/// let account = rawdaemon::find_account(b"web", None, passwd, groups, &mut ids)?;
+/// assert_eq!((account.user, account.group, account.groups), (33, 33, &[33, 5][..]));
+/// # Ok::<(), rawdaemon::Error>(())
+/// ```
 ///
 /// # Errors
 ///
-/// `SetuidFailed` or `SetgidFailed` with [`Cause::NotListed`]; `GroupsFailed` with `E2BIG` when there
-/// is not enough room.
+/// - `SetuidFailed` or `SetgidFailed` with [`Cause::NotListed`] if there is no such user or group. A
+///   user that has no group, and is given none, is `SetuidFailed` too.
+/// - `GroupsFailed` with `E2BIG` if `ids` is too small.
 pub fn find_account<'a>(
-    asked: &'a [u8],
+    user: &'a [u8],
     group: Option<&[u8]>,
     passwd: &'a [u8],
     groups: &[u8],
-    room: &'a mut [u32],
+    ids: &'a mut [u32],
 ) -> Result<Account<'a>, Error> {
-    let (name, behind) = split_once(asked, b':');
+    let (name, group_of_user) = split_once(user, b':');
     let mut user = find(passwd, name).ok_or(not_listed(ExitCode::SetuidFailed))?;
-    let own_group = id(next_field(&mut user.rest, b':'));
+    let primary = id(next_field(&mut user.rest, b':'));
     next_field(&mut user.rest, b':');
     let home = next_field(&mut user.rest, b':');
     let shell = next_field(&mut user.rest, b':');
-    let group = match group.or(behind) {
+    let group = match group.or(group_of_user) {
         Some(group) => find_group(group, groups)?,
-        None => own_group.ok_or(not_listed(ExitCode::SetuidFailed))?,
+        None => primary.ok_or(not_listed(ExitCode::SetuidFailed))?,
     };
     Ok(Account {
         name: user.name,
         user: user.id,
         group,
-        groups: collect_groups(user.name, group, groups, room)?,
+        groups: collect_groups(user.name, group, groups, ids)?,
         home: if home.is_empty() { b"/" } else { home },
         shell: if shell.is_empty() { b"/bin/sh" } else { shell },
     })
 }
 
-/// Finds the id of a group by its name. A number that is no name stands for itself.
+/// Finds the id of a group in the contents of `/etc/group`. [`look_up_group`](crate::look_up_group)
+/// reads this file.
+///
+/// `name` is a name or a number. A number is first looked up as a name; without an entry it is the id
+/// itself.
 ///
 /// # Errors
 ///
-/// `SetgidFailed` with [`Cause::NotListed`].
+/// `SetgidFailed` with [`Cause::NotListed`] if there is no such group.
 pub fn find_group(name: &[u8], groups: &[u8]) -> Result<u32, Error> {
     let group = find(groups, name).ok_or(not_listed(ExitCode::SetgidFailed))?;
     Ok(group.id)
@@ -77,8 +92,8 @@ const fn not_listed(code: ExitCode) -> Error {
     Error::new(code, Cause::NotListed)
 }
 
-/// An entry of either file, `name:password:id:`, and what follows: `group:comment:home:shell`, or
-/// the members of a group, `user,user`.
+/// An entry of either file: `name:password:id:`, and then `group:comment:home:shell` of a user, or
+/// `member,member` of a group.
 #[derive(Clone, Copy)]
 struct Entry<'a> {
     name: &'a [u8],
@@ -86,12 +101,13 @@ struct Entry<'a> {
     rest: Option<&'a [u8]>,
 }
 
-/// The entry with this name, or else the one with this id, or else one that has only the id.
-fn find<'a>(text: &'a [u8], asked: &'a [u8]) -> Option<Entry<'a>> {
-    let number = id(asked);
+/// Finds the entry with this name, or else with this id. An id that is not listed makes an entry of its
+/// own.
+fn find<'a>(text: &'a [u8], name: &'a [u8]) -> Option<Entry<'a>> {
+    let number = id(name);
     let mut numbered = None;
     for entry in Entries(Some(text)) {
-        if entry.name == asked {
+        if entry.name == name {
             return Some(entry);
         }
         if numbered.is_none() && number == Some(entry.id) {
@@ -99,42 +115,42 @@ fn find<'a>(text: &'a [u8], asked: &'a [u8]) -> Option<Entry<'a>> {
         }
     }
     numbered.or(number.map(|id| Entry {
-        name: asked,
+        name,
         id,
         rest: None,
     }))
 }
 
-/// Collects the group, and then those whose list of members has the user in it. None comes twice.
+/// Collects the ids of the given group and of all groups that the user is a member of, without duplicates.
 fn collect_groups<'a>(
     user: &[u8],
     group: u32,
     groups: &[u8],
-    room: &'a mut [u32],
+    ids: &'a mut [u32],
 ) -> Result<&'a [u32], Error> {
     let mut count = 0;
-    add_group(group, room, &mut count)?;
+    add_group(group, ids, &mut count)?;
     for Entry { id, mut rest, .. } in Entries(Some(groups)) {
         let mut members = Some(next_field(&mut rest, b':'));
         while members.is_some() {
             if next_field(&mut members, b',') == user {
-                add_group(id, room, &mut count)?;
+                add_group(id, ids, &mut count)?;
             }
         }
     }
-    Ok(room.get(..count).unwrap_or_default())
+    Ok(ids.get(..count).unwrap_or_default())
 }
 
-fn add_group(group: u32, room: &mut [u32], count: &mut usize) -> Result<(), Error> {
-    if room.iter().take(*count).all(|other| *other != group) {
+fn add_group(group: u32, ids: &mut [u32], count: &mut usize) -> Result<(), Error> {
+    if ids.iter().take(*count).all(|other| *other != group) {
         let too_many = Error::new(ExitCode::GroupsFailed, Cause::Errno(Errno::E2BIG));
-        *room.get_mut(*count).ok_or(too_many)? = group;
+        *ids.get_mut(*count).ok_or(too_many)? = group;
         *count = count.saturating_add(1);
     }
     Ok(())
 }
 
-/// The entries of a text, one after the other.
+/// An iterator over the entries of a file.
 struct Entries<'a>(Option<&'a [u8]>);
 
 impl<'a> Iterator for Entries<'a> {
@@ -161,7 +177,7 @@ impl<'a> Iterator for Entries<'a> {
     }
 }
 
-/// The id that these digits are. The largest number is none: it means 'unchanged' to the kernel.
+/// Parses an id. The largest number is not an id: setresuid(2) takes it for 'unchanged'.
 fn id(digits: &[u8]) -> Option<u32> {
     let id = u32::try_from(parse_number(digits, 10)?).ok()?;
     (id != u32::MAX).then_some(id)
@@ -169,6 +185,8 @@ fn id(digits: &[u8]) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::vec::Vec;
+
     use super::{find_account, find_group};
     use crate::protocol::{Cause, Error, ExitCode};
 
@@ -189,33 +207,31 @@ mod tests {
         b"root:x:0:\nadm:x:4:root,web\nnis:x:oops:web\nwww:x:33:\ntape:x:26:webmaster,aweb\n\
         logs:x:5:web,root,\n+:::\nlogs2:x:5:web\nlate:*:6:other,web";
 
-    fn account(asked: &str, group: Option<&str>) -> Result<(u32, u32, Vec<u32>), Error> {
-        let mut room = [0; 8];
+    fn account(user: &str, group: Option<&str>) -> Result<(u32, u32, Vec<u32>), Error> {
+        let mut ids = [0; 8];
         let group = group.map(str::as_bytes);
-        find_account(asked.as_bytes(), group, PASSWD, GROUP, &mut room)
+        find_account(user.as_bytes(), group, PASSWD, GROUP, &mut ids)
             .map(|account| (account.user, account.group, account.groups.to_vec()))
     }
-    use std::vec::Vec;
-
     fn unlisted(code: ExitCode) -> Error {
         Error::new(code, Cause::NotListed)
     }
 
     #[test]
-    fn by_name_or_number() {
+    fn users_are_found_by_name_or_number() {
         let web = (33, 33, Vec::from([33, 4, 5, 6]));
         assert_eq!(account("web", None), Ok(web.clone()));
         assert_eq!(account("33", None), Ok(web));
         assert_eq!(account("root", None), Ok((0, 0, Vec::from([0, 4, 5]))));
         assert_eq!(account("77", None), Ok((78, 79, Vec::from([79]))));
         assert_eq!(account("last", None), Ok((90, 91, Vec::from([91]))));
-        // Without a group of its own, an entry needs one that is given.
+        // An entry without a primary group needs a group that is given.
         assert_eq!(account("half:5", None), Ok((9, 5, Vec::from([5]))));
         assert_eq!(account("lost:6", None), Ok((10, 6, Vec::from([6]))));
     }
 
     #[test]
-    fn a_group_may_be_given_in_two_ways() {
+    fn a_group_can_be_given_in_two_ways() {
         let web = |group| Ok((33, group, Vec::from([group, 4, 5, 6])));
         assert_eq!(account("web:tape", None), web(26));
         assert_eq!(account("web:1234", None), web(1234));
@@ -232,8 +248,8 @@ mod tests {
         let alone = Ok((1234, 99, Vec::from([99])));
         assert_eq!(account("1234:99", None), alone);
         assert_eq!(account("1234", Some("99")), alone);
-        let mut room = [0; 1];
-        let account = find_account(b"1234:99", None, b"", b"", &mut room).unwrap();
+        let mut ids = [0; 1];
+        let account = find_account(b"1234:99", None, b"", b"", &mut ids).unwrap();
         assert_eq!(
             (account.name, account.home, account.shell),
             (&b"1234"[..], &b"/"[..], &b"/bin/sh"[..])
@@ -245,9 +261,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_named() {
+    fn a_missing_user_or_group_is_reported() {
         let no_user = Err(unlisted(ExitCode::SetuidFailed));
-        for asked in [
+        for user in [
             "",
             "nobody",
             "half",
@@ -258,14 +274,14 @@ mod tests {
             "-web",
             "4294967295",
         ] {
-            assert_eq!(account(asked, None), no_user, "{asked}");
+            assert_eq!(account(user, None), no_user, "{user}");
         }
-        for asked in ["nobody:adm", "4294967295:adm", ":adm"] {
-            assert_eq!(account(asked, None), no_user, "{asked}");
+        for user in ["nobody:adm", "4294967295:adm", ":adm"] {
+            assert_eq!(account(user, None), no_user, "{user}");
         }
         let no_group = Err(unlisted(ExitCode::SetgidFailed));
-        for asked in ["web:", "web:nis", "web:4294967295", "web:+", "web:-1"] {
-            assert_eq!(account(asked, None), no_group, "{asked}");
+        for user in ["web:", "web:nis", "web:4294967295", "web:+", "web:-1"] {
+            assert_eq!(account(user, None), no_group, "{user}");
         }
         assert_eq!(find_group(b"adm", GROUP), Ok(4));
         assert_eq!(find_group(b"late", GROUP), Ok(6));
@@ -273,9 +289,9 @@ mod tests {
 
     #[test]
     fn too_many_groups_are_an_error() {
-        for room in 0..4 {
-            let mut room = [0; 4][..room].to_vec();
-            let error = find_account(b"web", None, PASSWD, GROUP, &mut room).unwrap_err();
+        for length in 0..4 {
+            let mut ids = [0; 4][..length].to_vec();
+            let error = find_account(b"web", None, PASSWD, GROUP, &mut ids).unwrap_err();
             assert_eq!(error.code(), ExitCode::GroupsFailed);
         }
     }
