@@ -1,47 +1,47 @@
-//! What a pidfile without a lock still says of its daemon: a pid, and when the file was dated.
+//! The fingerprint of a daemon in its pidfile: its pid, and the file's modification time. Makes no system
+//! calls.
 //!
-//! A daemon that closes every descriptor at its start, as sshd does, gives up the lock on its pidfile.
-//! For these there is second evidence: rawdaemon dates the pidfile a second before the process was
-//! created that it names. No other program dates a file like that, and no other process than that one
-//! has this pid and began at that moment. When the clock is set, the file and the process do not agree
-//! any more, and nothing is believed; they agree by mistake only if the clock was set by just the time
-//! between two processes with the same pid.
+//! A daemon that closes every descriptor when it starts, as sshd does, releases the lock on its pidfile.
+//! It is then recognized by the modification time, which rawdaemon sets to one second before the creation
+//! of the process. No other program sets such a time, and no other process has both this pid and this
+//! creation time. If the clock is set, file and process no longer match, and the daemon is not
+//! recognized. A false match requires that the clock is set by exactly the time between the creation of
+//! two processes with the same pid.
 
-use crate::protocol::{Nanoseconds, Pid};
+use crate::protocol::{Nanoseconds, Pid, SECOND};
 use crate::text::{next_field, parse_number, split_once};
 
-/// A second in nanoseconds.
-const SECOND: Nanoseconds = 1_000_000_000;
-
-/// `/proc` counts times in hundredths of a second (`USER_HZ`) on every architecture here.
+/// The unit of times in `/proc`. `USER_HZ` is 100 on every supported architecture.
 const TICK: Nanoseconds = SECOND / 100;
 
-/// How long before its daemon was created a pidfile is dated.
-const BEFORE: Nanoseconds = SECOND;
+/// How long before the creation of the daemon its pidfile is dated. Other programs write a pidfile after
+/// the creation of the process.
+const MTIME_OFFSET: Nanoseconds = SECOND;
 
-/// What `/proc/PID/stat` says of a process.
+/// A process, as described by `/proc/PID/stat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Process {
-    /// Its pid, in the namespace that `/proc` shows.
+    /// The pid in the pid namespace of the `/proc` mount.
     pub pid: Pid,
-    /// Whether it has ended, and its parent has not waited for it yet.
+    /// Whether it is a zombie, or dead.
     pub has_ended: bool,
-    /// Whether it is about to end: its descriptors, and with them its locks, may be closed already.
+    /// Whether it is exiting: it may already have closed its descriptors, and so released its locks.
     pub is_ending: bool,
-    /// When it was created, counted from the boot of the machine, less than a tick too early.
+    /// When it was created, in nanoseconds since boot, rounded down to a tick.
     pub created: Nanoseconds,
 }
 
-/// Understands `/proc/PID/stat` (proc_pid_stat(5)); the text may end behind the 22nd field.
+/// Parses `/proc/PID/stat` (proc_pid_stat(5)). The text may end after field 22.
 #[must_use]
 pub fn process(stat: &[u8]) -> Option<Process> {
     let (pid, _) = split_once(stat, b' ');
-    // The second field is a name in parentheses, which may contain anything, but none follows it.
-    let mut behind_name = stat;
-    while let (_, Some(rest)) = split_once(behind_name, b')') {
-        behind_name = rest;
+    // Field 2 is the name in parentheses. It may contain any character, but no later field contains a
+    // parenthesis.
+    let mut after_name = stat;
+    while let (_, Some(rest)) = split_once(after_name, b')') {
+        after_name = rest;
     }
-    let (_, mut fields) = split_once(behind_name, b' ');
+    let (_, mut fields) = split_once(after_name, b' ');
     let mut field = || next_field(&mut fields, b' ');
     let state = field();
     for _ in 4..9 {
@@ -51,23 +51,24 @@ pub fn process(stat: &[u8]) -> Option<Process> {
     for _ in 10..20 {
         field();
     }
-    // Of a process whose first thread has ended, others may go on.
-    let is_last = parse_number(field(), 10)? <= 1;
+    // The state and the flags are those of the main thread, which may end before the others.
+    let is_single_threaded = parse_number(field(), 10)? <= 1;
     field();
     let ticks = parse_number(field(), 10)?;
-    let has_ended = is_last && matches!(state, b"Z" | b"X" | b"x");
+    let has_ended = is_single_threaded && matches!(state, b"Z" | b"X" | b"x");
     Some(Process {
         pid: pid_of(pid)?,
         has_ended,
-        is_ending: is_last && !has_ended && flags & EXITING != 0,
+        is_ending: is_single_threaded && !has_ended && flags & PF_EXITING != 0,
         created: ticks.checked_mul(TICK)?,
     })
 }
 
-/// The kernel's `PF_EXITING`.
-const EXITING: u64 = 4;
+/// The flag of an exiting process, from the kernel's `sched.h`.
+const PF_EXITING: u64 = 4;
 
-/// The pid that a file begins with, whatever follows: enough for a doubt, and for no more.
+/// The pid at the start of a file, ignoring white space before it and anything after it. It is not enough
+/// to identify a daemon, but enough not to call it dead.
 #[must_use]
 pub fn pid_in(text: &[u8]) -> Option<Pid> {
     let blanks = text.iter().take_while(|byte| byte.is_ascii_whitespace());
@@ -76,36 +77,38 @@ pub fn pid_in(text: &[u8]) -> Option<Pid> {
     pid_of(text.get(..digits.count())?)
 }
 
-/// The pid in a pidfile: digits, and perhaps a newline.
+/// The pid in a pidfile that has nothing but digits and an optional newline.
 #[must_use]
 pub fn pid_of(text: &[u8]) -> Option<Pid> {
     let digits = text.strip_suffix(b"\n").unwrap_or(text);
     Pid::new(parse_number(digits, 10)?.try_into().ok()?)
 }
 
-/// The date of the pidfile of a process that was created then, by the same clock.
+/// The modification time for the pidfile of a process with this creation time, by the same clock.
 #[must_use]
 pub fn date(created: Nanoseconds) -> Option<Nanoseconds> {
-    created.checked_sub(BEFORE)
+    created.checked_sub(MTIME_OFFSET)
 }
 
-/// How a process stands to a pidfile that names it.
+/// The result of comparing a process with a pidfile that names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Match {
-    /// It has ended.
+    /// The process has ended.
     Ended,
-    /// It is about to end.
+    /// The process is exiting.
     Ending,
-    /// It is the daemon that this crate has started with the file.
+    /// The process is the daemon that this crate has started with this pidfile.
     Daemon,
-    /// It was created before the file was written.
+    /// The process was created before the file was written.
     Older,
-    /// It was created after that, and so is another one, unless the clock was set meanwhile.
+    /// The process was created after the file was written, and so is not the one that wrote it, unless
+    /// the clock was set in between.
     Younger,
 }
 
 impl Process {
-    /// How it stands to a file that was written then, on a machine that was booted then.
+    /// Compares the process with a pidfile. `written` is the file's modification time, `boot` the time of
+    /// boot, both since the epoch.
     #[must_use]
     pub fn compare(&self, written: Nanoseconds, boot: Nanoseconds) -> Match {
         if self.has_ended {
@@ -118,10 +121,10 @@ impl Process {
     }
 }
 
-/// Compares when a pidfile was written and when the process was created that it names.
+/// Compares the modification time of a pidfile with the creation time of the process that it names.
 #[must_use]
 pub fn compare(written: Nanoseconds, created: Nanoseconds) -> Match {
-    // Some file systems keep whole seconds only.
+    // Some file systems store whole seconds only.
     let is_rounded = written % SECOND == 0;
     if let Some(date) = date(created) {
         let is_rounded_date = is_rounded && written == date.saturating_sub(date % SECOND);
@@ -143,18 +146,24 @@ mod tests {
 
     use super::{Match, SECOND, TICK, compare, date, pid_in, pid_of, process};
 
-    /// Of a process with this name and state, which was created at this tick.
+    /// The stat file of a process with this name and state, created at this tick.
     fn stat(name: &str, state: &str, ticks: &str) -> std::string::String {
-        with(name, state, 0, 1, ticks)
+        stat_with(name, state, 0, 1, ticks)
     }
 
-    fn with(name: &str, state: &str, flags: u32, threads: u32, ticks: &str) -> std::string::String {
+    fn stat_with(
+        name: &str,
+        state: &str,
+        flags: u32,
+        threads: u32,
+        ticks: &str,
+    ) -> std::string::String {
         let between = "10 11 12 13 14 15 16 17 18 19";
         format!("1234 ({name}) {state} 4 5 6 7 -1 {flags} {between} {threads} 0 {ticks} 23 24")
     }
 
     #[test]
-    fn a_process_is_understood_whatever_its_name() {
+    fn a_stat_file_is_parsed_with_any_name() {
         for name in ["sh", "a b", ")", ") Z (", "((", "", "1234 (x) Z 1 2"] {
             let found = process(stat(name, "S", "987").as_bytes()).unwrap();
             assert_eq!((found.pid.get(), found.has_ended), (1234, false), "{name}");
@@ -163,21 +172,21 @@ mod tests {
             assert_eq!((found.has_ended, found.created), (true, 0), "{name}");
         }
         let ends = |state, flags, threads| {
-            let found = process(with("sh", state, flags, threads, "9").as_bytes()).unwrap();
+            let found = process(stat_with("sh", state, flags, threads, "9").as_bytes()).unwrap();
             (found.has_ended, found.is_ending)
         };
         assert_eq!(ends("S", 0x40_0000, 1), (false, false));
         assert_eq!(ends("R", 0x40_0004, 1), (false, true));
         assert_eq!(ends("Z", 0x40_0004, 1), (true, false));
         assert_eq!(ends("X", 4, 0), (true, false));
-        assert_eq!(ends("Z", 4, 2), (false, false), "its threads go on");
+        assert_eq!(ends("Z", 4, 2), (false, false), "other threads are alive");
         let own = std::fs::read("/proc/self/stat").unwrap();
         let own_pid = std::process::id() as i32;
         assert_eq!(process(&own).unwrap().pid.get(), own_pid);
     }
 
     #[test]
-    fn what_is_no_process_is_none() {
+    fn a_truncated_or_invalid_stat_file_is_refused() {
         let whole = stat("sh", "S", "987");
         let end = whole.find("987").unwrap();
         for length in 0..end {
@@ -195,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pidfile_is_one_number_or_says_nothing() {
+    fn a_pidfile_has_one_number_and_nothing_else() {
         assert_eq!(pid_of(b"1234\n").unwrap().get(), 1234);
         assert_eq!(pid_of(b"1234").unwrap().get(), 1234);
         for text in [
@@ -218,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pid_that_is_followed_by_more_is_a_doubt() {
+    fn the_pid_at_the_start_of_any_file_is_found() {
         for text in [
             "5",
             "5\n",
@@ -236,15 +245,15 @@ mod tests {
     }
 
     #[test]
-    fn only_its_own_daemon_agrees_with_the_date() {
+    fn only_the_daemon_of_the_pidfile_matches_its_time() {
         let created = 1_000_000 * SECOND + 340_000_000;
         let written = date(created).unwrap();
         let with = |created| compare(written, created);
         assert_eq!(with(created), Match::Daemon);
-        // The two clocks are not read at one moment.
+        // The two clocks are not read at the same moment.
         assert_eq!(with(created + TICK), Match::Daemon);
         assert_eq!(with(created - TICK), Match::Daemon);
-        // The clock was set, or the pid is another's.
+        // The clock was set, or the pid was reused.
         assert_eq!(with(created + 3 * TICK), Match::Younger);
         assert_eq!(with(created - 3 * TICK), Match::Younger);
         assert_eq!(with(created - SECOND), Match::Older);
@@ -253,9 +262,9 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_another_program_has_written_is_never_the_daemon_s() {
+    fn a_pidfile_that_another_program_has_written_never_matches() {
         let created = 1_000_000 * SECOND + 340_000_000;
-        // The kernel dates a file up to a tick too early, and some file systems a second.
+        // The kernel sets a time up to a tick too early, and some file systems up to a second.
         for written in (created - 2 * TICK..created + 2 * SECOND).step_by(1_000_000) {
             assert_eq!(compare(written, created), Match::Older, "{written}");
             let rounded = written - written % SECOND;
@@ -265,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_seconds_are_enough() {
+    fn a_time_in_whole_seconds_matches() {
         let created = 1_000_000 * SECOND + 340_000_000;
         assert_eq!(compare(999_999 * SECOND, created), Match::Daemon);
         assert_eq!(compare(999_998 * SECOND, created), Match::Younger);

@@ -1,4 +1,4 @@
-//! The process group of a daemon.
+//! The daemon's process group.
 
 use crate::protocol::{Errno, Pid};
 use crate::sys;
@@ -6,25 +6,28 @@ use crate::sys;
 /// A process group of the daemon's session.
 pub(super) struct Group {
     id: Pid,
-    /// The session of the process with the group's number, if there is one. The number is not given to
-    /// another process as long as the group has it, after its leader has ended too.
-    leader: Option<Pid>,
+    /// The session of the group leader, if it is alive. The kernel does not reuse the id of a process
+    /// group that has members, even if its leader has ended.
+    leader_session: Option<Pid>,
 }
 
 impl Group {
+    /// The daemon's process group. `EPERM` if it is not known to be a group of the daemon's session, or
+    /// if that session is the caller's.
     pub(super) fn of(daemon: Pid) -> Result<Self, Errno> {
         let (session, own) = (sys::getsid(Some(daemon)), sys::getsid(None));
         let id = sys::getpgid(daemon).ok_or(Errno::EPERM)?;
-        let leader = sys::getsid(Some(id));
-        if session == own || Some(id) != session && leader != session {
+        let leader_session = sys::getsid(Some(id));
+        if session == own || Some(id) != session && leader_session != session {
             return Err(Errno::EPERM);
         }
-        Ok(Self { id, leader })
+        Ok(Self { id, leader_session })
     }
 
+    /// Sends the group a signal. `ESRCH` if its id has been reused.
     pub(super) fn send(&self, signal: u8) -> Result<(), Errno> {
-        let leader = sys::getsid(Some(self.id));
-        if leader.is_some() && leader != self.leader {
+        let leader_session = sys::getsid(Some(self.id));
+        if leader_session.is_some() && leader_session != self.leader_session {
             return Err(Errno::ESRCH);
         }
         sys::killpg(self.id, signal)

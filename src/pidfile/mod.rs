@@ -1,7 +1,7 @@
 //! Whose pidfile is it?
 //!
-//! The daemon locks its pidfile as long as it lives. By the lock it is found, signalled and stopped, and a
-//! second start is refused.
+//! The daemon holds a record lock on its pidfile as long as it lives. The lock identifies the daemon, so
+//! that it can be signalled and stopped, and makes a second start fail.
 
 mod fingerprint;
 mod group;
@@ -11,7 +11,7 @@ mod process;
 mod stop;
 
 pub use fingerprint::{Match, Process, compare, date, pid_in, pid_of, process};
-pub(crate) use lock::{lock, remove_failed, write};
+pub(crate) use lock::{lock, remove_after_failure, write};
 pub use owner::{Owner, Pidfile};
-pub(crate) use process::own_date;
+pub(crate) use process::own_mtime;
 pub use stop::Stage;

@@ -1,20 +1,22 @@
-//! Who the daemon of a pidfile is: the kernel's word, and where that is missing, second evidence.
+//! Which process is the daemon of a pidfile: the lock owner, or else the process that matches the
+//! fingerprint.
 
 use core::ffi::CStr;
 
 use super::fingerprint::Match;
-use super::process::{match_of, named_in};
+use super::process::{match_process, read_pid};
 use crate::protocol::{Cause, Errno, Error, ExitCode, Nanoseconds, Pid, failed};
 use crate::sys::{self, Fd, LockOwner, Open, Stat, ThinCStr};
 
-/// The pidfile of a daemon, by which it is found, signalled and stopped.
+/// A daemon's pidfile: finds the daemon, signals it and stops it.
 ///
-/// The daemon is the process that holds the lock on the file (see
-/// [`DaemonizeOptions::pidfile`](crate::DaemonizeOptions::pidfile)), by the kernel's word. What stands
-/// in the file is not believed. A lock file does as well.
+/// The daemon is the process that holds the record lock on the file (see
+/// [`DaemonizeOptions::pidfile`](crate::DaemonizeOptions::pidfile)); the kernel reports its pid
+/// (`F_GETLK`, see fcntl(2)). The pid in the file alone is not trusted. The path may also be that of a
+/// [`lock_file`](crate::DaemonizeOptions::lock_file).
 ///
-/// **A process must not ask about its own pidfile:** the kernel does not tell it its own lock, and drops
-/// that lock when the file is closed that was opened to ask (fcntl(2)).
+/// **A process must not use this for its own pidfile.** The kernel does not report a process's own lock
+/// to it, and releases that lock when this closes the file.
 ///
 /// ```
 /// use rawdaemon::{Owner, Pidfile};
@@ -27,42 +29,42 @@ use crate::sys::{self, Fd, LockOwner, Open, Stat, ThinCStr};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pidfile<'a> {
-    pub(crate) path: ThinCStr<'a>,
-    pub(crate) trust: bool,
-    pub(crate) process_group: bool,
+    pub(super) path: ThinCStr<'a>,
+    pub(super) trust: bool,
+    pub(super) process_group: bool,
 }
 
-/// What is known of a daemon by its pidfile.
+/// The state of the daemon of a pidfile, as [`Pidfile::owner`] determines it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Owner {
-    /// It does not run, and there is no pidfile.
+    /// The daemon does not run, and the pidfile does not exist.
     NotRunning,
-    /// It does not run, and has left its pidfile.
+    /// The daemon does not run, but its pidfile exists.
     Dead,
-    /// It runs as this process, which holds the lock.
+    /// The daemon runs as this process, which holds the lock.
     Running(Pid),
-    /// A process without a pid here, in another pid namespace, holds the lock.
+    /// The daemon runs in another pid namespace: the process that holds the lock has no pid in this one.
     Elsewhere,
-    /// It runs as this process, and has given up its lock by closing every descriptor, as sshd does. The
-    /// pidfile is dated by this crate, and just when this process was created, so that no other can
-    /// have got its pid since. This needs `/proc`, and a clock that was not set since.
+    /// The daemon runs as this process, and has released its lock by closing every descriptor, as sshd
+    /// does. It is recognized by the file's modification time, which this crate derives from the creation
+    /// time of the process. This needs `/proc`, and a clock that has not been set since the start.
     Unlocked(Pid),
-    /// Nobody holds the lock, and a process with the pid in the file lives. It may be a daemon that
-    /// this crate has not started, or any process that has got the pid of a dead one.
+    /// No process holds the lock, but a process with the pid in the file exists. It may be a daemon that
+    /// this crate did not start, or an unrelated process that has been given the pid of a dead daemon.
     Unknown(Pid),
 }
 
-/// What was seen of a pidfile.
-pub(crate) struct Observation {
-    pub(crate) owner: Owner,
-    /// The file, if there is one.
-    pub(crate) file: Option<Fd>,
-    /// The pid in it, if the lock does not say who it is.
-    pub(crate) named: Option<Pid>,
-    /// Whether the process in it is not known to be a wrong one.
-    pub(crate) is_credible: bool,
-    /// Whether another answer is to be expected in a moment.
+/// The state of a pidfile and its daemon at one moment.
+pub(super) struct Observation {
+    pub(super) owner: Owner,
+    /// The open file, if it exists.
+    pub(super) file: Option<Fd>,
+    /// The pid in the file; read only if no process holds the lock.
+    pub(super) named_pid: Option<Pid>,
+    /// Whether [`Pidfile::trust`] applies: nothing shows that the pid in the file is wrong.
+    pub(super) is_plausible: bool,
+    /// Whether a daemon is just starting or exiting, so that the state will change in a moment.
     is_changing: bool,
 }
 
@@ -77,95 +79,101 @@ impl<'a> Pidfile<'a> {
         }
     }
 
-    /// Whether a pidfile without a lock is believed: the process that it names is signalled, as other
-    /// tools do it. Off by default, since it may be any process that has got the pid of a dead daemon.
+    /// Whether to trust the pid in a pidfile that no process has locked, as other tools do. If so,
+    /// [`signal`](Self::signal) and [`stop`](Self::stop) also act on [`Owner::Unlocked`] and
+    /// [`Owner::Unknown`]. Off by default: the process may be an unrelated one that has been given the
+    /// pid of a dead daemon.
     ///
-    /// Even then not every file is believed: not one that others than root and the caller may write,
-    /// nor one that names process 1, nor one that is older than the process it names, by `/proc` and
-    /// a clock that may have been set since.
+    /// A file is never trusted if it contains anything but a pid, if it names process 1, if a user other
+    /// than root and the caller owns it or may write to it, or if it is older than the process that it
+    /// names, according to `/proc` and a clock that may have been set since.
     #[must_use]
     pub const fn trust(mut self, trust: bool) -> Self {
         self.trust = trust;
         self
     }
 
-    /// Whether the daemon's whole process group is signalled, and not only the daemon itself: its
-    /// children too, unless they have left the group.
+    /// Whether to signal the daemon's process group and not only the daemon: this includes its children,
+    /// unless they have left the group. Off by default.
     ///
-    /// It must be a group of the daemon's session, and not of the caller's, or nothing is signalled, and
-    /// the error is `EPERM`.
+    /// The group must belong to the daemon's session, which must not be the caller's. Otherwise no
+    /// process is signalled, and the error is `SignalFailed` with `EPERM`.
     #[must_use]
     pub const fn process_group(mut self, process_group: bool) -> Self {
         self.process_group = process_group;
         self
     }
 
-    /// Who the daemon is.
+    /// Determines whether the daemon runs, and its pid. While a daemon is just starting or exiting, this
+    /// waits for up to one second.
     ///
     /// # Errors
     ///
-    /// `PidfileFailed` when the file cannot be read, is no regular one, or has several names.
+    /// `PidfileFailed`: with the errno if the file cannot be opened or its lock cannot be read, with
+    /// [`Cause::NotAFile`] if it is not a regular file, and with `EMLINK` if it has more than one hard
+    /// link. A file that does not exist is not an error.
     pub fn owner(&self) -> Result<Owner, Error> {
-        Ok(self.look()?.owner)
+        Ok(self.observe()?.owner)
     }
 
-    /// Looks at the file and at the process that is in it. What is about to end or to begin is looked at
-    /// until it has, for a second at most.
-    pub(crate) fn look(&self) -> Result<Observation, Error> {
+    /// Observes the file and its daemon. If the state is changing, observes it again, for up to a second.
+    pub(super) fn observe(&self) -> Result<Observation, Error> {
         let mut attempts = ATTEMPTS;
         loop {
             attempts = attempts.saturating_sub(1);
-            let seen = self.look_once()?;
+            let seen = self.observe_once()?;
             if !seen.is_changing || attempts == 0 {
                 return Ok(seen);
             }
-            sys::sleep(PAUSE);
+            sys::sleep(POLL_INTERVAL);
         }
     }
 
-    fn look_once(&self) -> Result<Observation, Error> {
-        let refused = failed(ExitCode::PidfileFailed);
+    fn observe_once(&self) -> Result<Observation, Error> {
+        let pidfile_failed = failed(ExitCode::PidfileFailed);
         let mut seen = Observation {
             owner: Owner::NotRunning,
             file: None,
-            named: None,
-            is_credible: false,
+            named_pid: None,
+            is_plausible: false,
             is_changing: false,
         };
         let file = match sys::open(self.path, Open::Look) {
             Err(Errno::ENOENT) => return Ok(seen),
-            file => file.map_err(&refused)?,
+            file => file.map_err(&pidfile_failed)?,
         };
-        let about = sys::fstat(file.raw()).map_err(&refused)?;
-        if !about.is_regular() {
+        let stat = sys::fstat(file.raw()).map_err(&pidfile_failed)?;
+        if !stat.is_regular() {
             return Err(Error::new(ExitCode::PidfileFailed, Cause::NotAFile));
         }
-        if about.has_other_names() {
-            return Err(refused(Errno::EMLINK));
+        if stat.has_other_names() {
+            return Err(pidfile_failed(Errno::EMLINK));
         }
-        seen.owner = match sys::fcntl_getlk(file.raw()).map_err(&refused)? {
+        seen.owner = match sys::fcntl_getlk(file.raw()).map_err(&pidfile_failed)? {
             LockOwner::Process(pid) => Owner::Running(pid),
             LockOwner::Unknown => Owner::Elsewhere,
-            LockOwner::Nobody => seen.without_lock(&file, about),
+            LockOwner::Nobody => seen.unlocked_owner(&file, stat),
         };
         seen.file = Some(file);
         Ok(seen)
     }
 }
 
-/// How often, and after what time, a daemon is looked at again that is changing.
+/// How often, and at what interval, a changing state is observed.
 const ATTEMPTS: u32 = 100;
-const PAUSE: Nanoseconds = 10_000_000;
+const POLL_INTERVAL: Nanoseconds = 10_000_000;
 
 impl Observation {
-    /// Who is in the file, which nobody has locked.
-    fn without_lock(&mut self, file: &Fd, about: Stat) -> Owner {
-        let (named, is_exact) = named_in(file.raw());
-        self.named = named;
-        let Some(pid) = named else { return Owner::Dead };
-        let found = match_of(pid, about);
-        self.is_credible = is_exact && pid.get() != 1 && about.is_safe() && found != Match::Younger;
-        // A start may have locked and written it meanwhile.
+    /// Determines the owner of a file that no process has locked.
+    fn unlocked_owner(&mut self, file: &Fd, stat: Stat) -> Owner {
+        let (named_pid, is_exact) = read_pid(file.raw());
+        self.named_pid = named_pid;
+        let Some(pid) = named_pid else {
+            return Owner::Dead;
+        };
+        let found = match_process(pid, stat);
+        self.is_plausible = is_exact && pid.get() != 1 && stat.is_safe() && found != Match::Younger;
+        // A start may have locked and written the file in the meantime.
         self.is_changing =
             found == Match::Ending || sys::fcntl_getlk(file.raw()) != Ok(LockOwner::Nobody);
         match found {

@@ -1,49 +1,54 @@
 //! Signalling and stopping the daemon of a pidfile, and never another process.
 //!
-//! Who the daemon is was asked before, and may have changed by the time of a signal. So the process is
-//! held first, by a pidfd; then the kernel is asked again; and if the answer is the same, what is held is
-//! the daemon, and what is signalled is what is pinned. Before Linux 5.3, and where a sandbox refuses
-//! pidfds, the signal goes to the number: between the second answer and the signal, which is some
-//! microseconds, the daemon would have to end, be waited for, and its pid be given to another process.
+//! The daemon may end between the lookup and the signal, and its pid may be reused. So the process is
+//! pinned by a pidfd, and the pidfile is looked up again: if the answer is the same, the pidfd refers to
+//! the daemon, and the signal goes to the pidfd. Before Linux 5.3, and where a sandbox refuses pidfds,
+//! the signal goes to the pid. To hit another process, the daemon must then end and be reaped, and its
+//! pid be reused, in the few microseconds between the second lookup and the signal.
 
 use core::time::Duration;
 
 use super::group::Group;
-use super::lock::remove_after;
+use super::lock::remove_stale;
 use super::owner::{Observation, Owner, Pidfile};
-use super::process::{has_ended, is_over, process_with};
+use super::process::{has_ended, pidfd_has_ended, read_process};
 use crate::protocol::{
     Cause, Errno, Error, ExitCode, Nanoseconds, Pid, SIGKILL, failed, nanoseconds,
 };
 use crate::sys::{self, Fd, LockOwner, NO_FD};
 
-/// A signal, and how long the daemon may take to end by it.
+/// A signal to send, and how long to wait for the daemon to end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stage {
-    /// The signal's number, 1 to 64.
+    /// The signal number, 1 to 64 (signal(7)).
     pub signal: u8,
-    /// How long is waited until the next stage.
+    /// How long to wait for the daemon to end before the next stage.
     pub wait: Duration,
 }
 
-/// How often the daemon may be another one when it is looked at again.
+/// How often the lookup is repeated if the daemon changes.
 const ATTEMPTS: u32 = 100;
 
-/// How often is looked where nothing tells by itself.
-const PAUSE: Nanoseconds = 10_000_000;
+/// The interval at which a condition is polled that no descriptor reports.
+const POLL_INTERVAL: Nanoseconds = 10_000_000;
 
-/// How long the other processes of a group may take to end after a SIGKILL. Those that nobody waits
-/// for cannot be told from others.
-const MEMBERS: Nanoseconds = 1_000_000_000;
+/// How long to wait for the other members of a process group after a SIGKILL. A zombie that no process
+/// reaps remains a member.
+const GROUP_TIMEOUT: Nanoseconds = 1_000_000_000;
 
 impl Pidfile<'_> {
-    /// Sends the daemon a signal, by its number, and returns its pid; `None` when no daemon runs.
+    /// Sends a signal to the daemon, and returns its pid; `None` if no daemon runs. Signal numbers are
+    /// those of signal(7).
     ///
     /// # Errors
     ///
-    /// `NoLock` when it is not known to be the daemon that would be signalled (see
-    /// [`Owner::Unlocked`] and [`Owner::Unknown`]), `SignalFailed` with the kernel's errno, `EPERM`
-    /// mostly, and with `ESRCH` when the daemon has no pid here; otherwise as [`owner`](Self::owner).
+    /// Those of [`owner`](Self::owner), and:
+    ///
+    /// - `NoLock`: the process is not known to be the daemon ([`Owner::Unlocked`], [`Owner::Unknown`]),
+    ///   and [`trust`](Self::trust) is off or does not apply.
+    /// - `SignalFailed` with `ESRCH`: the daemon runs in another pid namespace ([`Owner::Elsewhere`]).
+    /// - `SignalFailed` with `EBUSY`: the daemon of the pidfile keeps changing.
+    /// - `SignalFailed` with any other errno: kill(2) failed, usually with `EPERM`.
     pub fn signal(&self, signal: u8) -> Result<Option<Pid>, Error> {
         let Some(pinned) = self.pin()? else {
             return Ok(None);
@@ -52,10 +57,11 @@ impl Pidfile<'_> {
         Ok(Some(pinned.pid))
     }
 
-    /// Ends the daemon, waits until it has ended, removes the pidfile, unless it is another daemon's
-    /// by then, and returns the pid that it had; `None` when none runs.
+    /// Stops the daemon: signals it, waits until it has ended, removes its pidfile, and returns the pid
+    /// that it had; `None` if no daemon runs. A pidfile that another daemon has locked in the meantime is
+    /// not removed. If the daemon is dead but its pidfile exists, this only removes the file.
     ///
-    /// It gets one signal after the other, until it has ended:
+    /// The stages are taken in order until the daemon has ended:
     ///
     /// ```
     /// use core::time::Duration;
@@ -71,11 +77,12 @@ impl Pidfile<'_> {
     ///
     /// # Errors
     ///
-    /// As [`signal`](Self::signal), and `StillRunning` when it has not ended by any of them.
+    /// Those of [`signal`](Self::signal), and `StillRunning` if the daemon has not ended after the last
+    /// stage.
     pub fn stop(&self, stages: &[Stage]) -> Result<Option<Pid>, Error> {
-        let seen = self.look()?;
+        let seen = self.observe()?;
         if seen.owner == Owner::Dead {
-            remove_after(self.path, seen.named.unwrap_or(Pid::LARGEST));
+            remove_stale(self.path, seen.named_pid.unwrap_or(Pid::LARGEST));
         }
         let Some(pinned) = self.pin()? else {
             return Ok(None);
@@ -83,16 +90,17 @@ impl Pidfile<'_> {
         for stage in stages {
             pinned.send(stage.signal)?;
             if pinned.ends_within(stage) {
-                remove_after(self.path, pinned.pid);
-                return self.stopped(pinned.pid);
+                remove_stale(self.path, pinned.pid);
+                return self.check_stopped(pinned.pid);
             }
         }
         Err(Error::new(ExitCode::StillRunning, Cause::Owner(pinned.pid)))
     }
 
-    /// What has ended may have been a start that had the lock for a moment, and found a daemon without one.
-    fn stopped(&self, pid: Pid) -> Result<Option<Pid>, Error> {
-        match self.look()?.owner {
+    /// The process that has ended may have been a second start that held the lock for a moment, before it
+    /// found a running daemon without a lock. Fails with `NoLock` if so.
+    fn check_stopped(&self, pid: Pid) -> Result<Option<Pid>, Error> {
+        match self.observe()?.owner {
             Owner::Unlocked(other) if other != pid => {
                 Err(Error::new(ExitCode::NoLock, Cause::Owner(other)))
             }
@@ -100,18 +108,18 @@ impl Pidfile<'_> {
         }
     }
 
-    /// The daemon, held, if there is one.
+    /// Finds the daemon and pins it; `None` if no daemon runs.
     fn pin(&self) -> Result<Option<PinnedProcess>, Error> {
         for _ in 0..ATTEMPTS {
-            let seen = self.look()?;
-            let Some(pid) = self.believed(&seen)? else {
+            let seen = self.observe()?;
+            let Some(pid) = self.target(&seen)? else {
                 return Ok(None);
             };
-            let process = sys::pidfd_open(pid);
-            let is_gone = matches!(process, Err(Errno::ESRCH | Errno::EINVAL | Errno::ENOENT));
+            let pidfd = sys::pidfd_open(pid);
+            let is_gone = matches!(pidfd, Err(Errno::ESRCH | Errno::EINVAL | Errno::ENOENT));
             if let (false, Some(file)) = (is_gone, seen.file) {
-                let again = self.look()?;
-                if again.owner == seen.owner && self.believed(&again)? == Some(pid) {
+                let again = self.observe()?;
+                if again.owner == seen.owner && self.target(&again)? == Some(pid) {
                     let group = match self.process_group {
                         true => Some(Group::of(pid).map_err(failed(ExitCode::SignalFailed))?),
                         false => None,
@@ -120,22 +128,22 @@ impl Pidfile<'_> {
                         pid,
                         is_locked: seen.owner == Owner::Running(pid),
                         file,
-                        process: process.ok(),
+                        pidfd: pidfd.ok(),
                         group,
                     }));
                 }
             }
-            sys::sleep(PAUSE);
+            sys::sleep(POLL_INTERVAL);
         }
         Err(failed(ExitCode::SignalFailed)(Errno::EBUSY))
     }
 
-    /// The process that may be signalled; `None` if there is no daemon.
-    fn believed(&self, seen: &Observation) -> Result<Option<Pid>, Error> {
+    /// The process that may be signalled; `None` if no daemon runs.
+    fn target(&self, seen: &Observation) -> Result<Option<Pid>, Error> {
         match seen.owner {
             Owner::NotRunning | Owner::Dead => Ok(None),
             Owner::Running(pid) => Ok(Some(pid)),
-            Owner::Unlocked(pid) | Owner::Unknown(pid) if self.trust && seen.is_credible => {
+            Owner::Unlocked(pid) | Owner::Unknown(pid) if self.trust && seen.is_plausible => {
                 Ok(Some(pid))
             }
             Owner::Unlocked(pid) | Owner::Unknown(pid) => {
@@ -146,24 +154,24 @@ impl Pidfile<'_> {
     }
 }
 
-/// A daemon that cannot become another process.
+/// A daemon that has been looked up twice, and its pidfd.
 struct PinnedProcess {
     pid: Pid,
-    /// Whether it held the lock on its pidfile.
+    /// Whether it held the lock on the pidfile.
     is_locked: bool,
     file: Fd,
-    /// Its pidfd, if there are any.
-    process: Option<Fd>,
-    /// Its group, if that is meant.
+    /// `None` where there are no pidfds.
+    pidfd: Option<Fd>,
+    /// Its process group, if that is to be signalled.
     group: Option<Group>,
 }
 
 impl PinnedProcess {
-    /// To a daemon that has ended meanwhile is nothing to be sent.
+    /// Sends a signal. Does nothing if the daemon has ended.
     fn send(&self, signal: u8) -> Result<(), Error> {
-        let sent = match (&self.group, &self.process) {
+        let sent = match (&self.group, &self.pidfd) {
             (Some(group), _) => group.send(signal),
-            (None, Some(process)) => sys::pidfd_send_signal(process, signal),
+            (None, Some(pidfd)) => sys::pidfd_send_signal(pidfd, signal),
             (None, None) if self.has_ended() => Ok(()),
             (None, None) => sys::kill(self.pid, signal),
         };
@@ -173,47 +181,58 @@ impl PinnedProcess {
         }
     }
 
+    /// Waits for the daemon to end, and then for its process group if that is to be signalled.
     fn ends_within(&self, stage: &Stage) -> bool {
         let deadline = sys::monotonic_time().saturating_add(nanoseconds(stage.wait));
+        self.daemon_ends_before(deadline)
+            && match &self.group {
+                Some(group) => group_ends_before(group, stage.signal, deadline),
+                None => true,
+            }
+    }
+
+    fn daemon_ends_before(&self, deadline: Nanoseconds) -> bool {
         while !self.has_ended() {
             let now = sys::monotonic_time();
             if now >= deadline {
                 return false;
             }
             let left = deadline.saturating_sub(now);
-            let _ = match &self.process {
-                Some(process) => sys::ppoll(&mut [process.raw(), NO_FD, NO_FD, NO_FD], left),
-                None => sys::ppoll(&mut [NO_FD; 4], left.min(PAUSE)),
+            let _ = match &self.pidfd {
+                Some(pidfd) => sys::ppoll(&mut [pidfd.raw(), NO_FD, NO_FD, NO_FD], left),
+                None => sys::ppoll(&mut [NO_FD; 4], left.min(POLL_INTERVAL)),
             };
-        }
-        let Some(group) = &self.group else {
-            return true;
-        };
-        let enough = sys::monotonic_time().saturating_add(MEMBERS);
-        while group.has_members() {
-            let now = sys::monotonic_time();
-            if stage.signal == SIGKILL && now >= enough {
-                return true;
-            }
-            if now >= deadline {
-                return false;
-            }
-            sys::sleep(PAUSE);
         }
         true
     }
 
     fn has_ended(&self) -> bool {
-        match &self.process {
-            Some(process) => is_over(process),
-            // The lock ends with the process, and a little before it.
+        match &self.pidfd {
+            Some(pidfd) => pidfd_has_ended(pidfd),
+            // The kernel releases the lock when the process exits, shortly before it has ended.
             None if self.is_locked => {
                 sys::fcntl_getlk(self.file.raw()) != Ok(LockOwner::Process(self.pid))
             }
             None => {
                 has_ended(self.pid)
-                    || process_with(self.pid).is_some_and(|process| process.has_ended)
+                    || read_process(self.pid).is_some_and(|process| process.has_ended)
             }
         }
     }
+}
+
+/// Waits for the members of the group. After a SIGKILL it succeeds after [`GROUP_TIMEOUT`] at the latest.
+fn group_ends_before(group: &Group, signal: u8, deadline: Nanoseconds) -> bool {
+    let group_deadline = sys::monotonic_time().saturating_add(GROUP_TIMEOUT);
+    while group.has_members() {
+        let now = sys::monotonic_time();
+        if signal == SIGKILL && now >= group_deadline {
+            return true;
+        }
+        if now >= deadline {
+            return false;
+        }
+        sys::sleep(POLL_INTERVAL);
+    }
+    true
 }

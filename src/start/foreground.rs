@@ -7,7 +7,7 @@ use super::readiness::NotifyEnd;
 use super::steps;
 use super::streams::OpenFiles;
 use crate::options::{DaemonizeOptions, Readiness};
-use crate::pidfile::remove_failed;
+use crate::pidfile::remove_after_failure;
 use crate::protocol::{Errno, Error, ExitCode, Subject, failed};
 use crate::sys::{self, Fd, NO_FD, Open, Pipe, RawFd, SignalSet, Stack, ThinCStr};
 
@@ -44,7 +44,7 @@ pub(super) fn take_steps<R: Role>(plan: &Plan<'_>, role: &R) -> Result<R::Output
             before.restore();
             // With another root, the path may name another file.
             if options.path(Subject::Chroot).is_none() {
-                remove_failed(options, sys::getpid(), error);
+                remove_after_failure(options, sys::getpid(), error);
             }
             files.close();
             if is_opened {

@@ -11,7 +11,7 @@ use super::steps;
 use super::streams::OpenFiles;
 use super::watch::Watch;
 use crate::environment::add_variable;
-use crate::pidfile::remove_failed;
+use crate::pidfile::remove_after_failure;
 use crate::protocol::{Errno, Error, ExitCode, Goal, Pid, Record, encode, failed};
 use crate::sys::{self, End, Fork, Forked, NO_FD, Pipe, SIGCHLD, SignalSet, Stack, ThinCStr};
 
@@ -168,7 +168,7 @@ fn watch<R: Role>(
     }
     match judged {
         Ok(()) => barrier::leave_listener(&watch),
-        Err(error) => remove_failed(plan.options, daemon, error),
+        Err(error) => remove_after_failure(plan.options, daemon, error),
     }
     judged
 }

@@ -5,7 +5,7 @@ use super::descriptors::{Kept, close_all_but};
 use super::path_search::PATH_SIZE;
 use super::streams::{OpenFiles, empty_outputs};
 use crate::options::{DaemonizeOptions, Limit, Resource};
-use crate::pidfile::{self, own_date};
+use crate::pidfile::{self, own_mtime};
 use crate::protocol::{
     Errno, Error, ExitCode, NICENESS, NO_NEW_PRIVS, OOM_SCORE_ADJ, Step, Subject, failed,
 };
@@ -60,7 +60,7 @@ pub(super) fn take<R: Role>(
                 let [pidfile, _] = &mut files.locks;
                 let locked = pidfile::lock(options.path(Subject::Pidfile), pidfile);
                 // While the caller's `/proc` is in sight.
-                date = own_date();
+                date = own_mtime();
                 locked
             }
             Step::SetOomScoreAdj => set_oom_score_adj(options),
