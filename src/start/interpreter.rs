@@ -1,4 +1,4 @@
-//! The interpreter that an executable file asks for.
+//! The interpreter of an executable file.
 
 use core::ffi::CStr;
 
@@ -6,12 +6,12 @@ use super::path_search::any_path;
 use crate::sys::{self, Open, ThinCStr};
 use crate::text::split_once;
 
-/// The interpreter that a command asks for, after `#!` or as the dynamic linker of an ELF file:
-/// what may be missing when [`spawn`](crate::spawn) says `ExecFailed` with `ENOENT`.
+/// Returns the interpreter of a command: the program after `#!` in a script, or the dynamic linker of an
+/// ELF file. If [`spawn`](crate::spawn) fails with `ExecFailed` and `ENOENT`, the interpreter is missing.
 ///
-/// The command is looked for as by [`spawn`](crate::spawn), and its first bytes are read to `buffer`. `None` when
-/// there is no such file, when it cannot be read, or when `buffer` does not reach as far as the
-/// name; 4096 bytes mostly do.
+/// The command is searched for as [`spawn`](crate::spawn) does, and its first bytes are read into
+/// `buffer`; 4096 bytes are usually enough. `None` if the file does not exist, cannot be read or names no
+/// interpreter, or if the name lies beyond the end of `buffer`. See execve(2) and elf(5).
 #[inline(never)]
 pub fn interpreter_of<'b>(
     program: &CStr,
@@ -28,8 +28,7 @@ pub fn interpreter_of<'b>(
     interpreter(buffer.get(..length as usize)?)
 }
 
-/// The interpreter that a file asks for in its first bytes: after `#!` in a script, by a program
-/// header in an ELF file (the dynamic linker).
+/// The interpreter that the first bytes of a file name.
 fn interpreter(head: &[u8]) -> Option<&[u8]> {
     match head {
         [b'#', b'!', line @ ..] => {
@@ -42,8 +41,8 @@ fn interpreter(head: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// `PT_INTERP` of a little-endian ELF file, as elf(5) lays it out. Of numbers with 64 bits the lower
-/// half is enough.
+/// The `PT_INTERP` entry of a little-endian ELF file (elf(5)). Of 64-bit numbers, only the lower half is
+/// read.
 fn elf_interpreter(head: &[u8], wide: bool) -> Option<&[u8]> {
     const PT_INTERP: usize = 3;
     let number = |at: usize| {

@@ -1,9 +1,9 @@
 //! How does a start go?
 //!
-//! [`original`] creates the [`intermediate`], which leads a session and creates the daemon. The daemon takes
-//! its [`steps`], and the intermediate keeps [`watch`] until there is a verdict. The [`plan`] holds the options
-//! with every default resolved; [`mod@daemonize`] and [`exec`] hold what differs between a program that becomes
-//! a daemon and a command.
+//! The [`original`] creates the [`intermediate`], which leads a new session and creates the daemon. The
+//! daemon takes the [`steps`]; the intermediate runs the [`watch`] until there is a verdict. The [`plan`]
+//! is the options with every default resolved. [`mod@daemonize`] has what is special to a program that
+//! becomes a daemon, [`exec`] what is special to a command.
 
 mod barrier;
 mod context;

@@ -1,18 +1,18 @@
-//! Where a command is looked for, and what its first bytes say about its interpreter.
+//! The search for a command in PATH.
 
 use crate::environment::search_path;
 use crate::sys::ThinCStr;
 use crate::text::{join, next_field, split_once};
 
-/// The longest path that the kernel takes, with the zero byte at its end: `PATH_MAX`.
+/// `PATH_MAX`: the longest path that the kernel accepts, including the null byte.
 pub(crate) const PATH_SIZE: usize = 4096;
 
-/// Makes the paths that a command may have, one after the other, until `attempt` takes one, and says
-/// whether it did; `None` stands for a path that is too long.
+/// Calls `attempt` with each path that the command may have until it returns true, and returns whether it
+/// did. A path that is too long is passed as `None`.
 ///
-/// As execvp(3) has it: a name without a slash is looked for in the directories of PATH, an empty
-/// one of which is the working directory. What is relative counts from `working_directory`, and is
-/// left out if that is empty.
+/// As with execvp(3), a name without a slash is searched for in the directories of PATH, where an empty
+/// entry means the working directory. Relative paths are resolved against `working_directory`, and
+/// skipped if that is empty.
 pub(crate) fn any_path(
     name: ThinCStr<'_>,
     environment: &[Option<ThinCStr<'_>>],
@@ -20,7 +20,7 @@ pub(crate) fn any_path(
     attempt: &mut dyn FnMut(Option<ThinCStr<'_>>) -> bool,
 ) -> bool {
     if name.first_byte() == b'/' {
-        // No memory is touched for it.
+        // No copy is needed.
         return attempt((name.to_bytes().len() < PATH_SIZE).then_some(name));
     }
     let name = name.to_bytes();
@@ -43,7 +43,7 @@ pub(crate) fn any_path(
             path.add(directory, b'/');
         }
         path.add(name, 0);
-        // One that is too long has no end.
+        // A path that is too long has no null byte.
         if attempt(ThinCStr::at_start(&path.bytes)) {
             return true;
         }
@@ -51,7 +51,7 @@ pub(crate) fn any_path(
     false
 }
 
-/// Whether a path that this command may have counts from the working directory.
+/// Whether [`any_path`] resolves a path of this command against the working directory.
 pub(crate) fn is_relative(name: ThinCStr<'_>, environment: &[Option<ThinCStr<'_>>]) -> bool {
     let name = name.to_bytes();
     let (_, after_slash) = split_once(name, b'/');
@@ -71,7 +71,7 @@ const fn is_absolute(path: &[u8]) -> bool {
     matches!(path, [b'/', ..])
 }
 
-/// Room for a path, which is built from its parts.
+/// A buffer in which a path is assembled.
 struct Path {
     bytes: [u8; PATH_SIZE],
     length: usize,
@@ -85,7 +85,7 @@ impl Path {
         }
     }
 
-    /// Adds as much as there is room for.
+    /// Appends `part` and `end`, as far as they fit.
     fn add(&mut self, part: &[u8], end: u8) {
         let rest = self.bytes.get_mut(self.length..).unwrap_or_default();
         self.length = self.length.saturating_add(join(part, &[end], rest).len());
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_without_a_slash_is_looked_for_in_path() {
+    fn a_name_without_a_slash_is_searched_for_in_path() {
         assert_eq!(
             paths(c"web", c"PATH=/a:/b"),
             [c"/a/web".into(), CString::from(c"/b/web")]
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_path_that_is_taken_is_the_last() {
+    fn the_search_stops_when_an_attempt_succeeds() {
         let mut tried = 0;
         let path = environment(c"PATH=/a:/b:/c");
         any_path(c"web".into(), &path, b"", &mut |_| {
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_count_from_the_working_directory() {
+    fn relative_paths_are_resolved_against_the_working_directory() {
         let path = c"PATH=/bin:bin:/a:";
         assert_eq!(paths(c"/bin/web", path), [c"/bin/web".to_owned()]);
         assert_eq!(paths(c"./web", path), [c"/home/./web".to_owned()]);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn the_working_directory_is_asked_for_where_a_path_counts_from_it() {
+    fn a_relative_path_is_detected() {
         let relative = [
             (c"./web", c"PATH=/a"),
             (c"web", c"PATH=/a:b"),
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_is_too_long_is_told_as_none() {
+    fn a_path_that_is_too_long_is_passed_as_none() {
         for (length, fits) in [(PATH_SIZE - 8, false), (PATH_SIZE - 9, true)] {
             let directory = [b"PATH=/a:", &[b'a'; PATH_SIZE][..length], b":/b"].concat();
             let directory = CString::new(directory).unwrap();

@@ -1,4 +1,4 @@
-//! Records over the two pipes, and the original's wait for the verdict.
+//! Records over the report and verdict pipes, and the original's wait for the verdict.
 
 use core::time::Duration;
 
@@ -9,18 +9,21 @@ use crate::protocol::{
 use crate::sys::{self, NO_FD, RawFd};
 use crate::text::join;
 
-/// How often the original reports that it waits.
+/// How often the original reports [`Progress::Waiting`].
 const REPORT_INTERVAL: Nanoseconds = 1_000_000_000;
 
-/// The record that waits in a pipe: `Some(None)` at end of file, and `None` when the pipe is empty.
+/// Reads the next record from a nonblocking pipe: `Some(None)` at end of file, `None` if the pipe is
+/// empty.
 pub(super) fn read_record(pipe: RawFd) -> Option<Option<Record>> {
     let mut bytes = [0; RECORD_SIZE];
-    // End of file leaves zeros, which are no record. A pipe returns so few bytes whole.
+    // At end of file the bytes stay zero, which is not a record. Records are shorter than PIPE_BUF
+    // (pipe(7)), so they are written, and therefore read, whole.
     sys::read(pipe, &mut bytes).ok()?;
     Some(decode(&bytes))
 }
 
-/// Waits for the intermediate, and returns its last record and how it ended. `show` gets the progress.
+/// Waits for the intermediate, and returns its last record and its wait status. Reports progress to
+/// `show`.
 #[inline(never)]
 pub(super) fn wait_for_verdict(
     pipe: RawFd,
@@ -43,7 +46,7 @@ pub(super) fn wait_for_verdict(
             }
             Some(Some(Record::Created)) => {}
             Some(record) => break (record, ended.unwrap_or_else(|| sys::waitpid(intermediate))),
-            // It was killed, and another process still has its end of the pipe.
+            // The intermediate was killed, and another process still has the write end of the pipe.
             None if ended.is_some() => break (None, ended.unwrap_or(Err(Errno::ECHILD))),
             None => ended = sys::try_wait(intermediate).transpose(),
         }
@@ -57,8 +60,8 @@ pub(super) fn wait_for_verdict(
     }
 }
 
-/// Sends a record to the original, which may not read for a while: so this waits for room in the pipe. If
-/// this is the original, there is nothing to send.
+/// Sends a record to the original. Blocks while the pipe is full, as the original may not read for a
+/// while. Does nothing in the original itself.
 pub(super) fn send_verdict(verdict: RawFd, record: Record) -> Result<(), Errno> {
     if verdict == NO_FD {
         return Ok(());
@@ -73,7 +76,7 @@ pub(super) fn send_verdict(verdict: RawFd, record: Record) -> Result<(), Errno> 
     sent.map(drop)
 }
 
-/// Sends the original the daemon's status text, if there is room in the pipe: it may be missed.
+/// Sends the daemon's status text to the original. It is dropped if the pipe is full.
 pub(super) fn send_status(verdict: RawFd, text: &[u8]) {
     let mut message = [0; RECORD_SIZE + STATUS_SIZE];
     let record = encode(&Record::Status(text.len() as u8));

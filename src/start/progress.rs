@@ -1,14 +1,15 @@
-//! What a launcher sees of a start that is not over yet.
+//! The progress of a start, for `spawn_with_progress`.
 
 use core::time::Duration;
 
-/// What there is to be seen of a start that is not over yet.
+/// The progress of a start, as
+/// [`DaemonizeOptions::spawn_with_progress`](crate::DaemonizeOptions::spawn_with_progress) reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Progress<'p> {
-    /// The original has waited for so long: comes about once a second.
+    /// The time that the original has waited so far. Reported about once a second.
     Waiting(Duration),
-    /// The daemon says how far it is: the text of `STATUS=` of sd_notify(3), and at most 200 bytes of
-    /// it. It may be anything.
+    /// The daemon's status text (`STATUS=`, see sd_notify(3)), cut to at most 200 bytes. It is not
+    /// validated: it need not be UTF-8 and may contain control characters.
     Status(&'p [u8]),
 }

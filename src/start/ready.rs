@@ -1,13 +1,14 @@
-//! The daemon's word that it is ready, or that it will never be.
+//! How a program that has daemonized itself reports readiness or failure.
 
 use crate::protocol::{Cause, Error, ExitCode, Pid, Record, encode, failed};
 use crate::sys::{self, NO_FD, RawFd};
 
-/// The daemon's end of the line to its launcher.
+/// The daemon's end of the pipe on which it reports to the original.
 ///
-/// Dropping it says nothing: then the timeout decides, or, with
-/// [`require_ready`](crate::DaemonizeOptions::require_ready), the start fails at once. It is a
-/// close-on-exec descriptor above 2. In the foreground nobody listens, and every word is a success.
+/// Dropping it reports nothing: the timeout then decides, or, with
+/// [`require_ready`](crate::DaemonizeOptions::require_ready), the start fails at once with `Refused`. It
+/// owns a close-on-exec descriptor above 2. In the [foreground](crate::DaemonizeOptions::foreground)
+/// there is no process to report to, and every report returns `Ok`.
 #[derive(Debug)]
 pub struct Ready {
     /// [`NO_FD`] in the foreground.
@@ -26,23 +27,22 @@ impl Ready {
         self.pid
     }
 
-    /// Says that the daemon is ready: the original returns at once.
+    /// Reports that the daemon is ready. The original then returns at once.
     ///
     /// # Errors
     ///
-    /// `ChannelFailed` with `EPIPE` when nobody listens any more. Mostly that is because the timeout
-    /// was over and the start a success before the daemon was ready, which is no reason for it to
-    /// end; but the launcher may also have been killed, and then the daemon gets a SIGTERM at this
-    /// time. It gets no SIGPIPE.
+    /// `ChannelFailed` with `EPIPE` if no process is left to read the report. Usually the timeout has
+    /// expired and the start is already a success, so the daemon need not end. If the original was killed
+    /// instead, the daemon receives a SIGTERM at about the same time. It never receives a SIGPIPE.
     pub fn notify(self) -> Result<(), Error> {
         self.send(Record::Runs(self.pid))
     }
 
-    /// Says that the daemon cannot start, and why: an [`Errno`](crate::Errno), or a number of its
-    /// own. The original fails with `Refused` and this cause.
+    /// Reports that the daemon cannot start, and why: an [`Errno`](crate::Errno), or a number of the
+    /// daemon's choice. The original fails with `Refused` and this cause.
     ///
-    /// The daemon should end now. It has a tenth of a second until it gets a SIGTERM, and a second
-    /// more until it gets a SIGKILL, for the original returns when it is gone.
+    /// The daemon should then exit. After 100 ms it receives a SIGTERM, and one second later a SIGKILL;
+    /// the original returns when it has ended.
     ///
     /// ```no_run
     /// # use rawdaemon::{Errno, Identity};
@@ -61,7 +61,7 @@ impl Ready {
     ///
     /// # Errors
     ///
-    /// As [`notify`](Self::notify).
+    /// Those of [`notify`](Self::notify).
     pub fn fail(self, why: impl Into<Cause>) -> Result<(), Error> {
         self.send(Record::Failed(Error::new(ExitCode::Refused, why.into())))
     }

@@ -1,4 +1,4 @@
-//! Starting another program as a daemon.
+//! `spawn`: starting another program as a daemon.
 
 use core::ffi::CStr;
 
@@ -10,12 +10,12 @@ use crate::options::DaemonizeOptions;
 use crate::protocol::{Errno, Error, ExitCode, Pid, failed};
 use crate::sys::{Fork, ThinCStr};
 
-/// Starts a command as a daemon, with the defaults of [`DaemonizeOptions::new`], and returns its
-/// pid as soon as it has been executed.
+/// Starts a command as a daemon, with the defaults of [`DaemonizeOptions::new`], and returns its pid as
+/// soon as it has been executed.
 ///
 /// # Errors
 ///
-/// As [`DaemonizeOptions::spawn`].
+/// See [`DaemonizeOptions::spawn`].
 ///
 /// # Examples
 ///
@@ -27,7 +27,7 @@ use crate::sys::{Fork, ThinCStr};
 /// # Ok::<(), rawdaemon::Error>(())
 /// ```
 ///
-/// With `std`, to hand on what is known only at run time, here the environment:
+/// With `std`, to pass strings that are known only at run time, such as the environment:
 ///
 /// ```
 /// use std::ffi::CString;
@@ -50,26 +50,33 @@ pub fn spawn(
 }
 
 impl DaemonizeOptions<'_> {
-    /// Starts a command as a daemon and returns its pid. The calling process goes on as it was; it
-    /// may have threads.
+    /// Starts a command as a daemon and returns its pid. The calling process is unchanged, and may have
+    /// threads.
     ///
-    /// A `program` without a slash is looked for in the PATH of `envp`. A relative path, in PATH
-    /// too, counts from the caller's working directory. Both lists end in `None`, as [`ThinCStr`]
-    /// shows.
+    /// A `program` without a slash is searched for in the PATH of `envp`, as execvp(3) does. Relative
+    /// paths, including those in PATH, are resolved against the caller's working directory. `argv` and
+    /// `envp` must end with `None`; see [`ThinCStr`].
     ///
-    /// The caller's memory is not copied, unless the command becomes another user or group, gets an
-    /// `oom_score_adj`, or says that it is ready by [`Readiness::Notify`](crate::Readiness::Notify).
+    /// The daemon shares the caller's memory until it executes the command, as with vfork(2), so a start
+    /// takes the same time in a large process as in a small one. The memory is copied only if the options
+    /// change the user or group, set an `oom_score_adj`, or ask for
+    /// [`Readiness::Notify`](crate::Readiness::Notify) or
+    /// [`Readiness::NotifyAt`](crate::Readiness::NotifyAt).
     ///
-    /// Besides what the options say, the command gets default dispositions for all signals, an
-    /// empty signal mask, and no descriptor above 2 but those that hold the locks of the pidfile and the
-    /// lock file, that of [`Readiness::Descriptor`](crate::Readiness::Descriptor), and those of
-    /// [`close_fds`](Self::close_fds).
+    /// In addition to what the options set, the command gets default dispositions and an empty signal
+    /// mask. Of the descriptors above 2 it gets only these: those of [`close_fds`](Self::close_fds), the
+    /// notification fd ([`Readiness::Descriptor`](crate::Readiness::Descriptor)), and those that hold the
+    /// locks on the pidfile and the lock file.
     ///
     /// # Errors
     ///
-    /// `CommandNotFound` when there is no such file, `ExecFailed` when there is one that the kernel
-    /// will not execute, `Refused` when it says that it cannot start, `Usage` with `EINVAL` when a list
-    /// does not end in `None`, and otherwise as [`daemonize`](Self::daemonize), but never `Threaded`.
+    /// Those of [`daemonize`](Self::daemonize) except `Threaded`, and:
+    ///
+    /// - `CommandNotFound`: no such file.
+    /// - `ExecFailed`: the file exists, but execve(2) failed.
+    /// - `Refused`: the command reported that it cannot start, or closed its notification fd without
+    ///   reporting.
+    /// - `Usage` with `EINVAL`: a list does not end with `None`.
     pub fn spawn(
         &self,
         program: &CStr,
@@ -79,7 +86,7 @@ impl DaemonizeOptions<'_> {
         self.spawn_with_progress(program, argv, envp, &mut |_| {})
     }
 
-    /// [`spawn`](Self::spawn), and shows meanwhile what there is to be seen.
+    /// Like [`spawn`](Self::spawn), and calls `show` with the [`Progress`] of the start while it waits.
     ///
     /// ```
     /// use rawdaemon::{DaemonizeOptions, Progress, Readiness};
@@ -89,7 +96,7 @@ impl DaemonizeOptions<'_> {
     /// let options = DaemonizeOptions::new().ready(Readiness::Descriptor(3));
     /// options.spawn_with_progress(c"sh", &argv, &[None], &mut |progress| match progress {
     ///     Progress::Waiting(time) => println!("waiting for {} s", time.as_secs()),
-    ///     Progress::Status(text) => println!("it says {}", text.escape_ascii()),
+    ///     Progress::Status(text) => println!("status: {}", text.escape_ascii()),
     ///     _ => {}
     /// })?;
     /// # Ok::<(), rawdaemon::Error>(())
@@ -97,7 +104,7 @@ impl DaemonizeOptions<'_> {
     ///
     /// # Errors
     ///
-    /// As [`spawn`](Self::spawn).
+    /// Those of [`spawn`](Self::spawn).
     #[inline(never)]
     pub fn spawn_with_progress(
         &self,
