@@ -49,7 +49,7 @@ pub(super) fn lead_directly<R: Role>(
     role: &R,
     stack: &Stack,
 ) -> Option<Result<Fork<R::Output>, Error>> {
-    if !plan.may_lead {
+    if !plan.may_lead_session {
         return None;
     }
     let session = sys::setsid().ok()?;

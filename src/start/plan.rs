@@ -1,66 +1,68 @@
-//! The plan: the options with every default resolved, once, for a program or for a command. Pure.
+//! The plan: the options with every default resolved, for a program or for a command. Makes no system
+//! calls.
 
 use core::time::Duration;
 
 use crate::options::{DaemonizeOptions, Readiness};
 use crate::protocol::{Goal, Nanoseconds, Step, Subject, nanoseconds};
 
-/// How a daemon is started, and what it becomes.
+/// The options of a start with every default resolved.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan<'a> {
     pub(crate) options: &'a DaemonizeOptions<'a>,
-    /// Whether the daemon executes a command. The rest of it then inherits nothing of the caller's that no
-    /// option asks for.
+    /// Whether the daemon executes a command. A command always gets default dispositions and an empty
+    /// signal mask, and no descriptor that was not asked for.
     pub(super) executes: bool,
-    /// What counts as success.
+    /// The condition for success.
     pub(super) goal: Goal,
-    /// After how long it must be reached; [`Nanoseconds::MAX`] for no limit.
-    pub(super) time: Nanoseconds,
-    /// How the command says that it is ready.
+    /// How long the daemon may take to reach the goal; [`Nanoseconds::MAX`] for no limit. For
+    /// [`Goal::Alive`], also how long it must then live.
+    pub(super) timeout: Nanoseconds,
+    /// How the command reports that it is ready.
     pub(super) readiness: Readiness<'a>,
     pub(super) umask: u32,
     pub(super) memory: Memory,
-    /// Whether the original may do the intermediate's part.
-    pub(super) may_lead: bool,
+    /// Whether the original may lead the session itself, without an intermediate.
+    pub(super) may_lead_session: bool,
 }
 
-/// The memory that a daemon runs in until it executes.
+/// The memory in which the daemon runs until its exec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Memory {
-    /// A copy of its parent's.
+    /// A copy of its parent's memory, as after fork(2).
     Copied,
-    /// Its parent's.
+    /// Its parent's memory (CLONE_VM).
     Shared,
-    /// Its parent's, which stops until the daemon has executed.
+    /// Its parent's memory; the parent is stopped until the exec (CLONE_VFORK).
     SharedStopping,
 }
 
-/// How long `daemonize` watches by default.
+/// The default timeout of `daemonize`.
 const CALLER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long a command may take by default to become ready.
+/// The default timeout of a command that reports readiness.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl<'a> Plan<'a> {
     /// The plan of a program that daemonizes itself.
     pub(super) const fn for_caller(options: &'a DaemonizeOptions<'a>) -> Self {
-        let timeout = match options.timeout {
-            Some(timeout) => timeout,
+        let time = match options.timeout {
+            Some(time) => time,
             None => CALLER_TIMEOUT,
         };
-        let (goal, time) = goal_and_time(options.require_ready, timeout);
+        let (goal, timeout) = goal_and_time(options.require_ready, time);
         Self {
             options,
             executes: false,
             goal,
-            time,
+            timeout,
             readiness: Readiness::Executed,
             umask: match options.umask {
                 Some(umask) => umask,
                 None => 0,
             },
             memory: Memory::Copied,
-            may_lead: false,
+            may_lead_session: false,
         }
     }
 
@@ -71,35 +73,35 @@ impl<'a> Plan<'a> {
             Readiness::Executed => (false, Duration::ZERO),
             _ => (true, READY_TIMEOUT),
         };
-        let (goal, time) = goal_and_time(must_be_ready, options.timeout.unwrap_or(default));
+        let (goal, timeout) = goal_and_time(must_be_ready, options.timeout.unwrap_or(default));
         Self {
             options,
             executes: true,
             goal,
-            time,
+            timeout,
             readiness: options.readiness,
             umask: options.umask.unwrap_or(0o022),
             memory: command_memory(options, goal),
-            may_lead: options.ends_after && matches!(goal, Goal::Begun),
+            may_lead_session: options.ends_after && matches!(goal, Goal::Begun),
         }
     }
 
-    /// What counts as success, and after how long, if there is a limit.
+    /// The goal, and the time limit if there is one.
     #[must_use]
     pub fn goal_and_time(&self) -> (Goal, Option<Duration>) {
-        let is_limited = self.time != Nanoseconds::MAX;
+        let is_limited = self.timeout != Nanoseconds::MAX;
         (
             self.goal,
-            is_limited.then_some(Duration::from_nanos(self.time)),
+            is_limited.then_some(Duration::from_nanos(self.timeout)),
         )
     }
 
-    /// Whether every signal gets its default disposition.
+    /// Whether the daemon resets all dispositions and the signal mask.
     pub(super) const fn resets_signals(&self) -> bool {
         self.executes || self.options.reset_signals
     }
 
-    /// Whether inherited descriptors are closed, but for those that the caller keeps.
+    /// Whether the daemon closes inherited descriptors.
     pub(super) const fn closes_descriptors(&self) -> bool {
         self.executes || self.options.keep.is_some()
     }
@@ -150,12 +152,14 @@ const fn goal_and_time(must_be_ready: bool, timeout: Duration) -> (Goal, Nanosec
     }
 }
 
-/// The kernel keeps some attributes of a process by its memory, so that the caller's would change too:
-/// whether other processes may inspect one that has changed its user (`dumpable`, proc(5)), and since Linux
-/// 4.8 the OOM score adjustment. A change of the user includes a group.
+/// The memory for a command.
 ///
-/// The parent stops for the daemon unless it has to wait for something: a time, a readiness notification, or
-/// files by names, which may lie on a file system that hangs.
+/// A daemon that changes its user or its OOM score adjustment gets a copy: the kernel keeps the
+/// "dumpable" flag (proc(5)), and since Linux 4.8 also the OOM score adjustment, with the memory, so the
+/// caller's would change too. A change of the user always includes a group.
+///
+/// The parent is stopped only if the start cannot be held up: with a timeout, a readiness notification,
+/// or a path on a file system that may hang, it must stay able to act.
 fn command_memory(options: &DaemonizeOptions<'_>, goal: Goal) -> Memory {
     if options.group.is_some() || options.oom_score_adj.is_some() {
         Memory::Copied
@@ -178,16 +182,16 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn goals_and_times_have_defaults() {
+    fn goals_and_timeouts_have_defaults() {
         let new = DaemonizeOptions::new();
         let zero = new.timeout(Duration::ZERO);
         let caller = |options: DaemonizeOptions<'_>| {
             let plan = Plan::for_caller(&options);
-            (plan.goal, plan.time)
+            (plan.goal, plan.timeout)
         };
         let command = |options: DaemonizeOptions<'_>| {
             let plan = Plan::for_command(&options);
-            (plan.goal, plan.time)
+            (plan.goal, plan.timeout)
         };
         assert_eq!(caller(new), (Goal::Alive, 1_000_000_000));
         assert_eq!(caller(zero), (Goal::Begun, Nanoseconds::MAX));
@@ -199,7 +203,7 @@ mod tests {
             caller(zero.require_ready(true)),
             (Goal::Ready, Nanoseconds::MAX)
         );
-        // How a command becomes ready does not matter to a program.
+        // `ready` applies to commands only.
         assert_eq!(
             caller(zero.ready(Readiness::Notify)),
             (Goal::Begun, Nanoseconds::MAX)
@@ -222,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_shares_the_memory_unless_it_would_change_the_caller() {
+    fn a_command_shares_the_memory_unless_that_would_change_the_caller() {
         let memory = |options: DaemonizeOptions<'_>| Plan::for_command(&options).memory;
         let new = DaemonizeOptions::new();
         assert_eq!(memory(new), Memory::SharedStopping);
@@ -237,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn the_umask_is_that_of_a_program_or_of_a_command() {
+    fn a_program_and_a_command_have_different_default_umasks() {
         let new = DaemonizeOptions::new();
         assert_eq!(Plan::for_caller(&new).umask, 0);
         assert_eq!(Plan::for_command(&new).umask, 0o022);
@@ -247,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_are_included_as_the_options_ask() {
+    fn the_options_select_the_steps() {
         let included = |plan: Plan<'_>| -> Vec<Step> {
             let steps = Step::ALL.iter().copied();
             steps.filter(|step| plan.includes(*step)).collect()

@@ -1,4 +1,4 @@
-//! The intermediate's watch over the daemon, until there is a verdict.
+//! The watch over the daemon: the intermediate waits for events until there is a verdict.
 
 use super::context::Context;
 use super::pipes::{read_record, send_status, send_verdict};
@@ -9,40 +9,41 @@ use crate::protocol::{
 };
 use crate::sys::{self, Datagram, NO_FD, RawFd, SIGCHLD};
 
-/// How long a daemon may take to end after a SIGTERM, before it is killed.
-const TERM_TIME: Nanoseconds = 1_000_000_000;
+/// How long the daemon may take to end after a SIGTERM, before it gets a SIGKILL.
+const TERM_TIMEOUT: Nanoseconds = 1_000_000_000;
 
-/// How long a daemon that has reported a failure may take to end by itself.
-const REFUSAL_TIME: Nanoseconds = 100_000_000;
+/// How long a daemon that has reported a failure may take to exit, before it gets a SIGTERM.
+const REFUSAL_TIMEOUT: Nanoseconds = 100_000_000;
 
-/// How often the intermediate checks what no descriptor tells.
+/// How often the intermediate polls a condition that no descriptor reports.
 const CHECK_INTERVAL: Nanoseconds = 1_000_000;
 
-/// How many messages are read before a death is looked for: a pipe of 64 KiB is read in 16 parts, and a
-/// socket holds 10 datagrams by default (net.unix.max_dgram_qlen).
-const MESSAGES: u32 = 512;
+/// How many messages are read in a row before other events are checked. A full pipe (64 KiB) takes 16
+/// reads, and a socket queues 10 datagrams by default (net.unix.max_dgram_qlen).
+const MAX_MESSAGES: u32 = 512;
 
 /// The watch over a daemon.
 pub(super) struct Watch<'w, 'a> {
     daemon: Pid,
     session: Pid,
-    /// Whether the daemon executes a command, and never closes the report pipe otherwise.
+    /// Whether the daemon executes a command. If so, only its exec or its end closes the report pipe.
     executes: bool,
     goal: Goal,
-    time: Nanoseconds,
-    /// The end of the report pipe that is read; [`NO_FD`] after end of file.
+    timeout: Nanoseconds,
+    /// The read end of the report pipe; [`NO_FD`] after end of file.
     report: RawFd,
-    /// The daemon's end, which is closed before the first wait.
-    daemon_end: RawFd,
-    /// The intermediate's end of the verdict pipe; [`NO_FD`] if this is the original.
+    /// The intermediate's copy of the write end, which it closes before the first wait.
+    report_writer: RawFd,
+    /// The write end of the verdict pipe; [`NO_FD`] in the original.
     verdict: RawFd,
-    /// Has no reader, or is readable, when no process waits for the verdict any more.
+    /// ppoll(2) reports this descriptor when no process waits for the verdict: it is the verdict pipe,
+    /// or, in the original, a signalfd for SIGTERM.
     abandoned: RawFd,
     channel: &'w mut Channel<'a>,
-    /// A descriptor that is readable when the daemon may have ended: a pidfd since Linux 5.3. On older
-    /// kernels, and where a sandbox refuses that, it is a signalfd, which also reports stops.
+    /// Readable when the daemon may have ended: a pidfd, or, before Linux 5.3 and where a sandbox refuses
+    /// pidfds, a signalfd for SIGCHLD, which also reports stops. [`NO_FD`] before the first wait.
     death: RawFd,
-    /// [`Nanoseconds::MAX`] if the watch ends as soon as the daemon has begun.
+    /// When the daemon was created; [`Nanoseconds::MAX`] with [`Goal::Begun`], which needs no clock.
     born: Nanoseconds,
     has_ended: bool,
 }
@@ -61,9 +62,9 @@ impl<'w, 'a> Watch<'w, 'a> {
             session,
             executes: plan.executes,
             goal: plan.goal,
-            time: plan.time,
+            timeout: plan.timeout,
             report: context.report.reader,
-            daemon_end: context.report.writer,
+            report_writer: context.report.writer,
             verdict,
             abandoned: verdict,
             channel,
@@ -76,7 +77,7 @@ impl<'w, 'a> Watch<'w, 'a> {
         }
     }
 
-    /// Whether the daemon has ended, and its status was taken.
+    /// Whether the daemon has been reaped, or is no longer a child.
     pub(super) const fn has_ended(&self) -> bool {
         self.has_ended
     }
@@ -85,18 +86,19 @@ impl<'w, 'a> Watch<'w, 'a> {
         self.channel
     }
 
-    /// A descriptor that is readable when the daemon may have ended; [`NO_FD`] if the watch never waited.
+    /// A descriptor that is readable when the daemon may have ended; [`NO_FD`] before the first wait.
     pub(super) const fn death(&self) -> RawFd {
         self.death
     }
 
-    /// Whether a datagram comes from the daemon.
+    /// Whether a datagram comes from the daemon or one of its descendants.
     pub(super) fn is_from_daemon(&self, datagram: &Datagram) -> bool {
         is_from_daemon(datagram, self.daemon, self.session)
     }
 
-    /// Watches the daemon until the goal is reached or missed, and reports a success to the original. If the
-    /// goal is missed, or the original is gone, the daemon has ended when this returns.
+    /// Watches the daemon until there is a verdict, and reports a success to the original. On an error,
+    /// which includes the death of the original, the daemon has ended when this returns, unless it cannot
+    /// be killed.
     pub(super) fn run(&mut self) -> Result<(), Error> {
         let judged = self.wait_for_verdict();
         let runs = Record::Runs(self.daemon);
@@ -109,11 +111,11 @@ impl<'w, 'a> Watch<'w, 'a> {
     }
 
     fn wait_for_verdict(&mut self) -> Result<(), Error> {
-        let mut verdict = Verdict::new(self.goal, self.born, self.time);
-        // If this process has stopped for the daemon, there is nothing to wait for.
-        let mut seen = self.read_report().or_else(|| self.see_exec());
+        let mut verdict = Verdict::new(self.goal, self.born, self.timeout);
+        // If this process was stopped until the exec, there is nothing to wait for.
+        let mut first = self.read_report().or_else(|| self.detect_exec());
         loop {
-            let event = match seen.take() {
+            let event = match first.take() {
                 Some(event) => event,
                 None => self.next_event(verdict.deadline()),
             };
@@ -122,7 +124,7 @@ impl<'w, 'a> Watch<'w, 'a> {
                 Goal::Alive | Goal::Ready => sys::monotonic_time(),
             };
             match verdict.judge(event, now) {
-                // A daemon that has said that it is ready may be dead by now.
+                // The daemon may have ended since.
                 Some(Ok(())) if self.goal != Goal::Begun => match self.try_wait() {
                     Some(death) => {
                         return verdict
@@ -137,8 +139,8 @@ impl<'w, 'a> Watch<'w, 'a> {
         }
     }
 
-    /// Waits for the next event. A message of the daemon's comes before its death, its death before the
-    /// original's, and all of these before the deadline.
+    /// Waits for the next event. Of several, it returns a message of the daemon first, then its death,
+    /// then the death of the original, and the deadline last.
     fn next_event(&mut self, deadline: Nanoseconds) -> Event {
         if let Err(errno) = self.prepare_to_wait() {
             return Event::Said(Record::Failed(failed(ExitCode::ChannelFailed)(errno)));
@@ -151,23 +153,25 @@ impl<'w, 'a> Watch<'w, 'a> {
             let mut ready = [self.report, self.channel.fd(), self.death, self.abandoned];
             match sys::ppoll(&mut ready, left) {
                 Ok(()) => {}
-                // Everything is checked then, whatever the signal was.
+                // ppoll(2) has reported nothing. The signal may be the daemon's SIGCHLD: check whether it
+                // has ended.
                 Err(Errno::EINTR) => ready = [NO_FD, NO_FD, self.death, NO_FD],
                 Err(errno) => {
                     return Event::Said(Record::Failed(failed(ExitCode::WaitFailed)(errno)));
                 }
             }
             let [_, _, death, abandoned] = ready;
-            // A daemon that has just died may have sent a message just before: it is read after the poll,
-            // whatever the poll returned for it.
+            // Read the messages even if none was reported: a daemon that ended during the poll may have
+            // sent one just before.
             let message = self.read_report().or_else(|| self.read_readiness());
             match message {
-                // A daemon that asks for time again and again does not hide the other events.
+                // Repeated requests for more time must not hide the other events.
                 Some(Event::Extended(_)) | None => {}
                 Some(event) => return event,
             }
             if death != NO_FD {
-                // This consumes a signal, so that the next poll waits again. A pidfd is not read.
+                // This consumes the signal of a signalfd, so that the next poll waits. A pidfd cannot be
+                // read.
                 let _ = sys::read(self.death, &mut [0; 256]);
                 if let Some(event) = self.try_wait() {
                     return event;
@@ -186,10 +190,10 @@ impl<'w, 'a> Watch<'w, 'a> {
         }
     }
 
-    /// Before the first wait. If this is the original, a SIGTERM asks it to end.
+    /// Prepares the descriptors for the first wait. In the original, a SIGTERM abandons the start.
     fn prepare_to_wait(&mut self) -> Result<(), Errno> {
-        sys::close(self.daemon_end);
-        self.daemon_end = NO_FD;
+        sys::close(self.report_writer);
+        self.report_writer = NO_FD;
         if self.death == NO_FD {
             let death = sys::pidfd_open(self.daemon).or_else(|_| sys::signalfd(SIGCHLD));
             self.death = death?.into_raw();
@@ -205,11 +209,11 @@ impl<'w, 'a> Watch<'w, 'a> {
             return Some(Event::Said(record));
         }
         self.report = NO_FD;
-        // Only an exec or its end closes the pipe of a daemon that executes a command. Since Linux 7.2 the
-        // kernel closes it before the rest of the exec.
+        // The pipe of a daemon that executes a command is closed by its exec or its end. Since Linux 7.2
+        // the exec closes it before setpgid(2) shows the exec, so poll for either.
         loop {
-            // In this order: a daemon that has executed may end at any time, and the question must be put
-            // before it is reaped.
+            // In this order: a daemon that has executed may end at any time, and setpgid(2) must be
+            // called before it is reaped.
             let has_exited = sys::has_exited(self.daemon);
             let executed = sys::setpgid(self.daemon, self.session).is_err();
             if executed || !self.executes {
@@ -222,11 +226,12 @@ impl<'w, 'a> Watch<'w, 'a> {
         }
     }
 
-    /// The kernel lets a parent go on that has stopped for an exec a moment before the pipe is closed.
-    fn see_exec(&self) -> Option<Event> {
-        let is_seen = self.goal == Goal::Begun
+    /// Detects an exec whose end of file is still to come: the kernel resumes a parent that was stopped
+    /// until the exec shortly before it closes the pipe.
+    fn detect_exec(&self) -> Option<Event> {
+        let has_executed = self.goal == Goal::Begun
             && sys::setpgid(self.daemon, self.session) == Err(Errno::EACCES);
-        is_seen.then_some(Event::Closed { executed: true })
+        has_executed.then_some(Event::Closed { executed: true })
     }
 
     #[inline(never)]
@@ -238,8 +243,8 @@ impl<'w, 'a> Watch<'w, 'a> {
             ..
         } = *self;
         let is_from_daemon = |datagram: &Datagram| is_from_daemon(datagram, daemon, session);
-        // As many as may wait there, and not without end: a process may send for ever.
-        for _ in 0..MESSAGES {
+        // A process may send messages forever, so the number is limited.
+        for _ in 0..MAX_MESSAGES {
             let event = self
                 .channel
                 .receive(is_from_daemon, |text| send_status(verdict, text))?;
@@ -270,14 +275,15 @@ impl<'w, 'a> Watch<'w, 'a> {
         }
     }
 
-    /// Ends the daemon: by a SIGTERM, unless it ends by itself, and by a SIGKILL if that takes too long.
-    fn end_daemon(&mut self, by_itself: bool) {
-        if self.has_ended || by_itself && self.ends_within(REFUSAL_TIME) {
+    /// Ends the daemon with a SIGTERM, and with a SIGKILL if that takes too long. A daemon that has
+    /// refused to start first gets time to exit.
+    fn end_daemon(&mut self, has_refused: bool) {
+        if self.has_ended || has_refused && self.ends_within(REFUSAL_TIMEOUT) {
             return;
         }
         let _ = sys::kill(self.daemon, SIGTERM);
-        if !self.ends_within(TERM_TIME) {
-            // One that cannot be killed is not waited for: it has become another user's.
+        if !self.ends_within(TERM_TIMEOUT) {
+            // kill(2) fails if the daemon has changed its user. Do not wait for it then.
             let killed = sys::kill(self.daemon, SIGKILL).and_then(|()| sys::waitpid(self.daemon));
             self.has_ended = killed.is_ok();
         }
@@ -285,7 +291,7 @@ impl<'w, 'a> Watch<'w, 'a> {
 
     fn ends_within(&mut self, time: Nanoseconds) -> bool {
         let deadline = sys::monotonic_time().saturating_add(time);
-        // Its messages are ignored: it may send them for ever.
+        // Messages are ignored: the daemon may send them forever.
         while !self.has_ended && sys::monotonic_time() < deadline {
             if self.prepare_to_wait().is_ok() {
                 let _ = self.next_event(deadline);
