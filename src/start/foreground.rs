@@ -40,7 +40,7 @@ pub(super) fn take_steps<R: Role>(plan: &Plan<'_>, role: &R) -> Result<R::Output
         }
         Ok(_) => {}
         Err(error) => {
-            files.empty_pidfile();
+            files.truncate_pidfile();
             before.restore();
             // With another root, the path may name another file.
             if options.path(Subject::Chroot).is_none() {

@@ -1,37 +1,39 @@
-//! How a command reports that it is ready: the intermediate's end of the channel and the daemon's.
+//! The channel over which a command reports that it is ready.
 
 use crate::options::Readiness;
 use crate::protocol::{Errno, Event, Nanoseconds, Notice, Pid};
 use crate::sys::{self, Datagram, Mapping, NO_FD, Pipe, RawFd, SOCKET_PATH_SIZE, Stat, ThinCStr};
 use crate::text::{join, split_once};
 
-/// The variable that names the socket. An abstract name begins with `@` in it.
+/// The environment variable that names the socket. `@` stands for the null byte of an abstract name
+/// (unix(7)).
 const VARIABLE: &[u8] = b"NOTIFY_SOCKET=@";
 
-/// Room for the variable, its value, and a zero byte.
+/// The size of the variable with its value and a null byte.
 pub(super) const VARIABLE_SIZE: usize = VARIABLE.len() + SOCKET_PATH_SIZE;
 
-/// Room for a datagram: none is longer than net.core.wmem_max, 208 KiB by default (socket(7)).
+/// The size of the receive buffer. A datagram is at most net.core.wmem_max long, 208 KiB by default
+/// (socket(7)).
 const DATAGRAM_SIZE: usize = 256 << 10;
 
-/// A channel from the command to the intermediate, if there is one.
+/// The channel from the command to the intermediate.
 pub(super) enum Channel<'a> {
     None,
-    /// The s6 protocol: a pipe. The command finds its writing end at this number.
+    /// The s6 protocol: a pipe. The command has its write end, the notification fd, at this number.
     Pipe {
         pipe: Pipe,
         number: RawFd,
     },
-    /// The protocol of sd_notify(3): a socket, which a variable names to the command.
+    /// The protocol of sd_notify(3): a datagram socket. The command's NOTIFY_SOCKET names it.
     Socket {
         socket: RawFd,
-        /// Its path, and the file that was there when it was bound.
+        /// Its path, and the file that bind(2) created there; `None` with an abstract name.
         path: Option<(ThinCStr<'a>, Stat)>,
         buffer: Mapping<u8>,
     },
 }
 
-/// The daemon's end of a notification pipe, which the command inherits.
+/// The write end of the notification pipe, which the command inherits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct NotifyEnd {
     /// [`NO_FD`] if there is no pipe.
@@ -45,7 +47,7 @@ impl NotifyEnd {
         number: NO_FD,
     };
 
-    /// Makes it the descriptor that the command expects.
+    /// Duplicates it to the number that the command expects, without the close-on-exec flag.
     pub(super) fn put_in_place(self) -> Result<(), Errno> {
         match self {
             Self::NONE => Ok(()),
@@ -56,7 +58,8 @@ impl NotifyEnd {
 }
 
 impl<'a> Channel<'a> {
-    /// Opens the channel. `variable` gets the variable for the command's environment, if there is one.
+    /// Opens the channel. With a socket, writes `NOTIFY_SOCKET=…` for the command's environment to
+    /// `variable`.
     #[inline(never)]
     pub(super) fn open(
         readiness: Readiness<'a>,
@@ -80,7 +83,7 @@ impl<'a> Channel<'a> {
         }
     }
 
-    /// The descriptor that the intermediate reads; [`NO_FD`] if there is none.
+    /// The descriptor that the intermediate reads from; [`NO_FD`] if there is none.
     pub(super) const fn fd(&self) -> RawFd {
         match self {
             Self::None => NO_FD,
@@ -89,9 +92,8 @@ impl<'a> Channel<'a> {
         }
     }
 
-    /// The next message: `None` if there is none, and `Some(None)` if it does not matter to the start.
-    ///
-    /// A datagram is ignored unless it `is_from_daemon`. `show` gets a status text.
+    /// Reads the next message: `None` if there is none, `Some(None)` if it does not affect the start.
+    /// Passes a status text to `show`. Datagrams for which `is_from_daemon` is false are ignored.
     pub(super) fn receive(
         &mut self,
         is_from_daemon: impl Fn(&Datagram) -> bool,
@@ -106,7 +108,7 @@ impl<'a> Channel<'a> {
                     pipe.reader = NO_FD;
                     return Some(Some(Event::Silent));
                 }
-                // Text before and after the newline is ignored.
+                // The protocol ignores text around the newline.
                 Some(split_once(&text, b'\n').1.map(|_| Event::Ready))
             }
             Self::Socket { socket, buffer, .. } => {
@@ -124,7 +126,7 @@ impl<'a> Channel<'a> {
         }
     }
 
-    /// Removes the socket from its path, unless another launcher has taken the path.
+    /// Removes the socket from the file system, unless another process has replaced it.
     pub(super) fn remove_socket(&self) {
         match self {
             Self::Socket {
@@ -141,8 +143,8 @@ impl<'a> Channel<'a> {
 fn open_pipe<'a>(number: RawFd) -> Result<Channel<'a>, Errno> {
     let mut pipe = sys::pipe()?;
     if pipe.writer != number {
-        // From here on the number is taken, by the caller or by this copy: no descriptor that is opened later
-        // can get it.
+        // The number is now in use, by a descriptor of the caller or by this duplicate, so no descriptor
+        // that is opened later can get it.
         let writer = sys::dupfd_cloexec(pipe.writer, number)?;
         sys::close(pipe.writer);
         pipe.writer = writer;
@@ -157,7 +159,7 @@ fn open_socket<'a>(
 ) -> Result<Channel<'a>, Errno> {
     let socket = sys::datagram_socket()?.into_raw();
     let buffer = Mapping::new(DATAGRAM_SIZE)?;
-    // The daemon must be able to write to it as any user.
+    // The daemon may run as any user, and must be able to write to the socket.
     let mask = sys::umask(0);
     let bound = bind(socket, path);
     sys::umask(mask);
@@ -182,10 +184,10 @@ fn open_socket<'a>(
     })
 }
 
-/// How often, and after what time, a path is tried again at which a process listens: the listener of a
-/// daemon that has just ended may be about to end too.
+/// How often, and at what interval, bind(2) is retried while a process listens at the path. It may be the
+/// barrier listener of a daemon that has just ended, which is about to exit.
 const ATTEMPTS: u32 = 100;
-const PAUSE: Nanoseconds = 1_000_000;
+const RETRY_INTERVAL: Nanoseconds = 1_000_000;
 
 fn bind(socket: RawFd, path: Option<ThinCStr<'_>>) -> Result<(), Errno> {
     let mut bound = sys::bind(socket, path);
@@ -196,24 +198,26 @@ fn bind(socket: RawFd, path: Option<ThinCStr<'_>>) -> Result<(), Errno> {
         if is_abandoned(old)? {
             let _ = sys::unlink(old);
         } else {
-            sys::sleep(PAUSE);
+            sys::sleep(RETRY_INTERVAL);
         }
         bound = sys::bind(socket, path);
     }
     bound
 }
 
-/// Whether this is the socket of a launcher that was killed. A launcher that waits would accept a connection.
+/// Whether the socket at this path is left over from a process that was killed: connect(2) then fails
+/// with ECONNREFUSED.
 fn is_abandoned(path: ThinCStr<'_>) -> Result<bool, Errno> {
-    // connect(2) gives a socket with SO_PASSCRED a name (unix(7)), so this takes another socket.
+    // With SO_PASSCRED, connect(2) binds the socket to an abstract name (unix(7)): do not use the one to
+    // be bound.
     let socket = sys::datagram_socket()?;
-    // If the file is gone by now, bind(2) is tried again too.
+    // If the file has been removed in the meantime, this is false, and bind(2) is retried.
     Ok(sys::lstat(path).is_ok_and(|file| file.is_socket())
         && sys::connect(socket.raw(), path) == Err(Errno::ECONNREFUSED))
 }
 
-/// Whether a datagram comes from the daemon or from a descendant of it: only these are in its session, or in
-/// a session that it leads by now.
+/// Whether a datagram comes from the daemon or one of its descendants: only these are members of the
+/// start's session or, if the daemon has called setsid(2), of the daemon's own.
 pub(super) fn is_from_daemon(datagram: &Datagram, daemon: Pid, session: Pid) -> bool {
     datagram.sender.is_some_and(|sender| {
         let sender_session = sys::getsid(Some(sender));

@@ -3,7 +3,7 @@
 use super::context::{Context, Role, Shared};
 use super::descriptors::{Kept, close_all_but};
 use super::path_search::PATH_SIZE;
-use super::streams::{OpenFiles, empty_outputs};
+use super::streams::{OpenFiles, truncate_outputs};
 use crate::options::{DaemonizeOptions, Limit, Resource};
 use crate::pidfile::{self, own_mtime};
 use crate::protocol::{
@@ -71,7 +71,7 @@ pub(super) fn take<R: Role>(
             Step::Chroot => at_step(change_root(options)),
             Step::Chdir => at_step(sys::chdir(options.path(Subject::Chdir).unwrap_or(ROOT))),
             Step::WritePidfile => {
-                files.has_written = true;
+                files.wrote_pidfile = true;
                 let [pidfile, _] = files.locks;
                 pidfile::write(pidfile, sys::getpid(), date)
             }
@@ -81,7 +81,7 @@ pub(super) fn take<R: Role>(
             Step::SetGroup => at_step(options.group.map_or(Ok(()), sys::setresgid)),
             Step::SetUser => at_step(options.user.map_or(Ok(()), sys::setresuid)),
             // Last, since a start that fails should lose nothing: only the exec can still fail.
-            Step::EmptyOutputs => empty_outputs(options),
+            Step::EmptyOutputs => truncate_outputs(options),
             Step::Execute => break,
         }?;
     }

@@ -1,19 +1,19 @@
-//! The standard streams, and the other files that the steps open.
+//! The standard streams, the pidfile and the lock file: the files that the steps open.
 
 use crate::options::DaemonizeOptions;
 use crate::protocol::{Errno, Error, Step, Stream};
 use crate::sys::{self, NO_FD, Open, RawFd, ThinCStr};
 
-/// The files that the steps have opened, [`NO_FD`] where there is none. A daemon that fails ends, and leaves
-/// them to the kernel. In the foreground the process lives on, and closes them.
+/// The files that the steps have opened; [`NO_FD`] where there is none. When a start fails, a daemon
+/// exits and leaves them to the kernel; in the foreground, the process continues and closes them.
 pub(super) struct OpenFiles {
     null: RawFd,
-    /// A stream without a file of its own is `null`, and two streams may be one.
+    /// Without a path it is `null`; standard output and standard error may be the same descriptor.
     streams: [RawFd; 3],
     /// The pidfile and the lock file.
     pub(super) locks: [RawFd; 2],
-    /// Whether the text of the pidfile comes from this start.
-    pub(super) has_written: bool,
+    /// Whether this start has written to the pidfile.
+    pub(super) wrote_pidfile: bool,
 }
 
 impl OpenFiles {
@@ -22,12 +22,12 @@ impl OpenFiles {
             null: NO_FD,
             streams: [NO_FD; 3],
             locks: [NO_FD; 2],
-            has_written: false,
+            wrote_pidfile: false,
         }
     }
 
-    /// Opens `/dev/null` for the streams without a path. In the foreground, a stream without a path stays as
-    /// it is if it is open.
+    /// Opens `/dev/null` for the streams without a path. In the foreground, an open stream without a path
+    /// is left as it is.
     pub(super) fn open_null(&mut self, options: &DaemonizeOptions<'_>) -> Result<(), Errno> {
         for ((stream, file), path) in (0..).zip(&mut self.streams).zip(&options.paths) {
             if path.is_some() || options.foreground && sys::fcntl_getfd(stream).is_ok() {
@@ -42,7 +42,7 @@ impl OpenFiles {
         Ok(())
     }
 
-    /// Opens the file of the stream that this step is about.
+    /// Opens the file for the stream of this step.
     pub(super) fn open_stream(
         &mut self,
         step: Step,
@@ -59,20 +59,22 @@ impl OpenFiles {
         ) else {
             return Ok(());
         };
-        let refused = |errno| Error::of_stream(errno, stream);
-        *file = sys::open(path, how).map_err(refused)?.into_raw();
-        sys::set_status_flags(*file, how == Open::Append).map_err(refused)?;
+        let open_failed = |errno| Error::of_stream(errno, stream);
+        *file = sys::open(path, how).map_err(open_failed)?.into_raw();
+        sys::set_status_flags(*file, how == Open::Append).map_err(open_failed)?;
         let [_, output, error] = &mut self.streams;
         if stream == Stream::Error && sys::fstat(*output) == sys::fstat(*error) {
-            // Two descriptions of one file would overwrite each other's output.
+            // Two open file descriptions have two offsets: the streams would overwrite each other's
+            // output.
             sys::close(*error);
             *error = *output;
         }
         Ok(())
     }
 
-    /// Makes the files descriptors 0 to 2. All are open by then: a path may name one of those that were
-    /// there. `keeps_null` leaves `/dev/null` to be closed by an exec.
+    /// Duplicates the files to descriptors 0 to 2. By now all of them are open, as a path such as
+    /// `/dev/fd/1` may refer to a descriptor that this replaces. With `keeps_null`, `/dev/null` is left
+    /// for the exec to close.
     pub(super) fn place_streams(&mut self, keeps_null: bool) -> Result<(), Errno> {
         for (file, stream) in self.streams.iter().zip(0..) {
             if *file != NO_FD {
@@ -87,7 +89,7 @@ impl OpenFiles {
         Ok(())
     }
 
-    /// Closes each stream once, but not `/dev/null`.
+    /// Closes each file once, but not `/dev/null`.
     fn close_streams(&mut self) {
         let ([input, output, error], null) = (self.streams, self.null);
         if input != null {
@@ -102,16 +104,16 @@ impl OpenFiles {
         self.streams = [NO_FD; 3];
     }
 
-    /// Empties the pidfile, if this start has written it: if its path leads nowhere any more, or another user
-    /// may not remove it, at least no pid stays in it.
-    pub(super) fn empty_pidfile(&self) {
+    /// Truncates the pidfile if this start has written it. If it can no longer be removed, after a change
+    /// of the root directory or the user, it at least contains no pid.
+    pub(super) fn truncate_pidfile(&self) {
         let [pidfile, _] = self.locks;
-        if self.has_written {
+        if self.wrote_pidfile {
             let _ = sys::ftruncate(pidfile);
         }
     }
 
-    /// Closes all, and gives up the locks.
+    /// Closes all files, which releases the locks.
     pub(super) fn close(&mut self) {
         self.close_streams();
         sys::close(self.null);
@@ -121,16 +123,16 @@ impl OpenFiles {
     }
 }
 
-/// Empties the files for output.
-pub(super) fn empty_outputs(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
+/// Truncates the files for standard output and standard error.
+pub(super) fn truncate_outputs(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
     let [_, output, error, ..] = options.paths;
-    empty(Stream::Output, output)?;
-    empty(Stream::Error, error)
+    truncate(Stream::Output, output)?;
+    truncate(Stream::Error, error)
 }
 
-fn empty(stream: Stream, path: Option<ThinCStr<'_>>) -> Result<(), Error> {
+fn truncate(stream: Stream, path: Option<ThinCStr<'_>>) -> Result<(), Error> {
     match path.map(|_| sys::ftruncate(stream as RawFd)) {
-        // A FIFO or a device has no contents.
+        // FIFOs and devices cannot be truncated.
         None | Some(Ok(()) | Err(Errno::EINVAL)) => Ok(()),
         Some(Err(errno)) => Err(Error::of_truncate(errno, stream)),
     }
