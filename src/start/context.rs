@@ -1,4 +1,4 @@
-//! What the processes of a start know of it.
+//! What the processes of a start share, and the [`Role`] that sets a program and a command apart.
 
 use super::plan::Plan;
 use super::readiness::NotifyEnd;
@@ -6,31 +6,31 @@ use crate::environment::Environment;
 use crate::protocol::{Errno, Error, Pid};
 use crate::sys::{self, Fork, Forked, NO_FD, Pipe, RawFd, Stack, Thread};
 
-/// What becomes a daemon, the calling process or a command, as far as only code can tell them apart. The
-/// rest of the difference is in the [`Plan`].
+/// What becomes a daemon: the calling program, or a command. This trait has the differences in behaviour;
+/// the [`Plan`] has those that are values.
 pub(super) trait Role: Sized {
-    /// What a daemon returns with when it has taken its steps.
+    /// What the daemon returns after its steps.
     type Output;
 
-    /// The thread that goes on in the daemon.
+    /// The calling thread, if it continues in the daemon.
     fn thread(&self) -> Option<&Thread>;
 
-    /// The environment of a command.
+    /// The command's environment; empty for a program.
     fn environment(&self) -> Environment<'_>;
 
-    /// Whether a path that the command may have is relative, in this environment.
+    /// Whether the search for the command in this environment may try a relative path.
     fn is_relative(&self, environment: Environment<'_>) -> bool;
 
-    /// Creates the daemon. Runs `watch` in the calling process.
+    /// Creates the daemon, and runs `watch` in the calling process.
     fn create<M>(
         context: &Context<'_, Self>,
         watch: impl FnOnce(Result<Pid, Errno>) -> M,
     ) -> Fork<Forked<Self::Output>, M>;
 
-    /// Gives the daemon what the caller had before the start and a clone does not pass on.
+    /// Restores in the daemon state of the caller that clone(2) does not pass on.
     fn restore(context: &Context<'_, Self>) -> Result<(), Errno>;
 
-    /// What follows the steps: success.
+    /// Completes a successful start, after the last step: reports it, or executes the command.
     fn finish(
         &self,
         context: &Context<'_, Self>,
@@ -39,33 +39,34 @@ pub(super) trait Role: Sized {
     ) -> Result<Self::Output, Error>;
 }
 
-/// What all three processes know.
+/// What all three processes share.
 pub(super) struct Shared<'a, R> {
     pub(super) plan: &'a Plan<'a>,
     pub(super) role: &'a R,
-    /// From the intermediate to the original.
+    /// The verdict pipe, from the intermediate to the original.
     pub(super) verdict: Pipe,
-    /// The stack that a daemon which shares the memory runs on until it executes.
+    /// The stack for a daemon that shares its parent's memory until it executes the command.
     pub(super) stack: &'a Stack,
 }
 
-/// How many descriptors of this crate's own the steps keep open.
-pub(super) const OWN: usize = 5;
+/// The size of [`Context::internal_fds`].
+pub(super) const INTERNAL_FDS: usize = 5;
 
-/// What the intermediate and the daemon know besides.
+/// What only the intermediate and the daemon share.
 pub(super) struct Context<'a, R> {
     pub(super) shared: &'a Shared<'a, R>,
-    /// From the daemon to the intermediate.
+    /// The report pipe, from the daemon to the intermediate.
     pub(super) report: Pipe,
     pub(super) notify: NotifyEnd,
     pub(super) environment: Environment<'a>,
-    /// The descriptors that stay open, though the caller has not asked for it.
-    pub(super) own: [RawFd; OWN],
+    /// This crate's descriptors, which stay open when the inherited ones are closed; [`NO_FD`] in unused
+    /// slots.
+    pub(super) internal_fds: [RawFd; INTERNAL_FDS],
 }
 
 impl<R> Context<'_, R> {
-    /// Whether the process that leads the session still lives. If it was killed, no process would report
-    /// the outcome of this start. Where the original leads the session itself, this does not matter.
+    /// Whether the intermediate is alive: if it was killed, no process reports the outcome of this start.
+    /// True without an intermediate.
     pub(super) fn is_watched(&self) -> bool {
         self.shared.verdict.writer == NO_FD || sys::getppid() == sys::getsid(None)
     }

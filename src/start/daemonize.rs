@@ -1,7 +1,7 @@
-//! A program that becomes a daemon.
+//! `daemonize`: a program that becomes a daemon.
 
 use super::context::{Context, Role, Shared};
-use super::intermediate::daemon;
+use super::intermediate::run_daemon;
 use super::original::start;
 use super::plan::Plan;
 use super::ready::Ready;
@@ -11,12 +11,12 @@ use crate::options::DaemonizeOptions;
 use crate::protocol::{Errno, Error, ExitCode, Pid, Record, encode, failed};
 use crate::sys::{self, ExitSignal, Fork, Forked, RawFd, SIGCHLD, SigAction, Thread};
 
-/// Which process the caller of [`daemonize`] finds itself in.
+/// The process in which [`daemonize`] has returned.
 #[derive(Debug)]
 #[must_use]
 pub enum Identity {
-    /// The process that called. The daemon runs, with this pid. It belongs to init, or to the
-    /// subreaper that is nearest above; should that be the caller itself, the caller reaps it.
+    /// The calling process. The daemon runs and has this pid. Its parent is init or the nearest child
+    /// subreaper (prctl(2)); if that is the caller itself, the caller must wait for the daemon.
     Original(Pid),
     /// The daemon.
     Daemon(Ready),
@@ -26,7 +26,7 @@ pub enum Identity {
 ///
 /// # Errors
 ///
-/// As [`DaemonizeOptions::daemonize`].
+/// See [`DaemonizeOptions::daemonize`].
 ///
 /// # Examples
 ///
@@ -48,28 +48,41 @@ pub fn daemonize() -> Result<Identity, Error> {
 }
 
 impl DaemonizeOptions<'_> {
-    /// Turns the calling process into a daemon: forks, leads a new session, forks again, and does
-    /// the steps of daemon(7) in the daemon.
+    /// Turns the calling process into a daemon: forks, creates a new session, forks again, and takes the
+    /// steps of daemon(7) in the daemon.
     ///
-    /// With [`foreground`](Self::foreground) it does the steps in the calling process, and returns as
-    /// in the daemon. Otherwise it returns twice. In the original it returns when the daemon has said
-    /// that it is ready, or is still alive after the timeout; with a timeout of zero, as soon as the
-    /// daemon has done its steps. In the daemon it returns when all steps are done: that process has
-    /// no controlling terminal and can get none, for it does not lead its session.
+    /// This returns twice:
     ///
-    /// The original's state is as before: its signal mask, its dispositions, its descriptors. The
-    /// daemon has the original's memory, dispositions, signal mask and other descriptors. It has no
-    /// file locks and no timers of the original's (fork(2)).
+    /// - In the original, when the daemon reports that it is ready, or is still alive after the
+    ///   [`timeout`](Self::timeout). With a timeout of zero, it returns as soon as the daemon has taken
+    ///   its steps; with [`require_ready`](Self::require_ready), only when the daemon is ready.
+    /// - In the daemon, when all steps are taken. The daemon has no controlling terminal and cannot
+    ///   acquire one, because it is not a session leader.
+    ///
+    /// With [`foreground`](Self::foreground) it takes the steps in the calling process, and returns once,
+    /// as in the daemon.
+    ///
+    /// The original's signal mask, dispositions and descriptors are unchanged. Unless the options say
+    /// otherwise, the daemon inherits the original's memory, dispositions, signal mask and descriptors
+    /// above 2. It inherits neither record locks nor timers (fork(2)).
     ///
     /// # Errors
     ///
-    /// In the original only. `Refused` when the daemon has said that it cannot start. `Threaded` when
-    /// the process has other threads: of these the daemon would have none, and every lock that they
-    /// hold for ever. Otherwise the step that failed, in
-    /// which process it may have been, with the kernel's errno; or `DaemonDied`, with the exit
-    /// status or the signal, when the daemon ended before the time was over; or `TimedOut`. Then
-    /// the daemon has ended, and its pidfile is gone. What it had started itself is not looked for.
-    /// `WaitFailed` is the exception: somebody has killed the process that knew.
+    /// Errors are returned in the original only; in the foreground, to the caller.
+    ///
+    /// - `Threaded`: the process has other threads. The daemon would not have them, and the locks that
+    ///   they hold would stay locked.
+    /// - `Refused`: the daemon reported that it cannot start ([`Ready::fail`]), or, with
+    ///   [`require_ready`](Self::require_ready), dropped its [`Ready`].
+    /// - `DaemonDied`, with the exit status or the signal: the daemon ended before the start was a
+    ///   success.
+    /// - `TimedOut`: the daemon was not ready, or had not taken its steps, before the timeout expired.
+    /// - `WaitFailed`: the original lost track of the intermediate, usually because another process
+    ///   killed it.
+    /// - Any other code: the step that failed, in whichever process, with the errno.
+    ///
+    /// After an error the daemon has ended and its pidfile is removed; processes that it started may
+    /// remain. After `WaitFailed` the daemon itself may still run.
     pub fn daemonize(&self) -> Result<Identity, Error> {
         refuse_threads()?;
         self.daemonize_self()
@@ -79,15 +92,14 @@ impl DaemonizeOptions<'_> {
     ///
     /// # Errors
     ///
-    /// As [`daemonize`](Self::daemonize), `Threaded` excepted.
+    /// Those of [`daemonize`](Self::daemonize) except `Threaded`.
     ///
     /// # Safety
     ///
-    /// The daemon has only the thread that called, and memory as it was at that moment. If the
-    /// process has other threads, the caller must see to it that the daemon uses nothing that one
-    /// of them may have been changing or holding a lock on: that includes the allocator, standard
-    /// streams, and all that is not async-signal-safe (signal-safety(7)) until it executes or
-    /// exits.
+    /// The daemon has only the calling thread, and a copy of the memory as it was at that moment. If the
+    /// process has other threads, the daemon must not use anything that one of them may have been
+    /// changing or holding a lock on. Until it executes a program or exits, it may call async-signal-safe
+    /// functions only (signal-safety(7)): no allocator, no buffered standard streams.
     #[allow(unsafe_code)]
     pub unsafe fn daemonize_unchecked(&self) -> Result<Identity, Error> {
         self.daemonize_self()
@@ -108,12 +120,12 @@ impl DaemonizeOptions<'_> {
 /// The calling process.
 struct Caller {
     thread: Thread,
-    /// Its action for SIGCHLD. The intermediate must not ignore the signal; the daemon may.
+    /// The action for SIGCHLD. The intermediate must not ignore this signal, so the daemon restores it.
     child_action: SigAction,
 }
 
 impl Role for Caller {
-    /// Its end of the report pipe.
+    /// The write end of the report pipe.
     type Output = RawFd;
 
     fn thread(&self) -> Option<&Thread> {
@@ -134,7 +146,7 @@ impl Role for Caller {
         watch: impl FnOnce(Result<Pid, Errno>) -> M,
     ) -> Fork<Forked<RawFd>, M> {
         let tid = context.shared.role.thread.tid_address;
-        match sys::clone(ExitSignal::Child, tid, context, daemon) {
+        match sys::clone(ExitSignal::Child, tid, context, run_daemon) {
             Ok(Fork::Child(output)) => Fork::Child(output),
             Ok(Fork::Parent(daemon)) => Fork::Parent(watch(Ok(daemon))),
             Err(errno) => Fork::Parent(watch(Err(errno))),
@@ -143,7 +155,8 @@ impl Role for Caller {
 
     fn restore(context: &Context<'_, Self>) -> Result<(), Errno> {
         let Shared { role, verdict, .. } = context.shared;
-        // The intermediate has closed the other end, and its number may be another descriptor's now.
+        // The read end of the verdict pipe is already closed: its number may belong to another
+        // descriptor.
         sys::close(verdict.writer);
         sys::close(context.report.reader);
         role.thread.restore()?;
@@ -152,7 +165,7 @@ impl Role for Caller {
 
     fn finish(&self, context: &Context<'_, Self>, _: &[u8], _: [RawFd; 2]) -> Result<RawFd, Error> {
         let report = context.report.writer;
-        // The intermediate may be gone. In the foreground there is none.
+        // This fails if the intermediate was killed, and in the foreground, where there is none.
         let _ = sys::write(report, &encode(&Record::SetUp));
         Ok(report)
     }

@@ -1,33 +1,33 @@
-//! Closing what the daemon inherited.
+//! Closing the descriptors that the daemon inherited.
 
 use crate::protocol::Errno;
 use crate::sys::{self, NO_FD, Open, RawFd, ThinCStr};
 use crate::text::{parse_number, split_once};
 
-/// The first descriptor that is not a standard stream.
-const FIRST: RawFd = 3;
+/// The first descriptor above the standard streams.
+const FIRST_FD: RawFd = 3;
 
-/// How far the last resort goes.
-const FARTHEST: RawFd = 1 << 20;
+/// The limit for closing descriptors one by one.
+const MAX_FDS: RawFd = 1 << 20;
 
-/// The descriptors that stay open: those that the caller wants, and some of this crate's own, as far as
-/// there are any.
+/// The descriptors that stay open: those that the caller requested, and this crate's own, where [`NO_FD`]
+/// stands for an unused slot.
 #[derive(Clone, Copy)]
-pub(crate) struct Kept<'a> {
-    pub(crate) listed: &'a [i32],
-    pub(crate) own: &'a [RawFd],
+pub(crate) struct KeptFds<'a> {
+    pub(crate) requested: &'a [i32],
+    pub(crate) internal: &'a [RawFd],
 }
 
-impl Kept<'_> {
-    /// The lowest one that is not below `from`; [`NO_FD`] if there is none.
-    pub(crate) fn next(&self, from: RawFd) -> RawFd {
+impl KeptFds<'_> {
+    /// The lowest kept descriptor that is at least `from`; [`NO_FD`] if there is none.
+    pub(crate) fn next_from(&self, from: RawFd) -> RawFd {
         let mut lowest = NO_FD;
-        for fd in self.listed {
+        for fd in self.requested {
             if *fd as RawFd >= from {
                 lowest = lowest.min(*fd as RawFd);
             }
         }
-        for fd in self.own {
+        for fd in self.internal {
             if *fd >= from {
                 lowest = lowest.min(*fd);
             }
@@ -36,29 +36,28 @@ impl Kept<'_> {
     }
 
     fn close_unless_kept(&self, fd: RawFd) {
-        if self.next(fd) != fd {
+        if self.next_from(fd) != fd {
             sys::close(fd);
         }
     }
 }
 
-/// Closes every descriptor above 2 but those that are kept.
+/// Closes every descriptor above 2 except those that are kept.
 ///
-/// `close_range` does it on Linux 5.9 and later; `/proc/self/fd` where that is missing or
-/// forbidden; and without `/proc` one number after the other, up to the soft limit of RLIMIT_NOFILE
-/// or a million, whichever is less.
-pub(crate) fn close_all_but(kept: Kept<'_>) -> Result<(), Errno> {
-    match close_between(kept) {
+/// It uses close_range(2), which is new in Linux 5.9; if that fails, `/proc/self/fd`; and without `/proc`
+/// it closes every number below the soft limit RLIMIT_NOFILE, or below 2^20 if that is less.
+pub(crate) fn close_all_but(kept: KeptFds<'_>) -> Result<(), Errno> {
+    match close_ranges(kept) {
         Ok(()) => Ok(()),
-        Err(_) => close_listed(kept).or_else(|_| close_counted(kept)),
+        Err(_) => close_from_proc(kept).or_else(|_| close_below_limit(kept)),
     }
 }
 
-/// Closes what lies between, below and above those that are kept.
-fn close_between(kept: Kept<'_>) -> Result<(), Errno> {
-    let mut from = FIRST;
+/// Closes the ranges before, between and after the kept descriptors.
+fn close_ranges(kept: KeptFds<'_>) -> Result<(), Errno> {
+    let mut from = FIRST_FD;
     loop {
-        let next = kept.next(from);
+        let next = kept.next_from(from);
         if next > from {
             sys::close_range(from, next.wrapping_sub(1))?;
         }
@@ -69,47 +68,47 @@ fn close_between(kept: Kept<'_>) -> Result<(), Errno> {
     }
 }
 
-/// Closes what `/proc/self/fd` names.
-fn close_listed(kept: Kept<'_>) -> Result<(), Errno> {
-    // The table may be full, and the directory needs a place.
-    close_numbers(FIRST + 8, kept);
+/// Closes the descriptors in `/proc/self/fd`.
+fn close_from_proc(kept: KeptFds<'_>) -> Result<(), Errno> {
+    // The descriptor table may be full: make room for the directory.
+    close_below(FIRST_FD + 8, kept);
     let directory = sys::open(ThinCStr::new(c"/proc/self/fd"), Open::Directory)?;
     let mut buffer = [0; 1024];
     loop {
-        // The kernel goes through this directory by number, so that closing what has been read
-        // skips nothing.
+        // The kernel's position in this directory is a descriptor number, so closing those that have been
+        // read skips none.
         let length = sys::getdents(directory.raw(), &mut buffer)?;
         if length == 0 {
             return Ok(());
         }
-        for name in Names(buffer.get(..length as usize).unwrap_or_default()) {
+        for name in EntryNames(buffer.get(..length as usize).unwrap_or_default()) {
             let fd = parse_number(name, 10).map_or(0, |fd| fd as RawFd);
-            if fd >= FIRST && fd != directory.raw() {
+            if fd >= FIRST_FD && fd != directory.raw() {
                 kept.close_unless_kept(fd);
             }
         }
     }
 }
 
-fn close_counted(kept: Kept<'_>) -> Result<(), Errno> {
+fn close_below_limit(kept: KeptFds<'_>) -> Result<(), Errno> {
     let limit = RawFd::try_from(sys::getrlimit_nofile()?)
-        .unwrap_or(FARTHEST)
-        .min(FARTHEST);
-    close_numbers(limit, kept);
+        .unwrap_or(MAX_FDS)
+        .min(MAX_FDS);
+    close_below(limit, kept);
     Ok(())
 }
 
-fn close_numbers(end: RawFd, kept: Kept<'_>) {
-    for fd in FIRST..end {
+fn close_below(end: RawFd, kept: KeptFds<'_>) {
+    for fd in FIRST_FD..end {
         kept.close_unless_kept(fd);
     }
 }
 
-/// The names in what getdents64(2) gives: entries of inode (8 bytes), offset (8), length of the
-/// entry (2), type (1), and the name up to a zero byte.
-struct Names<'a>(&'a [u8]);
+/// The names in a buffer of getdents64(2). Each entry has an inode number (8 bytes), an offset (8), the
+/// length of the entry (2), a type (1), and the name up to a null byte.
+struct EntryNames<'a>(&'a [u8]);
 
-impl<'a> Iterator for Names<'a> {
+impl<'a> Iterator for EntryNames<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {
@@ -125,10 +124,10 @@ impl<'a> Iterator for Names<'a> {
 mod tests {
     use std::vec::Vec;
 
-    use super::Names;
+    use super::EntryNames;
 
     #[test]
-    fn entries_that_are_cut_off_end_the_list() {
+    fn a_truncated_entry_ends_the_list() {
         let entry = |name: &[u8]| {
             let mut entry = Vec::from([0; 16]);
             entry.extend(24_u16.to_ne_bytes());
@@ -138,10 +137,13 @@ mod tests {
             entry
         };
         let list = [entry(b"."), entry(b"12"), entry(b"7")].concat();
-        assert_eq!(Names(&list).collect::<Vec<_>>(), [&b"."[..], b"12", b"7"]);
+        assert_eq!(
+            EntryNames(&list).collect::<Vec<_>>(),
+            [&b"."[..], b"12", b"7"]
+        );
         for cut in 0..list.len() {
-            assert_eq!(Names(&list[..cut]).count(), cut / 24);
+            assert_eq!(EntryNames(&list[..cut]).count(), cut / 24);
         }
-        assert_eq!(Names(&[0; 64]).count(), 0);
+        assert_eq!(EntryNames(&[0; 64]).count(), 0);
     }
 }

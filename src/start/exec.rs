@@ -1,10 +1,10 @@
-//! A command, and executing it.
+//! The command of `spawn`, and its exec.
 
 use core::convert::Infallible;
 
 use super::context::{Context, Role};
-use super::descriptors::Kept;
-use super::intermediate::daemon;
+use super::descriptors::KeptFds;
+use super::intermediate::run_daemon;
 use super::path_search::{any_path, is_relative};
 use crate::environment::Environment;
 use crate::protocol::{Errno, Error, ExitCode, Pid, failed};
@@ -13,7 +13,7 @@ use crate::sys::{
 };
 use crate::text::split_once;
 
-/// A command to execute.
+/// A command: the arguments of execve(2).
 pub(super) struct Command<'a> {
     pub(super) program: ThinCStr<'a>,
     pub(super) argv: &'a [Option<ThinCStr<'a>>],
@@ -27,14 +27,14 @@ impl Child for Daemon<'_, '_> {
     type Output = Infallible;
 
     fn run(&self) -> End<Forked<Infallible>> {
-        match daemon(self.0) {
+        match run_daemon(self.0) {
             End::Exit(status) => End::Exit(status),
         }
     }
 }
 
 impl Role for Command<'_> {
-    /// The steps end in an exec or in a failure.
+    /// None: the daemon executes the command or fails.
     type Output = Infallible;
 
     fn thread(&self) -> Option<&Thread> {
@@ -61,7 +61,7 @@ impl Role for Command<'_> {
         )
     }
 
-    /// A command inherits nothing that would have to be restored.
+    /// Nothing: a command has default dispositions, and its exec discards the rest.
     fn restore(_: &Context<'_, Self>) -> Result<(), Errno> {
         Ok(())
     }
@@ -72,14 +72,14 @@ impl Role for Command<'_> {
         working_directory: &[u8],
         locks: [RawFd; 2],
     ) -> Result<Infallible, Error> {
-        let kept = Kept {
-            listed: context.shared.plan.options.keep.unwrap_or_default(),
-            own: &locks,
+        let kept = KeptFds {
+            requested: context.shared.plan.options.keep.unwrap_or_default(),
+            internal: &locks,
         };
-        let mut fd = kept.next(0);
+        let mut fd = kept.next_from(0);
         while fd != NO_FD {
             sys::clear_cloexec(fd).map_err(failed(ExitCode::StdioFailed))?;
-            fd = kept.next(fd.wrapping_add(1));
+            fd = kept.next_from(fd.wrapping_add(1));
         }
         if !context.is_watched() {
             return Err(failed(ExitCode::WaitFailed)(Errno::ESRCH));
@@ -90,7 +90,8 @@ impl Role for Command<'_> {
 }
 
 impl Command<'_> {
-    /// Executes the command, from the first directory where that works.
+    /// Executes the command from the first directory in which execve(2) succeeds. Returns only on
+    /// failure.
     fn execute(&self, envp: Environment<'_>, working_directory: &[u8]) -> Error {
         let Self { program, argv, .. } = *self;
         let is_searched = split_once(program.to_bytes(), b'/').1.is_none();
@@ -99,7 +100,7 @@ impl Command<'_> {
         any_path(program, envp, working_directory, &mut |path| {
             let errno = match path {
                 Some(path) => match sys::execve(path, argv, envp) {
-                    // Not here, mostly: why not is asked only if it is nowhere.
+                    // Usually the file does not exist. Whether it does is checked after the search.
                     Errno::ENOENT => return false,
                     Errno::ENOTDIR if !sys::access(path) => {
                         if !is_searched {
@@ -107,17 +108,17 @@ impl Command<'_> {
                         }
                         return false;
                     }
-                    // Nor here, as far as this process may know.
+                    // A directory of this path denies search permission: skip it, as execvp(3) does.
                     Errno::EACCES if is_searched && !sys::access(path) => return false,
                     errno => errno,
                 },
                 None => Errno::ENAMETOOLONG,
             };
             error = Some(errno);
-            // With these, another directory may have one that works.
+            // After these errors, continue with the next directory.
             !matches!(errno, Errno::EACCES | Errno::ENAMETOOLONG)
         });
-        // ENOENT also means that the interpreter of a file is missing.
+        // ENOENT for a file that exists means that its interpreter is missing.
         let error = match error {
             None if any_path(program, envp, working_directory, &mut |path| {
                 path.is_some_and(sys::access)

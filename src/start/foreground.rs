@@ -1,7 +1,7 @@
-//! The steps without the forks and the session, in the calling process: for a supervisor or a container,
-//! which has taken care of those.
+//! The steps in the calling process, without the forks and setsid(2), for a supervisor or a container,
+//! which does those itself.
 
-use super::context::{Context, OWN, Role, Shared};
+use super::context::{Context, INTERNAL_FDS, Role, Shared};
 use super::plan::Plan;
 use super::readiness::NotifyEnd;
 use super::steps;
@@ -11,15 +11,15 @@ use crate::pidfile::remove_after_failure;
 use crate::protocol::{Errno, Error, ExitCode, Subject, failed};
 use crate::sys::{self, Fd, NO_FD, Open, Pipe, RawFd, SignalSet, Stack, ThinCStr};
 
-/// Takes the steps. A command is executed, and then this does not return.
+/// Takes the steps. Does not return if it executes a command.
 #[inline(never)]
 pub(super) fn take_steps<R: Role>(plan: &Plan<'_>, role: &R) -> Result<R::Output, Error> {
     let options = plan.options;
-    let (notify, is_opened) =
+    let (notify, opened_here) =
         keep_notify_fd(plan.readiness).map_err(failed(ExitCode::ChannelFailed))?;
-    let before = Before::save(options).map_err(failed(ExitCode::StdioFailed))?;
-    let [input, output, error] = before.streams.map(|copy| copy.unwrap_or(NO_FD));
-    let own: [RawFd; OWN] = [notify, input, output, error, before.directory];
+    let saved = SavedState::save(options).map_err(failed(ExitCode::StdioFailed))?;
+    let [input, output, error] = saved.streams.map(|copy| copy.unwrap_or(NO_FD));
+    let internal_fds: [RawFd; INTERNAL_FDS] = [notify, input, output, error, saved.directory];
     let context = Context {
         shared: &Shared {
             plan,
@@ -30,34 +30,35 @@ pub(super) fn take_steps<R: Role>(plan: &Plan<'_>, role: &R) -> Result<R::Output
         report: Pipe::NONE,
         notify: NotifyEnd::NONE,
         environment: role.environment(),
-        own,
+        internal_fds,
     };
     let mut files = OpenFiles::new();
-    let taken = steps::take(&context, &mut files);
-    match taken {
+    let result = steps::take(&context, &mut files);
+    match result {
         Ok(_) if options.reset_signals => {
             sys::set_signal_mask(SignalSet::NONE).map_err(failed(ExitCode::SignalsFailed))?;
         }
         Ok(_) => {}
         Err(error) => {
             files.truncate_pidfile();
-            before.restore();
-            // With another root, the path may name another file.
+            saved.restore();
+            // After a chroot, the path may name a different file.
             if options.path(Subject::Chroot).is_none() {
                 remove_after_failure(options, sys::getpid(), error);
             }
             files.close();
-            if is_opened {
+            if opened_here {
                 sys::close(notify);
             }
         }
     }
-    before.close();
-    taken
+    saved.close();
+    result
 }
 
-/// The pipe of the s6 protocol comes from the supervisor. One that does not speak this protocol passes no
-/// pipe: then the command writes to `/dev/null`. Returns the descriptor, and whether it was opened here.
+/// Keeps the notification fd open across exec (see [`Readiness::Descriptor`]). The supervisor passes it;
+/// if it does not, the command writes to `/dev/null`. Returns the fd, and whether this function opened
+/// it.
 fn keep_notify_fd(readiness: Readiness<'_>) -> Result<(RawFd, bool), Errno> {
     let number = match readiness {
         Readiness::Descriptor(number) => number as RawFd,
@@ -75,15 +76,15 @@ fn keep_notify_fd(readiness: Readiness<'_>) -> Result<(RawFd, bool), Errno> {
     Ok((number, is_missing))
 }
 
-/// What the caller gets back after a failure, so that it can report it as it always does.
-struct Before {
-    /// Copies of the standard streams that are replaced; [`NO_FD`] for those that were closed.
+/// State of the caller that is restored after a failure, so that the caller can report it as usual.
+struct SavedState {
+    /// Duplicates of the streams that the steps replace; [`NO_FD`] for streams that were closed.
     streams: [Option<RawFd>; 3],
     directory: RawFd,
     umask: u32,
 }
 
-impl Before {
+impl SavedState {
     fn save(options: &DaemonizeOptions<'_>) -> Result<Self, Errno> {
         let mut streams = [None; 3];
         for ((stream, copy), path) in (0..).zip(&mut streams).zip(&options.paths) {
@@ -98,7 +99,7 @@ impl Before {
         sys::umask(umask);
         Ok(Self {
             streams,
-            // Without it, the working directory stays where the steps have left it.
+            // If this failed, the working directory is not restored.
             directory: directory.map_or(NO_FD, Fd::into_raw),
             umask,
         })

@@ -1,9 +1,9 @@
-//! The intermediate: leads the session, creates the daemon, watches it, and removes what a daemon has left
-//! that failed.
+//! The intermediate: leads the session, creates the daemon, watches it, and removes the files of a daemon
+//! that fails.
 
 use super::barrier;
 use super::context::{Context, Role, Shared};
-use super::descriptors::{Kept, close_all_but};
+use super::descriptors::{KeptFds, close_all_but};
 use super::pipes::send_verdict;
 use super::plan::Plan;
 use super::readiness::{Channel, VARIABLE_SIZE};
@@ -15,22 +15,22 @@ use crate::pidfile::remove_after_failure;
 use crate::protocol::{Errno, Error, ExitCode, Goal, Pid, Record, encode, failed};
 use crate::sys::{self, End, Fork, Forked, NO_FD, Pipe, SIGCHLD, SignalSet, Stack, ThinCStr};
 
-/// The intermediate's part of a start.
+/// The intermediate, as a child of the original.
 pub(super) struct Intermediate<'s, R>(pub(super) &'s Shared<'s, R>);
 
 impl<R: Role> Intermediate<'_, R> {
-    /// Leads a session, creates the daemon, watches it, and reports the verdict to the original.
+    /// Creates the session and the daemon, watches the daemon, and reports the verdict to the original.
     pub(super) fn lead_and_watch(&self) -> End<Forked<R::Output>> {
-        // Then the pipe has no reader when the original is gone.
+        // The original must have the only read end, so that POLLERR reports its death.
         sys::close(self.0.verdict.reader);
         let created = sys::setsid()
             .map_err(failed(ExitCode::SetsidFailed))
-            .and_then(|session| lead(self.0, session));
+            .and_then(|session| lead_session(self.0, session));
         match created {
             Ok(Fork::Child(output)) => End::Return(output),
             Ok(Fork::Parent(_)) => End::Exit(ExitCode::Ok.into()),
             Err(error) => {
-                // The original may be gone.
+                // This fails if the original is gone.
                 let _ = send_verdict(self.0.verdict.writer, Record::Failed(error));
                 End::Exit(error.into())
             }
@@ -38,12 +38,13 @@ impl<R: Role> Intermediate<'_, R> {
     }
 }
 
-/// A start without an intermediate: the original does the intermediate's part. That is half the work. It
-/// takes a process that ends when the command is executed, and that leads no process group, which cannot
-/// lead a session. `None` if it cannot be done.
+/// A start without an intermediate: the original leads the session itself. That is half the work, but
+/// only for a caller that ends after the exec of the command. `None` if the plan does not allow it or
+/// setsid(2) fails, as it does in a process group leader.
 ///
-/// A SIGTERM to the original ends the daemon that has not executed yet, as it does otherwise, unless the
-/// original has stopped for it. After a SIGKILL, which no process sees then, the daemon goes on.
+/// A SIGTERM to the original ends a daemon that has not executed yet, as it does with an intermediate,
+/// unless the original is stopped until the exec. After a SIGKILL, which no other process notices, the
+/// daemon continues.
 pub(super) fn lead_directly<R: Role>(
     plan: &Plan<'_>,
     role: &R,
@@ -62,7 +63,7 @@ pub(super) fn lead_directly<R: Role>(
     let created = sys::block_signals(SignalSet::ALL)
         .map_err(failed(ExitCode::SignalsFailed))
         .and_then(|mask| {
-            let created = lead(&shared, session);
+            let created = lead_session(&shared, session);
             if created.is_err() {
                 let _ = sys::set_signal_mask(mask);
             }
@@ -74,17 +75,20 @@ pub(super) fn lead_directly<R: Role>(
     }))
 }
 
-/// The part of the process that leads the session. Returns when the daemon runs and the original knows it;
-/// in the daemon itself, with its output.
-fn lead<R: Role>(shared: &Shared<'_, R>, session: Pid) -> Result<Fork<Forked<R::Output>>, Error> {
+/// Creates and watches the daemon, as the session leader. Returns when the daemon runs and the original
+/// knows it; in the daemon, with the daemon's output.
+fn lead_session<R: Role>(
+    shared: &Shared<'_, R>,
+    session: Pid,
+) -> Result<Fork<Forked<R::Output>>, Error> {
     if session.get() == 1 {
-        // The first process of a pid namespace: when it exits, the kernel kills all others.
+        // This is the init process of a pid namespace: when it exits, the kernel kills all others in it.
         return Err(failed(ExitCode::ForkFailed)(Errno::EINVAL));
     }
-    // Were SIGCHLD ignored, the daemon's status would be lost (wait(2)).
+    // If SIGCHLD were ignored, the daemon's exit status would be lost (wait(2)).
     sys::reset_sigaction(SIGCHLD).map_err(failed(ExitCode::SignalsFailed))?;
     let mut variable = [0; VARIABLE_SIZE];
-    // First, so that no other descriptor has the number at which the command expects its end.
+    // Open the channel first, so that no other descriptor takes the number of the notification fd.
     let channel = Channel::open(shared.plan.readiness, &mut variable);
     let mut channel = channel.map_err(failed(ExitCode::ChannelFailed))?;
     let created = create_daemon(shared, session, &mut channel, &variable);
@@ -101,17 +105,18 @@ fn create_daemon<R: Role>(
     variable: &[u8],
 ) -> Result<Fork<Forked<R::Output>>, Error> {
     let inherited = shared.role.environment();
-    let no_channel = failed(ExitCode::ChannelFailed);
+    let channel_failed = failed(ExitCode::ChannelFailed);
     let added = match ThinCStr::at_start(variable) {
         Some(variable) if variable.first_byte() != 0 => {
-            Some(add_variable(inherited, variable).map_err(&no_channel)?)
+            Some(add_variable(inherited, variable).map_err(&channel_failed)?)
         }
         _ => None,
     };
-    let report = sys::pipe().map_err(&no_channel)?;
+    let report = sys::pipe().map_err(&channel_failed)?;
     let notify = channel.notify_end();
-    // An exec closes the last two: closing around them takes one call less, and the verdict pipe tells the
-    // original that the daemon has left the memory, should the intermediate not live to tell it.
+    // A command's exec closes these two. Keeping them until then saves a close_range(2), and if the
+    // intermediate is killed, end of file on the verdict pipe shows the original that the daemon no
+    // longer uses its memory.
     let (reader, verdict) = match shared.plan.executes {
         true => (report.reader, shared.verdict.writer),
         false => (NO_FD, NO_FD),
@@ -121,7 +126,7 @@ fn create_daemon<R: Role>(
         report,
         notify,
         environment: added.as_deref().unwrap_or(inherited),
-        own: [report.writer, notify.writer, reader, verdict, NO_FD],
+        internal_fds: [report.writer, notify.writer, reader, verdict, NO_FD],
     };
     let fork = R::create(&context, |daemon: Result<Pid, Errno>| {
         let daemon = daemon.map_err(failed(ExitCode::ForkFailed))?;
@@ -134,7 +139,7 @@ fn create_daemon<R: Role>(
     }
 }
 
-/// Watches the daemon, and tidies up after one that fails.
+/// Watches the daemon, and removes its pidfile if it fails.
 fn watch<R: Role>(
     context: &Context<'_, R>,
     session: Pid,
@@ -148,43 +153,43 @@ fn watch<R: Role>(
         ..
     } = context.shared;
     if !plan.executes {
-        // If the original is gone, the watch sees it.
+        // If this fails, the original is gone, and the watch notices that.
         let _ = send_verdict(verdict.writer, Record::Created);
     }
     sys::close(context.notify.writer);
     if plan.goal != Goal::Begun {
-        // Another thread of the original may start a daemon too, and this process have a copy of the pipe by
-        // which that start sees whether its original is gone.
-        let _ = close_all_but(Kept {
-            listed: &[],
-            own: &[context.report.reader, verdict.writer, channel.fd()],
+        // Another thread of the original may be starting a daemon too. A copy of that start's verdict
+        // pipe in this process would hide the original's death from it.
+        let _ = close_all_but(KeptFds {
+            requested: &[],
+            internal: &[context.report.reader, verdict.writer, channel.fd()],
         });
     }
     let mut watch = Watch::new(context, session, channel, daemon);
-    let judged = watch.run();
-    // A success is an exec.
-    if watch.has_ended() || judged.is_ok() {
+    let outcome = watch.run();
+    // A daemon that shares the memory has succeeded if it has executed its command.
+    if watch.has_ended() || outcome.is_ok() {
         stack.mark_released();
     }
-    match judged {
+    match outcome {
         Ok(()) => barrier::leave_listener(&watch),
         Err(error) => remove_after_failure(plan.options, daemon, error),
     }
-    judged
+    outcome
 }
 
-/// The daemon: takes its steps, and reports the first one that fails.
-pub(super) fn daemon<R: Role>(context: &Context<'_, R>) -> End<R::Output> {
-    let taken = if sys::getpid().get() == 1 {
-        // In a pid namespace that the caller has made and is not in (unshare(2)).
+/// The daemon: takes the steps, and reports the first one that fails.
+pub(super) fn run_daemon<R: Role>(context: &Context<'_, R>) -> End<R::Output> {
+    let result = if sys::getpid().get() == 1 {
+        // The caller has called unshare(CLONE_NEWPID): the daemon would be the init of the new namespace.
         Err(failed(ExitCode::ForkFailed)(Errno::EINVAL))
     } else {
         steps::take(context, &mut OpenFiles::new())
     };
-    match taken {
+    match result {
         Ok(output) => End::Return(output),
         Err(error) => {
-            // If the intermediate is gone, the exit code still names the step.
+            // If the intermediate is gone, the exit status still names the step.
             let _ = sys::write(context.report.writer, &encode(&Record::Failed(error)));
             End::Exit(error.into())
         }

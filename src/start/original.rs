@@ -1,4 +1,4 @@
-//! The original: creates the intermediate, waits for it, and returns its verdict.
+//! The original: creates the intermediate, waits for its verdict, and returns it.
 //!
 //! ```text
 //! original ──clone──▶ intermediate ──setsid, clone──▶ daemon
@@ -19,30 +19,40 @@ use crate::sys::{
     self, Child, End, ExitSignal, Fd, Fork, Forked, NO_FD, RawFd, SignalSet, Stack, clone_vm,
 };
 
-/// Starts a daemon.
-///
-/// All signals are blocked until the mask is put back: by the original when it begins to wait, and by
-/// the daemon when it has taken its steps. No handler of the caller's runs in a child.
+/// Starts a daemon: in the foreground, without an intermediate, or with one, as the plan has it.
 pub(super) fn start<R: Role>(
     plan: &Plan<'_>,
     role: &R,
     show: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Fork<R::Output>, Error> {
-    check_kept(plan.options)?;
+    check_kept_fds(plan.options)?;
     if plan.options.foreground {
         return foreground::take_steps(plan, role).map(Fork::Child);
     }
-    // A stack waits when it is dropped until no process uses it.
+    // Dropping a stack waits until no process uses it.
     let daemon_stack = match plan.memory {
         Memory::Copied => Stack::none(),
         Memory::Shared => Stack::new(),
         Memory::SharedStopping => Stack::stopping(),
     };
     if let Some(outcome) = lead_directly(plan, role, &daemon_stack) {
-        // The process is about to end, and no other uses the stack.
+        // This process is about to end: do not wait, and leave the stack to the kernel.
         core::mem::forget(daemon_stack);
         return outcome;
     }
+    start_intermediate(plan, role, &daemon_stack, show)
+}
+
+/// Creates the intermediate and waits for its verdict.
+///
+/// All signals are blocked before the clone, so no handler of the caller runs in a child. The original
+/// restores the mask before it waits, and the daemon after its steps.
+fn start_intermediate<R: Role>(
+    plan: &Plan<'_>,
+    role: &R,
+    daemon_stack: &Stack,
+    show: &mut dyn FnMut(Progress<'_>),
+) -> Result<Fork<R::Output>, Error> {
     let stack = match role.thread() {
         Some(thread) if !thread.is_known() => Stack::none(),
         _ => Stack::new(),
@@ -59,19 +69,19 @@ pub(super) fn start<R: Role>(
         plan,
         role,
         verdict,
-        stack: &daemon_stack,
+        stack: daemon_stack,
     };
     let wait = |intermediate: Result<Pid, Errno>| {
-        // It is closed even if `show` panics: then the intermediate sees that the original is gone.
+        // Closed even if `show` panics: the intermediate then takes the original for dead.
         let reader = Fd::from_raw(verdict.reader);
-        let unmasked = sys::set_signal_mask(mask).map_err(failed(ExitCode::SignalsFailed));
+        let restored = sys::set_signal_mask(mask).map_err(failed(ExitCode::SignalsFailed));
         let outcome = match intermediate {
             Ok(intermediate) => {
                 let (record, ended) = wait_for_verdict(reader.raw(), intermediate, show);
                 if ended.is_ok() {
                     stack.mark_released();
                 }
-                wait_for_daemon(&daemon_stack, &reader);
+                wait_for_daemon(daemon_stack, &reader);
                 outcome(record, ended)
             }
             Err(errno) => {
@@ -79,7 +89,7 @@ pub(super) fn start<R: Role>(
                 Err(failed(ExitCode::FirstForkFailed)(errno))
             }
         };
-        unmasked.and(outcome)
+        restored.and(outcome)
     };
     match clone_vm(&stack, ExitSignal::None, &Intermediate(&shared), wait) {
         Fork::Parent(outcome) => outcome.map(Fork::Parent),
@@ -102,12 +112,14 @@ impl<R: Role> Child for Intermediate<'_, R> {
         self.lead_and_watch()
     }
 
-    /// The original closes its copy of the intermediate's end, and so sees when the intermediate is gone.
+    /// Closes the original's copy of the write end, so that the original reads end of file if the
+    /// intermediate is killed.
     fn parent_started(&self) {
         sys::close(self.0.verdict.writer);
     }
 
-    /// The original must not change until the daemon exists that is a copy of it.
+    /// The daemon of `daemonize` is a copy of the original, which must not continue before that copy
+    /// exists.
     fn parent_may_return(&self) -> bool {
         let mut readable = [self.0.verdict.reader, NO_FD, NO_FD, NO_FD];
         self.0.plan.executes
@@ -115,11 +127,12 @@ impl<R: Role> Child for Intermediate<'_, R> {
     }
 }
 
-/// How often the original checks whether a process is gone.
+/// How often the original checks whether a process has ended.
 const CHECK_INTERVAL: Nanoseconds = 100_000_000;
 
-/// If the intermediate was killed, the daemon may still use its stack. It closes its end of the pipe when it
-/// executes or ends, should the kernel not say so.
+/// Waits until the daemon no longer uses its stack. It still does only if the intermediate was killed.
+/// Not every kernel reports the release, so end of file on the verdict pipe, which the daemon's exec or
+/// end closes, is taken for one.
 fn wait_for_daemon(stack: &Stack, reader: &Fd) {
     while stack.in_use() {
         let _ = sys::ppoll(&mut [reader.raw(), NO_FD, NO_FD, NO_FD], CHECK_INTERVAL);
@@ -129,9 +142,9 @@ fn wait_for_daemon(stack: &Stack, reader: &Fd) {
     }
 }
 
-/// Descriptors that are kept must be open: then no descriptor of this crate's can get their numbers. The
-/// readiness pipe can neither lie there, nor be a standard stream.
-fn check_kept(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
+/// Checks that every descriptor to keep is open, so that none of this crate's own gets its number, and
+/// that the notification fd is neither one of them nor a standard stream.
+fn check_kept_fds(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
     if matches!(options.readiness, Readiness::Descriptor(..3)) {
         return Err(failed(ExitCode::ChannelFailed)(Errno::EINVAL));
     }

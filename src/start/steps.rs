@@ -1,7 +1,7 @@
-//! The daemon: takes the steps of [`Step::ALL`], in that order.
+//! The daemon's steps: takes those of [`Step::ALL`] that the plan includes, in that order.
 
 use super::context::{Context, Role, Shared};
-use super::descriptors::{Kept, close_all_but};
+use super::descriptors::{KeptFds, close_all_but};
 use super::path_search::PATH_SIZE;
 use super::streams::{OpenFiles, truncate_outputs};
 use crate::options::{DaemonizeOptions, Limit, Resource};
@@ -14,9 +14,9 @@ use crate::text::{NUMBER_LINE, number_line};
 
 /// Takes the steps.
 ///
-/// The locks are taken when all that will be closed is closed: closing any descriptor for a file gives
-/// them up, an inherited one too. Output files are emptied under the lock only: another daemon may be
-/// writing to them.
+/// The files are locked after the inherited descriptors are closed, since closing any descriptor for a
+/// file releases the process's locks on it (fcntl(2)). Output files are truncated only when the locks are
+/// held: until then, another daemon may be writing to them.
 pub(super) fn take<R: Role>(
     context: &Context<'_, R>,
     files: &mut OpenFiles,
@@ -28,19 +28,19 @@ pub(super) fn take<R: Role>(
     }
     let mut buffer = None;
     let working_directory = command_directory(context, &mut buffer);
-    let mut date = None;
+    let mut mtime = None;
     for step in Step::ALL {
         if !plan.includes(*step) {
             continue;
         }
-        let at_step = |taken: Result<(), Errno>| fails_at(*step, taken);
+        let at_step = |result: Result<(), Errno>| result.map_err(failed(step.exit_code()));
         match step {
             Step::ResetSignals => at_step(sys::reset_dispositions()),
-            Step::CloseDescriptors => at_step(close_all_but(Kept {
-                listed: options.keep.unwrap_or_default(),
-                own: &context.own,
+            Step::CloseDescriptors => at_step(close_all_but(KeptFds {
+                requested: options.keep.unwrap_or_default(),
+                internal: &context.internal_fds,
             }))
-            // Before another descriptor gets the number.
+            // Before another descriptor can take the number.
             .and_then(|()| {
                 let placed = context.notify.put_in_place();
                 placed.map_err(failed(ExitCode::ChannelFailed))
@@ -55,12 +55,13 @@ pub(super) fn take<R: Role>(
                 pidfile::lock(options.path(Subject::LockFile), lock_file)
                     .map_err(Error::of_lock_file)
             }
-            // The last lock: the file may be created for this start.
+            // The pidfile is locked after the lock file: this may create it, and a failed start must not
+            // leave it.
             Step::LockPidfile => {
                 let [pidfile, _] = &mut files.locks;
                 let locked = pidfile::lock(options.path(Subject::Pidfile), pidfile);
-                // While the caller's `/proc` is in sight.
-                date = own_mtime();
+                // Before chroot(2), while `/proc` is still accessible.
+                mtime = own_mtime();
                 locked
             }
             Step::SetOomScoreAdj => set_oom_score_adj(options),
@@ -73,14 +74,14 @@ pub(super) fn take<R: Role>(
             Step::WritePidfile => {
                 files.wrote_pidfile = true;
                 let [pidfile, _] = files.locks;
-                pidfile::write(pidfile, sys::getpid(), date)
+                pidfile::write(pidfile, sys::getpid(), mtime)
             }
             Step::SetLimits => set_limits(options),
-            // In this order: only root may change the groups.
+            // The groups first: after the change of the user, the daemon may no longer change them.
             Step::SetGroups => at_step(sys::setgroups(options.groups)),
             Step::SetGroup => at_step(options.group.map_or(Ok(()), sys::setresgid)),
             Step::SetUser => at_step(options.user.map_or(Ok(()), sys::setresuid)),
-            // Last, since a start that fails should lose nothing: only the exec can still fail.
+            // Last, so that a failed start loses no output: only the exec can still fail.
             Step::EmptyOutputs => truncate_outputs(options),
             Step::Execute => break,
         }?;
@@ -88,12 +89,8 @@ pub(super) fn take<R: Role>(
     role.finish(context, working_directory, files.locks)
 }
 
-/// The error of this step.
-fn fails_at(step: Step, taken: Result<(), Errno>) -> Result<(), Error> {
-    taken.map_err(failed(step.exit_code()))
-}
-
-/// The directory that a relative path of the command starts from, if it has one.
+/// The directory against which a relative path of the command is resolved; empty if none of its paths is
+/// relative.
 fn command_directory<'b, R: Role>(
     context: &Context<'_, R>,
     buffer: &'b mut Option<[u8; PATH_SIZE]>,
@@ -101,13 +98,13 @@ fn command_directory<'b, R: Role>(
     let Shared { plan, role, .. } = context.shared;
     match plan.options.path(Subject::Chroot) {
         _ if !role.is_relative(context.environment) => b"",
-        // The command is looked for inside, in the daemon's working directory.
+        // After a chroot, relative paths are resolved in the daemon's working directory.
         Some(_) => b".",
         None => sys::getcwd(buffer.insert([0; PATH_SIZE])),
     }
 }
 
-/// This takes the caller's `/proc`.
+/// Writes `/proc/self/oom_score_adj`, so this step precedes chroot(2).
 fn set_oom_score_adj(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
     let Some(adjustment) = options.oom_score_adj else {
         return Ok(());
@@ -126,7 +123,7 @@ fn change_root(options: &DaemonizeOptions<'_>) -> Result<(), Errno> {
     match options.path(Subject::Chroot) {
         Some(path) => {
             sys::chroot(path)?;
-            // The working directory is still outside, and a way out.
+            // chroot(2) leaves the working directory outside, which would be a way out.
             sys::chdir(ROOT)
         }
         None => Ok(()),
@@ -135,7 +132,7 @@ fn change_root(options: &DaemonizeOptions<'_>) -> Result<(), Errno> {
 
 const ROOT: ThinCStr<'static> = ThinCStr::new(c"/");
 
-/// Resource limits, niceness and no_new_privs.
+/// Sets resource limits, niceness and no_new_privs.
 fn set_limits(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
     for ((resource, limit), index) in Resource::ALL.iter().zip(&options.limits).zip(0..) {
         if let Some(Limit { soft, hard }) = *limit {
