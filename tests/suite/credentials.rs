@@ -64,9 +64,9 @@ fn the_group_is_reported_before_the_user() {
     let output = place.run(&mut place.rawdaemon(["-v", "-u", "1", "-g", "2", "sleep", "1000"]));
     let daemon = Daemon::new(output.pid());
     let says = format!(
-        "rawdaemon: became group 2\n\
-         rawdaemon: became user 1\n\
-         rawdaemon: executed sleep\n\
+        "rawdaemon: became the group 2\n\
+         rawdaemon: became the user 1\n\
+         rawdaemon: executed the command sleep\n\
          rawdaemon: the daemon runs as pid {}\n",
         daemon.pid
     );
