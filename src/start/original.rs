@@ -13,7 +13,7 @@ use super::intermediate::{Intermediate, lead_directly};
 use super::pipes::wait_for_verdict;
 use super::plan::{Memory, Plan};
 use super::progress::Progress;
-use crate::options::{DaemonizeOptions, Readiness};
+use crate::options::Readiness;
 use crate::protocol::{Errno, Error, ExitCode, Nanoseconds, Pid, RECORD_SIZE, failed, outcome};
 use crate::sys::{
     self, Child, End, ExitSignal, Fd, Fork, Forked, NO_FD, RawFd, SignalSet, Stack, clone_vm,
@@ -25,7 +25,7 @@ pub(super) fn start<R: Role>(
     role: &R,
     show: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Fork<R::Output>, Error> {
-    check_kept_fds(plan.options)?;
+    check_kept_fds(plan)?;
     if plan.options.foreground {
         return foreground::take_steps(plan, role).map(Fork::Child);
     }
@@ -144,12 +144,12 @@ fn wait_for_daemon(stack: &Stack, reader: &Fd) {
 
 /// Checks that every descriptor to keep is open, so that none of this crate's own gets its number, and
 /// that the notification fd is neither one of them nor a standard stream.
-fn check_kept_fds(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
-    if matches!(options.readiness, Readiness::Descriptor(..3)) {
+fn check_kept_fds(plan: &Plan<'_>) -> Result<(), Error> {
+    if matches!(plan.readiness, Readiness::Descriptor(..3)) {
         return Err(failed(ExitCode::ChannelFailed)(Errno::EINVAL));
     }
-    for fd in options.keep.unwrap_or_default() {
-        let checked = match options.readiness {
+    for fd in plan.options.keep.unwrap_or_default() {
+        let checked = match plan.readiness {
             Readiness::Descriptor(number) if number == *fd => Err(Errno::EBUSY),
             _ => sys::fcntl_getfd(*fd as RawFd),
         };
