@@ -1,7 +1,6 @@
-//! The environment of a command: finding, setting and adding variables.
+//! The environment of a command: finding, setting and adding variables. Pure.
 
-use crate::protocol::Errno;
-use crate::sys::{Mapping, ThinCStr};
+use crate::sys::ThinCStr;
 use crate::text::split_once;
 
 /// An environment as execve(2) takes it: `NAME=VALUE` strings, and `None` at the end.
@@ -38,17 +37,16 @@ pub fn set_variable<'a>(environment: &mut [Option<ThinCStr<'a>>], assignment: Th
     }
 }
 
-/// Copies an environment, with this variable added or replaced.
-pub(crate) fn add_variable<'a>(
+/// Copies an environment, with this variable added or replaced. `copy` has one entry more than it, all `None`.
+pub(crate) fn copy_with_variable<'a>(
     environment: Environment<'a>,
     variable: ThinCStr<'a>,
-) -> Result<Mapping<Option<ThinCStr<'a>>>, Errno> {
-    let mut copy = Mapping::new(environment.len().saturating_add(1))?;
+    copy: &mut [Option<ThinCStr<'a>>],
+) {
     for (slot, variable) in copy.iter_mut().zip(environment) {
         *slot = *variable;
     }
-    set_variable(&mut copy, variable);
-    Ok(copy)
+    set_variable(copy, variable);
 }
 
 /// The directories that are searched for a command if PATH is not set. Init scripts may run without it.

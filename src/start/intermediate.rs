@@ -10,10 +10,12 @@ use super::readiness::{Channel, VARIABLE_SIZE};
 use super::steps;
 use super::streams::OpenFiles;
 use super::watch::Watch;
-use crate::environment::add_variable;
+use crate::environment::copy_with_variable;
 use crate::pidfile::remove_after_failure;
 use crate::protocol::{Errno, Error, ExitCode, Goal, Pid, Record, encode, failed};
-use crate::sys::{self, End, Fork, Forked, NO_FD, Pipe, SIGCHLD, SignalSet, Stack, ThinCStr};
+use crate::sys::{
+    self, End, Fork, Forked, Mapping, NO_FD, Pipe, SIGCHLD, SignalSet, Stack, ThinCStr,
+};
 
 /// The intermediate, as a child of the original.
 pub(super) struct Intermediate<'s, R>(pub(super) &'s Shared<'s, R>);
@@ -108,7 +110,10 @@ fn create_daemon<R: Role>(
     let channel_failed = failed(ExitCode::ChannelFailed);
     let added = match ThinCStr::at_start(variable) {
         Some(variable) if variable.first_byte() != 0 => {
-            Some(add_variable(inherited, variable).map_err(&channel_failed)?)
+            let size = inherited.len().saturating_add(1);
+            let mut copy = Mapping::new(size).map_err(&channel_failed)?;
+            copy_with_variable(inherited, variable, &mut copy);
+            Some(copy)
         }
         _ => None,
     };
