@@ -5,7 +5,7 @@ pub use crate::__start as start;
 pub use crate::environment::{set_variable, variable};
 pub use crate::pidfile::{Match, Process, compare, date, pid_in, pid_of, process};
 pub use crate::protocol::{
-    Event, Goal, LIMITS, MOMENT, Nanoseconds, Notice, RECORD_SIZE, Record, SIGKILL, SIGTERM,
+    EXIT_GRACE, Event, Goal, LIMITS, Nanoseconds, Notice, RECORD_SIZE, Record, SIGKILL, SIGTERM,
     STATUS_SIZE, Step, Subject, Verdict, decode, describe, encode, outcome, signal,
 };
 pub use crate::start::Plan;

@@ -25,6 +25,6 @@ pub use record::{RECORD_SIZE, Record, decode, encode, outcome};
 pub use sd_notify::{Notice, STATUS_SIZE};
 pub(crate) use step::PATHS;
 pub use step::{Step, Subject};
-pub use verdict::{Event, Goal, MOMENT, Nanoseconds, Verdict};
+pub use verdict::{EXIT_GRACE, Event, Goal, Nanoseconds, Verdict};
 pub(crate) use verdict::{SECOND, nanoseconds};
 pub use wait_status::{Change, SIGKILL, SIGTERM, WaitStatus, signal};

@@ -33,7 +33,7 @@ impl<'d> Notice<'d> {
     /// The last line need not end in a newline, and a zero byte may follow it. A datagram with any other
     /// zero byte is ignored. If the datagram was truncated (not `is_whole`), its last line is ignored.
     #[must_use]
-    pub fn read(datagram: &'d [u8], is_whole: bool) -> Self {
+    pub fn parse(datagram: &'d [u8], is_whole: bool) -> Self {
         let mut notice = Self::default();
         let text = match datagram {
             [text @ .., 0] => text,
@@ -104,7 +104,7 @@ mod tests {
     use super::{Errno, Event, Notice, STATUS_SIZE};
 
     fn event(datagram: &[u8]) -> Option<Event> {
-        Notice::read(datagram, true).event()
+        Notice::parse(datagram, true).event()
     }
 
     #[test]
@@ -164,14 +164,14 @@ mod tests {
 
     #[test]
     fn a_truncated_line_is_ignored() {
-        assert_eq!(Notice::read(b"X=1\nREADY=1", false).event(), None);
-        let whole = Notice::read(b"READY=1\nX=", false);
+        assert_eq!(Notice::parse(b"X=1\nREADY=1", false).event(), None);
+        let whole = Notice::parse(b"READY=1\nX=", false);
         assert_eq!(whole.event(), Some(Event::Ready));
     }
 
     #[test]
     fn a_status_is_truncated_between_characters() {
-        let status = |datagram| Notice::read(datagram, true).status;
+        let status = |datagram| Notice::parse(datagram, true).status;
         assert_eq!(
             status(b"STATUS=half\nSTATUS=all of it\n"),
             Some(&b"all of it"[..])

@@ -23,7 +23,7 @@ pub(crate) const fn nanoseconds(time: Duration) -> Nanoseconds {
 
 /// How long to wait for the death of a daemon that has closed its notification pipe: a process that ends
 /// closes its descriptors a moment before its death can be observed.
-pub const MOMENT: Nanoseconds = 50_000_000;
+pub const EXIT_GRACE: Nanoseconds = 50_000_000;
 
 /// What the caller asked for. A daemon has begun when it has executed its command, or, without a
 /// command, when it has taken all its steps.
@@ -41,7 +41,7 @@ pub enum Goal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The daemon has reported that it has taken its steps, that it is ready, or that a step failed.
-    Said(Record),
+    Reported(Record),
     /// End of file on the report pipe.
     Closed {
         /// Whether an exec closed the pipe. The death of the daemon, and a daemon that closes the pipe
@@ -108,9 +108,9 @@ impl Verdict {
     #[must_use]
     pub fn judge(&mut self, event: Event, now: Nanoseconds) -> Option<Result<(), Error>> {
         match event {
-            Event::Said(Record::Failed(error)) => return Some(Err(error)),
-            Event::Said(Record::Runs(_)) | Event::Ready => return Some(Ok(())),
-            Event::Said(Record::SetUp) => {
+            Event::Reported(Record::Failed(error)) => return Some(Err(error)),
+            Event::Reported(Record::Runs(_)) | Event::Ready => return Some(Ok(())),
+            Event::Reported(Record::SetUp) => {
                 self.set_up = true;
                 self.mark_begun(now);
             }
@@ -141,7 +141,7 @@ impl Verdict {
             Event::Deadline => {
                 return Some(self.failed(Error::new(ExitCode::TimedOut, Cause::Unknown)));
             }
-            Event::Said(Record::Created | Record::Status(_)) => {}
+            Event::Reported(Record::Created | Record::Status(_)) => {}
         }
         (self.goal == Goal::Begun && self.begun).then_some(Ok(()))
     }
@@ -167,7 +167,7 @@ impl Verdict {
     fn mark_silent(&mut self, now: Nanoseconds) {
         if self.goal == Goal::Ready && !self.silent {
             self.silent = true;
-            self.deadline = self.deadline.min(now.saturating_add(MOMENT));
+            self.deadline = self.deadline.min(now.saturating_add(EXIT_GRACE));
         }
     }
 }
@@ -176,12 +176,12 @@ impl Verdict {
 mod tests {
     use core::time::Duration;
 
-    use super::{Event, Goal, MOMENT, Verdict};
+    use super::{EXIT_GRACE, Event, Goal, Verdict};
     use crate::protocol::{Cause, Errno, Error, ExitCode, Pid, Record, WaitStatus};
 
-    const SET_UP: Event = Event::Said(Record::SetUp);
+    const SET_UP: Event = Event::Reported(Record::SetUp);
     const REFUSED: Error = Error::new(ExitCode::ChdirFailed, Cause::Errno(Errno::ENOENT));
-    const FAILED: Event = Event::Said(Record::Failed(REFUSED));
+    const FAILED: Event = Event::Reported(Record::Failed(REFUSED));
     const EXECUTED: Event = Event::Closed { executed: true };
     const CLOSED: Event = Event::Closed { executed: false };
     const DIED: Event = Event::Died {
@@ -202,7 +202,7 @@ mod tests {
     fn verdicts_follow_from_goal_and_events() {
         use ExitCode::{ChdirFailed, DaemonDied, Ok, Refused, TimedOut, WaitFailed};
         use Goal::{Alive, Begun, Ready};
-        let ready: Event = Event::Said(Record::Runs(Pid::new(7).unwrap()));
+        let ready: Event = Event::Reported(Record::Runs(Pid::new(7).unwrap()));
         let table: &[(Goal, &[Event], Option<ExitCode>)] = &[
             (Alive, &[], None),
             (Alive, &[ready], Some(Ok)),
@@ -297,9 +297,9 @@ mod tests {
         assert_eq!(verdict.judge(Event::Extended(u64::MAX), 1_000), None);
         assert_eq!(verdict.deadline(), u64::MAX);
         assert_eq!(verdict.judge(Event::Silent, 30_000), None);
-        assert_eq!(verdict.deadline(), 30_000 + MOMENT);
+        assert_eq!(verdict.deadline(), 30_000 + EXIT_GRACE);
         assert_eq!(verdict.judge(Event::Extended(u64::MAX), 30_000), None);
         assert_eq!(verdict.judge(Event::Silent, 40_000), None);
-        assert_eq!(verdict.deadline(), 30_000 + MOMENT);
+        assert_eq!(verdict.deadline(), 30_000 + EXIT_GRACE);
     }
 }

@@ -48,7 +48,7 @@ fn wait_for_barrier(watch: &Watch<'_, '_>) -> End<()> {
         let received = sys::recvmsg(socket, &mut text);
         let is_barrier = received.is_ok_and(|datagram| {
             let text = text.get(..datagram.length as usize).unwrap_or_default();
-            watch.is_from_daemon(&datagram) && Notice::read(text, datagram.is_whole).is_barrier
+            watch.is_from_daemon(&datagram) && Notice::parse(text, datagram.is_whole).is_barrier
         });
         let [_, daemon, ..] = ready;
         let has_ended = polled.is_ok() && daemon != NO_FD;

@@ -117,7 +117,7 @@ impl<'a> Channel<'a> {
                     return Some(None);
                 }
                 let text = buffer.get(..datagram.length as usize)?;
-                let notice = Notice::read(text, datagram.is_whole);
+                let notice = Notice::parse(text, datagram.is_whole);
                 if let Some(status) = notice.status {
                     show(status);
                 }

@@ -143,7 +143,7 @@ impl<'w, 'a> Watch<'w, 'a> {
     /// then the death of the original, and the deadline last.
     fn next_event(&mut self, deadline: Nanoseconds) -> Event {
         if let Err(errno) = self.prepare_to_wait() {
-            return Event::Said(Record::Failed(failed(ExitCode::ChannelFailed)(errno)));
+            return Event::Reported(Record::Failed(failed(ExitCode::ChannelFailed)(errno)));
         }
         loop {
             let left = match deadline {
@@ -157,7 +157,7 @@ impl<'w, 'a> Watch<'w, 'a> {
                 // has ended.
                 Err(Errno::EINTR) => ready = [NO_FD, NO_FD, self.death, NO_FD],
                 Err(errno) => {
-                    return Event::Said(Record::Failed(failed(ExitCode::WaitFailed)(errno)));
+                    return Event::Reported(Record::Failed(failed(ExitCode::WaitFailed)(errno)));
                 }
             }
             let [_, _, death, abandoned] = ready;
@@ -206,7 +206,7 @@ impl<'w, 'a> Watch<'w, 'a> {
 
     fn read_report(&mut self) -> Option<Event> {
         if let Some(record) = read_record(self.report)? {
-            return Some(Event::Said(record));
+            return Some(Event::Reported(record));
         }
         self.report = NO_FD;
         // The pipe of a daemon that executes a command is closed by its exec or its end. Since Linux 7.2
@@ -268,9 +268,9 @@ impl<'w, 'a> Watch<'w, 'a> {
             Ok(None) => None,
             Err(errno) => {
                 self.has_ended = true;
-                Some(Event::Said(Record::Failed(failed(ExitCode::WaitFailed)(
-                    errno,
-                ))))
+                Some(Event::Reported(Record::Failed(failed(
+                    ExitCode::WaitFailed,
+                )(errno))))
             }
         }
     }

@@ -68,13 +68,13 @@ impl Data<'_> {
             9 => Event::Refused(errno(self.number())),
             10 => Event::Extended(u64::from_le_bytes(self.take()) >> (self.byte() % 64)),
             11 => Event::Abandoned,
-            12 => Event::Said(Record::Status(self.byte())),
-            0 => Event::Said(Record::SetUp),
-            1 => Event::Said(Record::Runs(pid(self.byte().into()))),
+            12 => Event::Reported(Record::Status(self.byte())),
+            0 => Event::Reported(Record::SetUp),
+            1 => Event::Reported(Record::Runs(pid(self.byte().into()))),
             2 => {
                 let code = self.code();
                 let (cause, stream) = self.cause();
-                Event::Said(Record::Failed(error(code, cause, stream)))
+                Event::Reported(Record::Failed(error(code, cause, stream)))
             }
             3 => Event::Closed { executed: true },
             4 => Event::Closed { executed: false },

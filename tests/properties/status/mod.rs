@@ -5,7 +5,7 @@ mod data;
 use std::time::Duration;
 
 use rawdaemon::internal::{
-    Event, Goal, MOMENT, Match, Notice, Process, RECORD_SIZE, Record, STATUS_SIZE, Verdict,
+    EXIT_GRACE, Event, Goal, Match, Notice, Process, RECORD_SIZE, Record, STATUS_SIZE, Verdict,
     compare, date, decode, describe, encode, outcome, pid_of, process,
 };
 use rawdaemon::{Cause, Change, Errno, Error, ExitCode, Pid, WaitStatus};
@@ -221,7 +221,7 @@ fn check_verdict(goal: Goal, events: &[Event]) {
         // Time comes only by beginning and by asking for it, and goes only by closing the line.
         let begins = matches!(
             event,
-            Event::Said(Record::SetUp) | Event::Closed { executed: true }
+            Event::Reported(Record::SetUp) | Event::Closed { executed: true }
         );
         if begins && !begun && goal == Goal::Alive {
             deadline = now + time;
@@ -233,10 +233,10 @@ fn check_verdict(goal: Goal, events: &[Event]) {
         if verdict.deadline() != deadline {
             assert_eq!(goal, Goal::Ready);
             assert!(!silent && matches!(event, Event::Silent | Event::Closed { .. }));
-            assert_eq!(verdict.deadline(), now + MOMENT);
+            assert_eq!(verdict.deadline(), now + EXIT_GRACE);
             deadline = verdict.deadline();
         }
-        silent |= verdict.deadline() == now + MOMENT;
+        silent |= verdict.deadline() == now + EXIT_GRACE;
     }
     let first = judgements.iter().position(Option::is_some);
     let seen = first.map_or(events, |first| &events[..=first]);
@@ -244,13 +244,13 @@ fn check_verdict(goal: Goal, events: &[Event]) {
 
     let any = |wanted: fn(&Event) -> bool| seen.iter().any(wanted);
     let executed = any(|event| matches!(event, Event::Closed { executed: true }));
-    let begun = executed || any(|event| matches!(event, Event::Said(Record::SetUp)));
-    let ready = any(|event| matches!(event, Event::Said(Record::Runs(_)) | Event::Ready));
+    let begun = executed || any(|event| matches!(event, Event::Reported(Record::SetUp)));
+    let ready = any(|event| matches!(event, Event::Reported(Record::Runs(_)) | Event::Ready));
     let late = any(|event| matches!(event, Event::Deadline));
     let failed = any(|event| {
         matches!(
             event,
-            Event::Said(Record::Failed(_)) | Event::Refused(_) | Event::Abandoned
+            Event::Reported(Record::Failed(_)) | Event::Refused(_) | Event::Abandoned
         )
     });
     let died = any(|event| matches!(event, Event::Died { .. }));
@@ -266,7 +266,7 @@ fn check_verdict(goal: Goal, events: &[Event]) {
             assert!(reached, "{goal:?} {seen:?}");
         }
         Some(Err(error)) => match seen.last() {
-            Some(Event::Said(Record::Failed(told))) => assert_eq!(error, *told),
+            Some(Event::Reported(Record::Failed(told))) => assert_eq!(error, *told),
             Some(Event::Refused(errno)) => {
                 assert_eq!(error.code(), ExitCode::Refused);
                 assert_eq!(error.cause(), Cause::Errno(*errno));
@@ -304,7 +304,7 @@ fn check_verdict(goal: Goal, events: &[Event]) {
 
 /// A datagram says what its lines say, in whatever way they are read.
 fn check_notice(datagram: &[u8]) {
-    let notice = Notice::read(datagram, true);
+    let notice = Notice::parse(datagram, true);
     let text = datagram.strip_suffix(&[0]).unwrap_or(datagram);
     let is_text = !text.contains(&0);
     let lines = || text.split(|byte| *byte == b'\n').filter(|_| is_text);
@@ -345,12 +345,12 @@ fn check_notice(datagram: &[u8]) {
     assert_eq!(notice.event(), expected);
 
     // What is cut off says no more than the whole, but for what stood in the last line.
-    let cut = Notice::read(datagram, false);
+    let cut = Notice::parse(datagram, false);
     let whole_lines = text
         .iter()
         .rposition(|byte| *byte == b'\n')
         .map_or(0, |end| end + 1);
     if is_text && text.len() == datagram.len() {
-        assert_eq!(cut, Notice::read(&text[..whole_lines], true));
+        assert_eq!(cut, Notice::parse(&text[..whole_lines], true));
     }
 }
