@@ -1,52 +1,51 @@
-//! Children that share the memory of their parent, each on a stack of its own.
+//! Children that run in their parent's memory, each on a stack of its own.
 //!
-//! To copy a process costs about 9 ms for each GiB that it has touched, and to take a copy down as much
-//! again. A child that shares the memory costs the same at every size: `clone(CLONE_VM)`. With CLONE_VFORK,
-//! as vfork(2) has it, the parent stops until the child has executed. That costs least, and is for a start
-//! that nothing can hold up; whoever may have to wait wants to hear of signals meanwhile, and of its time
-//! being over.
+//! Copying a process costs about 9 ms for each GiB that it has touched, and taking the copy down costs as
+//! much again. A child that shares the memory, `clone(CLONE_VM)`, costs the same at every size. With
+//! CLONE_VFORK, as in vfork(2), the parent stops until the child has executed. That costs least. It suits a
+//! start that nothing can hold up: a parent that stops can neither handle signals nor notice that its time
+//! is over.
 //!
 //! # Why this is sound
 //!
-//! - **No frame is shared.** The child runs on a [`Stack`] of its own. The one place where both run the
-//!   same code is [`trampoline`], one asm block: the child comes out of the system call with its new
-//!   stack pointer, and calls [`enter`], which does not return while the memory is shared. So compiled
-//!   code, of whatever build, never runs twice in one frame.
-//! - **The parent's frames stay.** What the child borrows outlives it: [`clone_vm`] does not return in
-//!   the parent, nor unwind, before the child uses the memory no more, because it has executed a program or
-//!   has ended. Where nobody has seen that, the kernel says so: CLONE_CHILD_CLEARTID clears a word and wakes
-//!   who waits at it (futex(2)). No process has to live for this, no descriptor to be closed, and no pid to
-//!   mean the same in two namespaces. The word is in the mapping of the [`Stack`], and the original makes
-//!   both stacks: if somebody kills the intermediate, it waits for the daemon, which goes no further than
-//!   its steps then (`Context::is_watched`).
-//! - **What both look at does not change**, but for atomic words: `start` is shared by reference, and
-//!   the child writes to its stack, to memory that it has mapped itself, and to nothing else.
-//! - **The child runs this crate's code only.** All signals are blocked in it from before it begins, its
-//!   dispositions are its own (no CLONE_SIGHAND), and so are its descriptors, working directory and umask
-//!   (no CLONE_FILES, no CLONE_FS). It does not touch thread-local storage, allocates nothing, and has
-//!   nothing to panic with. Other threads of the parent may run, change their memory and fork.
-//! - **The daemon of `daemonize` gets the caller's stack back.** It is a copy, made by a child that shares
-//!   the memory, while the original waits within the asm block: so its copy of the original's frames is as
-//!   the original left it. [`enter`] returns in a copy only, which [`Forked`] proves, with the registers
-//!   that the ABI lets a function keep; the asm block puts the stack pointer back, and the compiler sees a
-//!   block that has come to its end.
-//! - **A stack is large enough.** Nothing in this crate recurses, and a test measures what is used of the
-//!   `STACK_SIZE`, in debug builds too.
-//! - **Nothing depends on the sharing.** All that is told goes through pipes and exit codes. A kernel, an
-//!   emulator (qemu-user) or a sandbox that refuses the flags, and one that has no memory for a stack,
-//!   gets the copy that it had before; a build with `--cfg rawdaemon_plain_fork` asks for nothing else,
-//!   which is what valgrind 3 wants.
+//! - **No frame is shared.** The child runs on a [`Stack`] of its own. Parent and child run the same code in
+//!   one place only: [`trampoline`], one asm block. The child leaves the system call with its new stack
+//!   pointer and calls [`enter`], which does not return while the memory is shared. So compiled code, of any
+//!   build, never runs twice in one frame.
+//! - **The parent's frames outlive the child's use of them.** [`clone_vm`] neither returns nor unwinds in the
+//!   parent before the child has executed a program or has ended. If no process has seen that, the kernel
+//!   reports it: CLONE_CHILD_CLEARTID clears a word and wakes its waiters (futex(2)). This takes no process
+//!   that has to live, no descriptor that has to be closed, and no pid that has to mean the same in two
+//!   namespaces. The word is in the mapping of the [`Stack`], and the original makes both stacks. If the
+//!   intermediate is killed, the original waits for the daemon, which then goes no further than its steps
+//!   (`Context::is_watched`).
+//! - **Shared data does not change**, except for atomic words. The child gets its data by a shared reference.
+//!   It writes to its stack, to memory that it has mapped itself, and to nothing else.
+//! - **The child runs code of this crate only.** All signals are blocked before it begins. Its dispositions
+//!   are its own (no CLONE_SIGHAND), and so are its descriptors, working directory and umask (no
+//!   CLONE_FILES, no CLONE_FS). It does not use thread-local storage, does not allocate, and cannot panic.
+//!   Other threads of the parent may run, change their memory, and fork.
+//! - **The daemon of `daemonize` gets the caller's stack back.** That daemon is a copy. A child that shares the
+//!   memory makes it while the original waits inside the asm block, so the frames in the copy are as the
+//!   original left them. [`enter`] returns in a copy only; a [`Forked`] value proves that the process is one.
+//!   The registers that the ABI preserves are preserved, the asm block restores the stack pointer, and to the
+//!   compiler the block has simply ended.
+//! - **A stack is large enough.** Nothing in this crate recurses. A test measures how much of `STACK_SIZE` is
+//!   used, in debug builds too.
+//! - **Nothing depends on the sharing.** All communication goes through pipes and exit codes. A kernel, an
+//!   emulator (qemu-user) or a sandbox that refuses the flags gets a child that is a copy; so does a process
+//!   without memory for a stack. A build with `--cfg rawdaemon_plain_fork` always makes copies, which valgrind
+//!   3 needs.
 //!
+//! # Limits
 //!
-//! # What it cannot do
+//! Before Linux 5.16, a signal that dumps core (core(5)) and ends one process ends all processes that share
+//! its memory, the caller too. A child is in a session of its own, so such a signal must be sent to it on
+//! purpose, and it takes effect only when the daemon unblocks signals, just before it executes; or a sandbox
+//! must kill the child for a system call. vfork(2) and posix_spawn(3) have the same limit.
 //!
-//! Before Linux 5.16, a signal that dumps core (core(5)) ends all processes that share the memory, the
-//! caller included, when it ends one of them. Such a signal must be sent to a child on purpose, since a
-//! child is in a session of its own, and it counts only when the daemon unblocks signals, just before it
-//! executes; or a sandbox must kill a child for a system call. vfork(2) and posix_spawn(3) have the same.
-//!
-//! Shadow stacks (x86's CET, aarch64's GCS) would have to be switched too; Rust does not mark its programs
-//! for them, and then the kernel gives them none.
+//! Shadow stacks (x86's CET, aarch64's GCS) would have to be switched too. Rust does not mark its programs
+//! for them, so the kernel gives them none.
 
 use core::cell::Cell;
 use core::ffi::c_void;
@@ -56,7 +55,7 @@ use linux_raw_sys::general::{CLONE_CHILD_CLEARTID, CLONE_PARENT_SETTID, CLONE_VF
 use super::arch::trampoline;
 use super::process::{End, ExitSignal, Fork, Forked, clone, exit, waitpid};
 use super::stack::{ENTRY_SIZE, Stack};
-use super::thread::TidAddress;
+use super::tid::TidAddress;
 use crate::protocol::{Errno, Pid};
 
 /// A process that runs in its parent's memory.

@@ -11,10 +11,9 @@
 //! memory safety. The structures that the kernel fills in are those that linux-raw-sys generates from the
 //! kernel's headers. What the code assumes of their layout is asserted at compile time.
 
+mod arch;
 #[macro_use]
 mod call;
-#[macro_use]
-mod arch;
 mod c_str;
 mod clock;
 mod clone_vm;
@@ -27,12 +26,14 @@ mod pid;
 mod pidfd;
 mod poll;
 mod process;
+mod rseq;
 mod signal;
 mod socket;
 mod stack;
 mod stat;
 mod terminal;
 mod thread;
+mod tid;
 
 pub use c_str::ThinCStr;
 pub(crate) use clock::{monotonic_time, time_of_boot};
@@ -71,4 +72,5 @@ pub(crate) use socket::{
 pub(crate) use stack::Stack;
 pub(crate) use stat::{Stat, fstat, lstat};
 pub use terminal::terminal_width;
-pub(crate) use thread::{Thread, TidAddress};
+pub(crate) use thread::Thread;
+pub(crate) use tid::TidAddress;

@@ -8,9 +8,9 @@ use linux_raw_sys::general::{
 };
 use syscalls::Sysno;
 
-use super::arch::clone_tail;
+use super::arch::CTID_BEFORE_TLS;
 use super::c_str::ThinCStr;
-use super::thread::TidAddress;
+use super::tid::TidAddress;
 use crate::protocol::{Errno, Pid, WaitStatus};
 
 /// How the part of a child ends.
@@ -86,7 +86,12 @@ fn fork(exit_signal: ExitSignal, thread_id: TidAddress) -> Result<Option<Pid>, E
         TidAddress::NONE => exit_signal.number(),
         _ => exit_signal.number() | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID,
     };
-    let (fourth, fifth) = clone_tail(thread_id.0);
+    // The thread-local storage is not used.
+    let (fourth, fifth) = if CTID_BEFORE_TLS {
+        (thread_id.0, 0)
+    } else {
+        (0, thread_id.0)
+    };
     // SAFETY: without CLONE_VM the child has memory and a stack of its own. The kernel writes the
     // thread id to the child's memory, where there is one already.
     match unsafe { call!(Sysno::clone, flags, 0, 0, fourth, fifth) } {

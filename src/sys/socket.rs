@@ -1,4 +1,4 @@
-//! Datagram sockets of the local machine, unix(7).
+//! Unix domain datagram sockets (unix(7)).
 
 use core::ffi::c_int;
 use core::mem::MaybeUninit;
@@ -10,20 +10,34 @@ use linux_raw_sys::net::{
 };
 use syscalls::Sysno;
 
+use super::arch::SOCKETCALL;
 use super::c_str::ThinCStr;
 use super::fd::{Fd, RawFd};
 use crate::protocol::{Errno, Pid};
 use crate::text::join;
 
+/// A socket call, with its own number or by socketcall(2).
+macro_rules! socket_call {
+    ($name:ident, $subcall:ident, $($argument:expr),*) => {
+        match SOCKETCALL {
+            Some(number) => {
+                let arguments = [$($argument as usize),*];
+                call!(number, linux_raw_sys::net::$subcall, arguments.as_ptr())
+            }
+            None => call!(Sysno::$name, $($argument),*),
+        }
+    };
+}
+
 /// The longest path of a socket, with the zero byte at its end: `sizeof(sun_path)`.
 pub(crate) const SOCKET_PATH_SIZE: usize = 108;
 
-/// Where the path begins in a `sockaddr_un`.
-const PATH_AT: usize = core::mem::offset_of!(sockaddr_un, sun_path);
+/// The offset of the path in a `sockaddr_un`.
+const PATH_OFFSET: usize = core::mem::offset_of!(sockaddr_un, sun_path);
 
-const _: () = assert!(size_of::<sockaddr_un>() == PATH_AT + SOCKET_PATH_SIZE);
+const _: () = assert!(size_of::<sockaddr_un>() == PATH_OFFSET + SOCKET_PATH_SIZE);
 
-/// The address of a socket: its bytes, as the kernel has them.
+/// The address of a socket: the bytes of a `sockaddr_un`.
 #[derive(Clone, Copy)]
 #[repr(C, align(2))]
 struct Address {
@@ -34,7 +48,7 @@ struct Address {
 const _: () = assert!(size_of::<Address>() == size_of::<sockaddr_un>());
 
 impl Address {
-    /// One without a path; made here, since a constant is as large as the path.
+    /// An address without a path. A constant would add all its zeros to the command.
     #[inline(never)]
     fn none() -> Self {
         Self {
@@ -43,7 +57,7 @@ impl Address {
         }
     }
 
-    /// `ENAMETOOLONG` if there is no room for the path and the zero byte at its end.
+    /// Sets the path. `ENAMETOOLONG` if there is no room for it and for the zero byte at its end.
     fn set(&mut self, path: ThinCStr<'_>) -> Result<(), Errno> {
         if join(path.to_bytes(), b"", &mut self.path).len() == SOCKET_PATH_SIZE {
             return Err(Errno::ENAMETOOLONG);
@@ -52,8 +66,8 @@ impl Address {
     }
 }
 
-/// `socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)`, and `setsockopt(SO_PASSCRED)` so
-/// that every datagram names its sender.
+/// `socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)` and `setsockopt(SO_PASSCRED)`—Creates a
+/// socket that receives the credentials of each sender.
 pub(crate) fn datagram_socket() -> Result<Fd, Errno> {
     let kind = SOCK_DGRAM | O_CLOEXEC | O_NONBLOCK;
     // SAFETY: numbers only.
@@ -75,11 +89,11 @@ pub(crate) fn datagram_socket() -> Result<Fd, Errno> {
     Ok(socket)
 }
 
-/// `bind` to this path, or without one to an abstract name of five hexadecimal digits that the kernel
-/// chooses (unix(7), 'Autobind feature').
+/// `bind(socket, address, length)`—Binds to this path; without one, to an abstract name of five hexadecimal
+/// digits that the kernel chooses (unix(7), 'Autobind feature').
 pub(crate) fn bind(socket: RawFd, path: Option<ThinCStr<'_>>) -> Result<(), Errno> {
     let mut address = Address::none();
-    let mut length = PATH_AT;
+    let mut length = PATH_OFFSET;
     if let Some(path) = path {
         address.set(path)?;
         length = size_of::<Address>();
@@ -88,7 +102,8 @@ pub(crate) fn bind(socket: RawFd, path: Option<ThinCStr<'_>>) -> Result<(), Errn
     unsafe { socket_call!(bind, SYS_BIND, socket, &raw const address, length) }.map(drop)
 }
 
-/// `connect` to this path: `ECONNREFUSED` when a socket has been left there that nobody holds.
+/// `connect(socket, address, length)`—Connects to this path. `ECONNREFUSED` if no process has the socket that is
+/// there open.
 pub(crate) fn connect(socket: RawFd, path: ThinCStr<'_>) -> Result<(), Errno> {
     let mut address = Address::none();
     address.set(path)?;
@@ -97,8 +112,7 @@ pub(crate) fn connect(socket: RawFd, path: ThinCStr<'_>) -> Result<(), Errno> {
     unsafe { socket_call!(connect, SYS_CONNECT, socket, &raw const address, length) }.map(drop)
 }
 
-/// `getsockname`—Puts the abstract name, without the zero byte before it, into `name`, where
-/// zeros follow it.
+/// `getsockname(socket, address, length)`—Copies the abstract name, without the zero byte before it, to `name`.
 pub(crate) fn getsockname(socket: RawFd, name: &mut [u8]) -> Result<(), Errno> {
     let mut address = Address::none();
     let mut length = size_of::<Address>() as c_int;
@@ -112,44 +126,44 @@ pub(crate) fn getsockname(socket: RawFd, name: &mut [u8]) -> Result<(), Errno> {
             &raw mut length
         )
     }?;
-    let [_, given @ ..] = &address.path;
-    join(given, b"", name);
+    let [_, abstract_name @ ..] = &address.path;
+    join(abstract_name, b"", name);
     Ok(())
 }
 
-/// What came with a datagram.
+/// A datagram that was received.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Datagram {
     pub(crate) length: u32,
-    /// False if it was longer than there was room for.
+    /// False if it was longer than the buffer.
     pub(crate) is_whole: bool,
-    /// `None` if the kernel does not say, or the sender has no pid here.
+    /// `None` if the kernel does not name the sender, or it has no pid in this namespace.
     pub(crate) sender: Option<Pid>,
 }
 
-/// Room for the sender's credentials and for nothing else.
+/// Room for the sender's credentials only.
 #[repr(C)]
 struct Control {
     header: cmsghdr,
     credentials: ucred,
 }
 
-/// As far as the sender's pid, which comes first: qemu's user-mode emulation takes double the room that
-/// it is given, and would let in what shall not fit.
+/// The size of the room up to the sender's pid, which comes first. qemu's user-mode emulation uses double the
+/// room that it gets, and would let in descriptors that must not fit.
 const CONTROL_SIZE: usize = core::mem::offset_of!(Control, credentials) + size_of::<c_int>();
 
-/// `recvmsg(socket)`—Descriptors that come along are closed by the kernel at once, because there is
-/// no room for them (cmsg(3), `MSG_CTRUNC`): nobody has to look for them.
+/// `recvmsg(socket, message, 0)`—Receives a datagram, again after `EINTR`. The kernel closes descriptors that
+/// come with it, since there is no room for them (cmsg(3), `MSG_CTRUNC`).
 pub(crate) fn recvmsg(socket: RawFd, buffer: &mut [u8]) -> Result<Datagram, Errno> {
     let mut control = MaybeUninit::<Control>::zeroed();
-    let mut part = iovec {
+    let mut iov = iovec {
         iov_base: buffer.as_mut_ptr().cast(),
         iov_len: buffer.len() as _,
     };
     let mut message = msghdr {
         msg_name: core::ptr::null_mut(),
         msg_namelen: 0,
-        msg_iov: (&raw mut part).cast(),
+        msg_iov: (&raw mut iov).cast(),
         msg_iovlen: 1,
         msg_control: control.as_mut_ptr().cast(),
         msg_controllen: CONTROL_SIZE as _,

@@ -1,4 +1,4 @@
-//! Stacks for children that share the memory, and how long they do.
+//! Stacks for children that share the memory, and the wait until they no longer do.
 
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -11,30 +11,30 @@ use super::mmap::{map, unmap};
 use super::poll::sleep;
 use crate::protocol::{Errno, Nanoseconds};
 
-/// What a child may use of stack. Of what it does not touch, the kernel gives nothing.
+/// The size of a stack. The kernel allocates only the pages that are touched.
 pub(super) const STACK_SIZE: usize = 64 << 10;
 
-/// Behind the stack there is room for what the child begins with, and for the word.
+/// Above the stack there is room for the child's entry, and for the word with its thread id.
 pub(super) const ENTRY_SIZE: usize = 64;
 const WORD_SIZE: usize = 16;
 
-/// How long a child that is known to have left may take until the kernel says so too.
-const MOMENT: Nanoseconds = 10_000_000;
+/// How long the kernel may take to clear the word of a child that no longer uses the memory.
+const CLEAR_TIME: Nanoseconds = 10_000_000;
 
-/// How often it is looked where the kernel does not tell.
-const PAUSE: Nanoseconds = 1_000_000;
+/// How often the word is read if the kernel does not wake its waiters.
+const CHECK_INTERVAL: Nanoseconds = 1_000_000;
 
-/// A stack for a child that shares the memory. Dropping it waits until none does.
+/// A stack for a child that shares the memory. Dropping it waits until no child uses it.
 #[derive(Debug)]
 pub(crate) struct Stack {
-    /// Where it begins; `None` if there is no memory for it, or none was asked for.
+    /// Its lowest address; `None` if there is no memory for it, or none was requested.
     bottom: Option<NonNull<u8>>,
     /// Whether the parent stops until the child has executed or ended.
     stops_parent: bool,
 }
 
 impl Stack {
-    /// No stack: a child gets a copy of the memory.
+    /// No stack: the child gets a copy of the memory.
     pub(crate) const fn none() -> Self {
         Self {
             bottom: None,
@@ -50,8 +50,8 @@ impl Stack {
         stack
     }
 
-    /// A stack for a child whose parent has nothing else to do, and stops: for that the kernel needs to wake
-    /// nobody else, and mostly no other processor.
+    /// A stack for a child whose parent stops. The kernel then has no other process to wake, and mostly no
+    /// other processor.
     pub(crate) fn stopping() -> Self {
         let mut stack = Self::new();
         stack.stops_parent = true;
@@ -62,38 +62,41 @@ impl Stack {
         self.stops_parent
     }
 
-    /// Where the stack itself ends, and what the child begins with has its place: [`ENTRY_SIZE`] bytes,
-    /// aligned to 16.
+    /// The upper end of the stack, where the child's entry lies: [`ENTRY_SIZE`] bytes, aligned to 16.
     pub(super) fn end(&self) -> Option<NonNull<u8>> {
         // SAFETY: the mapping is that large.
         Some(unsafe { self.bottom?.add(STACK_SIZE - WORD_SIZE - ENTRY_SIZE) })
     }
 
-    /// The child's id, as its parent sees it: the kernel writes it before there is a child, and clears it
-    /// when that has executed or ended. It lies here, and in no frame, so that the kernel may do so late.
+    /// The child's id, as its parent sees it. The kernel writes it before the child runs, and clears it when
+    /// the child has executed or ended. It lies in this mapping and not in a frame, since the kernel may clear
+    /// it late.
     pub(super) fn ctid(&self) -> Option<&AtomicU32> {
-        // SAFETY: the mapping is that large; the word is aligned, was zero, and is written to by nobody but
-        // the kernel and this.
+        // SAFETY: the mapping is that large. The word is aligned, was zero, and only the kernel and this type
+        // write to it.
         Some(unsafe { self.bottom?.add(STACK_SIZE - WORD_SIZE).cast().as_ref() })
     }
 
+    /// Whether a child may still use the memory.
     pub(crate) fn in_use(&self) -> bool {
         self.ctid()
             .is_some_and(|ctid| ctid.load(Ordering::SeqCst) != 0)
     }
 
-    /// This process is a copy of the one whose memory was shared, or the child has left for sure.
+    /// Clears the word: this process is a copy of the one whose memory was shared, or the child has certainly
+    /// executed or ended.
     pub(super) fn clear(&self) {
         if let Some(ctid) = self.ctid() {
             ctid.store(0, Ordering::SeqCst);
         }
     }
 
-    /// The child is known to have executed or ended. Not every kernel says so: Linux does not before 4.9
-    /// when a signal ends it, nor before 5.16 when that dumps core, and gVisor does not after an exec.
+    /// Marks the stack as unused: the child is known to have executed or ended. Not every kernel clears the
+    /// word then: Linux before 4.9 does not if a signal ends the child, nor before 5.16 if that dumps core, and
+    /// gVisor does not after an exec.
     pub(crate) fn mark_released(&self) {
         if self.in_use() {
-            self.wait_until(monotonic_time().saturating_add(MOMENT));
+            self.wait_until(monotonic_time().saturating_add(CLEAR_TIME));
             self.clear();
         }
     }
@@ -106,19 +109,19 @@ impl Stack {
     fn wait_until(&self, deadline: Nanoseconds) {
         let Some(word) = self.ctid() else { return };
         loop {
-            let user = word.load(Ordering::SeqCst);
-            if user == 0 || deadline != Nanoseconds::MAX && monotonic_time() >= deadline {
+            let tid = word.load(Ordering::SeqCst);
+            if tid == 0 || deadline != Nanoseconds::MAX && monotonic_time() >= deadline {
                 return;
             }
             let mut pause = __kernel_old_timespec {
                 tv_sec: 0,
-                tv_nsec: PAUSE as _,
+                tv_nsec: CHECK_INTERVAL as _,
             };
             let (word, pause) = (word.as_ptr(), &raw mut pause);
             // SAFETY: the kernel reads the word and a timespec.
-            let waited = unsafe { call!(Sysno::futex, word, FUTEX_WAIT, user, pause) };
+            let waited = unsafe { call!(Sysno::futex, word, FUTEX_WAIT, tid, pause) };
             if matches!(waited, Err(Errno::ENOSYS | Errno::EPERM)) {
-                sleep(PAUSE);
+                sleep(CHECK_INTERVAL);
             }
         }
     }
@@ -130,7 +133,7 @@ impl Drop for Stack {
         if let Some(bottom) = self.bottom {
             #[cfg(test)]
             tests::note_use(bottom);
-            // SAFETY: it comes from `map`, and no child uses it any more.
+            // SAFETY: it comes from `map`, and no child uses it now.
             unsafe { unmap(bottom, STACK_SIZE) };
         }
     }
@@ -147,11 +150,11 @@ mod tests {
     use super::STACK_SIZE;
     use crate::{DaemonizeOptions, ExitCode, Readiness};
 
-    /// How many bytes of the stack that was used most were never written to.
+    /// How many bytes were never written to, of the stack that was used most.
     static UNUSED: AtomicUsize = AtomicUsize::new(STACK_SIZE);
 
     pub(super) fn note_use(bottom: NonNull<u8>) {
-        // SAFETY: it is mapped, and no child writes to it any more.
+        // SAFETY: it is mapped, and no child writes to it now.
         let stack = unsafe { slice::from_raw_parts(bottom.as_ptr(), STACK_SIZE) };
         let unused = stack.iter().take_while(|byte| **byte == 0).count();
         UNUSED.fetch_min(unused, Ordering::SeqCst);

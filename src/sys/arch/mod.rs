@@ -1,7 +1,21 @@
 //! What differs between the architectures?
 //!
-//! Each file has the same items: the numbers of calls that have other names elsewhere, the order of
-//! clone(2)'s arguments, a structure or two, and the assembly. To port the crate is to add a file here.
+//! There is one file for each architecture, with the same items:
+//!
+//! - `FSTATAT`: the call that is `newfstatat` or `fstatat64` in the manual.
+//! - `CTID_BEFORE_TLS`: whether clone(2) takes the address of the thread id before that of the thread-local
+//!   storage.
+//! - `SOCKETCALL`: socketcall(2), where socket calls of their own came only with Linux 4.3.
+//! - `RSEQ_SIGNATURE`: the bytes that glibc puts in front of each abort handler of a restartable sequence.
+//! - `trampoline`: the asm block of [`trampoline`].
+//! - `__start!`: the entry point of a program without a C library. It calls a function with the stack pointer
+//!   as its argument, on a stack that is aligned as the ABI requires, and marks the outermost frame for
+//!   debuggers. `src/command/entry.rs` uses it.
+//!
+//! `bits_64` and `bits_32` have the calls and structures that depend on the word size only. To port the crate
+//! is to add a file here.
+
+use core::ffi::c_void;
 
 #[cfg(not(any(
     all(target_arch = "x86_64", target_pointer_width = "64"),
@@ -12,7 +26,6 @@
 )))]
 compile_error!("rawdaemon has no src/sys/arch for this architecture");
 
-#[macro_use]
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
 #[cfg_attr(target_arch = "x86", path = "x86.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
@@ -20,7 +33,23 @@ compile_error!("rawdaemon has no src/sys/arch for this architecture");
 #[cfg_attr(target_arch = "riscv64", path = "riscv64.rs")]
 mod current;
 
-pub(crate) use current::{
-    FSTAT, FSTATAT, GETRESGID, GETRESUID, MMAP, RSEQ_SIGNATURE, RawStat, SETGROUPS, SETRESGID,
-    SETRESUID, clone_tail, trampoline,
+#[cfg_attr(target_pointer_width = "64", path = "bits_64.rs")]
+#[cfg_attr(target_pointer_width = "32", path = "bits_32.rs")]
+mod bits;
+
+pub(crate) use bits::{
+    FSTAT, GETRESGID, GETRESUID, MMAP, RawStat, SETGROUPS, SETRESGID, SETRESUID,
 };
+pub(crate) use current::{CTID_BEFORE_TLS, FSTATAT, RSEQ_SIGNATURE, SOCKETCALL};
+
+/// `clone(flags, entry, tid, 0, tid)`. Both processes then call `entry.enter(entry, result)`. A process
+/// in which that returns continues with the parent's stack pointer.
+///
+/// # Safety
+///
+/// `entry` must be an `Entry` of `clone_vm`, and below it there must be a stack that no process uses.
+/// With CLONE_VM, `enter` must not return in the child.
+pub(crate) unsafe fn trampoline(flags: usize, entry: *mut c_void, tid: *mut u32) -> isize {
+    // SAFETY: the caller's promise.
+    unsafe { current::trampoline(flags, entry, tid) }
+}

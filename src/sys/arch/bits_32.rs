@@ -1,0 +1,8 @@
+//! What differs between word sizes: 32 bits. The calls without these suffixes have 16-bit ids and 32-bit
+//! offsets.
+
+pub(crate) use linux_raw_sys::general::stat64 as RawStat;
+pub(crate) use syscalls::Sysno::{
+    fstat64 as FSTAT, getresgid32 as GETRESGID, getresuid32 as GETRESUID, mmap2 as MMAP,
+    setgroups32 as SETGROUPS, setresgid32 as SETRESGID, setresuid32 as SETRESUID,
+};
