@@ -1,5 +1,5 @@
-//! `--status`, `--signal`, `--stop`, and the first half of `--restart`. The exit codes of the first three
-//! are those of the Linux Standard Base for init scripts.
+//! `--status`, `--signal`, `--stop`, and the stop of `--restart`. The first three exit with the codes of the Linux
+//! Standard Base for init scripts.
 
 use rawdaemon::internal::{describe, write_number};
 use rawdaemon::{Cause, Error, ExitCode, Owner, Pid, Pidfile, Stage, ThinCStr};
@@ -9,17 +9,18 @@ use crate::line::{Line, write_line};
 use crate::os::{STDOUT, write_all};
 
 const OK: u8 = 0;
-/// It has not ended; of `--status`: it is dead, but its pidfile exists.
+/// The daemon has not ended in time.
 const FAILED: u8 = 1;
+/// `--status`: the daemon is dead, but its pidfile exists.
 const DEAD: u8 = 1;
-/// Of `--status`.
+/// `--status`: there is no daemon and no pidfile.
 const NOT_RUNNING: u8 = 3;
-/// It is not known, or not allowed.
+/// It is unknown whether there is a daemon, or it may not be signalled.
 const UNKNOWN: u8 = 4;
-/// With `--strict`.
+/// `--strict`: there is no daemon to stop or signal.
 const NOTHING_TO_STOP: u8 = 7;
 
-/// Says whether the daemon runs, and prints its pid.
+/// Prints the daemon's pid, or why there is none.
 pub(crate) fn print_status(invocation: &Invocation<'_>) -> u8 {
     let is_verbose = invocation.verbosity == Verbosity::Verbose;
     let is_quiet = invocation.verbosity == Verbosity::Quiet;
@@ -50,7 +51,7 @@ pub(crate) fn print_status(invocation: &Invocation<'_>) -> u8 {
     code
 }
 
-/// Sends the signal that was asked for.
+/// Signals the daemon.
 #[inline(never)]
 pub(crate) fn signal_daemon(invocation: &Invocation<'_>) -> u8 {
     let signal = invocation.signal.unwrap_or_default();
@@ -63,10 +64,10 @@ pub(crate) fn stop_daemon(invocation: &Invocation<'_>) -> u8 {
     report(invocation, stop(invocation), b"stopped pid ")
 }
 
-/// Stops the daemon for another one to be started.
+/// Stops the daemon before another one is started.
 ///
-/// What is not known to be the daemon is not stopped, and is no reason not to start: a start does not
-/// believe it either.
+/// A process that may not be the daemon is not stopped, and does not keep the new daemon from being started: a
+/// start does not believe such a pidfile either.
 pub(crate) fn stop_for_restart(invocation: &Invocation<'_>) -> Result<(), ExitCode> {
     let owner = pidfile(invocation).owner();
     if matches!(owner, Ok(Owner::Unknown(_))) && !invocation.trust_pidfile {
@@ -117,7 +118,7 @@ fn report(invocation: &Invocation<'_>, outcome: Result<Option<Pid>, Error>, done
     }
 }
 
-/// Says what went wrong; gives its code.
+/// Reports an error, and returns its exit code.
 fn fail(invocation: &Invocation<'_>, error: &Error) -> u8 {
     if invocation.verbosity != Verbosity::Quiet {
         let path = match error.code() {

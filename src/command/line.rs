@@ -30,11 +30,11 @@ impl Line {
         line
     }
 
-    /// Adds text, which stays one line: a path may contain anything.
+    /// Adds text, with `?` in place of control characters: a path may contain any bytes.
     pub(crate) fn add(&mut self, piece: &[u8]) {
         let mut before = 0;
         for byte in piece {
-            // U+0080 to U+009F are control characters too, and to some terminals commands.
+            // U+0080 to U+009F are control characters too, and commands to some terminals.
             let is_control =
                 byte.is_ascii_control() || before == 0xc2 && matches!(byte, 0x80..0xa0);
             self.put(if is_control { b'?' } else { *byte });
@@ -57,7 +57,7 @@ impl Line {
         self.length = 0;
     }
 
-    /// Shows as much of the line as so many columns have room for, in place of what stood there.
+    /// Replaces the line on the terminal by this one, cut to so many columns.
     pub(crate) fn show(&self, width: usize) {
         let all = self.bytes.get(..self.length).unwrap_or_default();
         write_all(STDERR, b"\r");

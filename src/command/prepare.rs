@@ -1,5 +1,5 @@
-//! What the daemon is given beyond what stands on the command line: whom it runs as, and the
-//! environment and the own name of its command.
+//! The parts of a start that are not on the command line: the ids of its user, and the environment and the
+//! arguments of its command.
 
 use rawdaemon::internal::{self, Zeroed, join, set_variable, variable};
 use rawdaemon::{
@@ -9,13 +9,13 @@ use rawdaemon::{
 use crate::args::{Arguments, Invocation, assignments};
 use crate::entry::Given;
 
-/// Room for `/etc/passwd` and `/etc/group` together. Of what is not used, the kernel gives none.
+/// Room for `/etc/passwd` and `/etc/group` together, in bytes. The kernel allocates only the pages that are touched.
 const FILES: usize = 4 << 20;
 
-/// As many groups as the kernel lets a process have: `NGROUPS_MAX`.
+/// The most supplementary groups of a process: `NGROUPS_MAX`.
 const GROUPS: usize = 65536;
 
-/// Lets the daemon run as the user or the group that was asked for; gives the user's account.
+/// Looks up the user or the group, and sets its ids in the options. Returns the user's account.
 #[inline(never)]
 pub(crate) fn run_as(
     invocation: &Invocation<'static>,
@@ -33,11 +33,10 @@ pub(crate) fn run_as(
     Ok(None)
 }
 
-/// The inherited environment, or what `--clear-env` leaves of it, with what is known of the user and
-/// what `-E` sets.
+/// The environment of the command: the inherited one, or PATH alone with `--clear-env`; then the variables of the
+/// user; then those of `--env`.
 ///
-/// Who supervises the launcher does not supervise the daemon: its NOTIFY_SOCKET goes to a command in
-/// the foreground only.
+/// NOTIFY_SOCKET is passed on in the foreground only: the launcher's supervisor does not supervise the daemon.
 #[inline(never)]
 pub(crate) fn environment(
     given: &Given,
@@ -52,7 +51,7 @@ pub(crate) fn environment(
     if is_passed_on {
         return Ok(given.environment);
     }
-    // There are at least as many arguments as assignments in them.
+    // There are at most as many assignments as arguments.
     let size = given.environment.len().wrapping_add(given.arguments.len());
     let list = zeroed(size.wrapping_add(USER_VARIABLES))?;
     let mut slots = list.iter_mut();
@@ -80,17 +79,17 @@ pub(crate) fn environment(
     Ok(list)
 }
 
-/// How many variables login(1) sets.
+/// How many variables describe the user, as login(1) sets them.
 const USER_VARIABLES: usize = 4;
 
 fn joined(name: &[u8], value: &[u8]) -> Result<ThinCStr<'static>, Error> {
-    // With the zero byte at its end.
+    // With a zero byte at its end.
     let list = zeroed(name.len().wrapping_add(value.len()).wrapping_add(1))?;
     join(name, value, list);
     Ok(ThinCStr::at_start(list).unwrap_or(ThinCStr::new(c"")))
 }
 
-/// The command and its arguments, with the own name that was asked for.
+/// The arguments of the command, the first of them replaced by `--argv0`.
 pub(crate) fn command(
     given: &Given,
     invocation: &Invocation<'static>,

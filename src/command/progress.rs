@@ -7,14 +7,14 @@ use crate::args::Verbosity;
 use crate::line::{ERASE, Line};
 use crate::os::{STDERR, write_all};
 
-/// Of a terminal that does not know its width: a serial console, mostly.
+/// The width of a terminal that does not know it, such as a serial console.
 const COLUMNS: usize = 80;
 
-/// With `--verbose`, a line on the terminal that is erased when the start is over. Where standard error is no
-/// terminal, a line for each status.
+/// With `--verbose`, a line on the terminal that is erased when the start is over. If standard error is not a
+/// terminal, a line for each status text.
 pub(crate) struct ProgressLine {
     is_verbose: bool,
-    /// What the launcher waits for.
+    /// What the launcher is doing.
     what: &'static [u8],
     /// In whole seconds; zero for ever.
     timeout: u64,
@@ -38,7 +38,7 @@ impl ProgressLine {
         }
     }
 
-    /// A start with these options begins.
+    /// Takes what the start waits for, and for how long, from its options.
     pub(crate) fn begin(&mut self, options: &DaemonizeOptions<'_>) {
         let (goal, time) = Plan::for_command(options).goal_and_time();
         self.what = match goal {
@@ -93,7 +93,7 @@ impl ProgressLine {
             line.add(b": ");
             line.add(self.status());
         }
-        // In the last column the cursor may already have gone to the next line.
+        // After the last column, some terminals move the cursor to the next line.
         line.show(width.saturating_sub(1));
         self.is_shown = true;
     }

@@ -41,7 +41,7 @@ pub(crate) fn lock(path: Option<ThinCStr<'_>>, locked: &mut RawFd) -> Result<(),
                 LockOwner::Unknown => {
                     return Err(Error::new(ExitCode::AlreadyRunning, Cause::Unknown));
                 }
-                LockOwner::Nobody => {}
+                LockOwner::None => {}
             }
         }
         sys::sleep(RETRY_INTERVAL);
@@ -88,7 +88,7 @@ pub(super) fn remove_stale(path: ThinCStr<'_>, daemon: Pid) {
     let Ok(file) = sys::open(path, Open::LockExisting) else {
         return;
     };
-    if sys::fcntl_setlk(file.raw(), Locker::Cleaner) != Ok(true)
+    if sys::fcntl_setlk(file.raw(), Locker::Remover) != Ok(true)
         || still_names(path, &file) != Ok(true)
     {
         return;

@@ -152,7 +152,7 @@ impl<'a> Pidfile<'a> {
         seen.owner = match sys::fcntl_getlk(file.raw()).map_err(&pidfile_failed)? {
             LockOwner::Process(pid) => Owner::Running(pid),
             LockOwner::Unknown => Owner::Elsewhere,
-            LockOwner::Nobody => seen.unlocked_owner(&file, stat),
+            LockOwner::None => seen.unlocked_owner(&file, stat),
         };
         seen.file = Some(file);
         Ok(seen)
@@ -175,7 +175,7 @@ impl Observation {
         self.is_plausible = is_exact && pid.get() != 1 && stat.is_safe() && found != Match::Younger;
         // A start may have locked and written the file in the meantime.
         self.is_changing =
-            found == Match::Ending || sys::fcntl_getlk(file.raw()) != Ok(LockOwner::Nobody);
+            found == Match::Ending || sys::fcntl_getlk(file.raw()) != Ok(LockOwner::None);
         match found {
             Match::Ended => Owner::Dead,
             Match::Daemon if is_exact => Owner::Unlocked(pid),

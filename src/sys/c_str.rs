@@ -5,10 +5,10 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
-/// A `&CStr` of one word: what execve(2) calls `char *`.
+/// A `&CStr` of one word: the `char *` of execve(2).
 ///
 /// `Option<ThinCStr>` is one word too, and `None` is the null pointer. A slice of them that ends in
-/// `None` is therefore just what the kernel reads as `argv` or `envp`, without a copy:
+/// `None` has the form in which the kernel reads `argv` and `envp`, without a copy:
 ///
 /// ```
 /// use rawdaemon::ThinCStr;
@@ -26,13 +26,13 @@ pub struct ThinCStr<'a> {
 
 const _: () = assert!(size_of::<Option<ThinCStr<'static>>>() == size_of::<*const c_char>());
 
-// SAFETY: it is a shared borrow of immutable bytes, as `&CStr` is.
+// SAFETY: it is a shared borrow of immutable bytes, like `&CStr`.
 unsafe impl Send for ThinCStr<'_> {}
 // SAFETY: as above.
 unsafe impl Sync for ThinCStr<'_> {}
 
 impl<'a> ThinCStr<'a> {
-    /// The string in one word.
+    /// Makes a string of one word.
     #[must_use]
     pub const fn new(string: &'a CStr) -> Self {
         Self {
@@ -42,7 +42,7 @@ impl<'a> ThinCStr<'a> {
         }
     }
 
-    /// The string as a slice that knows its length. This walks to the end of it.
+    /// The string as a slice with its length. This reads the whole string.
     #[must_use]
     pub const fn to_c_str(self) -> &'a CStr {
         // SAFETY: `first` came from a `&'a CStr`.
@@ -69,7 +69,7 @@ impl<'a> ThinCStr<'a> {
     /// The string that begins at the start of these bytes; `None` if it has no end there.
     #[must_use]
     pub fn at_start(bytes: &'a [u8]) -> Option<Self> {
-        // Not `contains`, whose search is made for long texts and is large.
+        // `contains` is larger: its search is made for long texts.
         bytes.iter().position(|byte| *byte == 0)?;
         Some(Self {
             first: NonNull::from(bytes).cast(),

@@ -1,4 +1,4 @@
-//! Time, and waiting for descriptors.
+//! Clocks.
 
 use core::mem::MaybeUninit;
 
@@ -9,13 +9,13 @@ use syscalls::Sysno;
 
 use crate::protocol::{Nanoseconds, SECOND};
 
-/// `clock_gettime(CLOCK_MONOTONIC)`.
+/// `clock_gettime(CLOCK_MONOTONIC)`—Returns the time since an unspecified start, in nanoseconds.
 pub(crate) fn monotonic_time() -> Nanoseconds {
     time(CLOCK_MONOTONIC)
 }
 
-/// `CLOCK_REALTIME` less `CLOCK_BOOTTIME`: when the machine was started, by what its clock says now.
-/// `None` if this process is not let run for a millisecond.
+/// `CLOCK_REALTIME` minus `CLOCK_BOOTTIME`—Returns the wall-clock time of the boot. `None` if the process is
+/// preempted each time between the two readings.
 pub(crate) fn time_of_boot() -> Option<Nanoseconds> {
     for _ in 0..10 {
         let before = time(CLOCK_BOOTTIME);
@@ -27,11 +27,11 @@ pub(crate) fn time_of_boot() -> Option<Nanoseconds> {
     None
 }
 
-/// `clock_gettime(clock)`.
+/// `clock_gettime(clock)`—Returns nanoseconds; zero after an error.
 fn time(clock: u32) -> Nanoseconds {
     let mut time = MaybeUninit::<__kernel_old_timespec>::zeroed();
-    // SAFETY: the kernel writes a timespec to `time`. The old call is on every architecture, and no
-    // 32-bit clock that counts from the start runs over in 68 years of uptime.
+    // SAFETY: the kernel writes a timespec to `time`. The old call exists on every architecture; with 32 bits,
+    // a clock that starts at boot overflows after 68 years of uptime.
     let result = unsafe { attempt!(Sysno::clock_gettime, clock, time.as_mut_ptr()) };
     // SAFETY: all zeros is a timespec, and so is what the kernel wrote.
     let time = unsafe { time.assume_init() };

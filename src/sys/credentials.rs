@@ -1,4 +1,4 @@
-//! What a process may do and have: user and groups, root directory, limits.
+//! The user and the groups of a process, its root directory, and its limits.
 
 use linux_raw_sys::general::{PRIO_PROCESS, rlimit64};
 use linux_raw_sys::prctl::PR_SET_NO_NEW_PRIVS;
@@ -8,28 +8,29 @@ use super::arch::{GETRESGID, GETRESUID, SETGROUPS, SETRESGID, SETRESUID};
 use super::c_str::ThinCStr;
 use crate::protocol::Errno;
 
-/// `setgroups(groups)`
+/// `setgroups(size, groups)`—Sets the supplementary groups.
 pub(crate) fn setgroups(groups: &[u32]) -> Result<(), Errno> {
     // SAFETY: the kernel reads that many ids.
     unsafe { attempt!(SETGROUPS, groups.len(), groups.as_ptr()) }
 }
 
-/// `setresgid(group, group, group)`, checked by getresgid(2).
+/// `setresgid(group, group, group)`—Sets the real, effective and saved group, and verifies them with
+/// getresgid(2).
 pub(crate) fn setresgid(group: u32) -> Result<(), Errno> {
     set_ids(SETRESGID, GETRESGID, group)
 }
 
-/// `setresuid(user, user, user)`, checked by getresuid(2).
+/// `setresuid(user, user, user)`—Sets the real, effective and saved user, and verifies them with getresuid(2).
 pub(crate) fn setresuid(user: u32) -> Result<(), Errno> {
     set_ids(SETRESUID, GETRESUID, user)
 }
 
-/// Sets the real, the effective and the saved id, and looks whether that is what they are. The
-/// largest number, by which the calls mean 'unchanged', is thereby refused.
+/// Sets three ids to one value, and verifies them. `EINVAL` if they differ: for the largest number, which
+/// leaves them unchanged.
 fn set_ids(set: Sysno, get: Sysno, id: u32) -> Result<(), Errno> {
     let mut ids = [0; 3];
     let [real, effective, saved] = &mut ids;
-    // SAFETY: numbers only; and the kernel writes three ids.
+    // SAFETY: the first call takes numbers only, and in the second one the kernel writes three ids.
     unsafe {
         attempt!(set, id, id, id)?;
         attempt!(get, &raw mut *real, &raw mut *effective, &raw mut *saved)?;
@@ -41,7 +42,7 @@ fn set_ids(set: Sysno, get: Sysno, id: u32) -> Result<(), Errno> {
     }
 }
 
-/// `getresuid(_, &user, _)`—The user by whom permissions are checked; root if it cannot be asked.
+/// `getresuid(real, effective, saved)`—Returns the effective user; root after an error.
 pub(super) fn effective_user() -> u32 {
     let mut ids = [0; 3];
     let [real, effective, saved] = &mut ids;
@@ -58,19 +59,19 @@ pub(super) fn effective_user() -> u32 {
     effective
 }
 
-/// `chroot(path)`; the working directory stays where it is.
+/// `chroot(path)`—Changes the root directory, and leaves the working directory.
 pub(crate) fn chroot(path: ThinCStr<'_>) -> Result<(), Errno> {
     // SAFETY: the kernel reads the string `path`.
     unsafe { attempt!(Sysno::chroot, path.as_ptr()) }
 }
 
-/// `setpriority(PRIO_PROCESS, 0, niceness)`
+/// `setpriority(PRIO_PROCESS, 0, niceness)`—Sets the niceness of the caller.
 pub(crate) fn setpriority(niceness: i32) -> Result<(), Errno> {
     // SAFETY: numbers only.
     unsafe { attempt!(Sysno::setpriority, PRIO_PROCESS, 0, niceness) }
 }
 
-/// `prlimit64(0, resource, {soft, hard}, NULL)`—Since Linux 2.6.36.
+/// `prlimit64(0, resource, {soft, hard}, NULL)`—Sets a resource limit of the caller. Since Linux 2.6.36.
 pub(crate) fn setrlimit(resource: u32, soft: u64, hard: u64) -> Result<(), Errno> {
     let limit = rlimit64 {
         rlim_cur: soft,
@@ -80,7 +81,8 @@ pub(crate) fn setrlimit(resource: u32, soft: u64, hard: u64) -> Result<(), Errno
     unsafe { call!(Sysno::prlimit64, 0, resource, &raw const limit, 0) }.map(drop)
 }
 
-/// `prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)`—Since Linux 3.5.
+/// `prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)`—Denies new privileges to the caller and its descendants. Since Linux
+/// 3.5.
 pub(crate) fn set_no_new_privs() -> Result<(), Errno> {
     // SAFETY: numbers only.
     unsafe { call!(Sysno::prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }.map(drop)

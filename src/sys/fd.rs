@@ -10,20 +10,18 @@ use syscalls::Sysno;
 
 use crate::protocol::Errno;
 
-/// The number of a descriptor: an `int` to the kernel, and without a sign that would have to be
-/// extended for it.
+/// The number of a descriptor. It is an `int` to the kernel; unsigned, it needs no sign extension.
 pub type RawFd = u32;
 
-/// A descriptor that is closed when its owner goes.
+/// An owned descriptor, closed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Fd(RawFd);
 
 impl Fd {
-    /// Owns the descriptor that the kernel has just given out, moved away from 0 to 2.
+    /// Owns a descriptor that the kernel has just returned, moved above 2 if need be.
     ///
-    /// A caller may run with any of the three closed, and then the kernel hands these numbers out.
-    /// Whatever lies there would be lost when the standard streams are put in place, so nothing of
-    /// this crate ever stays there.
+    /// The kernel returns 0 to 2 if the caller runs with these closed. The standard streams will be put
+    /// there, and would replace the descriptor.
     pub(super) fn above_standard_streams(fd: u32) -> Result<Self, Errno> {
         let fd = Self(fd);
         if fd.0 > 2 {
@@ -32,7 +30,7 @@ impl Fd {
         dupfd_cloexec(fd.0, 3).map(Self)
     }
 
-    /// Owns a descriptor that nobody else closes.
+    /// Owns a descriptor that nothing else closes.
     pub(crate) const fn from_raw(fd: RawFd) -> Self {
         Self(fd)
     }
@@ -41,7 +39,7 @@ impl Fd {
         self.0
     }
 
-    /// The number, which nobody owns from here on.
+    /// Gives up the ownership, and returns the number.
     pub(crate) fn into_raw(self) -> RawFd {
         ManuallyDrop::new(self).0
     }
@@ -53,17 +51,17 @@ impl Drop for Fd {
     }
 }
 
-/// `close(fd)`, unless it is [`NO_FD`]—Once, whatever it says: after an error, `EINTR` too, the descriptor
-/// is gone on Linux (close(2)).
+/// `close(fd)`—Closes the descriptor, unless it is [`NO_FD`]. Linux closes it even if the call fails, also with
+/// `EINTR` (close(2)), so errors are ignored.
 pub(crate) fn close(fd: RawFd) {
     if fd == NO_FD {
         return;
     }
-    // SAFETY: a number only. No `Fd` is closed twice: the callers close numbers that they own.
+    // SAFETY: a number only. The callers close numbers that they own, so no `Fd` is closed twice.
     let _ = unsafe { call!(Sysno::close, fd) };
 }
 
-/// The two ends of a pipe. They stay open until they are closed by name, or the process ends.
+/// The two ends of a pipe. They stay open until they are closed one by one, or the process ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pipe {
     pub(crate) reader: RawFd,
@@ -78,7 +76,7 @@ impl Pipe {
     };
 }
 
-/// `pipe2(_, O_CLOEXEC | O_NONBLOCK)`
+/// `pipe2(ends, O_CLOEXEC | O_NONBLOCK)`—Creates a pipe.
 pub(crate) fn pipe() -> Result<Pipe, Errno> {
     let mut ends = [0; 2];
     // SAFETY: the kernel writes two ints to `ends`.
@@ -91,7 +89,7 @@ pub(crate) fn pipe() -> Result<Pipe, Errno> {
     })
 }
 
-/// `read(fd, buffer)`, again after `EINTR`.
+/// `read(fd, buffer, size)`—Reads, again after `EINTR`. Zero at end of file.
 pub(crate) fn read(fd: RawFd, buffer: &mut [u8]) -> Result<u32, Errno> {
     loop {
         // SAFETY: the kernel writes at most `buffer.len()` bytes to `buffer`.
@@ -102,13 +100,13 @@ pub(crate) fn read(fd: RawFd, buffer: &mut [u8]) -> Result<u32, Errno> {
     }
 }
 
-/// `lseek(fd, 0, SEEK_SET)`
+/// `lseek(fd, 0, SEEK_SET)`—Moves to the start of the file.
 pub(crate) fn rewind(fd: RawFd) -> Result<(), Errno> {
     // SAFETY: numbers only.
     unsafe { attempt!(Sysno::lseek, fd, 0, SEEK_SET) }
 }
 
-/// `write(fd, bytes)`, again after `EINTR`.
+/// `write(fd, bytes, size)`—Writes, again after `EINTR`. Returns how many bytes were written.
 pub fn write(fd: RawFd, bytes: &[u8]) -> Result<u32, Errno> {
     loop {
         // SAFETY: the kernel reads `bytes.len()` bytes from `bytes`.
@@ -119,47 +117,46 @@ pub fn write(fd: RawFd, bytes: &[u8]) -> Result<u32, Errno> {
     }
 }
 
-/// `dup3(from, to, 0)`—Makes `to` a descriptor for the same file that stays open across exec.
-///
-/// `from` and `to` are never equal here: everything that this crate opens lies above 2.
+/// `dup3(from, to, 0)`—Makes `to` a copy of `from` that stays open across an exec. They must differ, else
+/// `EINVAL`.
 pub(crate) fn dup3(from: RawFd, to: RawFd) -> Result<(), Errno> {
     // SAFETY: numbers only.
     unsafe { attempt!(Sysno::dup3, from, to, 0) }
 }
 
-/// `fcntl(fd, F_DUPFD_CLOEXEC, lowest)`—A copy with the lowest free number from there on.
+/// `fcntl(fd, F_DUPFD_CLOEXEC, lowest)`—Copies the descriptor to the lowest free number that is not below
+/// `lowest`.
 pub(crate) fn dupfd_cloexec(fd: RawFd, lowest: RawFd) -> Result<RawFd, Errno> {
     // SAFETY: numbers only.
     unsafe { call!(Sysno::fcntl, fd, F_DUPFD_CLOEXEC, lowest) }
 }
 
-/// `fcntl(fd, F_GETFD)`—`EBADF` if it is not open.
+/// `fcntl(fd, F_GETFD)`—Succeeds if the descriptor is open, else `EBADF`.
 pub(crate) fn fcntl_getfd(fd: RawFd) -> Result<(), Errno> {
     // SAFETY: numbers only.
     unsafe { attempt!(Sysno::fcntl, fd, F_GETFD) }
 }
 
-/// `fcntl(fd, F_SETFD, 0)`
+/// `fcntl(fd, F_SETFD, 0)`—Leaves the descriptor open across an exec.
 pub(crate) fn clear_cloexec(fd: RawFd) -> Result<(), Errno> {
     // SAFETY: numbers only.
     unsafe { attempt!(Sysno::fcntl, fd, F_SETFD, 0) }
 }
 
-/// `fcntl(fd, F_SETFL, O_APPEND)` or `fcntl(fd, F_SETFL, 0)`—Takes `O_NONBLOCK` off, and appends or
-/// not.
+/// `fcntl(fd, F_SETFL, O_APPEND)` or `fcntl(fd, F_SETFL, 0)`—Clears `O_NONBLOCK`, and sets or clears `O_APPEND`.
 pub(crate) fn set_status_flags(fd: RawFd, append: bool) -> Result<(), Errno> {
     let flags = if append { O_APPEND } else { 0 };
     // SAFETY: numbers only.
     unsafe { attempt!(Sysno::fcntl, fd, F_SETFL, flags) }
 }
 
-/// `close_range(first, last, 0)`—Since Linux 5.9.
+/// `close_range(first, last, 0)`—Closes all descriptors from `first` to `last`. Since Linux 5.9.
 pub(crate) fn close_range(first: RawFd, last: RawFd) -> Result<(), Errno> {
-    // SAFETY: numbers only; the callers own every descriptor from `first` to `last`.
+    // SAFETY: numbers only. The callers own every descriptor from `first` to `last`.
     unsafe { attempt!(Sysno::close_range, first, last, 0) }
 }
 
-/// `prlimit64(0, RLIMIT_NOFILE)`—One more than the highest number that a new descriptor can have.
+/// `prlimit64(0, RLIMIT_NOFILE, NULL, limit)`—Returns one more than the highest number of a new descriptor.
 pub(crate) fn getrlimit_nofile() -> Result<u64, Errno> {
     let mut limit = rlimit64 {
         rlim_cur: 0,
@@ -170,5 +167,5 @@ pub(crate) fn getrlimit_nofile() -> Result<u64, Errno> {
     Ok(limit.rlim_cur)
 }
 
-/// The number of a descriptor that [`ppoll`](super::ppoll) leaves out.
+/// No descriptor: the number that [`ppoll`](super::ppoll) ignores.
 pub(crate) const NO_FD: RawFd = RawFd::MAX; // -1 to the kernel

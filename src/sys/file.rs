@@ -1,4 +1,4 @@
-//! Files and directories by path, and locks.
+//! Files and directories.
 
 use linux_raw_sys::general::{
     __kernel_old_timespec, AT_FDCWD, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_LARGEFILE,
@@ -11,7 +11,7 @@ use super::fd::{Fd, RawFd};
 use crate::protocol::{Errno, Nanoseconds, SECOND};
 use crate::text::split_once;
 
-/// What a file is opened for: with flags that never let open(2) wait for the other end of a FIFO.
+/// The purposes of opening a file, as flags with which open(2) never waits for the other end of a FIFO.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Open {
@@ -24,18 +24,18 @@ pub(crate) enum Open {
     LockExisting = O_RDWR | O_NOFOLLOW | O_NONBLOCK,
     Look = O_RDONLY | O_NOFOLLOW | O_NONBLOCK,
     Directory = O_RDONLY | O_DIRECTORY,
-    /// To come back to. fchdir(2) takes it since Linux 3.5.
+    /// A directory to return to. fchdir(2) takes such a descriptor since Linux 3.5.
     Path = O_PATH | O_DIRECTORY,
 }
 
 impl Open {
-    /// For a file that output goes to.
+    /// For a file that gets output.
     pub(crate) const fn output(append: bool) -> Self {
         if append { Self::Append } else { Self::Write }
     }
 }
 
-/// `openat(AT_FDCWD, path, flags | O_CLOEXEC | O_NOCTTY, 0644)`, again after `EINTR`.
+/// `openat(AT_FDCWD, path, flags | O_CLOEXEC | O_NOCTTY, 0644)`—Opens a file, again after `EINTR`.
 pub(crate) fn open(path: ThinCStr<'_>, how: Open) -> Result<Fd, Errno> {
     let flags = how as u32 | O_CLOEXEC | O_NOCTTY | O_LARGEFILE;
     loop {
@@ -47,20 +47,20 @@ pub(crate) fn open(path: ThinCStr<'_>, how: Open) -> Result<Fd, Errno> {
     }
 }
 
-/// `chdir(path)`
+/// `chdir(path)`—Changes the working directory.
 pub(crate) fn chdir(path: ThinCStr<'_>) -> Result<(), Errno> {
     // SAFETY: the kernel reads the string `path`.
     unsafe { attempt!(Sysno::chdir, path.as_ptr()) }
 }
 
-/// `fchdir(fd)`
+/// `fchdir(fd)`—Changes the working directory.
 pub(crate) fn fchdir(fd: RawFd) -> Result<(), Errno> {
     // SAFETY: a number only.
     unsafe { attempt!(Sysno::fchdir, fd) }
 }
 
-/// `getcwd(buffer)`—The absolute path of the working directory. Empty when it has none: it was
-/// removed, or lies outside the root.
+/// `getcwd(buffer, size)`—Returns the absolute path of the working directory. Empty if it has none: it was
+/// removed, or is outside the root directory.
 pub(crate) fn getcwd(buffer: &mut [u8]) -> &[u8] {
     // SAFETY: the kernel writes at most `buffer.len()` bytes to `buffer`.
     let _ = unsafe { call!(Sysno::getcwd, buffer.as_mut_ptr(), buffer.len()) };
@@ -70,32 +70,31 @@ pub(crate) fn getcwd(buffer: &mut [u8]) -> &[u8] {
     }
 }
 
-/// `umask(mask)`; gives the mask that was.
+/// `umask(mask)`—Sets the file mode creation mask, and returns the previous one.
 pub(crate) fn umask(mask: u32) -> u32 {
     // SAFETY: a number only.
     unsafe { call!(Sysno::umask, mask) }.unwrap_or(0)
 }
 
-/// `faccessat(AT_FDCWD, path, F_OK)`
+/// `faccessat(AT_FDCWD, path, F_OK)`—Whether a file exists, as far as the caller can see.
 pub(crate) fn access(path: ThinCStr<'_>) -> bool {
     // SAFETY: the kernel reads the string `path`.
     unsafe { attempt!(Sysno::faccessat, AT_FDCWD, path.as_ptr(), 0) }.is_ok()
 }
 
-/// `unlinkat(AT_FDCWD, path, 0)`
+/// `unlinkat(AT_FDCWD, path, 0)`—Removes a name of a file.
 pub(crate) fn unlink(path: ThinCStr<'_>) -> Result<(), Errno> {
     // SAFETY: the kernel reads the string `path`.
     unsafe { attempt!(Sysno::unlinkat, AT_FDCWD, path.as_ptr(), 0) }
 }
 
-/// `ftruncate(fd, 0)`
+/// `ftruncate(fd, 0)`—Empties a file.
 pub(crate) fn ftruncate(fd: RawFd) -> Result<(), Errno> {
     // SAFETY: numbers only.
     unsafe { attempt!(Sysno::ftruncate, fd, 0) }
 }
 
-/// `utimensat(fd, NULL, {UTIME_OMIT, time}, 0)`—Dates the file as if it had last been written then. The
-/// owner may, and root.
+/// `utimensat(fd, NULL, {UTIME_OMIT, time}, 0)`—Sets the modification time. Only the owner and root may.
 pub(crate) fn set_mtime(fd: RawFd, time: Nanoseconds) -> Result<(), Errno> {
     let times = [
         __kernel_old_timespec {
@@ -107,11 +106,11 @@ pub(crate) fn set_mtime(fd: RawFd, time: Nanoseconds) -> Result<(), Errno> {
             tv_nsec: (time % SECOND) as _,
         },
     ];
-    // SAFETY: the kernel reads no path from null, and two timespecs.
+    // SAFETY: the path is null, and the kernel reads two timespecs.
     unsafe { call!(Sysno::utimensat, fd, 0, times.as_ptr(), 0) }.map(drop)
 }
 
-/// `getdents64(fd, buffer)`—The next entries of a directory; 0 at its end.
+/// `getdents64(fd, buffer, size)`—Reads the next entries of a directory. Zero at its end.
 pub(crate) fn getdents(fd: RawFd, buffer: &mut [u8]) -> Result<u32, Errno> {
     // SAFETY: the kernel writes at most `buffer.len()` bytes to `buffer`.
     unsafe { call!(Sysno::getdents64, fd, buffer.as_mut_ptr(), buffer.len()) }

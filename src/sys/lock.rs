@@ -8,29 +8,29 @@ use syscalls::Sysno;
 use super::fd::RawFd;
 use crate::protocol::{Errno, Pid};
 
-/// Who wants a lock on a file. Their ranges overlap, so that one keeps the other out, and tell who
-/// it is that has it.
+/// The two kinds of processes that lock a pidfile. Their ranges overlap, so one excludes the other, and the
+/// start of the range tells which one holds a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Locker {
-    /// The daemon: from the first byte on.
+    /// The daemon locks from the first byte.
     Daemon = 0,
-    /// Whoever tidies up after it: from the second one on.
-    Cleaner = 1,
+    /// A process that removes the pidfile locks from the second byte.
+    Remover = 1,
 }
 
-/// A POSIX record lock, as fcntl(2) has it.
+/// The description of a lock for writing, for fcntl(2).
 fn record_lock(locker: Locker) -> flock {
-    // SAFETY: all zeros is a flock: from the start, to the end however far that is.
+    // SAFETY: all zeros is a flock: from the start to the end of the file, wherever that will be.
     let mut lock: flock = unsafe { MaybeUninit::zeroed().assume_init() };
     lock.l_type = F_WRLCK as _;
     lock.l_start = locker as _;
     lock
 }
 
-/// `fcntl(fd, F_SETLK, F_WRLCK)`—Whether the lock could be had. It belongs to the process, not to
-/// the descriptor: a fork does not pass it on, an exec does, and closing any descriptor for the
-/// file gives it up.
-// Smaller where it is called: there the compiler knows more.
+/// `fcntl(fd, F_SETLK, F_WRLCK)`—Takes the lock; `false` if another process has it. The lock belongs to the
+/// process, not to the descriptor. A child does not inherit it, an exec keeps it, and closing any descriptor
+/// of the file releases it.
+// Inlined, it is smaller: the callers pass constants.
 #[inline(always)]
 pub(crate) fn fcntl_setlk(fd: RawFd, locker: Locker) -> Result<bool, Errno> {
     let lock = record_lock(locker);
@@ -42,26 +42,26 @@ pub(crate) fn fcntl_setlk(fd: RawFd, locker: Locker) -> Result<bool, Errno> {
     }
 }
 
-/// Who holds a lock.
+/// The holder of a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LockOwner {
-    /// No daemon, or none any more.
-    Nobody,
-    /// This daemon.
+    /// No daemon.
+    None,
+    /// The daemon with this pid.
     Process(Pid),
-    /// A daemon that has no pid here: it lives in another pid namespace.
+    /// A daemon without a pid in this namespace: it is in another pid namespace.
     Unknown,
 }
 
-/// `fcntl(fd, F_GETLK, F_WRLCK)`—The kernel's own word on who holds the lock.
+/// `fcntl(fd, F_GETLK, F_WRLCK)`—Asks the kernel for the holder of the lock.
 ///
-/// A daemon's is for writing. Whoever may read the file can lock it for reading, and means nothing.
+/// A daemon locks for writing. Locks for reading are ignored: any process that may read the file can take one.
 pub(crate) fn fcntl_getlk(fd: RawFd) -> Result<LockOwner, Errno> {
     let mut lock = record_lock(Locker::Daemon);
     // SAFETY: the kernel reads and writes a flock.
     unsafe { attempt!(Sysno::fcntl, fd, F_GETLK, &raw mut lock) }?;
-    if lock.l_type != F_WRLCK as _ || lock.l_start == Locker::Cleaner as _ {
-        return Ok(LockOwner::Nobody);
+    if lock.l_type != F_WRLCK as _ || lock.l_start == Locker::Remover as _ {
+        return Ok(LockOwner::None);
     }
     Ok(Pid::new(lock.l_pid).map_or(LockOwner::Unknown, LockOwner::Process))
 }

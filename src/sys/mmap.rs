@@ -1,4 +1,4 @@
-//! Memory of one's own, where its size is known at run time only.
+//! Memory whose size is known at run time only.
 
 use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
@@ -16,7 +16,7 @@ use crate::protocol::Errno;
 ///
 /// # Safety
 ///
-/// They must be.
+/// A value whose bytes are all zero must be valid.
 pub unsafe trait Zeroed: Sized {}
 
 // SAFETY: a number.
@@ -26,8 +26,8 @@ unsafe impl Zeroed for u32 {}
 // SAFETY: zero is the null pointer, which is `None`.
 unsafe impl Zeroed for Option<ThinCStr<'_>> {}
 
-/// Room for so many values, all zero at first: `mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE |
-/// MAP_ANONYMOUS)`. Of what is not touched, the kernel gives nothing. Dropping it gives all back.
+/// An array of `count` values, all zero at first. The kernel allocates only the pages that are touched, and
+/// frees them when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Mapping<T> {
     first: NonNull<T>,
@@ -45,38 +45,39 @@ impl<T> Deref for Mapping<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        // SAFETY: the mapping begins at a page and has room for that many values, which were zero; only
-        // this refers to it, and unmaps it.
+        // SAFETY: the mapping is aligned to a page and has room for that many values, which were zero. Only this
+        // value refers to it and unmaps it.
         unsafe { slice::from_raw_parts(self.first.as_ptr(), self.count) }
     }
 }
 
 impl<T> DerefMut for Mapping<T> {
     fn deref_mut(&mut self) -> &mut [T] {
-        // SAFETY: as above.
+        // SAFETY: as in `deref`.
         unsafe { slice::from_raw_parts_mut(self.first.as_ptr(), self.count) }
     }
 }
 
 impl<T> Drop for Mapping<T> {
     fn drop(&mut self) {
-        // SAFETY: what was borrowed from this is borrowed no more.
+        // SAFETY: no borrow of the values outlives this.
         unsafe { unmap(self.first.cast(), size_of_val(&**self)) };
     }
 }
 
-/// Room for so many values, all zero at first, for as long as the process lives.
+/// An array of `count` values, all zero at first, that is never freed.
 ///
 /// # Errors
 ///
-/// `ENOMEM`, and `EINVAL` for no room at all.
+/// `ENOMEM`, and `EINVAL` if `count` is zero.
 pub fn leak_zeroed<'r, T: Zeroed + 'r>(count: usize) -> Result<&'r mut [T], Errno> {
     let room = ManuallyDrop::new(Mapping::new(count)?);
-    // SAFETY: as above, and now nobody unmaps it.
+    // SAFETY: as in `deref`, and the mapping is never unmapped.
     Ok(unsafe { slice::from_raw_parts_mut(room.first.as_ptr(), count) })
 }
 
-/// An address is more than the `int` that other calls give.
+/// `mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)`—Maps zeroed memory.
+// Its result, an address, is more than the `int` of other calls.
 pub(super) fn map(size: usize) -> Result<NonNull<u8>, Errno> {
     let (access, flags) = (PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
     // SAFETY: a new mapping touches no other memory.
@@ -86,11 +87,11 @@ pub(super) fn map(size: usize) -> Result<NonNull<u8>, Errno> {
     }
 }
 
-/// `munmap(first, size)`
+/// `munmap(first, size)`—Unmaps memory.
 ///
 /// # Safety
 ///
-/// This memory must come from [`map`], and nobody may use it any more.
+/// The memory must come from [`map`] with this size, and nothing may use it afterwards.
 pub(super) unsafe fn unmap(first: NonNull<u8>, size: usize) {
     // SAFETY: the caller's promise.
     let _ = unsafe { attempt!(Sysno::munmap, first.as_ptr(), size) };

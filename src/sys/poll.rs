@@ -6,27 +6,26 @@ use syscalls::Sysno;
 use super::fd::{NO_FD, RawFd};
 use crate::protocol::{Errno, Nanoseconds, SECOND};
 
-/// So many descriptors are watched at once.
-const WATCHED: usize = 4;
+/// How many descriptors [`ppoll`] takes.
+const MAX_FDS: usize = 4;
 
-/// `ppoll(fds, n, timeout, NULL, _)`—Waits until one of the descriptors has something to read or is
-/// at its end, or, where it is written to, nobody reads any more; for at most `timeout`.
+/// `ppoll(fds, n, timeout, NULL, _)`—Waits until a descriptor is readable or at end of file, or until a pipe that
+/// is written has no reader; at most for `timeout`.
 ///
-/// Leaves those that are ready, and puts [`NO_FD`] in place of the others. A signal ends the wait
-/// with `EINTR`.
-pub(crate) fn ppoll(descriptors: &mut [RawFd; WATCHED], timeout: Nanoseconds) -> Result<(), Errno> {
+/// Replaces the descriptors that are not ready by [`NO_FD`]. `EINTR` if a signal was handled.
+pub(crate) fn ppoll(descriptors: &mut [RawFd; MAX_FDS], timeout: Nanoseconds) -> Result<(), Errno> {
     let mut polled = descriptors.map(|fd| pollfd {
         fd: fd as _,
         events: POLLIN as _,
         revents: 0,
     });
-    // The kernel writes the time that is left to the timespec, so it gets one of its own.
+    // The kernel writes the remaining time to it.
     let mut time = __kernel_old_timespec {
         tv_sec: (timeout / SECOND).try_into().unwrap_or(i32::MAX as _),
         tv_nsec: (timeout % SECOND) as _,
     };
-    // SAFETY: the kernel reads and writes two pollfds and a timespec, which outlive the call; a
-    // null mask is none.
+    // SAFETY: the kernel reads and writes the pollfds and a timespec, which outlive the call. A null mask
+    // changes nothing.
     unsafe {
         call!(
             Sysno::ppoll,
@@ -45,7 +44,7 @@ pub(crate) fn ppoll(descriptors: &mut [RawFd; WATCHED], timeout: Nanoseconds) ->
     Ok(())
 }
 
-/// `ppoll(NULL, 0, time, NULL, _)`—Waits for this time, or until a signal is handled.
+/// [`ppoll`] without descriptors—Waits for this time, or until a signal is handled.
 pub(crate) fn sleep(time: Nanoseconds) {
-    let _ = ppoll(&mut [NO_FD; WATCHED], time);
+    let _ = ppoll(&mut [NO_FD; MAX_FDS], time);
 }

@@ -1,4 +1,4 @@
-//! Processes: creating, watching, ending and replacing them.
+//! Processes: creating, waiting for, ending and replacing them.
 
 use core::ffi::c_int;
 
@@ -13,29 +13,29 @@ use super::c_str::ThinCStr;
 use super::tid::TidAddress;
 use crate::protocol::{Errno, Pid, WaitStatus};
 
-/// How the part of a child ends.
+/// The end of the code that a child runs.
 #[derive(Debug)]
 pub(crate) enum End<R> {
     /// The process exits with this status.
     Exit(u8),
-    /// The process lives on and returns to the caller of [`clone`], with this.
+    /// The process goes on, and returns this from [`clone`].
     Return(R),
 }
 
-/// Who returns from [`clone`].
+/// The process in which [`clone`] returns.
 #[derive(Debug)]
 pub(crate) enum Fork<R, P = Pid> {
-    /// The process that called; by default with the pid of its child.
+    /// The process that called, by default with the pid of its child.
     Parent(P),
-    /// A child that lives on.
+    /// A child that goes on.
     Child(R),
 }
 
 /// The signal that a child sends to its parent when it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ExitSignal {
-    /// None: no handler of the parent runs, an ignored SIGCHLD loses no status, and a wait for any
-    /// child (without `__WALL`) does not see this one.
+    /// None. No handler of the parent runs, an ignored SIGCHLD loses no status, and a wait for any child
+    /// (without `__WALL`) ignores this one.
     None,
     /// SIGCHLD.
     Child,
@@ -50,7 +50,8 @@ impl ExitSignal {
     }
 }
 
-/// What a child has left that is a copy of its parent, and so may return to where that was.
+/// The output of a child. Only [`clone`] makes it: so it proves that the process is a copy of its parent, and may
+/// return to its parent's caller.
 #[derive(Debug)]
 pub(crate) struct Forked<R>(R);
 
@@ -60,12 +61,11 @@ impl<R> Forked<R> {
     }
 }
 
-/// `clone(exit_signal, 0)`—Creates a process that runs `part`. Its thread id is put in its place, if
-/// there is one.
+/// `clone(exit_signal, 0)`—Creates a process that runs `part`. The kernel writes its thread id to `thread_id`.
 ///
-/// The child has a copy of everything and shares nothing. Of the caller's threads it has only the
-/// one that called: in a threaded program, `part` may make system calls and compute, but must not
-/// touch what other threads may have had under a lock, and must not return.
+/// The child has a copy of everything and shares nothing. Of the caller's threads it has only the calling one.
+/// In a threaded program, `part` may compute and make system calls, but must not use data that another
+/// thread may have locked, and must not return.
 pub(crate) fn clone<T, R>(
     exit_signal: ExitSignal,
     thread_id: TidAddress,
@@ -92,36 +92,34 @@ fn fork(exit_signal: ExitSignal, thread_id: TidAddress) -> Result<Option<Pid>, E
     } else {
         (0, thread_id.0)
     };
-    // SAFETY: without CLONE_VM the child has memory and a stack of its own. The kernel writes the
-    // thread id to the child's memory, where there is one already.
+    // SAFETY: without CLONE_VM the child has memory and a stack of its own. The kernel writes the thread id to
+    // the child's memory, where the parent's id is.
     match unsafe { call!(Sysno::clone, flags, 0, 0, fourth, fifth) } {
         Ok(pid) => Ok(Pid::new(pid as i32)),
-        // qemu's user-mode emulation knows no other exit signal.
+        // qemu's user-mode emulation supports no other exit signal.
         Err(Errno::EINVAL) if exit_signal == ExitSignal::None => fork(ExitSignal::Child, thread_id),
         Err(errno) => Err(errno),
     }
 }
 
-/// `exit_group(status)`—No atexit handler runs and no buffer is flushed: those belong to the
+/// `exit_group(status)`—Ends the process. No atexit handler runs and no buffer is flushed: they belong to the
 /// original.
 pub fn exit(status: u8) -> ! {
     loop {
-        // SAFETY: a number only. Should a sandbox refuse the call, there is nothing else to do than
-        // to ask again.
+        // SAFETY: a number only. If a sandbox refuses the call, all that is left is to try again.
         let _ = unsafe { call!(Sysno::exit_group, status) };
     }
 }
 
-/// `setsid()`—Gives the id of the new session, which is the caller's own pid.
+/// `setsid()`—Creates a session, and returns its id, which is the caller's pid.
 pub(crate) fn setsid() -> Result<Pid, Errno> {
     // SAFETY: no arguments.
     let session = unsafe { call!(Sysno::setsid) }?;
     Pid::new(session as i32).ok_or(Errno::EINVAL)
 }
 
-/// `wait4(pid, status, options | __WALL, NULL)`, again after `EINTR`.
-///
-/// `None` with `WNOHANG`, as long as the child has not ended.
+/// `wait4(pid, status, options | __WALL, NULL)`—Waits for a child, again after `EINTR`. With `WNOHANG`, `None` if
+/// the child has not ended.
 fn wait_with(pid: Pid, options: u32) -> Result<Option<WaitStatus>, Errno> {
     let mut status: c_int = 0;
     loop {
@@ -144,20 +142,20 @@ fn wait_with(pid: Pid, options: u32) -> Result<Option<WaitStatus>, Errno> {
     }
 }
 
-/// `wait4(pid, status, __WALL, NULL)`—Waits until this child has ended, and takes its status.
+/// `wait4(pid, status, __WALL, NULL)`—Waits until the child has ended, and reaps it.
 pub(crate) fn waitpid(pid: Pid) -> Result<WaitStatus, Errno> {
     wait_with(pid, 0)?.ok_or(Errno::ECHILD)
 }
 
-/// `wait4(pid, status, WNOHANG | __WALL, NULL)`—Takes the status of this child if it has ended.
+/// `wait4(pid, status, WNOHANG | __WALL, NULL)`—Reaps the child if it has ended.
 pub(crate) fn try_wait(pid: Pid) -> Result<Option<WaitStatus>, Errno> {
     wait_with(pid, WNOHANG)
 }
 
-/// `waitid(P_PID, child, info, WEXITED | WNOHANG | WNOWAIT)`—Whether this child, which sends SIGCHLD, has
-/// ended. Its status can still be taken.
+/// `waitid(P_PID, child, info, WEXITED | WNOHANG | WNOWAIT)`—Whether the child, whose exit signal is SIGCHLD, has
+/// ended. Does not reap it.
 pub(crate) fn has_exited(child: Pid) -> bool {
-    // A siginfo_t: the kernel writes a signal to it if there is something to tell.
+    // A siginfo_t: the kernel writes a signal number to it if the child has ended.
     let mut info = [0_u64; 16];
     let options = WEXITED | WNOHANG | WNOWAIT;
     // SAFETY: the kernel writes a siginfo_t, which has 128 bytes.
@@ -173,28 +171,26 @@ pub(crate) fn has_exited(child: Pid) -> bool {
     told.is_ok() && info != [0; 16]
 }
 
-/// `setpgid(child, group)`—An error if this child has executed a program.
+/// `setpgid(child, group)`—Fails if the child has executed a program.
 ///
-/// Putting a child into the group that it is in changes nothing, and the kernel refuses even that
-/// with `EACCES` once the child has executed (setpgid(2)): an answer that needs no `/proc` and is
-/// the same for a child that has already ended and was not waited for. `EPERM` comes when the child
-/// has moved to a session of its own, which only its program does. Where a sandbox refuses the
-/// question, the end of the close-on-exec pipe, which is when it is asked, has to be enough.
+/// Moving a child into its own group changes nothing. The kernel refuses even that with `EACCES` once the child
+/// has executed (setpgid(2)). The answer needs no `/proc`, and is the same for a zombie. `EPERM` means that
+/// the child leads a session of its own, which only its program creates. If a sandbox refuses the call, the
+/// end of the close-on-exec pipe, after which it is made, has to be enough.
 pub(crate) fn setpgid(child: Pid, group: Pid) -> Result<(), Errno> {
     // SAFETY: numbers only.
     unsafe { attempt!(Sysno::setpgid, child.get(), group.get()) }
 }
 
-/// `unshare(CLONE_THREAD)`—Whether the caller's process has other threads.
+/// `unshare(CLONE_THREAD)`—Fails with `EINVAL` if the process has other threads.
 ///
-/// The flag has no effect; the kernel only checks that it could have one, which is so in a
-/// single-threaded process (unshare(2)), and answers `EINVAL` otherwise.
+/// The flag has no effect. The kernel only checks that the process has one thread (unshare(2)).
 pub(crate) fn check_single_threaded() -> Result<(), Errno> {
     // SAFETY: a number only, and one without an effect.
     unsafe { attempt!(Sysno::unshare, CLONE_THREAD) }
 }
 
-/// `execve(path, argv, envp)`—Returns only when it failed. Both lists end at their first `None`.
+/// `execve(path, argv, envp)`—Executes a program. Returns only after an error. Both lists end at their first `None`.
 pub(crate) fn execve(
     path: ThinCStr<'_>,
     argv: &[Option<ThinCStr<'_>>],
@@ -203,8 +199,7 @@ pub(crate) fn execve(
     if !matches!((argv, envp), ([.., None], [.., None])) {
         return Errno::EINVAL;
     }
-    // SAFETY: the lists are arrays of C strings that end in a null pointer, which has just been
-    // checked.
+    // SAFETY: the lists are arrays of C strings that end in a null pointer: that was just checked.
     match unsafe { call!(Sysno::execve, path.as_ptr(), argv.as_ptr(), envp.as_ptr()) } {
         Ok(_) => Errno::EINVAL,
         Err(errno) => errno,

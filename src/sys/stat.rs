@@ -1,4 +1,4 @@
-//! What a file is.
+//! The attributes of a file.
 
 use core::mem::MaybeUninit;
 
@@ -12,7 +12,7 @@ use super::credentials::effective_user;
 use super::fd::RawFd;
 use crate::protocol::{Errno, Nanoseconds, SECOND};
 
-/// Which file a descriptor or a path stands for, and what is known of it.
+/// The attributes of a file. Two are equal if they are of the same file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stat {
     device: u64,
@@ -59,31 +59,31 @@ impl Stat {
         self.names > 1
     }
 
-    /// Whether nobody but root and the caller may write it.
+    /// Whether only root and the caller may write the file.
     pub(crate) fn is_safe(self) -> bool {
         self.mode & (S_IWGRP | S_IWOTH) == 0 && (self.owner == 0 || self.owner == effective_user())
     }
 
-    /// When it was last written, by the clock of then.
+    /// The modification time.
     pub(crate) const fn written(self) -> Nanoseconds {
         self.written
     }
 }
 
-/// `fstat(fd)`
+/// `fstat(fd, stat)`—Returns the attributes of an open file.
 pub(crate) fn fstat(fd: RawFd) -> Result<Stat, Errno> {
     let mut stat = MaybeUninit::<RawStat>::zeroed();
-    // SAFETY: the kernel writes a stat, of the kind that goes with the call.
+    // SAFETY: the kernel writes a stat of the kind that belongs to the call.
     unsafe { attempt!(FSTAT, fd, stat.as_mut_ptr()) }?;
     // SAFETY: all zeros is a stat, and so is what the kernel wrote.
     Ok(Stat::of(&unsafe { stat.assume_init() }))
 }
 
-/// `fstatat(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW)`
+/// `fstatat(AT_FDCWD, path, stat, AT_SYMLINK_NOFOLLOW)`—Returns the attributes of the file at a path, or of the
+/// symbolic link there.
 pub(crate) fn lstat(path: ThinCStr<'_>) -> Result<Stat, Errno> {
     let mut stat = MaybeUninit::<RawStat>::zeroed();
-    // SAFETY: the kernel reads the string `path` and writes a stat, of the kind that goes with
-    // the call.
+    // SAFETY: the kernel reads the string `path`, and writes a stat of the kind that belongs to the call.
     unsafe {
         call!(
             FSTATAT,

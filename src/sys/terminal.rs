@@ -5,8 +5,8 @@ use syscalls::Sysno;
 
 use super::fd::RawFd;
 
-/// `ioctl(fd, TIOCGWINSZ, size)`—How many columns the terminal has, zero if it does not know; `None` if this
-/// is no terminal.
+/// `ioctl(fd, TIOCGWINSZ, size)`—Returns the number of columns of a terminal, zero if it is unknown. `None` if this
+/// is not a terminal.
 #[must_use]
 pub fn terminal_width(fd: RawFd) -> Option<usize> {
     let mut rows_and_columns = [0_u16; 4];
