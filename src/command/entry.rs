@@ -1,4 +1,4 @@
-//! The entry point: what a C library does before `main`.
+//! The entry point, in place of that of a C library.
 //!
 //! [`entry!`] makes it, for the command and for any other program without a C library.
 //!
@@ -13,7 +13,7 @@
 use rawdaemon::ThinCStr;
 use rawdaemon::internal;
 
-/// What the kernel gives a program. Both lists end in `None`.
+/// The arguments and the environment of a program, as the kernel passes them. Both lists end in `None`.
 pub(crate) struct Given {
     /// The arguments after the program's own name.
     pub(crate) arguments: &'static [Option<ThinCStr<'static>>],
@@ -22,8 +22,7 @@ pub(crate) struct Given {
     pub(crate) environment: &'static [Option<ThinCStr<'static>>],
 }
 
-/// Makes `_start`, which calls `$main` with what the kernel [`Given`] the program, and exits with the
-/// status that `$main` returns.
+/// Makes `_start`, which calls `$main` with the [`Given`] arguments, and exits with the status that it returns.
 macro_rules! entry {
     ($main:path) => {
         rawdaemon::internal::start!(enter);

@@ -14,7 +14,7 @@ const COLUMNS: usize = 80;
 /// terminal, a line for each status text.
 pub(crate) struct ProgressLine {
     is_verbose: bool,
-    /// What the launcher is doing.
+    /// The words for what the launcher is doing.
     what: &'static [u8],
     /// In whole seconds; zero for ever.
     timeout: u64,

@@ -6,7 +6,7 @@ use rawdaemon::{Cause, DaemonizeOptions, Errno, Error, ExitCode, ThinCStr, inter
 use crate::args::{Arguments, Invocation};
 use crate::line::Line;
 
-/// What a start was given.
+/// The report of a start, and the arguments that it had.
 pub(crate) struct Report<'r> {
     pub(crate) invocation: &'r Invocation<'static>,
     pub(crate) options: &'r DaemonizeOptions<'r>,
@@ -15,7 +15,7 @@ pub(crate) struct Report<'r> {
 }
 
 impl Report<'_> {
-    /// A line for each of these steps that the start includes.
+    /// Writes a line for each of these steps that the start includes.
     pub(crate) fn write_steps(&self, steps: &[Step]) {
         let plan = Plan::for_command(self.options);
         for step in steps {
@@ -37,7 +37,7 @@ impl Report<'_> {
         }
     }
 
-    /// One line with what failed, on what, and why.
+    /// Writes one line: the step that failed, its subject, and the cause.
     pub(crate) fn write_failure(&self, error: &Error, status: &[u8]) {
         let mut head = [0; 4096];
         let no_such_file = Error::new(ExitCode::ExecFailed, Cause::Errno(Errno::ENOENT));
@@ -62,7 +62,7 @@ impl Report<'_> {
         line.end();
     }
 
-    /// What the step that failed is about.
+    /// The name of the subject of the step that failed.
     fn name_in(&self, error: &Error) -> Option<ThinCStr<'_>> {
         let subject = match error.code() {
             ExitCode::AlreadyRunning => return None,

@@ -294,7 +294,7 @@ impl Error {
         self.code() == ExitCode::PidfileFailed && self.part().is_some()
     }
 
-    /// What the step failed for: the number of a stream or a descriptor, or the index of a limit.
+    /// The object of the step that failed: the number of a stream or a descriptor, or the index of a limit.
     pub(super) fn part(&self) -> Option<usize> {
         match self.kind() {
             Kind::Errno | Kind::NotAFile => (self.large() as usize).checked_sub(1),

@@ -70,7 +70,7 @@ impl<'d> Notice<'d> {
         }
     }
 
-    /// What the datagram means for the start, if anything. A failure takes precedence over a success.
+    /// The meaning of the datagram for the start, if it has one. A failure takes precedence over a success.
     #[must_use]
     pub const fn event(&self) -> Option<Event> {
         match *self {

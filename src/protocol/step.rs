@@ -6,7 +6,7 @@ use super::exit_code::ExitCode;
 use super::message::OOM_SCORE_ADJ;
 use crate::text::{Lines, lines};
 
-/// What a step applies to. The first seven are paths, by their index in the options.
+/// The subject of a step. The first seven are paths, by their index in the options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Subject {
@@ -54,7 +54,7 @@ macro_rules! steps {
         /// The exit code of each step, if it fails, and what it applies to.
         static FACTS: &[(ExitCode, Subject)] = &[$((ExitCode::$code, Subject::$subject),)*];
 
-        /// What the daemon has done after each step.
+        /// The words of each step.
         static WORDS: Lines = lines![$($words;)*];
     };
 }
@@ -95,13 +95,13 @@ impl Step {
         self.facts().0
     }
 
-    /// What the step applies to.
+    /// The subject of the step.
     #[must_use]
     pub fn subject(self) -> Subject {
         self.facts().1
     }
 
-    /// What the daemon has done after this step, in words that the name of the subject may follow.
+    /// Words for the step once it is taken. The name of the subject may follow them.
     #[must_use]
     pub fn words(self) -> &'static [u8] {
         WORDS.get(self as usize)

@@ -25,7 +25,7 @@ pub(crate) const fn nanoseconds(time: Duration) -> Nanoseconds {
 /// closes its descriptors a moment before its death can be observed.
 pub const EXIT_GRACE: Nanoseconds = 50_000_000;
 
-/// What the caller asked for. A daemon has begun when it has executed its command, or, without a
+/// The goal of a start, as the caller sets it. A daemon has begun when it has executed its command, or, without a
 /// command, when it has taken all its steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Goal {
@@ -37,7 +37,7 @@ pub enum Goal {
     Ready,
 }
 
-/// What the intermediate has observed.
+/// An observation of the intermediate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The daemon has reported that it has taken its steps, that it is ready, or that a step failed.

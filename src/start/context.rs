@@ -6,10 +6,10 @@ use crate::environment::Environment;
 use crate::protocol::{Errno, Error, Pid};
 use crate::sys::{self, Fork, Forked, NO_FD, Pipe, RawFd, Stack, Thread};
 
-/// What becomes a daemon: the calling program, or a command. This trait has the differences in behaviour;
+/// The program that becomes a daemon: the caller, or a command. This trait has the differences in behaviour;
 /// the [`Plan`] has those that are values.
 pub(super) trait Role: Sized {
-    /// What the daemon returns after its steps.
+    /// The value that the daemon returns after its steps.
     type Output;
 
     /// The calling thread, if it continues in the daemon.
@@ -39,7 +39,7 @@ pub(super) trait Role: Sized {
     ) -> Result<Self::Output, Error>;
 }
 
-/// What all three processes share.
+/// The data that all three processes share.
 pub(super) struct Shared<'a, R> {
     pub(super) plan: &'a Plan<'a>,
     pub(super) role: &'a R,
@@ -52,7 +52,7 @@ pub(super) struct Shared<'a, R> {
 /// The size of [`Context::internal_fds`].
 pub(super) const INTERNAL_FDS: usize = 5;
 
-/// What only the intermediate and the daemon share.
+/// The data that only the intermediate and the daemon share.
 pub(super) struct Context<'a, R> {
     pub(super) shared: &'a Shared<'a, R>,
     /// The report pipe, from the daemon to the intermediate.

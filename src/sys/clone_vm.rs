@@ -60,13 +60,13 @@ use crate::protocol::{Errno, Pid};
 
 /// A process that runs in its parent's memory.
 pub(crate) trait Child {
-    /// What the caller of [`clone_vm`] gets in a copy that the child makes of its parent.
+    /// The value that [`clone_vm`] returns in a copy of the parent that the child makes.
     type Output;
 
-    /// What the child does.
+    /// Runs in the child.
     fn run(&self) -> End<Forked<Self::Output>>;
 
-    /// What the parent does first, once there is a child.
+    /// Runs in the parent first, once the child exists.
     fn parent_started(&self) {}
 
     /// Whether the parent may return from the clone. It is asked again until it may, or the child is gone.
@@ -76,7 +76,7 @@ pub(crate) trait Child {
 }
 
 /// `clone(CLONE_VM | exit_signal)`—Creates a process that runs `child` on this stack and in this memory,
-/// and runs `watch` in the parent. Returns, or unwinds, when no process shares the memory any more.
+/// and runs `watch` in the parent. Returns, or unwinds, when no process shares the memory.
 ///
 /// In a copy that the child makes of its parent this returns the child's output.
 ///
@@ -126,7 +126,7 @@ impl Drop for Unwinding<'_> {
     }
 }
 
-/// What a child begins with. It lies above the child's stack, since the parent's frame that made it may
+/// The start of a child. It lies above the child's stack, since the parent's frame that made it may
 /// be gone when the child reads it.
 #[repr(C)]
 struct Entry<'e, C: Child> {
@@ -173,7 +173,7 @@ fn clone_on<C: Child>(
     Pid::new(result as i32).map(Fork::Parent)
 }
 
-/// What parent and child call within the trampoline, each on its stack, with the result of clone(2).
+/// The function that parent and child call within the trampoline, each on its stack, with the result of clone(2).
 /// Returns that result in the parent, and zero in a copy; does not return in a child that shares the memory.
 ///
 /// # Safety

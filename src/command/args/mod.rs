@@ -18,7 +18,7 @@ pub(crate) use arguments::{Arguments, Options};
 pub(crate) use options::Name;
 pub(crate) use usage::UsageError;
 
-/// What to do.
+/// The action of the command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Start the command.
@@ -65,7 +65,7 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(60);
 /// A command line, parsed. If an option is repeated, the last one wins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Invocation<'a> {
-    /// What to do.
+    /// The action.
     pub(crate) action: Action,
     pub(crate) options: DaemonizeOptions<'a>,
     /// The time of `--timeout`: of the start, or of the stop.
@@ -76,7 +76,7 @@ pub(crate) struct Invocation<'a> {
     pub(crate) user: Option<ThinCStr<'a>>,
     /// The group, by name or number.
     pub(crate) group: Option<ThinCStr<'a>>,
-    /// What the command gets as its own name.
+    /// The name that the command gets as its own.
     pub(crate) argv0: Option<ThinCStr<'a>>,
     /// The descriptors to keep, and how many they are.
     pub(crate) keep: [i32; KEPT],
@@ -133,7 +133,7 @@ impl<'a> Invocation<'a> {
         }
     }
 
-    /// `None` if the value is not what it must be.
+    /// Applies an option. `None` if its value is wrong.
     fn set(&mut self, name: Name, value: ThinCStr<'a>) -> Option<()> {
         let text = value.to_bytes();
         if name as u8 <= Name::Argv0 as u8 {
@@ -266,7 +266,7 @@ impl<'a> Invocation<'a> {
             options = options.timeout(timeout);
         }
         match self.verbosity {
-            // Who wants to see how the start goes sees it from outside.
+            // With an intermediate, the launcher can print its progress.
             Verbosity::Verbose => options,
             _ => internal::ends_after(options),
         }

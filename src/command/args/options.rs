@@ -1,4 +1,4 @@
-//! The options of the command line: their names, and what their values must be.
+//! The options of the command line: their names and their values.
 
 use rawdaemon::internal::{Lines, Sink, split_once};
 

@@ -1,11 +1,11 @@
-//! What may be wrong with a command line.
+//! Errors in a command line.
 
 use rawdaemon::ThinCStr;
 use rawdaemon::internal::Sink;
 
 use super::options::Name;
 
-/// What is wrong with a command line.
+/// An error in a command line.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum UsageError<'a> {
     /// There is no such option.
