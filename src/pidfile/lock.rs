@@ -8,7 +8,7 @@
 use super::fingerprint::pid_of;
 use super::process::find_unlocked_daemon;
 use crate::options::DaemonizeOptions;
-use crate::protocol::{Cause, Errno, Error, ExitCode, Nanoseconds, Pid, Subject, failed};
+use crate::protocol::{Cause, Errno, Error, ExitCode, Nanoseconds, Pid, Step, Subject, failed};
 use crate::sys::{self, Fd, LockOwner, Locker, Open, RawFd, ThinCStr};
 use crate::text::{NUMBER_LINE, number_line};
 
@@ -110,10 +110,12 @@ pub(crate) fn remove_after_failure(options: &DaemonizeOptions<'_>, daemon: Pid, 
     let Some(path) = options.path(Subject::Pidfile) else {
         return;
     };
-    if !matches!(
-        error.code(),
-        ExitCode::AlreadyRunning | ExitCode::OpenFailed | ExitCode::OpenDevNullFailed
-    ) {
+    let failed_before = match error.code() {
+        ExitCode::AlreadyRunning | ExitCode::OpenDevNullFailed => true,
+        ExitCode::OpenFailed => Step::of(&error) != Some(Step::EmptyOutputs),
+        _ => false,
+    };
+    if !failed_before {
         remove_stale(path, daemon);
     }
 }

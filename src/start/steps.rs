@@ -59,10 +59,8 @@ pub(super) fn take<R: Role>(
             // leave it.
             Step::LockPidfile => {
                 let [pidfile, _] = &mut files.locks;
-                let locked = pidfile::lock(options.path(Subject::Pidfile), pidfile);
                 // Before chroot(2), while `/proc` is still accessible.
-                mtime = own_mtime();
-                locked
+                pidfile::lock(options.path(Subject::Pidfile), pidfile).map(|()| mtime = own_mtime())
             }
             Step::SetOomScoreAdj => set_oom_score_adj(options),
             Step::SetUmask => {

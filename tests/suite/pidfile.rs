@@ -284,6 +284,32 @@ fn a_full_disk_leaves_no_half_pid() {
 }
 
 #[test]
+fn output_that_cannot_be_emptied_leaves_no_pidfile() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    fs::write(place.path("out"), "the output of before\n").unwrap();
+    let out = place.path("out");
+    let out = out.to_str().unwrap();
+    let options = ["-P", out, "--inject=ftruncate:error=EIO"];
+    let arguments = ["-v", "-p", "pid", "-o", out, "sleep", "1000"];
+    let output = fails_under_strace(&place, &options, &arguments);
+    let lines: Vec<&str> = output.stderr.lines().collect();
+    let message =
+        format!("rawdaemon: cannot empty {out} for standard output: Input/output error (EIO)");
+    let [.., before, last] = lines.as_slice() else {
+        panic!("{output:?}")
+    };
+    assert_eq!(
+        (*before, *last),
+        ("rawdaemon: wrote the pidfile pid", message.as_str())
+    );
+    assert_eq!(output.code(), 8);
+    assert!(!place.path("pid").exists());
+}
+
+#[test]
 fn a_start_that_cleans_up_is_not_the_daemon() {
     if !has("strace") {
         return;
