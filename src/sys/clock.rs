@@ -9,13 +9,13 @@ use syscalls::Sysno;
 
 use crate::protocol::{Nanoseconds, SECOND};
 
-/// `clock_gettime(CLOCK_MONOTONIC)`—Returns the time since an unspecified start, in nanoseconds.
+/// `clock_gettime(CLOCK_MONOTONIC, _)`—Returns a time that never goes back.
 pub(crate) fn monotonic_time() -> Nanoseconds {
     time(CLOCK_MONOTONIC)
 }
 
-/// `CLOCK_REALTIME` minus `CLOCK_BOOTTIME`—Returns the wall-clock time of the boot. `None` if the process is
-/// preempted each time between the two readings.
+/// Returns the time at which the machine was booted, by its present clock: `CLOCK_REALTIME` less
+/// `CLOCK_BOOTTIME`. `None` if this process keeps being preempted between the readings.
 pub(crate) fn time_of_boot() -> Option<Nanoseconds> {
     for _ in 0..10 {
         let before = time(CLOCK_BOOTTIME);
@@ -27,13 +27,14 @@ pub(crate) fn time_of_boot() -> Option<Nanoseconds> {
     None
 }
 
-/// `clock_gettime(clock)`—Returns nanoseconds; zero after an error.
+/// `clock_gettime(clock, _)`—Returns the time of a clock, or 0 if the call fails.
 fn time(clock: u32) -> Nanoseconds {
     let mut time = MaybeUninit::<__kernel_old_timespec>::zeroed();
-    // SAFETY: the kernel writes a timespec to `time`. The old call exists on every architecture; with 32 bits,
-    // a clock that starts at boot overflows after 68 years of uptime.
+    // Every supported architecture has this call. On those with 32 bits, the seconds are 32 bits too: the
+    // clocks that start at boot last for 68 years of uptime, `CLOCK_REALTIME` lasts until 2038.
+    // SAFETY: the kernel writes a timespec to `time`.
     let result = unsafe { attempt!(Sysno::clock_gettime, clock, time.as_mut_ptr()) };
-    // SAFETY: all zeros is a timespec, and so is what the kernel wrote.
+    // SAFETY: `time` was initialized with zeros, which are a valid timespec.
     let time = unsafe { time.assume_init() };
     match result {
         Ok(()) => (time.tv_sec as Nanoseconds)

@@ -6,26 +6,27 @@ use syscalls::Sysno;
 use super::fd::{NO_FD, RawFd};
 use crate::protocol::{Errno, Nanoseconds, SECOND};
 
-/// How many descriptors [`ppoll`] takes.
+/// The number of descriptors that [`ppoll`] watches.
 const MAX_FDS: usize = 4;
 
-/// `ppoll(fds, n, timeout, NULL, _)`—Waits until a descriptor is readable or at end of file, or until a pipe that
-/// is written has no reader; at most for `timeout`.
+/// `ppoll(fds, 4, timeout, NULL, 0)`—Waits until one of the descriptors is ready, for at most `timeout`.
 ///
-/// Replaces the descriptors that are not ready by [`NO_FD`]. `EINTR` if a signal was handled.
+/// A descriptor is ready when it is readable or at its end, or when it is the write end of a pipe whose read
+/// end is closed. Replaces the descriptors that are not ready with [`NO_FD`]. `EINTR` if a signal handler
+/// interrupts the wait.
 pub(crate) fn ppoll(descriptors: &mut [RawFd; MAX_FDS], timeout: Nanoseconds) -> Result<(), Errno> {
     let mut polled = descriptors.map(|fd| pollfd {
         fd: fd as _,
         events: POLLIN as _,
         revents: 0,
     });
-    // The kernel writes the remaining time to it.
+    // The kernel writes the remaining time to the timespec.
     let mut time = __kernel_old_timespec {
         tv_sec: (timeout / SECOND).try_into().unwrap_or(i32::MAX as _),
         tv_nsec: (timeout % SECOND) as _,
     };
-    // SAFETY: the kernel reads and writes the pollfds and a timespec, which outlive the call. A null mask
-    // changes nothing.
+    // SAFETY: the kernel reads and writes `polled.len()` pollfds in `polled` and a timespec in `time`. It
+    // reads no mask through the null pointer.
     unsafe {
         call!(
             Sysno::ppoll,
@@ -36,15 +37,16 @@ pub(crate) fn ppoll(descriptors: &mut [RawFd; MAX_FDS], timeout: Nanoseconds) ->
             0
         )
     }?;
-    for (fd, one) in descriptors.iter_mut().zip(&polled) {
-        if one.revents == 0 {
+    for (fd, polled) in descriptors.iter_mut().zip(&polled) {
+        if polled.revents == 0 {
             *fd = NO_FD;
         }
     }
     Ok(())
 }
 
-/// [`ppoll`] without descriptors—Waits for this time, or until a signal is handled.
+/// `ppoll(fds, 4, time, NULL, 0)`—Waits for this time, or until a signal handler has run. Polls no descriptor:
+/// each is [`NO_FD`].
 pub(crate) fn sleep(time: Nanoseconds) {
     let _ = ppoll(&mut [NO_FD; MAX_FDS], time);
 }

@@ -1,4 +1,4 @@
-//! Signals: masks, dispositions, and descriptors for pending signals.
+//! Signals: masks, dispositions and signalfd.
 
 use core::mem::MaybeUninit;
 use core::ops::Range;
@@ -14,33 +14,35 @@ pub(crate) use linux_raw_sys::general::SIGCHLD;
 use super::fd::{Fd, RawFd, write};
 use crate::protocol::Errno;
 
-/// The signals are 1 to 64 on the supported architectures.
+/// The kernel's signals, 1 to 64 on every supported architecture.
 const SIGNALS: Range<u32> = 1..65;
 
-/// A set of signals, in the kernel's format: bit `n - 1` for signal `n`.
+/// A set of signals in the kernel's format: bit `n - 1` stands for signal `n`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]
 pub struct SignalSet(u64);
 
 pub(super) const SET_SIZE: usize = size_of::<SignalSet>();
 const _: () = assert!(SET_SIZE == size_of::<kernel_sigset_t>());
-// With another byte order, the lower signals would be in the upper half on 32 bits.
+// The kernel's set is an array of words. On a 32-bit big-endian machine, a `u64` would hold them in the
+// wrong order.
 const _: () = assert!(cfg!(target_endian = "little"));
 
 impl SignalSet {
     pub(crate) const NONE: Self = Self(0);
     pub(crate) const ALL: Self = Self(u64::MAX);
-    /// SIGPIPE alone.
+    /// Only SIGPIPE.
     pub const PIPE: Self = Self::of(SIGPIPE);
 
+    /// The set with only this signal.
     pub(super) const fn of(signal: u32) -> Self {
         Self(1_u64.wrapping_shl(signal.wrapping_sub(1)))
     }
 }
 
-/// `rt_sigprocmask(SIG_SETMASK, set)`—Sets the signal mask.
+/// `rt_sigprocmask(SIG_SETMASK, set, NULL, 8)`—Sets the calling thread's signal mask.
 pub(crate) fn set_signal_mask(set: SignalSet) -> Result<(), Errno> {
-    // SAFETY: the kernel reads a set of the size given, and writes none to null.
+    // SAFETY: the kernel reads `SET_SIZE` bytes from `set`, and writes nothing through the null pointer.
     unsafe {
         call!(
             Sysno::rt_sigprocmask,
@@ -53,10 +55,11 @@ pub(crate) fn set_signal_mask(set: SignalSet) -> Result<(), Errno> {
     .map(drop)
 }
 
-/// `rt_sigprocmask(SIG_BLOCK, set)`—Blocks signals, and returns the previous mask.
+/// `rt_sigprocmask(SIG_BLOCK, set, _, 8)`—Adds signals to the calling thread's signal mask, and returns the
+/// previous mask.
 pub fn block_signals(set: SignalSet) -> Result<SignalSet, Errno> {
     let mut old = SignalSet::NONE;
-    // SAFETY: the kernel reads one set and writes another, each of the size given.
+    // SAFETY: the kernel reads `SET_SIZE` bytes from `set` and writes as many to `old`.
     unsafe {
         call!(
             Sysno::rt_sigprocmask,
@@ -69,36 +72,38 @@ pub fn block_signals(set: SignalSet) -> Result<SignalSet, Errno> {
     Ok(old)
 }
 
-/// `rt_sigpending(set)`—Whether one of these signals is pending.
+/// `rt_sigpending(_, 8)`—Returns whether one of these signals is pending.
 fn is_pending(set: SignalSet) -> bool {
     let mut pending = SignalSet::NONE;
-    // SAFETY: the kernel writes a set of the size given.
+    // SAFETY: the kernel writes `SET_SIZE` bytes to `pending`.
     let result = unsafe { call!(Sysno::rt_sigpending, &raw mut pending, SET_SIZE) };
     result.is_ok() && pending.0 & set.0 != 0
 }
 
-/// `rt_sigtimedwait(set, NULL, 0)`—Consumes one of these signals, if one is pending.
+/// `rt_sigtimedwait(set, NULL, {0, 0}, 8)`—Removes one pending signal of this set, if there is one.
 fn take_pending(set: SignalSet) {
-    let now = __kernel_old_timespec {
+    let no_time = __kernel_old_timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: the kernel reads a set of the size given and a timespec, and writes nothing to a null siginfo.
+    // SAFETY: the kernel reads `SET_SIZE` bytes from `set` and a timespec from `no_time`. It writes no
+    // siginfo through the null pointer.
     let _ = unsafe {
         call!(
             Sysno::rt_sigtimedwait,
             &raw const set,
             0,
-            &raw const now,
+            &raw const no_time,
             SET_SIZE
         )
     };
 }
 
-/// [`write()`] that fails with `EPIPE`, without a SIGPIPE, if the pipe has no reader.
+/// Writes to a pipe, as [`write()`] does, without raising SIGPIPE. `EPIPE` if its read end is closed.
 ///
-/// The signal goes to the thread that writes (pipe(7)). So it is blocked, consumed if this write raised it,
-/// and the mask is restored. Up to `PIPE_BUF` bytes are written at once.
+/// The kernel sends SIGPIPE to the thread that writes (pipe(7)). This function therefore blocks the signal,
+/// removes it if this write raised it, and restores the mask. The kernel writes up to `PIPE_BUF` bytes
+/// atomically.
 pub(crate) fn write_no_sigpipe(fd: RawFd, bytes: &[u8]) -> Result<(), Errno> {
     let pipe_signal = SignalSet::PIPE;
     let pending_before = is_pending(pipe_signal);
@@ -111,7 +116,7 @@ pub(crate) fn write_no_sigpipe(fd: RawFd, bytes: &[u8]) -> Result<(), Errno> {
     result
 }
 
-/// The action of a process for a signal, in the kernel's format.
+/// The disposition of a signal, as the kernel returned it.
 ///
 /// The spare word is for qemu's user-mode emulation of riscv64, which writes one word more than the kernel.
 #[derive(Clone, Copy, Debug)]
@@ -119,35 +124,37 @@ pub(crate) fn write_no_sigpipe(fd: RawFd, bytes: &[u8]) -> Result<(), Errno> {
 pub(crate) struct SigAction(kernel_sigaction, usize);
 
 impl SigAction {
-    /// `SIG_DFL`, without a handler, a restorer and flags.
+    /// `SIG_DFL`, with no handler and therefore no restorer and no flags.
     pub(crate) fn default() -> Self {
-        // SAFETY: all zeros is a valid sigaction: `SIG_DFL` is null, and a null function pointer is `None`.
+        // SAFETY: a sigaction may be all zeros: `SIG_DFL` is null, and the type represents a null function
+        // pointer as `None`.
         Self(unsafe { MaybeUninit::zeroed().assume_init() }, 0)
     }
 }
 
-/// `rt_sigaction(signal, NULL, action, 8)`—Returns the action for a signal.
+/// `rt_sigaction(signal, NULL, _, 8)`—Returns the disposition of a signal.
 pub(crate) fn sigaction(signal: u32) -> Result<SigAction, Errno> {
     let mut action = SigAction::default();
-    // SAFETY: the kernel reads nothing from null and writes a sigaction.
+    // SAFETY: the kernel reads nothing through the null pointer, and writes a sigaction to `action`.
     unsafe { call!(Sysno::rt_sigaction, signal, 0, &raw mut action, SET_SIZE) }?;
     Ok(action)
 }
 
-/// `rt_sigaction(signal, action, NULL, 8)`—Sets the action for a signal.
+/// `rt_sigaction(signal, action, NULL, 8)`—Sets the disposition of a signal.
 pub(crate) fn set_sigaction(signal: u32, action: &SigAction) -> Result<(), Errno> {
     let action = core::ptr::from_ref(action);
-    // SAFETY: the kernel reads a sigaction, and writes none to null. There is no handler, or one that the kernel
-    // has returned for this signal in this program.
+    // SAFETY: the kernel reads a sigaction from `action`, and writes nothing through the null pointer. The
+    // disposition is `SIG_DFL`, or one that `sigaction` returned for this signal in this
+    // program.
     unsafe { call!(Sysno::rt_sigaction, signal, action, 0, SET_SIZE) }.map(drop)
 }
 
-/// `rt_sigaction(signal, SIG_DFL, NULL, 8)`—Resets the action for a signal.
+/// `rt_sigaction(signal, {SIG_DFL}, NULL, 8)`—Resets the disposition of a signal to the default.
 pub(crate) fn reset_sigaction(signal: u32) -> Result<(), Errno> {
     set_sigaction(signal, &SigAction::default())
 }
 
-/// [`reset_sigaction`] for every signal that has a disposition.
+/// Resets the disposition of every signal except SIGKILL and SIGSTOP, which always have the default.
 pub(crate) fn reset_dispositions() -> Result<(), Errno> {
     for signal in SIGNALS {
         if !matches!(signal, SIGKILL | SIGSTOP) {
@@ -157,11 +164,13 @@ pub(crate) fn reset_dispositions() -> Result<(), Errno> {
     Ok(())
 }
 
-/// `signalfd4(-1, {signal}, 8, SFD_CLOEXEC | SFD_NONBLOCK)`—Creates a descriptor that is readable while this signal
-/// is pending. The signal must be blocked. Since Linux 2.6.27.
+/// `signalfd4(-1, {signal}, 8, SFD_CLOEXEC | SFD_NONBLOCK)`—Creates a descriptor that is readable while this
+/// signal is pending. The caller must block the signal.
+///
+/// Since Linux 2.6.27.
 pub(crate) fn signalfd(signal: u32) -> Result<Fd, Errno> {
     let set = SignalSet::of(signal);
-    // SAFETY: the kernel reads a set of the size given.
+    // SAFETY: the kernel reads `SET_SIZE` bytes from `set`.
     let fd = unsafe {
         call!(
             Sysno::signalfd4,
