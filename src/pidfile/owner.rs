@@ -138,7 +138,7 @@ impl<'a> Pidfile<'a> {
             is_plausible: false,
             is_changing: false,
         };
-        let file = match sys::open(self.path, Open::Look) {
+        let file = match sys::open(self.path, Open::LockQuery) {
             Err(Errno::ENOENT) => return Ok(seen),
             file => file.map_err(&pidfile_failed)?,
         };

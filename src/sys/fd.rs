@@ -1,4 +1,4 @@
-//! Descriptors: owning, moving, reading and writing them.
+//! Descriptors: ownership, duplication, flags, reading and writing.
 
 use core::mem::ManuallyDrop;
 
@@ -10,18 +10,19 @@ use syscalls::Sysno;
 
 use crate::protocol::Errno;
 
-/// The number of a descriptor. It is an `int` to the kernel; unsigned, it needs no sign extension.
+/// The number of a descriptor. The kernel takes an `int`; an unsigned number needs no sign extension to
+/// become the argument of a system call.
 pub type RawFd = u32;
 
-/// An owned descriptor, closed when it is dropped.
+/// An owned descriptor. Dropping it closes it.
 #[derive(Debug)]
 pub(crate) struct Fd(RawFd);
 
 impl Fd {
-    /// Owns a descriptor that the kernel has just returned, moved above 2 if need be.
+    /// Takes ownership of a new descriptor, and moves it above 2 if necessary.
     ///
-    /// The kernel returns 0 to 2 if the caller runs with these closed. The standard streams will be put
-    /// there, and would replace the descriptor.
+    /// If the caller runs with a standard stream closed, the kernel reuses its number. The descriptors of
+    /// this crate must not stay there: redirecting the standard streams would close them.
     pub(super) fn above_standard_streams(fd: u32) -> Result<Self, Errno> {
         let fd = Self(fd);
         if fd.0 > 2 {
@@ -30,16 +31,17 @@ impl Fd {
         dupfd_cloexec(fd.0, 3).map(Self)
     }
 
-    /// Owns a descriptor that nothing else closes.
+    /// Takes ownership of a descriptor. Nothing else may close it.
     pub(crate) const fn from_raw(fd: RawFd) -> Self {
         Self(fd)
     }
 
+    /// Returns the number of the descriptor.
     pub(crate) const fn raw(&self) -> RawFd {
         self.0
     }
 
-    /// Gives up the ownership, and returns the number.
+    /// Gives up ownership, and returns the number of the descriptor.
     pub(crate) fn into_raw(self) -> RawFd {
         ManuallyDrop::new(self).0
     }
@@ -51,17 +53,19 @@ impl Drop for Fd {
     }
 }
 
-/// `close(fd)`—Closes the descriptor, unless it is [`NO_FD`]. Linux closes it even if the call fails, also with
-/// `EINTR` (close(2)), so errors are ignored.
+/// `close(fd)`—Closes a descriptor. Does nothing for [`NO_FD`].
+///
+/// Linux closes the descriptor even if the call fails, with `EINTR` too (close(2)), so the call is not
+/// repeated.
 pub(crate) fn close(fd: RawFd) {
     if fd == NO_FD {
         return;
     }
-    // SAFETY: a number only. The callers close numbers that they own, so no `Fd` is closed twice.
+    // SAFETY: the call takes no pointers. The callers own the descriptor, so no `Fd` closes it again.
     let _ = unsafe { call!(Sysno::close, fd) };
 }
 
-/// The two ends of a pipe. They stay open until they are closed one by one, or the process ends.
+/// The two ends of a pipe. Dropping it does not close them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pipe {
     pub(crate) reader: RawFd,
@@ -76,10 +80,12 @@ impl Pipe {
     };
 }
 
-/// `pipe2(ends, O_CLOEXEC | O_NONBLOCK)`—Creates a pipe.
+/// `pipe2(_, O_CLOEXEC | O_NONBLOCK)`—Creates a pipe.
+///
+/// Since Linux 2.6.27.
 pub(crate) fn pipe() -> Result<Pipe, Errno> {
     let mut ends = [0; 2];
-    // SAFETY: the kernel writes two ints to `ends`.
+    // SAFETY: the kernel writes two ints to `ends`, which has room for them.
     unsafe { attempt!(Sysno::pipe2, ends.as_mut_ptr(), O_CLOEXEC | O_NONBLOCK) }?;
     let [reader, writer] = ends.map(Fd::above_standard_streams);
     let (reader, writer) = (reader?, writer?);
@@ -89,7 +95,8 @@ pub(crate) fn pipe() -> Result<Pipe, Errno> {
     })
 }
 
-/// `read(fd, buffer, size)`—Reads, again after `EINTR`. Zero at end of file.
+/// `read(fd, buffer, length)`—Reads from a descriptor, and returns the number of bytes; 0 at the end of the
+/// file. Retries after `EINTR`.
 pub(crate) fn read(fd: RawFd, buffer: &mut [u8]) -> Result<u32, Errno> {
     loop {
         // SAFETY: the kernel writes at most `buffer.len()` bytes to `buffer`.
@@ -100,13 +107,14 @@ pub(crate) fn read(fd: RawFd, buffer: &mut [u8]) -> Result<u32, Errno> {
     }
 }
 
-/// `lseek(fd, 0, SEEK_SET)`—Moves to the start of the file.
+/// `lseek(fd, 0, SEEK_SET)`—Moves the file offset to the start of the file.
 pub(crate) fn rewind(fd: RawFd) -> Result<(), Errno> {
-    // SAFETY: numbers only.
+    // SAFETY: the call takes no pointers.
     unsafe { attempt!(Sysno::lseek, fd, 0, SEEK_SET) }
 }
 
-/// `write(fd, bytes, size)`—Writes, again after `EINTR`. Returns how many bytes were written.
+/// `write(fd, bytes, length)`—Writes to a descriptor, and returns the number of bytes written. Retries after
+/// `EINTR`.
 pub fn write(fd: RawFd, bytes: &[u8]) -> Result<u32, Errno> {
     loop {
         // SAFETY: the kernel reads `bytes.len()` bytes from `bytes`.
@@ -117,55 +125,63 @@ pub fn write(fd: RawFd, bytes: &[u8]) -> Result<u32, Errno> {
     }
 }
 
-/// `dup3(from, to, 0)`—Makes `to` a copy of `from` that stays open across an exec. They must differ, else
-/// `EINVAL`.
+/// `dup3(from, to, 0)`—Makes `to` a duplicate of `from`, without the close-on-exec flag.
+///
+/// Since Linux 2.6.27. `EINVAL` if the two are equal, which the callers rule out.
 pub(crate) fn dup3(from: RawFd, to: RawFd) -> Result<(), Errno> {
-    // SAFETY: numbers only.
+    // SAFETY: the call takes no pointers.
     unsafe { attempt!(Sysno::dup3, from, to, 0) }
 }
 
-/// `fcntl(fd, F_DUPFD_CLOEXEC, lowest)`—Copies the descriptor to the lowest free number that is not below
-/// `lowest`.
+/// `fcntl(fd, F_DUPFD_CLOEXEC, lowest)`—Duplicates a descriptor to the lowest free number not below `lowest`.
+///
+/// Since Linux 2.6.24.
 pub(crate) fn dupfd_cloexec(fd: RawFd, lowest: RawFd) -> Result<RawFd, Errno> {
-    // SAFETY: numbers only.
+    // SAFETY: the call takes no pointers.
     unsafe { call!(Sysno::fcntl, fd, F_DUPFD_CLOEXEC, lowest) }
 }
 
-/// `fcntl(fd, F_GETFD)`—Succeeds if the descriptor is open, else `EBADF`.
+/// `fcntl(fd, F_GETFD)`—Checks that a descriptor is open. `EBADF` if it is not.
 pub(crate) fn fcntl_getfd(fd: RawFd) -> Result<(), Errno> {
-    // SAFETY: numbers only.
+    // SAFETY: the call takes no pointers.
     unsafe { attempt!(Sysno::fcntl, fd, F_GETFD) }
 }
 
-/// `fcntl(fd, F_SETFD, 0)`—Leaves the descriptor open across an exec.
+/// `fcntl(fd, F_SETFD, 0)`—Keeps a descriptor open across execve(2).
 pub(crate) fn clear_cloexec(fd: RawFd) -> Result<(), Errno> {
-    // SAFETY: numbers only.
+    // SAFETY: the call takes no pointers.
     unsafe { attempt!(Sysno::fcntl, fd, F_SETFD, 0) }
 }
 
-/// `fcntl(fd, F_SETFL, O_APPEND)` or `fcntl(fd, F_SETFL, 0)`—Clears `O_NONBLOCK`, and sets or clears `O_APPEND`.
+/// `fcntl(fd, F_SETFL, O_APPEND)` or `fcntl(fd, F_SETFL, 0)`—Clears `O_NONBLOCK`, and sets or clears
+/// `O_APPEND`.
 pub(crate) fn set_status_flags(fd: RawFd, append: bool) -> Result<(), Errno> {
     let flags = if append { O_APPEND } else { 0 };
-    // SAFETY: numbers only.
+    // SAFETY: the call takes no pointers.
     unsafe { attempt!(Sysno::fcntl, fd, F_SETFL, flags) }
 }
 
-/// `close_range(first, last, 0)`—Closes all descriptors from `first` to `last`. Since Linux 5.9.
+/// `close_range(first, last, 0)`—Closes every descriptor from `first` to `last`.
+///
+/// Since Linux 5.9. `ENOSYS` before that.
 pub(crate) fn close_range(first: RawFd, last: RawFd) -> Result<(), Errno> {
-    // SAFETY: numbers only. The callers own every descriptor from `first` to `last`.
+    // SAFETY: the call takes no pointers. The callers own every descriptor from `first` to `last`.
     unsafe { attempt!(Sysno::close_range, first, last, 0) }
 }
 
-/// `prlimit64(0, RLIMIT_NOFILE, NULL, limit)`—Returns one more than the highest number of a new descriptor.
+/// `prlimit64(0, RLIMIT_NOFILE, NULL, _)`—Returns the soft limit of open files, which is one above the largest
+/// number that a new descriptor can have.
+///
+/// Since Linux 2.6.36.
 pub(crate) fn getrlimit_nofile() -> Result<u64, Errno> {
     let mut limit = rlimit64 {
         rlim_cur: 0,
         rlim_max: 0,
     };
-    // SAFETY: the kernel reads nothing from null and writes a rlimit64 to `limit`.
+    // SAFETY: the kernel reads nothing through the null pointer, and writes an rlimit64 to `limit`.
     unsafe { call!(Sysno::prlimit64, 0, RLIMIT_NOFILE, 0, &raw mut limit) }?;
     Ok(limit.rlim_cur)
 }
 
-/// No descriptor: the number that [`ppoll`](super::ppoll) ignores.
+/// No descriptor. [`ppoll`](super::ppoll) ignores it.
 pub(crate) const NO_FD: RawFd = RawFd::MAX; // -1 to the kernel

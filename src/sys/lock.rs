@@ -8,33 +8,36 @@ use syscalls::Sysno;
 use super::fd::RawFd;
 use crate::protocol::{Errno, Pid};
 
-/// The two kinds of processes that lock a pidfile. Their ranges overlap, so one excludes the other, and the
-/// start of the range tells which one holds a lock.
+/// The process that locks a pidfile. The ranges of the two locks overlap, so each excludes the other. They
+/// start at different bytes, so F_GETLK shows which one is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Locker {
-    /// The daemon locks from the first byte.
+    /// The daemon, from the first byte on.
     Daemon = 0,
-    /// A process that removes the pidfile locks from the second byte.
+    /// The process that removes the pidfile of a daemon that has ended, from the second byte on.
     Remover = 1,
 }
 
-/// The description of a lock for writing, for fcntl(2).
-fn record_lock(locker: Locker) -> flock {
-    // SAFETY: all zeros is a flock: from the start to the end of the file, wherever that will be.
+/// Describes a write lock from the first byte of this locker to the end of the file.
+fn write_lock(locker: Locker) -> flock {
+    // SAFETY: a flock consists of integers, which may be zero. An offset and a length of zero mean the whole
+    // file.
     let mut lock: flock = unsafe { MaybeUninit::zeroed().assume_init() };
     lock.l_type = F_WRLCK as _;
     lock.l_start = locker as _;
     lock
 }
 
-/// `fcntl(fd, F_SETLK, F_WRLCK)`—Takes the lock; `false` if another process has it. The lock belongs to the
-/// process, not to the descriptor. A child does not inherit it, an exec keeps it, and closing any descriptor
-/// of the file releases it.
-// Inlined, it is smaller: the callers pass constants.
+/// `fcntl(fd, F_SETLK, {F_WRLCK, ...})`—Locks a file. Returns `false` if another process holds a conflicting
+/// lock.
+///
+/// The lock belongs to the process, not to the descriptor: a child does not inherit it, it survives
+/// execve(2), and closing any descriptor for the file releases it.
+// Inlining makes the command smaller.
 #[inline(always)]
 pub(crate) fn fcntl_setlk(fd: RawFd, locker: Locker) -> Result<bool, Errno> {
-    let lock = record_lock(locker);
-    // SAFETY: the kernel reads a flock.
+    let lock = write_lock(locker);
+    // SAFETY: the kernel reads a flock from `lock`.
     match unsafe { attempt!(Sysno::fcntl, fd, F_SETLK, &raw const lock) } {
         Ok(()) => Ok(true),
         Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
@@ -42,23 +45,24 @@ pub(crate) fn fcntl_setlk(fd: RawFd, locker: Locker) -> Result<bool, Errno> {
     }
 }
 
-/// The holder of a lock.
+/// The holder of a daemon's lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LockOwner {
-    /// No daemon.
+    /// No daemon holds the lock.
     None,
-    /// The daemon with this pid.
+    /// A daemon with this pid.
     Process(Pid),
-    /// A daemon without a pid in this namespace: it is in another pid namespace.
+    /// A daemon in another pid namespace, which has no pid in this one.
     Unknown,
 }
 
-/// `fcntl(fd, F_GETLK, F_WRLCK)`—Asks the kernel for the holder of the lock.
+/// `fcntl(fd, F_GETLK, {F_WRLCK, ...})`—Returns which daemon holds the lock of a file.
 ///
-/// A daemon locks for writing. Locks for reading are ignored: any process that may read the file can take one.
+/// Ignores read locks: a daemon holds a write lock, and any process that may read the file can lock it for
+/// reading.
 pub(crate) fn fcntl_getlk(fd: RawFd) -> Result<LockOwner, Errno> {
-    let mut lock = record_lock(Locker::Daemon);
-    // SAFETY: the kernel reads and writes a flock.
+    let mut lock = write_lock(Locker::Daemon);
+    // SAFETY: the kernel reads a flock from `lock` and writes one to it.
     unsafe { attempt!(Sysno::fcntl, fd, F_GETLK, &raw mut lock) }?;
     if lock.l_type != F_WRLCK as _ || lock.l_start == Locker::Remover as _ {
         return Ok(LockOwner::None);
