@@ -127,7 +127,7 @@ fn still_names(path: ThinCStr<'_>, file: &Fd) -> Result<bool, Error> {
     if !locked.is_regular() {
         return Err(Error::new(ExitCode::PidfileFailed, Cause::NotAFile));
     }
-    if locked.has_other_names() {
+    if locked.has_other_links() {
         return Err(pidfile_failed(Errno::EMLINK));
     }
     match sys::lstat(path) {

@@ -146,7 +146,7 @@ impl<'a> Pidfile<'a> {
         if !stat.is_regular() {
             return Err(Error::new(ExitCode::PidfileFailed, Cause::NotAFile));
         }
-        if stat.has_other_names() {
+        if stat.has_other_links() {
             return Err(pidfile_failed(Errno::EMLINK));
         }
         seen.owner = match sys::fcntl_getlk(file.raw()).map_err(&pidfile_failed)? {

@@ -30,7 +30,7 @@ pub(super) fn match_process(pid: Pid, stat: Stat) -> Match {
         return Match::Ended;
     }
     match (read_process(pid), sys::time_of_boot()) {
-        (Some(process), Some(boot)) => process.compare(stat.written(), boot),
+        (Some(process), Some(boot)) => process.compare(stat.mtime(), boot),
         _ => Match::Older,
     }
 }

@@ -1,4 +1,4 @@
-//! The user and the groups of a process, its root directory, and its limits.
+//! The user, the groups, the root directory and the limits of a process.
 
 use linux_raw_sys::general::{PRIO_PROCESS, rlimit64};
 use linux_raw_sys::prctl::PR_SET_NO_NEW_PRIVS;
@@ -8,29 +8,30 @@ use super::arch::{GETRESGID, GETRESUID, SETGROUPS, SETRESGID, SETRESUID};
 use super::c_str::ThinCStr;
 use crate::protocol::Errno;
 
-/// `setgroups(size, groups)`—Sets the supplementary groups.
+/// `setgroups(count, groups)`—Sets the supplementary groups.
 pub(crate) fn setgroups(groups: &[u32]) -> Result<(), Errno> {
-    // SAFETY: the kernel reads that many ids.
+    // SAFETY: the kernel reads `groups.len()` ids from `groups`.
     unsafe { attempt!(SETGROUPS, groups.len(), groups.as_ptr()) }
 }
 
-/// `setresgid(group, group, group)`—Sets the real, effective and saved group, and verifies them with
+/// `setresgid(group, group, group)`—Sets the real, the effective and the saved group. Checks the result with
 /// getresgid(2).
 pub(crate) fn setresgid(group: u32) -> Result<(), Errno> {
-    set_ids(SETRESGID, GETRESGID, group)
+    set_all_ids(SETRESGID, GETRESGID, group)
 }
 
-/// `setresuid(user, user, user)`—Sets the real, effective and saved user, and verifies them with getresuid(2).
+/// `setresuid(user, user, user)`—Sets the real, the effective and the saved user. Checks the result with
+/// getresuid(2).
 pub(crate) fn setresuid(user: u32) -> Result<(), Errno> {
-    set_ids(SETRESUID, GETRESUID, user)
+    set_all_ids(SETRESUID, GETRESUID, user)
 }
 
-/// Sets three ids to one value, and verifies them. `EINVAL` if they differ: for the largest number, which
-/// leaves them unchanged.
-fn set_ids(set: Sysno, get: Sysno, id: u32) -> Result<(), Errno> {
+/// Sets the real, the effective and the saved id, and reads them back. `EINVAL` if they differ from `id`: the
+/// calls take the largest number as "leave unchanged".
+fn set_all_ids(set: Sysno, get: Sysno, id: u32) -> Result<(), Errno> {
     let mut ids = [0; 3];
     let [real, effective, saved] = &mut ids;
-    // SAFETY: the first call takes numbers only, and in the second one the kernel writes three ids.
+    // SAFETY: the first call takes no pointers. With the second, the kernel writes three ids to `ids`.
     unsafe {
         attempt!(set, id, id, id)?;
         attempt!(get, &raw mut *real, &raw mut *effective, &raw mut *saved)?;
@@ -42,11 +43,11 @@ fn set_ids(set: Sysno, get: Sysno, id: u32) -> Result<(), Errno> {
     }
 }
 
-/// `getresuid(real, effective, saved)`—Returns the effective user; root after an error.
+/// `getresuid(_, _, _)`—Returns the effective user, or root if the call fails.
 pub(super) fn effective_user() -> u32 {
     let mut ids = [0; 3];
     let [real, effective, saved] = &mut ids;
-    // SAFETY: the kernel writes three ids.
+    // SAFETY: the kernel writes three ids to `ids`.
     let _ = unsafe {
         attempt!(
             GETRESUID,
@@ -59,31 +60,34 @@ pub(super) fn effective_user() -> u32 {
     effective
 }
 
-/// `chroot(path)`—Changes the root directory, and leaves the working directory.
+/// `chroot(path)`—Changes the root directory, but not the working directory.
 pub(crate) fn chroot(path: ThinCStr<'_>) -> Result<(), Errno> {
-    // SAFETY: the kernel reads the string `path`.
+    // SAFETY: the kernel reads the C string `path`.
     unsafe { attempt!(Sysno::chroot, path.as_ptr()) }
 }
 
-/// `setpriority(PRIO_PROCESS, 0, niceness)`—Sets the niceness of the caller.
+/// `setpriority(PRIO_PROCESS, 0, niceness)`—Sets the niceness of the calling thread.
 pub(crate) fn setpriority(niceness: i32) -> Result<(), Errno> {
-    // SAFETY: numbers only.
+    // SAFETY: the call takes no pointers.
     unsafe { attempt!(Sysno::setpriority, PRIO_PROCESS, 0, niceness) }
 }
 
-/// `prlimit64(0, resource, {soft, hard}, NULL)`—Sets a resource limit of the caller. Since Linux 2.6.36.
+/// `prlimit64(0, resource, {soft, hard}, NULL)`—Sets the limits of a resource.
+///
+/// Since Linux 2.6.36.
 pub(crate) fn setrlimit(resource: u32, soft: u64, hard: u64) -> Result<(), Errno> {
     let limit = rlimit64 {
         rlim_cur: soft,
         rlim_max: hard,
     };
-    // SAFETY: the kernel reads a rlimit64, and writes none to null.
+    // SAFETY: the kernel reads an rlimit64 from `limit`, and writes nothing through the null pointer.
     unsafe { call!(Sysno::prlimit64, 0, resource, &raw const limit, 0) }.map(drop)
 }
 
-/// `prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)`—Denies new privileges to the caller and its descendants. Since Linux
-/// 3.5.
+/// `prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)`—Keeps execve(2) from granting privileges, irrevocably.
+///
+/// Since Linux 3.5.
 pub(crate) fn set_no_new_privs() -> Result<(), Errno> {
-    // SAFETY: numbers only.
+    // SAFETY: the call takes no pointers.
     unsafe { call!(Sysno::prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }.map(drop)
 }

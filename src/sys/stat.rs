@@ -1,4 +1,4 @@
-//! The attributes of a file.
+//! The identity, type, owner and age of a file.
 
 use core::mem::MaybeUninit;
 
@@ -12,15 +12,15 @@ use super::credentials::effective_user;
 use super::fd::RawFd;
 use crate::protocol::{Errno, Nanoseconds, SECOND};
 
-/// The attributes of a file. Two are equal if they are of the same file.
+/// The status of a file. Two of them are equal if they are of the same file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stat {
     device: u64,
     inode: u64,
     mode: u32,
-    names: u32,
+    links: u32,
     owner: u32,
-    written: Nanoseconds,
+    mtime: Nanoseconds,
 }
 
 impl PartialEq for Stat {
@@ -32,58 +32,61 @@ impl PartialEq for Stat {
 impl Stat {
     #[allow(
         clippy::unnecessary_cast,
-        reason = "the fields are narrower on some architectures"
+        reason = "some of the fields are narrower on some architectures"
     )]
-    fn of(stat: &RawStat) -> Self {
+    fn from_raw(stat: &RawStat) -> Self {
         Self {
             device: stat.st_dev as u64,
             inode: stat.st_ino as u64,
             mode: stat.st_mode as u32,
-            names: stat.st_nlink as u32,
+            links: stat.st_nlink as u32,
             owner: stat.st_uid as u32,
-            written: (stat.st_mtime as Nanoseconds)
+            mtime: (stat.st_mtime as Nanoseconds)
                 .saturating_mul(SECOND)
                 .saturating_add(stat.st_mtime_nsec as Nanoseconds),
         }
     }
 
+    /// Whether this is a regular file.
     pub(crate) const fn is_regular(self) -> bool {
         self.mode & S_IFMT == S_IFREG
     }
 
+    /// Whether this is a socket.
     pub(crate) const fn is_socket(self) -> bool {
         self.mode & S_IFMT == S_IFSOCK
     }
 
-    pub(crate) const fn has_other_names(self) -> bool {
-        self.names > 1
+    /// Whether the file has more than one hard link.
+    pub(crate) const fn has_other_links(self) -> bool {
+        self.links > 1
     }
 
-    /// Whether only root and the caller may write the file.
+    /// Whether only root and the effective user may write to the file.
     pub(crate) fn is_safe(self) -> bool {
         self.mode & (S_IWGRP | S_IWOTH) == 0 && (self.owner == 0 || self.owner == effective_user())
     }
 
-    /// The modification time.
-    pub(crate) const fn written(self) -> Nanoseconds {
-        self.written
+    /// The time of the last modification, by the clock at that time.
+    pub(crate) const fn mtime(self) -> Nanoseconds {
+        self.mtime
     }
 }
 
-/// `fstat(fd, stat)`—Returns the attributes of an open file.
+/// `fstat(fd, _)`—Returns the status of an open file.
 pub(crate) fn fstat(fd: RawFd) -> Result<Stat, Errno> {
     let mut stat = MaybeUninit::<RawStat>::zeroed();
-    // SAFETY: the kernel writes a stat of the kind that belongs to the call.
+    // SAFETY: `RawStat` is the structure that the kernel writes for this call.
     unsafe { attempt!(FSTAT, fd, stat.as_mut_ptr()) }?;
-    // SAFETY: all zeros is a stat, and so is what the kernel wrote.
-    Ok(Stat::of(&unsafe { stat.assume_init() }))
+    // SAFETY: `stat` was initialized with zeros, which are a valid stat.
+    Ok(Stat::from_raw(&unsafe { stat.assume_init() }))
 }
 
-/// `fstatat(AT_FDCWD, path, stat, AT_SYMLINK_NOFOLLOW)`—Returns the attributes of the file at a path, or of the
-/// symbolic link there.
+/// `fstatat(AT_FDCWD, path, _, AT_SYMLINK_NOFOLLOW)`—Returns the status of a file, and of a symbolic link
+/// itself. `ENOENT` if the file does not exist.
 pub(crate) fn lstat(path: ThinCStr<'_>) -> Result<Stat, Errno> {
     let mut stat = MaybeUninit::<RawStat>::zeroed();
-    // SAFETY: the kernel reads the string `path`, and writes a stat of the kind that belongs to the call.
+    // SAFETY: the kernel reads the C string `path`. `RawStat` is the structure that it writes for this call.
     unsafe {
         call!(
             FSTATAT,
@@ -93,6 +96,6 @@ pub(crate) fn lstat(path: ThinCStr<'_>) -> Result<Stat, Errno> {
             AT_SYMLINK_NOFOLLOW
         )
     }?;
-    // SAFETY: all zeros is a stat, and so is what the kernel wrote.
-    Ok(Stat::of(&unsafe { stat.assume_init() }))
+    // SAFETY: `stat` was initialized with zeros, which are a valid stat.
+    Ok(Stat::from_raw(&unsafe { stat.assume_init() }))
 }
