@@ -1,4 +1,4 @@
-//! Processes: creating, waiting for, ending and replacing them.
+//! Processes: creation, exit, waiting and execution.
 
 use core::ffi::c_int;
 
@@ -13,31 +13,31 @@ use super::c_str::ThinCStr;
 use super::tid::TidAddress;
 use crate::protocol::{Errno, Pid, WaitStatus};
 
-/// The end of the code that a child runs.
+/// The outcome of the function that a child runs.
 #[derive(Debug)]
 pub(crate) enum End<R> {
     /// The process exits with this status.
     Exit(u8),
-    /// The process goes on, and returns this from [`clone`].
+    /// The process returns from [`clone`] with this value.
     Return(R),
 }
 
-/// The process in which [`clone`] returns.
+/// The process that returns from [`clone`].
 #[derive(Debug)]
 pub(crate) enum Fork<R, P = Pid> {
-    /// The process that called, by default with the pid of its child.
+    /// The parent; by default with the pid of its child.
     Parent(P),
-    /// A child that goes on.
+    /// The child, if its function returned [`End::Return`].
     Child(R),
 }
 
-/// The signal that a child sends to its parent when it ends.
+/// The signal that a child sends to its parent when it terminates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ExitSignal {
-    /// None. No handler of the parent runs, an ignored SIGCHLD loses no status, and a wait for any child
-    /// (without `__WALL`) ignores this one.
+    /// No signal. No handler runs in the parent, the status stays available even if SIGCHLD is ignored, and a
+    /// wait for any child ignores this one unless it uses `__WALL`.
     None,
-    /// SIGCHLD.
+    /// SIGCHLD, as fork(2) does.
     Child,
 }
 
@@ -50,8 +50,8 @@ impl ExitSignal {
     }
 }
 
-/// The output of a child. Only [`clone`] makes it: so it proves that the process is a copy of its parent, and may
-/// return to its parent's caller.
+/// The value that a child returns. Only [`clone`] makes one, so it proves that the process has its own copy of
+/// the parent's memory and may return to the parent's caller.
 #[derive(Debug)]
 pub(crate) struct Forked<R>(R);
 
@@ -61,69 +61,76 @@ impl<R> Forked<R> {
     }
 }
 
-/// `clone(exit_signal, 0)`—Creates a process that runs `part`. The kernel writes its thread id to `thread_id`.
+/// `clone(exit_signal, NULL)`—Creates a process that runs `child_main`. Unless `tid` is [`TidAddress::NONE`],
+/// the kernel writes the child's thread id there, in the memory of the child (CLONE_CHILD_SETTID).
 ///
-/// The child has a copy of everything and shares nothing. Of the caller's threads it has only the calling one.
-/// In a threaded program, `part` may compute and make system calls, but must not use data that another
-/// thread may have locked, and must not return.
+/// The child has a copy of the caller's memory, and of its threads only the calling one. In a multithreaded
+/// program, `child_main` may compute and make system calls, but it must not use data that another thread may
+/// have locked, and it must not return [`End::Return`].
 pub(crate) fn clone<T, R>(
     exit_signal: ExitSignal,
-    thread_id: TidAddress,
-    start: &T,
-    part: fn(&T) -> End<R>,
+    tid: TidAddress,
+    data: &T,
+    child_main: fn(&T) -> End<R>,
 ) -> Result<Fork<Forked<R>>, Errno> {
-    match fork(exit_signal, thread_id)? {
-        None => match part(start) {
+    match fork(exit_signal, tid)? {
+        None => match child_main(data) {
             End::Exit(status) => exit(status),
-            End::Return(left) => Ok(Fork::Child(Forked(left))),
+            End::Return(value) => Ok(Fork::Child(Forked(value))),
         },
         Some(child) => Ok(Fork::Parent(child)),
     }
 }
 
-fn fork(exit_signal: ExitSignal, thread_id: TidAddress) -> Result<Option<Pid>, Errno> {
-    let flags = match thread_id {
+/// The system call of [`clone`]. Returns the pid of the child in the parent, and `None` in the child.
+fn fork(exit_signal: ExitSignal, tid: TidAddress) -> Result<Option<Pid>, Errno> {
+    let flags = match tid {
         TidAddress::NONE => exit_signal.number(),
         _ => exit_signal.number() | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID,
     };
-    // The thread-local storage is not used.
+    // The other argument is for CLONE_SETTLS, which is not set.
     let (fourth, fifth) = if CTID_BEFORE_TLS {
-        (thread_id.0, 0)
+        (tid.0, 0)
     } else {
-        (0, thread_id.0)
+        (0, tid.0)
     };
-    // SAFETY: without CLONE_VM the child has memory and a stack of its own. The kernel writes the thread id to
-    // the child's memory, where the parent's id is.
+    // SAFETY: without CLONE_VM the child gets a copy of the memory and of the stack. The kernel writes the
+    // thread id only to the child's copy, to an address that already holds one.
     match unsafe { call!(Sysno::clone, flags, 0, 0, fourth, fifth) } {
         Ok(pid) => Ok(Pid::new(pid as i32)),
         // qemu's user-mode emulation supports no other exit signal.
-        Err(Errno::EINVAL) if exit_signal == ExitSignal::None => fork(ExitSignal::Child, thread_id),
+        Err(Errno::EINVAL) if exit_signal == ExitSignal::None => fork(ExitSignal::Child, tid),
         Err(errno) => Err(errno),
     }
 }
 
-/// `exit_group(status)`—Ends the process. No atexit handler runs and no buffer is flushed: they belong to the
-/// original.
+/// `exit_group(status)`—Terminates the process. Runs no atexit handlers and flushes no buffers, which belong
+/// to the original.
 pub fn exit(status: u8) -> ! {
     loop {
-        // SAFETY: a number only. If a sandbox refuses the call, all that is left is to try again.
+        // The call fails only if a sandbox refuses it. The process cannot go on, so it tries again.
+        // SAFETY: the call takes no pointers.
         let _ = unsafe { call!(Sysno::exit_group, status) };
     }
 }
 
 /// `setsid()`—Creates a session, and returns its id, which is the caller's pid.
+///
+/// `EPERM` if the caller leads a process group.
 pub(crate) fn setsid() -> Result<Pid, Errno> {
-    // SAFETY: no arguments.
+    // SAFETY: the call takes no arguments.
     let session = unsafe { call!(Sysno::setsid) }?;
     Pid::new(session as i32).ok_or(Errno::EINVAL)
 }
 
-/// `wait4(pid, status, options | __WALL, NULL)`—Waits for a child, again after `EINTR`. With `WNOHANG`, `None` if
-/// the child has not ended.
-fn wait_with(pid: Pid, options: u32) -> Result<Option<WaitStatus>, Errno> {
+/// `wait4(pid, _, options | __WALL, NULL)`—Waits for a child, and reaps it. Retries after `EINTR`.
+///
+/// `None` if the options include `WNOHANG` and the child has not ended. `ECHILD` if it is not a child of the
+/// caller.
+fn wait4(pid: Pid, options: u32) -> Result<Option<WaitStatus>, Errno> {
     let mut status: c_int = 0;
     loop {
-        // SAFETY: the kernel writes an int to `status`, and nothing to a null rusage.
+        // SAFETY: the kernel writes an int to `status`, and no rusage through the null pointer.
         let result = unsafe {
             call!(
                 Sysno::wait4,
@@ -142,24 +149,24 @@ fn wait_with(pid: Pid, options: u32) -> Result<Option<WaitStatus>, Errno> {
     }
 }
 
-/// `wait4(pid, status, __WALL, NULL)`—Waits until the child has ended, and reaps it.
+/// `wait4(pid, _, __WALL, NULL)`—Waits until a child has ended, and reaps it.
 pub(crate) fn waitpid(pid: Pid) -> Result<WaitStatus, Errno> {
-    wait_with(pid, 0)?.ok_or(Errno::ECHILD)
+    wait4(pid, 0)?.ok_or(Errno::ECHILD)
 }
 
-/// `wait4(pid, status, WNOHANG | __WALL, NULL)`—Reaps the child if it has ended.
+/// `wait4(pid, _, WNOHANG | __WALL, NULL)`—Reaps a child if it has ended.
 pub(crate) fn try_wait(pid: Pid) -> Result<Option<WaitStatus>, Errno> {
-    wait_with(pid, WNOHANG)
+    wait4(pid, WNOHANG)
 }
 
-/// `waitid(P_PID, child, info, WEXITED | WNOHANG | WNOWAIT)`—Whether the child, whose exit signal is SIGCHLD, has
-/// ended. Does not reap it.
+/// `waitid(P_PID, child, _, WEXITED | WNOHANG | WNOWAIT)`—Returns whether a child has ended, without reaping
+/// it. Finds only children whose exit signal is SIGCHLD.
 pub(crate) fn has_exited(child: Pid) -> bool {
-    // A siginfo_t: the kernel writes a signal number to it if the child has ended.
+    // A siginfo_t. It stays zero if the child has not ended.
     let mut info = [0_u64; 16];
     let options = WEXITED | WNOHANG | WNOWAIT;
-    // SAFETY: the kernel writes a siginfo_t, which has 128 bytes.
-    let told = unsafe {
+    // SAFETY: the kernel writes a siginfo_t of 128 bytes to `info`, which has that size.
+    let result = unsafe {
         call!(
             Sysno::waitid,
             P_PID,
@@ -168,29 +175,32 @@ pub(crate) fn has_exited(child: Pid) -> bool {
             options
         )
     };
-    told.is_ok() && info != [0; 16]
+    result.is_ok() && info != [0; 16]
 }
 
-/// `setpgid(child, group)`—Fails if the child has executed a program.
+/// `setpgid(child, group)`—Checks that a child has not executed a program. `group` must be the group that the
+/// child is in, so the call changes nothing.
 ///
-/// Moving a child into its own group changes nothing. The kernel refuses even that with `EACCES` once the child
-/// has executed (setpgid(2)). The answer needs no `/proc`, and is the same for a zombie. `EPERM` means that
-/// the child leads a session of its own, which only its program creates. If a sandbox refuses the call, the
-/// end of the close-on-exec pipe, after which it is made, has to be enough.
+/// `EACCES` once the child has executed a program (setpgid(2)), even if it has ended since and has not been
+/// reaped. `EPERM` if the child has moved to a session of its own, which only its program does. A sandbox may
+/// refuse the call with another error. While the close-on-exec pipe is open, only `EACCES` therefore means
+/// that the child has executed; once the pipe is closed, any error does.
 pub(crate) fn setpgid(child: Pid, group: Pid) -> Result<(), Errno> {
-    // SAFETY: numbers only.
+    // SAFETY: the call takes no pointers.
     unsafe { attempt!(Sysno::setpgid, child.get(), group.get()) }
 }
 
-/// `unshare(CLONE_THREAD)`—Fails with `EINVAL` if the process has other threads.
+/// `unshare(CLONE_THREAD)`—Checks that the process has only one thread. The call changes nothing (unshare(2)).
 ///
-/// The flag has no effect. The kernel only checks that the process has one thread (unshare(2)).
+/// `EINVAL` if there are other threads. Before Linux 4.3, `EINVAL` also if another process uses this memory.
 pub(crate) fn check_single_threaded() -> Result<(), Errno> {
-    // SAFETY: a number only, and one without an effect.
+    // SAFETY: the call takes no pointers, and this flag has no effect.
     unsafe { attempt!(Sysno::unshare, CLONE_THREAD) }
 }
 
-/// `execve(path, argv, envp)`—Executes a program. Returns only after an error. Both lists end at their first `None`.
+/// `execve(path, argv, envp)`—Executes a program. Returns only if that fails.
+///
+/// `EINVAL` unless both lists end in `None`. The kernel reads each list up to its first `None`.
 pub(crate) fn execve(
     path: ThinCStr<'_>,
     argv: &[Option<ThinCStr<'_>>],
@@ -199,7 +209,8 @@ pub(crate) fn execve(
     if !matches!((argv, envp), ([.., None], [.., None])) {
         return Errno::EINVAL;
     }
-    // SAFETY: the lists are arrays of C strings that end in a null pointer: that was just checked.
+    // SAFETY: the kernel reads the C string `path` and two arrays of C strings. Both arrays end in a null
+    // pointer, as checked above.
     match unsafe { call!(Sysno::execve, path.as_ptr(), argv.as_ptr(), envp.as_ptr()) } {
         Ok(_) => Errno::EINVAL,
         Err(errno) => errno,
