@@ -1,4 +1,4 @@
-//! C strings as the kernel takes them.
+//! C strings as one pointer.
 
 use core::ffi::{CStr, c_char};
 use core::fmt;
@@ -7,8 +7,8 @@ use core::ptr::NonNull;
 
 /// A `&CStr` of one word: the `char *` of execve(2).
 ///
-/// `Option<ThinCStr>` is one word too, and `None` is the null pointer. A slice of them that ends in
-/// `None` has the form in which the kernel reads `argv` and `envp`, without a copy:
+/// `Option<ThinCStr>` is one word too, with the null pointer for `None`. The kernel can therefore read a slice
+/// of them that ends in `None` as `argv` or `envp`, without a copy:
 ///
 /// ```
 /// use rawdaemon::ThinCStr;
@@ -26,50 +26,52 @@ pub struct ThinCStr<'a> {
 
 const _: () = assert!(size_of::<Option<ThinCStr<'static>>>() == size_of::<*const c_char>());
 
-// SAFETY: it is a shared borrow of immutable bytes, like `&CStr`.
+// SAFETY: a `ThinCStr` is a shared borrow of immutable bytes, as a `&CStr` is.
 unsafe impl Send for ThinCStr<'_> {}
-// SAFETY: as above.
+// SAFETY: as for `Send`.
 unsafe impl Sync for ThinCStr<'_> {}
 
 impl<'a> ThinCStr<'a> {
-    /// Makes a string of one word.
+    /// Makes a thin string of a C string.
     #[must_use]
     pub const fn new(string: &'a CStr) -> Self {
         Self {
-            // SAFETY: a pointer to a string is not null.
+            // SAFETY: a pointer from a reference is not null.
             first: unsafe { NonNull::new_unchecked(string.as_ptr().cast_mut()) },
             borrowed: PhantomData,
         }
     }
 
-    /// The string as a slice with its length. This reads the whole string.
+    /// Returns the string as a [`CStr`]. This computes its length.
     #[must_use]
     pub const fn to_c_str(self) -> &'a CStr {
-        // SAFETY: `first` came from a `&'a CStr`.
+        // SAFETY: `first` points to a C string that is borrowed for `'a`.
         unsafe { CStr::from_ptr(self.first.as_ptr()) }
     }
 
-    /// The bytes of the string, without the zero byte at its end.
+    /// Returns the bytes of the string, without the terminating zero byte.
     #[must_use]
     pub const fn to_bytes(self) -> &'a [u8] {
         self.to_c_str().to_bytes()
     }
 
-    /// The first byte; zero if the string is empty.
+    /// Returns the first byte, or zero if the string is empty.
     #[must_use]
     pub const fn first_byte(self) -> u8 {
-        // SAFETY: a string has at least the zero byte at its end.
+        // SAFETY: even an empty string has a first byte, the terminating zero.
         unsafe { self.first.cast::<u8>().read() }
     }
 
+    /// Returns a pointer to the first byte.
     pub(super) const fn as_ptr(self) -> *const c_char {
         self.first.as_ptr()
     }
 
-    /// The string that begins at the start of these bytes; `None` if it has no end there.
+    /// Returns the string at the start of these bytes, up to the first zero byte. `None` if there is no zero
+    /// byte.
     #[must_use]
     pub fn at_start(bytes: &'a [u8]) -> Option<Self> {
-        // `contains` is larger: its search is made for long texts.
+        // Not `contains`: its code is larger.
         bytes.iter().position(|byte| *byte == 0)?;
         Some(Self {
             first: NonNull::from(bytes).cast(),
@@ -77,7 +79,7 @@ impl<'a> ThinCStr<'a> {
         })
     }
 
-    /// The string without its first `count` bytes; empty if it has no more.
+    /// Returns the string without its first `count` bytes; empty if the string is shorter.
     #[must_use]
     pub fn skip(self, count: usize) -> Self {
         let rest = self.to_c_str().to_bytes_with_nul().get(count..);

@@ -1,4 +1,4 @@
-//! Memory whose size is known at run time only.
+//! Anonymous mappings, for memory whose size is known only at run time.
 
 use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
@@ -12,22 +12,22 @@ use super::arch::MMAP;
 use super::c_str::ThinCStr;
 use crate::protocol::Errno;
 
-/// Values whose bytes may all be zero.
+/// A type that has a value whose bytes are all zero.
 ///
 /// # Safety
 ///
-/// A value whose bytes are all zero must be valid.
+/// A value whose bytes are all zero must be valid for the type.
 pub unsafe trait Zeroed: Sized {}
 
-// SAFETY: a number.
+// SAFETY: zero is a valid integer.
 unsafe impl Zeroed for u8 {}
-// SAFETY: a number.
+// SAFETY: zero is a valid integer.
 unsafe impl Zeroed for u32 {}
-// SAFETY: zero is the null pointer, which is `None`.
+// SAFETY: zero is the null pointer, which represents `None`.
 unsafe impl Zeroed for Option<ThinCStr<'_>> {}
 
-/// An array of `count` values, all zero at first. The kernel allocates only the pages that are touched, and
-/// frees them when this is dropped.
+/// A slice in memory of its own, filled with zeros at first. The kernel allocates each page when it is first
+/// written to. Dropping the slice unmaps it.
 #[derive(Debug)]
 pub(crate) struct Mapping<T> {
     first: NonNull<T>,
@@ -35,6 +35,7 @@ pub(crate) struct Mapping<T> {
 }
 
 impl<T: Zeroed> Mapping<T> {
+    /// Maps memory for `count` values. `EINVAL` if `count` is zero.
     pub(crate) fn new(count: usize) -> Result<Self, Errno> {
         let first = map(count.saturating_mul(size_of::<T>()))?.cast();
         Ok(Self { first, count })
@@ -45,43 +46,47 @@ impl<T> Deref for Mapping<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        // SAFETY: the mapping is aligned to a page and has room for that many values, which were zero. Only this
-        // value refers to it and unmaps it.
+        // SAFETY: the mapping is aligned to a page and holds `count` values, which were valid when they were
+        // zero. Only this `Mapping` points to it, and dropping this unmaps it.
         unsafe { slice::from_raw_parts(self.first.as_ptr(), self.count) }
     }
 }
 
 impl<T> DerefMut for Mapping<T> {
     fn deref_mut(&mut self) -> &mut [T] {
-        // SAFETY: as in `deref`.
+        // SAFETY: as in `deref`; `self` is borrowed mutably.
         unsafe { slice::from_raw_parts_mut(self.first.as_ptr(), self.count) }
     }
 }
 
 impl<T> Drop for Mapping<T> {
     fn drop(&mut self) {
-        // SAFETY: no borrow of the values outlives this.
+        // SAFETY: the memory comes from `map`. Every borrow of it borrows `self`, so none is left.
         unsafe { unmap(self.first.cast(), size_of_val(&**self)) };
     }
 }
 
-/// An array of `count` values, all zero at first, that is never freed.
+/// Maps memory for `count` values, filled with zeros, for the lifetime of the process.
 ///
 /// # Errors
 ///
-/// `ENOMEM`, and `EINVAL` if `count` is zero.
+/// `ENOMEM` if there is not enough memory; `EINVAL` if `count` is zero.
 pub fn leak_zeroed<'r, T: Zeroed + 'r>(count: usize) -> Result<&'r mut [T], Errno> {
-    let room = ManuallyDrop::new(Mapping::new(count)?);
-    // SAFETY: as in `deref`, and the mapping is never unmapped.
-    Ok(unsafe { slice::from_raw_parts_mut(room.first.as_ptr(), count) })
+    let mapping = ManuallyDrop::new(Mapping::new(count)?);
+    // SAFETY: as in `Mapping::deref`. The `Mapping` is never dropped, and only the returned slice points to
+    // its memory.
+    Ok(unsafe { slice::from_raw_parts_mut(mapping.first.as_ptr(), count) })
 }
 
-/// `mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)`—Maps zeroed memory.
-// Its result, an address, is more than the `int` of other calls.
+/// `mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)`—Maps memory, aligned to a
+/// page and filled with zeros.
+///
+/// `ENOMEM` if there is not enough memory; `EINVAL` if the size is zero.
+// Not by `call!`, whose result is an `int`: an address does not fit into it.
 pub(super) fn map(size: usize) -> Result<NonNull<u8>, Errno> {
-    let (access, flags) = (PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
-    // SAFETY: a new mapping touches no other memory.
-    match unsafe { syscall!(MMAP, 0, size, access, flags, usize::MAX, 0) } {
+    let (protection, flags) = (PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
+    // SAFETY: without `MAP_FIXED`, the kernel maps memory that is not in use.
+    match unsafe { syscall!(MMAP, 0, size, protection, flags, usize::MAX, 0) } {
         Ok(address) => NonNull::new(address as *mut u8).ok_or(Errno::ENOMEM),
         Err(errno) => Err(Errno::from_kernel(errno)),
     }
@@ -91,8 +96,8 @@ pub(super) fn map(size: usize) -> Result<NonNull<u8>, Errno> {
 ///
 /// # Safety
 ///
-/// The memory must come from [`map`] with this size, and nothing may use it afterwards.
+/// The memory must come from [`map`] with this size, and must not be used after this call.
 pub(super) unsafe fn unmap(first: NonNull<u8>, size: usize) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller guarantees that the memory is a mapping of this crate that is no longer used.
     let _ = unsafe { attempt!(Sysno::munmap, first.as_ptr(), size) };
 }

@@ -1,15 +1,14 @@
 //! How is the kernel called?
 //!
-//! There is one thin typed function for each system call, under the name of the call, and one file for each
-//! topic. This is the only part of the library with `unsafe` code; [`arch`] is the only one that
-//! differs between architectures.
+//! Each system call has one thin typed function, which has the name of the call; each topic has one file. All
+//! `unsafe` blocks of the library are here. Code that differs between architectures is in [`arch`].
 //!
 //! # Safety
 //!
-//! Every function here is safe to call: it passes the kernel only numbers, and pointers to what its
-//! arguments borrow for as long as the call lasts. [`clone`] says what fork(2) asks of its caller beyond
-//! memory safety. The structures that the kernel fills in are those that linux-raw-sys generates from the
-//! kernel's headers. What the code assumes of their layout is asserted at compile time.
+//! Every function that this module exports is safe to call: it passes the kernel only numbers, and pointers to
+//! data that is borrowed until the call returns. What fork(2) requires of its caller beyond memory safety is
+//! documented at [`clone`]. linux-raw-sys generates the structures that the kernel fills in from the kernel's
+//! headers. Assertions at compile time check the assumptions about their layout.
 
 mod arch;
 #[macro_use]
