@@ -1,10 +1,7 @@
 //! The environment of a command: finding, setting and adding variables. Pure.
 
-use crate::sys::ThinCStr;
+use crate::sys::{CStrings, ThinCStr};
 use crate::text::split_once;
-
-/// An environment as execve(2) takes it: `NAME=VALUE` strings, and `None` at the end.
-pub(crate) type Environment<'a> = &'a [Option<ThinCStr<'a>>];
 
 /// The name in `NAME=VALUE`. `None` if there is no `=` or the name is empty.
 pub fn variable(assignment: ThinCStr<'_>) -> Option<&[u8]> {
@@ -38,23 +35,24 @@ pub fn set_variable<'a>(environment: &mut [Option<ThinCStr<'a>>], assignment: Th
 }
 
 /// Copies an environment, with this variable added or replaced. `copy` has one entry more than it, all `None`.
-pub(crate) fn copy_with_variable<'a>(
-    environment: Environment<'a>,
+pub(crate) fn copy_with_variable<'a, 'c>(
+    environment: CStrings<'a>,
     variable: ThinCStr<'a>,
-    copy: &mut [Option<ThinCStr<'a>>],
-) {
-    for (slot, variable) in copy.iter_mut().zip(environment) {
+    copy: &'c mut [Option<ThinCStr<'a>>],
+) -> Option<CStrings<'c>> {
+    for (slot, variable) in copy.iter_mut().zip(environment.as_slice()) {
         *slot = *variable;
     }
     set_variable(copy, variable);
+    CStrings::new(copy)
 }
 
 /// The directories that are searched for a command if PATH is not set. Init scripts may run without it.
 const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The value of PATH, or [`DEFAULT_PATH`].
-pub(crate) fn search_path<'a>(environment: &[Option<ThinCStr<'a>>]) -> &'a [u8] {
-    for variable in environment.iter().flatten() {
+pub(crate) fn search_path<'a>(environment: CStrings<'a>) -> &'a [u8] {
+    for variable in environment.iter() {
         let (name, value) = split_once(variable.to_bytes(), b'=');
         if let (true, Some(path)) = (name == b"PATH", value) {
             return path;

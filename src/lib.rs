@@ -48,9 +48,9 @@
 //! # A program that starts a daemon
 //!
 //! ```
-//! let argv = [Some(c"sleep".into()), Some(c"0.1".into()), None];
-//! let envp = [Some(c"PATH=/usr/bin:/bin".into()), None];
-//! let pid = rawdaemon::spawn(c"sleep", &argv, &envp)?;
+//! use rawdaemon::argv;
+//!
+//! let pid = rawdaemon::spawn(c"sleep", argv![c"sleep", c"0.1"], argv![c"PATH=/usr/bin:/bin"])?;
 //! println!("sleep runs as {pid}");
 //! # Ok::<(), rawdaemon::Error>(())
 //! ```
@@ -64,10 +64,10 @@
 //! one line. The codes are the exit codes of the command `rawdaemon`, see [`ExitCode`].
 //!
 //! ```
-//! use rawdaemon::{Cause, Errno, ExitCode};
+//! use rawdaemon::{Cause, Errno, ExitCode, argv};
 //!
-//! let argv = [Some(c"web".into()), Some(c"--port=8080".into()), None];
-//! let error = rawdaemon::spawn(c"/opt/no/such/web", &argv, &[None]).unwrap_err();
+//! let argv = argv![c"web", c"--port=8080"];
+//! let error = rawdaemon::spawn(c"/opt/no/such/web", argv, argv![]).unwrap_err();
 //! assert_eq!(error.code(), ExitCode::CommandNotFound);
 //! assert_eq!(error.cause(), Cause::Errno(Errno::ENOENT));
 //! assert_eq!(
@@ -174,4 +174,4 @@ pub use options::{DaemonizeOptions, Limit, Readiness, Resource};
 pub use pidfile::{Owner, Pidfile, Stage};
 pub use protocol::{Cause, Change, Errno, Error, ExitCode, Pid, Stream, WaitStatus, WithPath};
 pub use start::{Identity, Progress, Ready, daemonize, interpreter_of, spawn};
-pub use sys::ThinCStr;
+pub use sys::{CStrings, ThinCStr};

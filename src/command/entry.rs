@@ -10,16 +10,16 @@
 
 #![allow(unsafe_code)]
 
-use rawdaemon::ThinCStr;
 use rawdaemon::internal;
+use rawdaemon::{CStrings, ThinCStr};
 
-/// The arguments and the environment of a program, as the kernel passes them. Both lists end in `None`.
+/// The arguments and the environment of a program, as the kernel passes them.
 pub(crate) struct Given {
     /// The arguments after the program's own name.
-    pub(crate) arguments: &'static [Option<ThinCStr<'static>>],
+    pub(crate) arguments: CStrings<'static>,
     /// The variables of the environment.
     #[allow(dead_code, reason = "not every program reads its environment")]
-    pub(crate) environment: &'static [Option<ThinCStr<'static>>],
+    pub(crate) environment: CStrings<'static>,
 }
 
 /// Makes `_start`, which calls `$main` with the [`Given`] arguments, and exits with the status that it returns.
@@ -60,11 +60,15 @@ pub(crate) unsafe fn read_stack(stack: *const usize) -> Given {
     // The program's own name comes first, if the process that executed it gave it one.
     let names = count.min(1);
     let rest = count.wrapping_sub(names).wrapping_add(1);
+    // SAFETY: from the second argument to the null pointer. The strings live as long as the process.
+    let arguments = unsafe { core::slice::from_raw_parts(arguments.add(names), rest) };
+    // SAFETY: the variables and their null pointer.
+    let environment =
+        unsafe { core::slice::from_raw_parts(environment, variables.wrapping_add(1)) };
+    // Both lists end in a null pointer.
     Given {
-        // SAFETY: from the second argument to the null pointer. The strings live as long as the process.
-        arguments: unsafe { core::slice::from_raw_parts(arguments.add(names), rest) },
-        // SAFETY: the variables and their null pointer.
-        environment: unsafe { core::slice::from_raw_parts(environment, variables.wrapping_add(1)) },
+        arguments: CStrings::new(arguments).unwrap_or(CStrings::EMPTY),
+        environment: CStrings::new(environment).unwrap_or(CStrings::EMPTY),
     }
 }
 

@@ -50,7 +50,7 @@ const VERSION: &str = concat!("rawdaemon ", env!("CARGO_PKG_VERSION"), "\n");
 entry!(run);
 
 fn run(given: &Given) -> u8 {
-    let invocation = match Invocation::parse(given.arguments) {
+    let invocation = match Invocation::parse(given.arguments.as_slice()) {
         Ok(invocation) => invocation,
         Err(error) => {
             let mut line = Line::new();

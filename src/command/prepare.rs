@@ -3,10 +3,11 @@
 
 use rawdaemon::internal::{self, Zeroed, join, set_variable, variable};
 use rawdaemon::{
-    Account, Cause, DaemonizeOptions, Error, ExitCode, ThinCStr, look_up, look_up_group,
+    Account, CStrings, Cause, DaemonizeOptions, Errno, Error, ExitCode, ThinCStr, look_up,
+    look_up_group,
 };
 
-use crate::args::{Arguments, Invocation, assignments};
+use crate::args::{Invocation, assignments};
 use crate::entry::Given;
 
 /// Room for `/etc/passwd` and `/etc/group` together, in bytes. The kernel allocates only the pages that are touched.
@@ -42,28 +43,29 @@ pub(crate) fn environment(
     given: &Given,
     invocation: &Invocation<'_>,
     account: Option<Account<'_>>,
-) -> Result<Arguments<'static>, Error> {
-    let mut inherited = given.environment.iter().flatten();
+) -> Result<CStrings<'static>, Error> {
+    let mut inherited = given.environment.iter();
     let is_passed_on = account.is_none()
         && !invocation.clear_env
-        && assignments(given.arguments).next().is_none()
-        && !inherited.any(|string| variable(*string) == Some(b"NOTIFY_SOCKET"));
+        && assignments(given.arguments.as_slice()).next().is_none()
+        && !inherited.any(|string| variable(string) == Some(b"NOTIFY_SOCKET"));
     if is_passed_on {
         return Ok(given.environment);
     }
     // There are at most as many assignments as arguments.
-    let size = given.environment.len().wrapping_add(given.arguments.len());
+    let given_size = given.environment.as_slice().len();
+    let size = given_size.wrapping_add(given.arguments.as_slice().len());
     let list = zeroed(size.wrapping_add(USER_VARIABLES))?;
     let mut slots = list.iter_mut();
-    for string in given.environment.iter().flatten() {
-        let is_inherited = match variable(*string) {
+    for string in given.environment.iter() {
+        let is_inherited = match variable(string) {
             Some(name) if name == b"NOTIFY_SOCKET" => invocation.foreground,
             Some(name) if name == b"PATH" => true,
             _ => !invocation.clear_env,
         };
         if is_inherited {
             if let Some(slot) = slots.next() {
-                *slot = Some(*string);
+                *slot = Some(string);
             }
         }
     }
@@ -73,10 +75,10 @@ pub(crate) fn environment(
         set_variable(list, joined(b"LOGNAME=", account.name)?);
         set_variable(list, joined(b"SHELL=", account.shell)?);
     }
-    for assignment in assignments(given.arguments) {
+    for assignment in assignments(given.arguments.as_slice()) {
         set_variable(list, assignment);
     }
-    Ok(list)
+    terminated(list)
 }
 
 /// How many variables describe the user, as login(1) sets them.
@@ -91,27 +93,31 @@ fn joined(name: &[u8], value: &[u8]) -> Result<ThinCStr<'static>, Error> {
 
 /// The arguments of the command, the first of them replaced by `--argv0`.
 pub(crate) fn command(
-    given: &Given,
+    command: CStrings<'static>,
     invocation: &Invocation<'static>,
-) -> Result<Arguments<'static>, Error> {
-    let command = given
-        .arguments
-        .get(invocation.command..)
-        .unwrap_or_default();
+) -> Result<CStrings<'static>, Error> {
     let Some(argv0) = invocation.argv0 else {
         return Ok(command);
     };
-    let renamed = zeroed(command.len())?;
-    for (slot, argument) in renamed.iter_mut().zip(command) {
+    let renamed = zeroed(command.as_slice().len())?;
+    for (slot, argument) in renamed.iter_mut().zip(command.as_slice()) {
         *slot = *argument;
     }
     if let Some(first) = renamed.first_mut() {
         *first = Some(argv0);
     }
-    Ok(renamed)
+    terminated(renamed)
+}
+
+/// A list whose last entry was left `None`.
+fn terminated(list: &'static [Option<ThinCStr<'static>>]) -> Result<CStrings<'static>, Error> {
+    CStrings::new(list).ok_or(cannot_prepare(Errno::EINVAL))
 }
 
 fn zeroed<T: Zeroed>(count: usize) -> Result<&'static mut [T], Error> {
-    internal::leak_zeroed(count)
-        .map_err(|errno| Error::new(ExitCode::ExecFailed, Cause::Errno(errno)))
+    internal::leak_zeroed(count).map_err(cannot_prepare)
+}
+
+const fn cannot_prepare(errno: Errno) -> Error {
+    Error::new(ExitCode::ExecFailed, Cause::Errno(errno))
 }

@@ -1,9 +1,11 @@
 //! The report of a start: the steps that were taken, and the failure.
 
 use rawdaemon::internal::{self, Plan, Step, Subject, describe};
-use rawdaemon::{Cause, DaemonizeOptions, Errno, Error, ExitCode, ThinCStr, interpreter_of};
+use rawdaemon::{
+    CStrings, Cause, DaemonizeOptions, Errno, Error, ExitCode, ThinCStr, interpreter_of,
+};
 
-use crate::args::{Arguments, Invocation};
+use crate::args::Invocation;
 use crate::line::Line;
 
 /// The report of a start, and the arguments that it had.
@@ -11,7 +13,7 @@ pub(crate) struct Report<'r> {
     pub(crate) invocation: &'r Invocation<'static>,
     pub(crate) options: &'r DaemonizeOptions<'r>,
     pub(crate) program: ThinCStr<'static>,
-    pub(crate) environment: Arguments<'static>,
+    pub(crate) environment: CStrings<'static>,
 }
 
 impl Report<'_> {

@@ -12,15 +12,15 @@ use crate::report::Report;
 
 /// Starts the daemon, and reports the outcome as the command line asks for it.
 pub(crate) fn start_daemon(given: &Given, invocation: &Invocation<'static>) -> ExitCode {
-    let program = given.arguments.get(invocation.command).copied().flatten();
-    let program = program.unwrap_or(ThinCStr::new(c""));
+    let command = given.arguments.skip(invocation.command);
+    let program = command.iter().next().unwrap_or(ThinCStr::new(c""));
     let mut environment = given.environment;
     let mut options = invocation.options();
     let mut progress = ProgressLine::new(invocation.verbosity);
     let mut is_prepared = false;
     let outcome = prepare::run_as(invocation, &mut options).and_then(|account| {
         environment = prepare::environment(given, invocation, account)?;
-        let command = prepare::command(given, invocation)?;
+        let command = prepare::command(command, invocation)?;
         is_prepared = true;
         progress.begin(&options);
         options.spawn_with_progress(program.to_c_str(), command, environment, &mut |step| {

@@ -74,11 +74,11 @@ impl From<u8> for Cause {
 /// [`Error::with_path`] puts it into the line.
 ///
 /// ```
-/// use rawdaemon::{Cause, DaemonizeOptions, Errno, ExitCode};
+/// use rawdaemon::{Cause, DaemonizeOptions, Errno, ExitCode, argv};
 ///
 /// let error = DaemonizeOptions::new()
 ///     .chdir(c"/no/such/directory")
-///     .spawn(c"/bin/true", &[Some(c"true".into()), None], &[None])
+///     .spawn(c"/bin/true", argv![c"true"], argv![])
 ///     .unwrap_err();
 /// assert_eq!(error.code(), ExitCode::ChdirFailed);
 /// assert_eq!(error.cause(), Cause::Errno(Errno::ENOENT));

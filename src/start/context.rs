@@ -2,9 +2,8 @@
 
 use super::plan::Plan;
 use super::readiness::NotifyEnd;
-use crate::environment::Environment;
 use crate::protocol::{Errno, Error, Pid};
-use crate::sys::{self, Fork, Forked, NO_FD, Pipe, RawFd, Stack, Thread};
+use crate::sys::{self, CStrings, Fork, Forked, NO_FD, Pipe, RawFd, Stack, Thread};
 
 /// The program that becomes a daemon: the caller, or a command. This trait has the differences in behaviour;
 /// the [`Plan`] has those that are values.
@@ -16,10 +15,10 @@ pub(super) trait Role: Sized {
     fn thread(&self) -> Option<&Thread>;
 
     /// The command's environment; empty for a program.
-    fn environment(&self) -> Environment<'_>;
+    fn environment(&self) -> CStrings<'_>;
 
     /// Whether the search for the command in this environment may try a relative path.
-    fn is_relative(&self, environment: Environment<'_>) -> bool;
+    fn is_relative(&self, environment: CStrings<'_>) -> bool;
 
     /// Creates the daemon, and runs `watch` in the calling process.
     fn create<M>(
@@ -58,7 +57,7 @@ pub(super) struct Context<'a, R> {
     /// The report pipe, from the daemon to the intermediate.
     pub(super) report: Pipe,
     pub(super) notify: NotifyEnd,
-    pub(super) environment: Environment<'a>,
+    pub(super) environment: CStrings<'a>,
     /// This crate's descriptors, which stay open when the inherited ones are closed; [`NO_FD`] in unused
     /// slots.
     pub(super) internal_fds: [RawFd; INTERNAL_FDS],

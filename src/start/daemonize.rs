@@ -6,10 +6,9 @@ use super::original::start;
 use super::plan::Plan;
 use super::ready::Ready;
 use super::threads::refuse_threads;
-use crate::environment::Environment;
 use crate::options::DaemonizeOptions;
 use crate::protocol::{Errno, Error, ExitCode, Pid, Record, encode, failed};
-use crate::sys::{self, ExitSignal, Fork, Forked, RawFd, SIGCHLD, SigAction, Thread};
+use crate::sys::{self, CStrings, ExitSignal, Fork, Forked, RawFd, SIGCHLD, SigAction, Thread};
 
 /// The process in which [`daemonize`] has returned.
 #[derive(Debug)]
@@ -132,11 +131,11 @@ impl Role for Caller {
         Some(&self.thread)
     }
 
-    fn environment(&self) -> Environment<'_> {
-        &[]
+    fn environment(&self) -> CStrings<'_> {
+        CStrings::EMPTY
     }
 
-    fn is_relative(&self, _: Environment<'_>) -> bool {
+    fn is_relative(&self, _: CStrings<'_>) -> bool {
         false
     }
 

@@ -6,18 +6,18 @@ use super::context::{Context, Role};
 use super::descriptors::KeptFds;
 use super::intermediate::run_daemon;
 use super::path_search::{any_path, is_relative};
-use crate::environment::Environment;
 use crate::protocol::{Errno, Error, ExitCode, Pid, failed};
 use crate::sys::{
-    self, Child, End, ExitSignal, Fork, Forked, NO_FD, RawFd, SignalSet, ThinCStr, Thread, clone_vm,
+    self, CStrings, Child, End, ExitSignal, Fork, Forked, NO_FD, RawFd, SignalSet, ThinCStr,
+    Thread, clone_vm,
 };
 use crate::text::split_once;
 
 /// A command: the arguments of execve(2).
 pub(super) struct Command<'a> {
     pub(super) program: ThinCStr<'a>,
-    pub(super) argv: &'a [Option<ThinCStr<'a>>],
-    pub(super) envp: &'a [Option<ThinCStr<'a>>],
+    pub(super) argv: CStrings<'a>,
+    pub(super) envp: CStrings<'a>,
 }
 
 /// The daemon, which runs in its parent's memory until it executes the command.
@@ -41,11 +41,11 @@ impl Role for Command<'_> {
         None
     }
 
-    fn environment(&self) -> Environment<'_> {
+    fn environment(&self) -> CStrings<'_> {
         self.envp
     }
 
-    fn is_relative(&self, environment: Environment<'_>) -> bool {
+    fn is_relative(&self, environment: CStrings<'_>) -> bool {
         is_relative(self.program, environment)
     }
 
@@ -92,7 +92,7 @@ impl Role for Command<'_> {
 impl Command<'_> {
     /// Executes the command from the first directory in which execve(2) succeeds. Returns only on
     /// failure.
-    fn execute(&self, envp: Environment<'_>, working_directory: &[u8]) -> Error {
+    fn execute(&self, envp: CStrings<'_>, working_directory: &[u8]) -> Error {
         let Self { program, argv, .. } = *self;
         let is_searched = split_once(program.to_bytes(), b'/').1.is_none();
         let mut missing = Errno::ENOENT;

@@ -108,14 +108,15 @@ fn create_daemon<R: Role>(
 ) -> Result<Fork<Forked<R::Output>>, Error> {
     let inherited = shared.role.environment();
     let channel_failed = failed(ExitCode::ChannelFailed);
-    let added = match ThinCStr::at_start(variable) {
+    let mut copy;
+    let environment = match ThinCStr::at_start(variable) {
         Some(variable) if variable.first_byte() != 0 => {
-            let size = inherited.len().saturating_add(1);
-            let mut copy = Mapping::new(size).map_err(&channel_failed)?;
-            copy_with_variable(inherited, variable, &mut copy);
-            Some(copy)
+            let size = inherited.as_slice().len().saturating_add(1);
+            copy = Mapping::new(size).map_err(&channel_failed)?;
+            copy_with_variable(inherited, variable, &mut copy)
+                .ok_or(channel_failed(Errno::EINVAL))?
         }
-        _ => None,
+        _ => inherited,
     };
     let report = sys::pipe().map_err(&channel_failed)?;
     let notify = channel.notify_end();
@@ -130,7 +131,7 @@ fn create_daemon<R: Role>(
         shared,
         report,
         notify,
-        environment: added.as_deref().unwrap_or(inherited),
+        environment,
         internal_fds: [report.writer, notify.writer, reader, verdict, NO_FD],
     };
     let fork = R::create(&context, |daemon: Result<Pid, Errno>| {

@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use super::path_search::any_path;
-use crate::sys::{self, Open, ThinCStr};
+use crate::sys::{self, CStrings, Open};
 use crate::text::split_once;
 
 /// Returns the interpreter of a command: the program after `#!` in a script, or the dynamic linker of an
@@ -15,7 +15,7 @@ use crate::text::split_once;
 #[inline(never)]
 pub fn interpreter_of<'b>(
     program: &CStr,
-    envp: &[Option<ThinCStr<'_>>],
+    envp: CStrings<'_>,
     buffer: &'b mut [u8],
 ) -> Option<&'b [u8]> {
     let mut file = None;

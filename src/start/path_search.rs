@@ -1,7 +1,7 @@
 //! The search for a command in PATH.
 
 use crate::environment::search_path;
-use crate::sys::ThinCStr;
+use crate::sys::{CStrings, ThinCStr};
 use crate::text::{join, next_field, split_once};
 
 /// `PATH_MAX`: the longest path that the kernel accepts, including the null byte.
@@ -15,7 +15,7 @@ pub(crate) const PATH_SIZE: usize = 4096;
 /// skipped if that is empty.
 pub(crate) fn any_path(
     name: ThinCStr<'_>,
-    environment: &[Option<ThinCStr<'_>>],
+    environment: CStrings<'_>,
     working_directory: &[u8],
     attempt: &mut dyn FnMut(Option<ThinCStr<'_>>) -> bool,
 ) -> bool {
@@ -52,7 +52,7 @@ pub(crate) fn any_path(
 }
 
 /// Whether [`any_path`] resolves a path of this command against the working directory.
-pub(crate) fn is_relative(name: ThinCStr<'_>, environment: &[Option<ThinCStr<'_>>]) -> bool {
+pub(crate) fn is_relative(name: ThinCStr<'_>, environment: CStrings<'_>) -> bool {
     let name = name.to_bytes();
     let (_, after_slash) = split_once(name, b'/');
     let mut directories = Some(match after_slash {
@@ -99,17 +99,21 @@ mod tests {
     use std::ffi::CString;
     use std::vec::Vec;
 
-    use super::{PATH_SIZE, ThinCStr, any_path, is_relative};
+    use super::{CStrings, PATH_SIZE, ThinCStr, any_path, is_relative};
 
     fn environment(variable: &CStr) -> [Option<ThinCStr<'_>>; 3] {
         [Some(c"HOME=/".into()), Some(variable.into()), None]
+    }
+
+    fn list<'a>(environment: &'a [Option<ThinCStr<'a>>]) -> CStrings<'a> {
+        CStrings::new(environment).unwrap()
     }
 
     fn paths_from(directory: &[u8], name: &CStr, variable: &CStr) -> Vec<Option<CString>> {
         let mut paths = Vec::new();
         any_path(
             name.into(),
-            &environment(variable),
+            list(&environment(variable)),
             directory,
             &mut |path| {
                 paths.push(path.map(|path| path.to_c_str().into()));
@@ -139,7 +143,7 @@ mod tests {
     fn the_search_stops_when_an_attempt_succeeds() {
         let mut tried = 0;
         let path = environment(c"PATH=/a:/b:/c");
-        any_path(c"web".into(), &path, b"", &mut |_| {
+        any_path(c"web".into(), list(&path), b"", &mut |_| {
             tried += 1;
             tried == 2
         });
@@ -173,7 +177,7 @@ mod tests {
         ];
         for (cases, expected) in [(&relative[..], true), (&absolute[..], false)] {
             for (name, variable) in cases {
-                let found = is_relative((*name).into(), &environment(variable));
+                let found = is_relative((*name).into(), list(&environment(variable)));
                 assert_eq!(found, expected, "{name:?} {variable:?}");
             }
         }

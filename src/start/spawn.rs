@@ -8,7 +8,7 @@ use super::plan::Plan;
 use super::progress::Progress;
 use crate::options::DaemonizeOptions;
 use crate::protocol::{Errno, Error, ExitCode, Pid, failed};
-use crate::sys::{Fork, ThinCStr};
+use crate::sys::{CStrings, Fork};
 
 /// Starts a command as a daemon, with the defaults of [`DaemonizeOptions::new`], and returns its pid as
 /// soon as it has been executed.
@@ -20,9 +20,9 @@ use crate::sys::{Fork, ThinCStr};
 /// # Examples
 ///
 /// ```
-/// let argv = [Some(c"sleep".into()), Some(c"0.1".into()), None];
-/// let envp = [Some(c"PATH=/usr/bin:/bin".into()), None];
-/// let pid = rawdaemon::spawn(c"sleep", &argv, &envp)?;
+/// use rawdaemon::argv;
+///
+/// let pid = rawdaemon::spawn(c"sleep", argv![c"sleep", c"0.1"], argv![c"PATH=/usr/bin:/bin"])?;
 /// println!("sleep runs as {pid}");
 /// # Ok::<(), rawdaemon::Error>(())
 /// ```
@@ -30,22 +30,20 @@ use crate::sys::{Fork, ThinCStr};
 /// With `std`, to pass strings that are known only at run time, such as the environment:
 ///
 /// ```
+/// use rawdaemon::{CStrings, argv};
 /// use std::ffi::CString;
 /// use std::os::unix::ffi::OsStrExt;
 ///
 /// let strings: Vec<CString> = std::env::vars_os()
 ///     .map(|(name, value)| CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()))
 ///     .collect::<Result<_, _>>()?;
-/// let envp: Vec<_> =
+/// let list: Vec<_> =
 ///     strings.iter().map(|string| Some(string.as_c_str().into())).chain([None]).collect();
-/// rawdaemon::spawn(c"sleep", &[Some(c"sleep".into()), Some(c"0.1".into()), None], &envp)?;
+/// let envp = CStrings::new(&list).unwrap();
+/// rawdaemon::spawn(c"sleep", argv![c"sleep", c"0.1"], envp)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn spawn(
-    program: &CStr,
-    argv: &[Option<ThinCStr<'_>>],
-    envp: &[Option<ThinCStr<'_>>],
-) -> Result<Pid, Error> {
+pub fn spawn(program: &CStr, argv: CStrings<'_>, envp: CStrings<'_>) -> Result<Pid, Error> {
     DaemonizeOptions::new().spawn(program, argv, envp)
 }
 
@@ -54,8 +52,7 @@ impl DaemonizeOptions<'_> {
     /// threads.
     ///
     /// A `program` without a slash is searched for in the PATH of `envp`, as execvp(3) does. Relative
-    /// paths, including those in PATH, are resolved against the caller's working directory. `argv` and
-    /// `envp` must end with `None`; see [`ThinCStr`].
+    /// paths, including those in PATH, are resolved against the caller's working directory.
     ///
     /// The daemon shares the caller's memory until it executes the command, as with vfork(2), so a start
     /// takes the same time in a large process as in a small one. The memory is copied only if the options
@@ -76,12 +73,11 @@ impl DaemonizeOptions<'_> {
     /// - `ExecFailed`: the file exists, but execve(2) failed.
     /// - `Refused`: the command reported that it cannot start, or closed its notification fd without
     ///   reporting.
-    /// - `Usage` with `EINVAL`: a list does not end with `None`.
     pub fn spawn(
         &self,
         program: &CStr,
-        argv: &[Option<ThinCStr<'_>>],
-        envp: &[Option<ThinCStr<'_>>],
+        argv: CStrings<'_>,
+        envp: CStrings<'_>,
     ) -> Result<Pid, Error> {
         self.spawn_with_progress(program, argv, envp, &mut |_| {})
     }
@@ -89,12 +85,11 @@ impl DaemonizeOptions<'_> {
     /// Like [`spawn`](Self::spawn), and calls `show` with the [`Progress`] of the start while it waits.
     ///
     /// ```
-    /// use rawdaemon::{DaemonizeOptions, Progress, Readiness};
+    /// use rawdaemon::{DaemonizeOptions, Progress, Readiness, argv};
     ///
-    /// let script = c"sleep 0.1; echo >&3; exec sleep 0.1";
-    /// let argv = [Some(c"sh".into()), Some(c"-c".into()), Some(script.into()), None];
+    /// let argv = argv![c"sh", c"-c", c"sleep 0.1; echo >&3; exec sleep 0.1"];
     /// let options = DaemonizeOptions::new().ready(Readiness::Descriptor(3));
-    /// options.spawn_with_progress(c"sh", &argv, &[None], &mut |progress| match progress {
+    /// options.spawn_with_progress(c"sh", argv, argv![], &mut |progress| match progress {
     ///     Progress::Waiting(time) => println!("waiting for {} s", time.as_secs()),
     ///     Progress::Status(text) => println!("status: {}", text.escape_ascii()),
     ///     _ => {}
@@ -109,13 +104,10 @@ impl DaemonizeOptions<'_> {
     pub fn spawn_with_progress(
         &self,
         program: &CStr,
-        argv: &[Option<ThinCStr<'_>>],
-        envp: &[Option<ThinCStr<'_>>],
+        argv: CStrings<'_>,
+        envp: CStrings<'_>,
         show: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Pid, Error> {
-        if !matches!((argv, envp), ([.., None], [.., None])) {
-            return Err(failed(ExitCode::Usage)(Errno::EINVAL));
-        }
         if program.is_empty() {
             return Err(failed(ExitCode::CommandNotFound)(Errno::ENOENT));
         }

@@ -7,15 +7,15 @@ use core::ptr::NonNull;
 
 /// A `&CStr` of one word: the `char *` of execve(2).
 ///
-/// `Option<ThinCStr>` is one word too, with the null pointer for `None`. The kernel can therefore read a slice
-/// of them that ends in `None` as `argv` or `envp`, without a copy:
+/// `Option<ThinCStr>` is one word too, and `None` is the null pointer. [`CStrings`](crate::CStrings) are lists of
+/// them.
 ///
 /// ```
 /// use rawdaemon::ThinCStr;
 ///
-/// let argv: [Option<ThinCStr>; 3] = [Some(c"sleep".into()), Some(c"1000".into()), None];
-/// assert_eq!(argv[1].unwrap().to_c_str(), c"1000");
-/// assert_eq!(size_of_val(&argv), 3 * size_of::<usize>());
+/// let string: ThinCStr = c"sleep".into();
+/// assert_eq!(string.to_c_str(), c"sleep");
+/// assert_eq!(size_of_val(&Some(string)), size_of::<usize>());
 /// ```
 #[derive(Clone, Copy)]
 #[repr(transparent)]

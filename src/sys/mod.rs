@@ -14,6 +14,7 @@ mod arch;
 #[macro_use]
 mod call;
 mod c_str;
+mod c_strings;
 mod clock;
 mod clone_vm;
 mod credentials;
@@ -35,6 +36,7 @@ mod thread;
 mod tid;
 
 pub use c_str::ThinCStr;
+pub use c_strings::CStrings;
 pub(crate) use clock::{monotonic_time, time_of_boot};
 pub(crate) use clone_vm::{Child, clone_vm};
 pub(crate) use credentials::{

@@ -10,6 +10,7 @@ use syscalls::Sysno;
 
 use super::arch::CTID_BEFORE_TLS;
 use super::c_str::ThinCStr;
+use super::c_strings::CStrings;
 use super::tid::TidAddress;
 use crate::protocol::{Errno, Pid, WaitStatus};
 
@@ -199,18 +200,8 @@ pub(crate) fn check_single_threaded() -> Result<(), Errno> {
 }
 
 /// `execve(path, argv, envp)`—Executes a program. Returns only if that fails.
-///
-/// `EINVAL` unless both lists end in `None`. The kernel reads each list up to its first `None`.
-pub(crate) fn execve(
-    path: ThinCStr<'_>,
-    argv: &[Option<ThinCStr<'_>>],
-    envp: &[Option<ThinCStr<'_>>],
-) -> Errno {
-    if !matches!((argv, envp), ([.., None], [.., None])) {
-        return Errno::EINVAL;
-    }
-    // SAFETY: the kernel reads the C string `path` and two arrays of C strings. Both arrays end in a null
-    // pointer, as checked above.
+pub(crate) fn execve(path: ThinCStr<'_>, argv: CStrings<'_>, envp: CStrings<'_>) -> Errno {
+    // SAFETY: the kernel reads the C string `path` and two arrays of C strings, which end in null pointers.
     match unsafe { call!(Sysno::execve, path.as_ptr(), argv.as_ptr(), envp.as_ptr()) } {
         Ok(_) => Errno::EINVAL,
         Err(errno) => errno,

@@ -148,7 +148,7 @@ mod tests {
     use std::println;
 
     use super::STACK_SIZE;
-    use crate::{DaemonizeOptions, ExitCode, Readiness};
+    use crate::{DaemonizeOptions, ExitCode, Readiness, argv};
 
     /// How many bytes were never written to, of the stack that was used most.
     static UNUSED: AtomicUsize = AtomicUsize::new(STACK_SIZE);
@@ -163,27 +163,22 @@ mod tests {
     #[test]
     fn no_child_comes_near_the_end_of_its_stack() {
         let options = DaemonizeOptions::new().stdin(c"/dev/zero");
-        let path = [Some(c"PATH=.:/no/such:such::/bin:/usr/bin".into()), None];
-        let argv = [
-            Some(c"sh".into()),
-            Some(c"-c".into()),
-            Some(c"exit 3".into()),
-            None,
-        ];
-        options.spawn(c"sh", &argv, &path).unwrap();
-        let error = options.spawn(c"no such program", &argv, &path).unwrap_err();
+        let path = argv![c"PATH=.:/no/such:such::/bin:/usr/bin"];
+        let argv = argv![c"sh", c"-c", c"exit 3"];
+        options.spawn(c"sh", argv, path).unwrap();
+        let error = options.spawn(c"no such program", argv, path).unwrap_err();
         assert_eq!(error.code(), ExitCode::CommandNotFound);
         for readiness in [Readiness::Descriptor(3), Readiness::Notify] {
             let error = options
                 .ready(readiness)
-                .spawn(c"sh", &argv, &path)
+                .spawn(c"sh", argv, path)
                 .unwrap_err();
             assert_eq!(error.code(), ExitCode::DaemonDied);
         }
         let options = options
             .timeout(Duration::from_secs(20))
             .pidfile(c"/dev/null");
-        let error = options.spawn(c"sh", &argv, &path).unwrap_err();
+        let error = options.spawn(c"sh", argv, path).unwrap_err();
         assert_eq!(error.code(), ExitCode::PidfileFailed);
 
         let used = STACK_SIZE - UNUSED.load(Ordering::SeqCst);

@@ -67,8 +67,13 @@ fn named(code: &str, module: &[String]) -> BTreeSet<Vec<String>> {
     for (start, parent) in [("crate::", 0), ("super::", module.len().saturating_sub(1))] {
         for (at, _) in code.match_indices(start) {
             let before = code[..at].chars().next_back();
-            // `$crate` of a macro is a path too; `pub(crate)` and longer words are none.
+            // `pub(crate)` and longer words are not paths.
             if before.is_some_and(|before| before.is_alphanumeric() || before == ':') {
+                continue;
+            }
+            // An exported macro names public items by the crate's root.
+            let after = &code[at + start.len()..];
+            if before == Some('$') && after.starts_with(char::is_uppercase) {
                 continue;
             }
             let mut path = module[..parent].to_vec();

@@ -8,7 +8,7 @@ use crate::support::{
     DEADLINE, Daemon, Place, example, has, has_test_programs, is_root, run, std_program, strace,
     tested_command,
 };
-use rawdaemon::{DaemonizeOptions, Readiness};
+use rawdaemon::{CStrings, DaemonizeOptions, Readiness, argv};
 
 #[test]
 fn a_program_can_spawn_another() {
@@ -88,12 +88,13 @@ fn a_panic_in_the_progress_callback_leaves_nothing() {
     let text = format!("RAWDAEMON_TEST=a panic of {}\0", std::process::id());
     let mark = CStr::from_bytes_with_nul(text.as_bytes()).unwrap();
     let mark = [Some(mark.into()), None];
-    let argv = [Some(c"sleep".into()), Some(c"1000".into()), None];
+    let envp = CStrings::new(&mark).unwrap();
+    let argv = argv![c"sleep", c"1000"];
     let options = DaemonizeOptions::new().ready(Readiness::Descriptor(9));
     // The list has the thread's own children only, not the orphans of the process.
     let start = || {
         let caught = std::panic::catch_unwind(|| {
-            options.spawn_with_progress(c"/bin/sleep", &argv, &mark, &mut |_| {
+            options.spawn_with_progress(c"/bin/sleep", argv, envp, &mut |_| {
                 panic!("not to be shown")
             })
         });

@@ -19,7 +19,7 @@ use rawdaemon::{DaemonizeOptions, Error, ExitCode, Identity, ThinCStr};
 entry!(run);
 
 fn run(given: &Given) -> u8 {
-    let pidfile = given.arguments.first().copied().flatten();
+    let pidfile = given.arguments.iter().next();
     match daemonize(pidfile.map_or(c"", ThinCStr::to_c_str)) {
         Ok(()) => ExitCode::Ok.into(),
         Err(error) => {

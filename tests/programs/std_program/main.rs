@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, io, process, thread};
 
-use rawdaemon::{DaemonizeOptions, Error, Identity, Limit, Readiness, Ready, Resource};
+use rawdaemon::{DaemonizeOptions, Error, Identity, Limit, Readiness, Ready, Resource, argv};
 
 use required::required;
 use spawning::{spawn, threads_that_spawn, what_goes_by_memory};
@@ -222,10 +222,11 @@ fn run(case: &str, began: Instant) -> Result<(), Error> {
                 assert_eq!(open_descriptors(), before, "{failing:?}");
             }
             let failing = options.ready(Readiness::Descriptor(9));
-            let argv = [Some(c"such".into()), None];
             println!(
                 "{}",
-                failing.spawn(c"/no/such", &argv, &[None]).unwrap_err()
+                failing
+                    .spawn(c"/no/such", argv![c"such"], argv![])
+                    .unwrap_err()
             );
             assert_eq!(open_descriptors(), before, "{failing:?}");
             started(options.daemonize()?, began, |ready| {

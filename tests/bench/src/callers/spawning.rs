@@ -12,6 +12,8 @@ use std::{env, ptr};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, set_child_subreaper};
 
+use rawdaemon::{CStrings, argv};
+
 use super::{Size, memory};
 use crate::report::{TableBySize, now};
 use crate::{programs, reap};
@@ -119,8 +121,9 @@ pub fn be_caller(mib: usize, rounds: usize, file: &Path) -> io::Result<()> {
 }
 
 fn spawn(program: &CStr) -> io::Result<()> {
-    let argv = [Some(program.into()), Some(c"-V".into()), None];
-    rawdaemon::spawn(program, &argv, &[None]).map_err(io::Error::other)?;
+    let list = [Some(program.into()), Some(c"-V".into()), None];
+    let argv = CStrings::new(&list).ok_or(io::ErrorKind::InvalidInput)?;
+    rawdaemon::spawn(program, argv, argv![]).map_err(io::Error::other)?;
     Ok(())
 }
 
