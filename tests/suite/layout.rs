@@ -238,3 +238,34 @@ fn architectures_are_named_in_one_folder() {
         );
     }
 }
+
+/// The parts that decide name types of `sys` only, and no system call.
+#[test]
+fn the_parts_that_decide_make_no_system_call() {
+    let pure = [
+        "options/",
+        "protocol/",
+        "accounts/parse.rs",
+        "environment.rs",
+        "pidfile/fingerprint.rs",
+        "start/plan.rs",
+        "text.rs",
+    ];
+    for part in pure {
+        let sources = sources();
+        let mut files = sources
+            .iter()
+            .filter(|(file, _)| file.to_str().unwrap().starts_with(part))
+            .peekable();
+        assert!(files.peek().is_some(), "{part}");
+        for (file, text) in files {
+            for path in named(&code(text), &module(file)) {
+                let is_call = path[0] == "sys"
+                    && path
+                        .get(1)
+                        .is_none_or(|name| name.starts_with(char::is_lowercase));
+                assert!(!is_call, "{} imports {path:?}", file.display());
+            }
+        }
+    }
+}
