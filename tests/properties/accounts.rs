@@ -1,10 +1,9 @@
-//! What holds for every text of `/etc/passwd` and `/etc/group`, and for everybody who is looked for
-//! in them.
+//! Properties of every text of `/etc/passwd` and `/etc/group`, and of every look-up in them.
 
 use rawdaemon::{Cause, Errno, Error, ExitCode, find_account, find_group};
 
-/// Checks four parts, each of which ends at a zero byte, which the last one may lack: whom to look
-/// for, the group (none if empty), and the two texts.
+/// Checks four parts, each of which ends at a zero byte, which the last one may lack: the user, the group (none if
+/// empty), and the two texts.
 pub fn check(data: &[u8]) {
     let mut parts = data.splitn(4, |byte| *byte == 0);
     let mut part = || parts.next().unwrap_or_default();
@@ -14,7 +13,7 @@ pub fn check(data: &[u8]) {
     for room in [64, 1] {
         check_account(asked, group, passwd, groups, room);
     }
-    // Whoever is in the list is found in it.
+    // Each user in the list is found.
     for line in lines(passwd) {
         if let Some(user) = user(&line) {
             check_account(user.name, group, passwd, groups, 64);
@@ -23,7 +22,7 @@ pub fn check(data: &[u8]) {
     }
 }
 
-/// A user as the lines are read here: all fields first, and then what they must be.
+/// A user, as a second parser reads it: all fields first, and then their values.
 struct User<'a> {
     name: &'a [u8],
     id: u32,

@@ -159,7 +159,7 @@ fn a_step_that_fails() {
     }
     assert!(!place.path("target").exists());
     let says = format!("rawdaemon: cannot open nowhere for standard input: {missing}");
-    fs::write(place.path("pid"), "text of somebody else\n").unwrap();
+    fs::write(place.path("pid"), "text of another program\n").unwrap();
     place.fails(
         &mut place.rawdaemon(["-p", "pid", "-i", "nowhere", "sleep", "1000"]),
         8,
@@ -167,7 +167,7 @@ fn a_step_that_fails() {
     );
     assert_eq!(
         place.read("pid"),
-        "text of somebody else\n",
+        "text of another program\n",
         "a start does not remove what it has not written"
     );
 }

@@ -111,7 +111,7 @@ fn many_starts_at_once_have_one_winner() {
 #[test]
 fn a_lock_file_is_locked_and_nothing_else() {
     let place = Place::new();
-    fs::write(place.path("lock"), "somebody's text\n").unwrap();
+    fs::write(place.path("lock"), "another program's text\n").unwrap();
     let daemon = place.start(["-l", "lock", "-p", "pid", "sleep", "1000"]);
     let says = format!("rawdaemon: already running as pid {}\n", daemon.pid);
     for second in [
@@ -127,7 +127,7 @@ fn a_lock_file_is_locked_and_nothing_else() {
     daemon.kill();
     let output = place.run(&mut place.rawdaemon(["-l", "lock", "/no/such/command"]));
     assert_eq!(output.code(), 127);
-    assert_eq!(place.read("lock"), "somebody's text\n");
+    assert_eq!(place.read("lock"), "another program's text\n");
     // One file may be both lock file and pidfile.
     let daemon = place.start(["-l", "pid", "-p", "pid", "sleep", "1000"]);
     assert_eq!(pid_in(&place.path("pid")), daemon.pid);
@@ -160,7 +160,7 @@ fn other_files_are_no_lock_files() {
 #[test]
 fn a_file_with_another_name_is_no_pidfile() {
     let place = Place::new();
-    fs::write(place.path("precious"), "text of somebody else\n").unwrap();
+    fs::write(place.path("precious"), "text of another program\n").unwrap();
     fs::hard_link(place.path("precious"), place.path("pid")).unwrap();
     let why = "Too many links (EMLINK)";
     let says = format!("rawdaemon: cannot use the pidfile pid: {why}");
@@ -175,7 +175,7 @@ fn a_file_with_another_name_is_no_pidfile() {
         11,
         &says,
     );
-    assert_eq!(place.read("precious"), "text of somebody else\n");
+    assert_eq!(place.read("precious"), "text of another program\n");
     assert!(place.path("pid").exists());
 }
 

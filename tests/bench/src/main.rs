@@ -1,4 +1,4 @@
-//! Measures what a daemon's start costs, beside what else there is.
+//! Measures the cost of starting a daemon, beside other ways to start one.
 //!
 //! `cargo run --release --manifest-path tests/bench/Cargo.toml` measures all, one thing after the other,
 //! and with `-- readiness`, `-- starts` or `-- callers` at its end only that. Nothing has to be built before.
@@ -15,7 +15,7 @@ fn main() -> io::Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        // The benchmark starts itself, as what is measured.
+        // The benchmark starts itself as the program that is measured.
         ["daemon", how, file] => readiness::be_daemon(how, file.as_ref()),
         ["caller", way, mib] => callers::detach(way, mib),
         ["spawner", mib, rounds, file] => callers::spawn(mib, rounds, file.as_ref()),

@@ -32,7 +32,7 @@ const SOURCES: [(&str, &str, &[&str]); 3] = [
     ("daemon3", "musl-gcc", &["-O2", "-static", "-s"]),
 ];
 
-/// Where the command is, once it has been built.
+/// The path of the command, once it has been built.
 pub fn rawdaemon() -> PathBuf {
     Path::new(ROOT).join("target/release/rawdaemon")
 }
@@ -57,7 +57,7 @@ pub fn build_rawdaemon() -> io::Result<()> {
 pub struct Programs(TempDir);
 
 impl Programs {
-    /// Compiles all that can be compiled, and says what cannot.
+    /// Compiles the programs, and reports those that cannot be compiled.
     pub fn compile() -> io::Result<Self> {
         let folder = tempfile::tempdir()?;
         for (name, compiler, options) in SOURCES {

@@ -143,7 +143,7 @@ fn launch(command: &mut Command, how: &str, file: &Path) -> io::Result<i64> {
     }
 }
 
-/// What is started as a daemon: says that it is ready, notes when that was, and ends.
+/// The daemon: reports that it is ready, notes the time, and ends.
 pub fn be_daemon(how: &str, file: &Path) -> io::Result<()> {
     let said;
     if how == "line" {

@@ -8,7 +8,7 @@ pub fn now() -> i64 {
     time.tv_sec * 1_000_000_000 + time.tv_nsec
 }
 
-/// What the numbers depend on.
+/// The machine that the numbers depend on.
 pub fn machine() -> String {
     let uname = rustix::system::uname();
     format!(

@@ -1,4 +1,4 @@
-//! Turns itself into a daemon, with a pidfile and a word that it is ready, and waits to be killed.
+//! Becomes a daemon with a pidfile, reports that it is ready, and waits to be killed.
 #![no_std]
 #![no_main]
 
@@ -41,7 +41,7 @@ fn daemonize(pidfile: &CStr) -> Result<(), Error> {
         Identity::Daemon(ready) => {
             let _ = ready.notify();
             loop {
-                // SAFETY: it waits for nothing, for ever.
+                // SAFETY: it waits for ever, and passes no pointer.
                 let _ = unsafe { syscalls::syscall!(syscalls::Sysno::ppoll, 0, 0, 0, 0, 0) };
             }
         }

@@ -1,11 +1,11 @@
-//! The data as the numbers, the errors and the events that it stands for.
+//! Reads fuzz data as numbers, errors and events.
 
 use std::time::Duration;
 
 use rawdaemon::internal::{Event, Record};
 use rawdaemon::{Cause, Errno, Error, ExitCode, Pid, Stream, WaitStatus};
 
-/// What is left of the data; it goes on in zeros.
+/// The rest of the data, followed by zeros.
 pub struct Data<'d>(pub &'d [u8]);
 
 impl Data<'_> {

@@ -1,4 +1,4 @@
-//! What holds for every wait status, every record, and everything that may be seen of a daemon.
+//! Properties of every wait status, every record, and every sequence of events of a daemon.
 
 mod data;
 
@@ -12,9 +12,8 @@ use rawdaemon::{Cause, Change, Errno, Error, ExitCode, Pid, WaitStatus};
 
 use data::{Data, errno, error, pid};
 
-/// Checks the data as a datagram of sd_notify(3), as `/proc/PID/stat` and as a pidfile, and then what it says:
-/// a status word, the bytes of a record, an error, how the intermediate ended, the goal, and then one event
-/// after the other.
+/// Checks the data as a datagram of sd_notify(3), as `/proc/PID/stat` and as a pidfile. Then reads it as a status
+/// word, the bytes of a record, an error, the end of the intermediate, the goal, and a list of events.
 pub fn check(data: &[u8]) {
     check_notice(data);
     check_process(data);
@@ -61,7 +60,7 @@ pub fn check(data: &[u8]) {
     check_verdict(goal, &events);
 }
 
-/// A second reading of `/proc/PID/stat` and of a pidfile, and what holds for all times.
+/// A second parser of `/proc/PID/stat` and of a pidfile, and properties of all times.
 fn check_process(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let digits = |text: &str| -> Option<u64> {
@@ -100,7 +99,7 @@ fn check_line(text: &str) {
     assert!(!text.contains(['\n', '\r', '\0']), "{text:?}");
 }
 
-/// The kernel fills sixteen bits, and they mean what libc says.
+/// The kernel fills sixteen bits, which are decoded as libc does.
 fn check_status(status: WaitStatus) {
     let word = status.as_raw() & 0xffff;
     assert_eq!(status.change(), libc_says(word), "word {word:#06x}");
@@ -125,8 +124,7 @@ fn libc_says(word: i32) -> Change {
     }
 }
 
-/// Bytes that are a record are the only ones of that record, which is no failure with code 0, and
-/// all that a failure says can be asked of it.
+/// Each record has one encoding, no failure has the code 0, and every attribute of a failure can be read.
 fn check_record(record: Option<Record>, bytes: [u8; RECORD_SIZE]) {
     let Some(record) = record else { return };
     assert_eq!(encode(&record), bytes);
@@ -144,7 +142,7 @@ fn check_record(record: Option<Record>, bytes: [u8; RECORD_SIZE]) {
     }
 }
 
-/// An error keeps what it was made of, and loses nothing on its way as a record.
+/// An error keeps its parts, also when it is encoded as a record and decoded.
 fn check_error(data: &mut Data<'_>) -> Error {
     let code = data.code();
     let (cause, stream) = data.cause();
@@ -157,7 +155,7 @@ fn check_error(data: &mut Data<'_>) -> Error {
     assert_eq!(error.cause(), kept(cause));
 
     let record = Record::Failed(error);
-    // A failure that says 'the daemon runs' is not heard at all, and so not as a success.
+    // A failure with the code of a success is not decoded, and so is not a success.
     let heard = (code != ExitCode::Ok).then_some(record);
     assert_eq!(decode(&encode(&record)), heard, "{error:?}");
 
@@ -170,8 +168,8 @@ fn check_error(data: &mut Data<'_>) -> Error {
     error
 }
 
-/// What an error keeps of a cause: the kernel's bits of a status, and whole milliseconds below
-/// seven weeks.
+/// The part of a cause that an error keeps: the kernel's bits of a status, and whole milliseconds below seven
+/// weeks.
 fn kept(cause: Cause) -> Cause {
     let longest = Duration::from_millis(u64::from(u32::MAX) - 1);
     match cause {
@@ -183,8 +181,8 @@ fn kept(cause: Cause) -> Cause {
     }
 }
 
-/// Only the record of a daemon that runs is a success; what a record says counts more than how the
-/// intermediate ended.
+/// Only the record of a daemon that runs is a success. A record takes precedence over the end of the
+/// intermediate.
 fn check_outcome(record: Option<Record>, ended: Result<WaitStatus, Errno>) {
     let outcome = outcome(record, ended);
     let code = outcome.map_or_else(|error| error.code(), |_| ExitCode::Ok);
@@ -204,12 +202,11 @@ fn check_outcome(record: Option<Record>, ended: Result<WaitStatus, Errno>) {
     }
 }
 
-/// There is no success without a daemon that lives, and the first event that decides is the one
-/// that is told.
+/// There is no success without a living daemon, and the first event that decides is the one that is reported.
 fn check_verdict(goal: Goal, events: &[Event]) {
     let time = 1 << 40;
     let mut verdict = Verdict::new(goal, 0, time);
-    // The watch ends at the first judgement. What comes later is no reason to panic.
+    // The watch ends with the first verdict. Later events must not panic.
     let mut now = 0;
     let mut deadline = time;
     let mut begun = false;
@@ -218,7 +215,7 @@ fn check_verdict(goal: Goal, events: &[Event]) {
     for event in events {
         now += 1_000_000;
         judgements.push(verdict.judge(*event, now));
-        // Time comes only by beginning and by asking for it, and goes only by closing the line.
+        // The deadline moves forward when the daemon begins or asks for time, and back when it closes its pipe.
         let begins = matches!(
             event,
             Event::Reported(Record::SetUp) | Event::Closed { executed: true }
@@ -302,7 +299,7 @@ fn check_verdict(goal: Goal, events: &[Event]) {
     }
 }
 
-/// A datagram says what its lines say, in whatever way they are read.
+/// A datagram means the same to a second parser.
 fn check_notice(datagram: &[u8]) {
     let notice = Notice::parse(datagram, true);
     let text = datagram.strip_suffix(&[0]).unwrap_or(datagram);
@@ -344,7 +341,7 @@ fn check_notice(datagram: &[u8]) {
     };
     assert_eq!(notice.event(), expected);
 
-    // What is cut off says no more than the whole, but for what stood in the last line.
+    // A cut datagram means no more than the whole one, except for its last line.
     let cut = Notice::parse(datagram, false);
     let whole_lines = text
         .iter()

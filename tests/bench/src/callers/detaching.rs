@@ -75,7 +75,7 @@ pub fn be_caller(way: usize, mib: usize) -> io::Result<()> {
     let notes = take_page()?;
     memory::occupy(mib)?;
     notes.call();
-    // What failed does not count, in whichever process.
+    // A failed start is not measured, in either process.
     (WAYS[way].call)(notes).inspect_err(|_| notes.clear())?;
     if !notes.is_original() {
         sleep(LIFE);

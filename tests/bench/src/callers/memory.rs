@@ -16,7 +16,7 @@ pub fn occupy(mib: usize) -> io::Result<()> {
     let access = ProtFlags::READ | ProtFlags::WRITE;
     // SAFETY: the kernel chooses the place, so nothing else is there.
     let memory = unsafe { mmap_anonymous(ptr::null_mut(), size, access, MapFlags::PRIVATE) }?;
-    // SAFETY: this changes the size of the pages and not what is in them.
+    // SAFETY: this changes the size of the pages, not their contents.
     match unsafe { madvise(memory, size, Advice::LinuxNoHugepage) } {
         // A kernel without huge pages does not know that.
         Ok(()) | Err(rustix::io::Errno::INVAL) => {}

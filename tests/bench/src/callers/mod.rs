@@ -1,4 +1,4 @@
-//! What a start costs in a process that has much memory: a fork copies its page tables.
+//! Starts from a process with much memory: a fork copies its page tables.
 //!
 //! The benchmark starts itself as the caller. One that daemonizes itself is a new process in each round, so
 //! that none finds what the fork of another has left; one that starts a command does so many times.
@@ -61,12 +61,12 @@ pub fn measure() -> io::Result<()> {
     spawning::measure(&sizes)
 }
 
-/// What a caller that daemonizes itself is.
+/// A caller that daemonizes itself.
 pub fn detach(way: &str, mib: &str) -> io::Result<()> {
     detaching::be_caller(number(way)?, number(mib)?)
 }
 
-/// What a caller that starts commands is.
+/// A caller that starts commands.
 pub fn spawn(mib: &str, rounds: &str, file: &Path) -> io::Result<()> {
     spawning::be_caller(number(mib)?, number(rounds)?, file)
 }

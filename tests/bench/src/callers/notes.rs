@@ -1,4 +1,4 @@
-//! What a caller and its daemon tell the benchmark: times, in a page that all of them share.
+//! Times that a caller and its daemon note for the benchmark, in a page that they share.
 
 use std::ffi::c_int;
 use std::fs::File;
@@ -13,7 +13,7 @@ use rustix::process::getpid;
 
 use crate::report::now;
 
-/// The page. What has not been noted is zero.
+/// The page. A time that was not noted is zero.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Notes {

@@ -92,7 +92,7 @@ fn run_caller(size: &Size) -> io::Result<Vec<(usize, i64)>> {
         .collect())
 }
 
-/// The caller: starts commands in all ways in turn, and writes to the file what each start took.
+/// The caller: starts commands in all ways in turn, and writes the time of each start to the file.
 pub fn be_caller(mib: usize, rounds: usize, file: &Path) -> io::Result<()> {
     set_child_subreaper(Some(Pid::INIT))?;
     let program = CString::new(programs::rawdaemon().as_os_str().as_bytes())?;

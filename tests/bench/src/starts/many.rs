@@ -15,7 +15,7 @@ const AT_ONCE: usize = 100;
 /// The launchers that are measured.
 const NAMES: [&str; 3] = ["floor", "rawdaemon", "daemonize"];
 
-/// What came of all rounds of one launcher.
+/// The results of all rounds of one launcher.
 #[derive(Default)]
 struct Outcome {
     starts: usize,
@@ -89,7 +89,7 @@ impl Outcome {
         stamps: &Stamps,
         start: impl FnOnce() -> io::Result<usize>,
     ) -> io::Result<()> {
-        // What others have left.
+        // Children that other rounds have left.
         stamps.take();
         let first = now();
         self.succeeded += start()?;

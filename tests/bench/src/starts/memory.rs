@@ -13,10 +13,10 @@ use super::{Launcher, quiet};
 use crate::reap;
 use crate::report::machine;
 
-/// What is waited for.
+/// The daemon that is waited for.
 const DAEMON: [&str; 2] = ["/bin/sleep", "60"];
 
-/// How launchers are told to wait, as far as they can.
+/// The arguments with which launchers wait, if they can.
 const WAITING: [(&str, &[&str]); 2] = [
     ("rawdaemon", &["-t", "60"]),
     (
@@ -91,7 +91,7 @@ fn measure_waiting(name: &str, words: &[PathBuf]) -> io::Result<()> {
             println!("{name:42} {resident:9}, of which anonymous {private}");
         }
     }
-    // A launcher that is told to end ends its daemon, or leaves it.
+    // A launcher that gets a SIGTERM ends its daemon, or leaves it.
     let daemon = daemon.and_then(Pid::from_raw);
     for pid in daemon.into_iter().chain([Pid::from_child(&launcher)]) {
         let _ = kill_process(pid, Signal::TERM);

@@ -1,4 +1,4 @@
-//! What it takes to start a command as a daemon: time, system calls, file and memory.
+//! The cost of starting a command as a daemon: time, system calls, file and memory.
 //!
 //! The launchers are measured in turn, round after round. The daemon is a program without a C library that
 //! looks at the clock before anything else. Launchers that are not installed are left out, and so are the
@@ -32,7 +32,7 @@ struct Way {
     name: &'static str,
     /// The launcher, with the options that come before the daemon's path.
     launcher: &'static [&'static str],
-    /// What comes between that and the daemon's arguments.
+    /// The arguments between that and those of the daemon.
     between: &'static [&'static str],
     /// Whether it leads a process group, as an interactive shell lets it.
     leads_group: bool,
@@ -134,7 +134,7 @@ impl Launcher {
     }
 }
 
-/// A command that says nothing.
+/// A command that prints nothing.
 fn quiet(words: &[PathBuf]) -> Command {
     let mut command = Command::new(&words[0]);
     command
@@ -171,7 +171,7 @@ fn find_launchers(programs: &Programs) -> Vec<Launcher> {
     launchers
 }
 
-/// What is known of one start, in nanoseconds from the launcher's start.
+/// The measurements of one start, in nanoseconds from the launcher's start.
 struct Start {
     launcher_ended: Option<i64>,
     daemon_began: Option<i64>,

@@ -1,4 +1,4 @@
-//! What daemons say of when they began.
+//! The times at which daemons began, as they note them.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};

@@ -11,7 +11,7 @@ use crate::report::machine;
 pub fn count(launchers: &[Launcher], daemon: &[PathBuf]) {
     println!("system calls of all processes until the daemon is executed, without rt_sigaction");
     println!("{}", machine());
-    // What strace starts leads no group.
+    // A program that strace starts leads no process group.
     for launcher in launchers
         .iter()
         .filter(|launcher| !launcher.way.leads_group)
