@@ -136,12 +136,19 @@ impl<'a> Invocation<'a> {
     /// Applies an option. `None` if its value is wrong.
     fn set(&mut self, name: Name, value: ThinCStr<'a>) -> Option<()> {
         let text = value.to_bytes();
-        if name as u8 <= Name::Argv0 as u8 {
-            self.set_word(name, value);
-            // An empty path is mostly a shell variable that was never set.
-            return (!text.is_empty()).then_some(());
-        }
         match name {
+            Name::Stdin => self.options = self.options.stdin(values::word(value)?.to_c_str()),
+            Name::Stdout => self.options = self.options.stdout(values::word(value)?.to_c_str()),
+            Name::Stderr => self.options = self.options.stderr(values::word(value)?.to_c_str()),
+            Name::Pidfile => self.options = self.options.pidfile(values::word(value)?.to_c_str()),
+            Name::LockFile => {
+                self.options = self.options.lock_file(values::word(value)?.to_c_str())
+            }
+            Name::Chroot => self.options = self.options.chroot(values::word(value)?.to_c_str()),
+            Name::Chdir => self.options = self.options.chdir(values::word(value)?.to_c_str()),
+            Name::User => self.user = Some(values::word(value)?),
+            Name::Group => self.group = Some(values::word(value)?),
+            Name::Argv0 => self.argv0 = Some(values::word(value)?),
             Name::Umask => self.options = self.options.umask(values::octal_mask(text)?),
             Name::Timeout => self.timeout = Some(values::seconds(text)?),
             Name::Ready => self.options = self.options.ready(values::readiness(value)?),
@@ -181,26 +188,9 @@ impl<'a> Invocation<'a> {
             Name::Quiet => self.verbosity = Verbosity::Quiet,
             Name::Verbose => self.verbosity = Verbosity::Verbose,
             Name::Help => self.action = Action::Help,
-            _ => self.action = Action::Version,
+            Name::Version => self.action = Action::Version,
         }
         Some(())
-    }
-
-    /// Sets a path or a name, which is kept as it is.
-    fn set_word(&mut self, name: Name, value: ThinCStr<'a>) {
-        let path = value.to_c_str();
-        match name {
-            Name::Stdin => self.options = self.options.stdin(path),
-            Name::Stdout => self.options = self.options.stdout(path),
-            Name::Stderr => self.options = self.options.stderr(path),
-            Name::Pidfile => self.options = self.options.pidfile(path),
-            Name::LockFile => self.options = self.options.lock_file(path),
-            Name::Chroot => self.options = self.options.chroot(path),
-            Name::Chdir => self.options = self.options.chdir(path),
-            Name::User => self.user = Some(value),
-            Name::Group => self.group = Some(value),
-            _ => self.argv0 = Some(value),
-        }
     }
 
     /// As dpkg's: `TERM/10/KILL/5`, or seconds alone, after a SIGTERM and again after a SIGKILL.

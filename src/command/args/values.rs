@@ -5,6 +5,11 @@ use core::time::Duration;
 use rawdaemon::internal::{LIMITS, Lines, join, parse_number, split_once};
 use rawdaemon::{Limit, Readiness, Resource, ThinCStr};
 
+/// A path or a name. `None` if it is empty, which mostly comes from a shell variable that was never set.
+pub(super) fn word(value: ThinCStr<'_>) -> Option<ThinCStr<'_>> {
+    (value.first_byte() != 0).then_some(value)
+}
+
 /// The number of a descriptor that is no standard stream.
 pub(super) fn descriptor(text: &[u8]) -> Option<i32> {
     let fd = i32::try_from(parse_number(text, 10)?).ok()?;
