@@ -22,7 +22,7 @@ pub enum Stream {
 
 impl Stream {
     /// The streams, in the order of their descriptors.
-    pub(crate) const ALL: [Self; 3] = [Self::Input, Self::Output, Self::Error];
+    pub(super) const ALL: [Self; 3] = [Self::Input, Self::Output, Self::Error];
 }
 
 /// Why a step failed.
@@ -202,7 +202,7 @@ impl Error {
     }
 
     /// The same error, of a daemon that had taken all its steps.
-    pub(crate) const fn after_all_steps(self) -> Self {
+    pub(super) const fn after_all_steps(self) -> Self {
         Self {
             record: match NonZeroU64::new(self.record.get() | ALL_STEPS) {
                 Some(record) => record,

@@ -119,7 +119,7 @@ impl ExitCode {
         None
     }
 
-    pub(crate) fn words(self) -> &'static [u8] {
+    pub(super) fn words(self) -> &'static [u8] {
         let index = Self::ALL.iter().position(|code| *code == self);
         WORDS.get(index.unwrap_or_default())
     }

@@ -13,14 +13,14 @@ const MAX_FDS: RawFd = 1 << 20;
 /// The descriptors that stay open: those that the caller requested, and this crate's own, where [`NO_FD`]
 /// stands for an unused slot.
 #[derive(Clone, Copy)]
-pub(crate) struct KeptFds<'a> {
-    pub(crate) requested: &'a [i32],
-    pub(crate) internal: &'a [RawFd],
+pub(super) struct KeptFds<'a> {
+    pub(super) requested: &'a [i32],
+    pub(super) internal: &'a [RawFd],
 }
 
 impl KeptFds<'_> {
     /// The lowest kept descriptor that is at least `from`; [`NO_FD`] if there is none.
-    pub(crate) fn next_from(&self, from: RawFd) -> RawFd {
+    pub(super) fn next_from(&self, from: RawFd) -> RawFd {
         let mut lowest = NO_FD;
         for fd in self.requested {
             if *fd as RawFd >= from {
@@ -46,7 +46,7 @@ impl KeptFds<'_> {
 ///
 /// It uses close_range(2), which is new in Linux 5.9; if that fails, `/proc/self/fd`; and without `/proc`
 /// it closes every number below the soft limit RLIMIT_NOFILE, or below 2^20 if that is less.
-pub(crate) fn close_all_but(kept: KeptFds<'_>) -> Result<(), Errno> {
+pub(super) fn close_all_but(kept: KeptFds<'_>) -> Result<(), Errno> {
     match close_ranges(kept) {
         Ok(()) => Ok(()),
         Err(_) => close_from_proc(kept).or_else(|_| close_below_limit(kept)),

@@ -5,7 +5,7 @@ use crate::sys::{CStrings, ThinCStr};
 use crate::text::{join, next_field, split_once};
 
 /// `PATH_MAX`: the longest path that the kernel accepts, including the null byte.
-pub(crate) const PATH_SIZE: usize = 4096;
+pub(super) const PATH_SIZE: usize = 4096;
 
 /// Calls `attempt` with each path that the command may have until it returns true, and returns whether it
 /// did. A path that is too long is passed as `None`.
@@ -13,7 +13,7 @@ pub(crate) const PATH_SIZE: usize = 4096;
 /// As with execvp(3), a name without a slash is searched for in the directories of PATH, where an empty
 /// entry means the working directory. Relative paths are resolved against `working_directory`, and
 /// skipped if that is empty.
-pub(crate) fn any_path(
+pub(super) fn any_path(
     name: ThinCStr<'_>,
     environment: CStrings<'_>,
     working_directory: &[u8],
@@ -52,7 +52,7 @@ pub(crate) fn any_path(
 }
 
 /// Whether [`any_path`] resolves a path of this command against the working directory.
-pub(crate) fn is_relative(name: ThinCStr<'_>, environment: CStrings<'_>) -> bool {
+pub(super) fn is_relative(name: ThinCStr<'_>, environment: CStrings<'_>) -> bool {
     let name = name.to_bytes();
     let (_, after_slash) = split_once(name, b'/');
     let mut directories = Some(match after_slash {

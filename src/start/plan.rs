@@ -9,7 +9,7 @@ use crate::protocol::{Goal, Nanoseconds, Step, Subject, nanoseconds};
 /// The options of a start with every default resolved.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan<'a> {
-    pub(crate) options: &'a DaemonizeOptions<'a>,
+    pub(super) options: &'a DaemonizeOptions<'a>,
     /// Whether the daemon executes a command. A command always gets default dispositions and an empty
     /// signal mask, and no descriptor that was not asked for.
     pub(super) executes: bool,

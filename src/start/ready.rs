@@ -17,7 +17,7 @@ pub struct Ready {
 }
 
 impl Ready {
-    pub(crate) const fn new(report: RawFd, pid: Pid) -> Self {
+    pub(super) const fn new(report: RawFd, pid: Pid) -> Self {
         Self { report, pid }
     }
 

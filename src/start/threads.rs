@@ -4,7 +4,7 @@ use crate::protocol::{Cause, Errno, Error, ExitCode};
 use crate::sys::{self, Open, ThinCStr};
 
 /// Fails with `Threaded` unless the process is known to be single-threaded.
-pub(crate) fn refuse_threads() -> Result<(), Error> {
+pub(super) fn refuse_threads() -> Result<(), Error> {
     let errno = match sys::check_single_threaded() {
         Ok(()) => return Ok(()),
         Err(errno) => errno,
