@@ -118,7 +118,7 @@ pub(super) enum Kind {
 const ALL_STEPS: u64 = 0x40;
 
 /// A flag in the number of a stream: its file could be opened, but not emptied.
-pub(super) const EMPTIED: u32 = 4;
+pub(super) const NOT_EMPTIED: u32 = 4;
 
 /// Stands for the milliseconds of a process whose lifetime is not known.
 pub(super) const UNTIMED: u32 = u32::MAX;
@@ -151,7 +151,7 @@ impl Error {
 
     /// Makes the error of a stream whose file could not be emptied.
     pub(crate) const fn of_truncate(errno: Errno, stream: Stream) -> Self {
-        Self::of_part(ExitCode::OpenFailed, errno, stream as u32 | EMPTIED)
+        Self::of_part(ExitCode::OpenFailed, errno, stream as u32 | NOT_EMPTIED)
     }
 
     /// Makes the error of a limit that could not be set, by its index in `LIMITS`.
@@ -285,7 +285,7 @@ impl Error {
             (ExitCode::OpenFailed, Kind::Errno) => self.part()?,
             _ => return None,
         };
-        Stream::ALL.get(part & !(EMPTIED as usize)).copied()
+        Stream::ALL.get(part & !(NOT_EMPTIED as usize)).copied()
     }
 
     /// Whether a `PidfileFailed` concerns the lock file, and not the pidfile.

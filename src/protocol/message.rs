@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 use core::fmt;
 
-use super::error::{EMPTIED, Error, Kind, UNTIMED};
+use super::error::{Error, Kind, NOT_EMPTIED, UNTIMED};
 use super::exit_code::ExitCode;
 use crate::text::{Lines, Sink, display, lines, write_number};
 
@@ -34,7 +34,7 @@ pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
             out(b"cannot keep descriptor ");
             write_number(fd as u32, out);
         }
-        (ExitCode::OpenFailed, Some(part)) if part >= EMPTIED as usize => out(b"cannot empty"),
+        (ExitCode::OpenFailed, Some(part)) if part >= NOT_EMPTIED as usize => out(b"cannot empty"),
         (ExitCode::Refused, _) if error.kind() == Kind::Silent => {
             out(b"the daemon did not become ready");
         }
@@ -52,7 +52,7 @@ pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
     match (code, error.part()) {
         (ExitCode::OpenFailed, Some(stream)) => {
             out(b" for standard ");
-            out(STREAMS.get(stream & !(EMPTIED as usize)));
+            out(STREAMS.get(stream & !(NOT_EMPTIED as usize)));
         }
         (ExitCode::LimitsFailed, Some(limit)) => {
             out(b" (");

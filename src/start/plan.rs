@@ -45,22 +45,16 @@ const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl<'a> Plan<'a> {
     /// The plan of a program that daemonizes itself.
-    pub(super) const fn for_caller(options: &'a DaemonizeOptions<'a>) -> Self {
-        let time = match options.timeout {
-            Some(time) => time,
-            None => CALLER_TIMEOUT,
-        };
-        let (goal, timeout) = goal_and_time(options.require_ready, time);
+    pub(super) fn for_caller(options: &'a DaemonizeOptions<'a>) -> Self {
+        let timeout = options.timeout.unwrap_or(CALLER_TIMEOUT);
+        let (goal, timeout) = resolve_goal(options.require_ready, timeout);
         Self {
             options,
             executes: false,
             goal,
             timeout,
             readiness: Readiness::Executed,
-            umask: match options.umask {
-                Some(umask) => umask,
-                None => 0,
-            },
+            umask: options.umask.unwrap_or(0),
             memory: Memory::Copied,
             may_lead_session: false,
         }
@@ -73,7 +67,7 @@ impl<'a> Plan<'a> {
             Readiness::Executed => (false, Duration::ZERO),
             _ => (true, READY_TIMEOUT),
         };
-        let (goal, timeout) = goal_and_time(must_be_ready, options.timeout.unwrap_or(default));
+        let (goal, timeout) = resolve_goal(must_be_ready, options.timeout.unwrap_or(default));
         Self {
             options,
             executes: true,
@@ -143,7 +137,8 @@ impl<'a> Plan<'a> {
     }
 }
 
-const fn goal_and_time(must_be_ready: bool, timeout: Duration) -> (Goal, Nanoseconds) {
+/// The goal and the timeout, where a timeout of zero means no limit.
+const fn resolve_goal(must_be_ready: bool, timeout: Duration) -> (Goal, Nanoseconds) {
     match (must_be_ready, nanoseconds(timeout)) {
         (true, 0) => (Goal::Ready, Nanoseconds::MAX),
         (true, time) => (Goal::Ready, time),

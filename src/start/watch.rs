@@ -100,7 +100,7 @@ impl<'w, 'a> Watch<'w, 'a> {
     /// which includes the death of the original, the daemon has ended when this returns, unless it cannot
     /// be killed.
     pub(super) fn run(&mut self) -> Result<(), Error> {
-        let judged = self.wait_for_verdict();
+        let judged = self.reach_verdict();
         let runs = Record::Runs(self.daemon);
         let judged = judged
             .and_then(|()| send_verdict(self.verdict, runs).map_err(failed(ExitCode::WaitFailed)));
@@ -110,7 +110,7 @@ impl<'w, 'a> Watch<'w, 'a> {
         judged
     }
 
-    fn wait_for_verdict(&mut self) -> Result<(), Error> {
+    fn reach_verdict(&mut self) -> Result<(), Error> {
         let mut verdict = Verdict::new(self.goal, self.born, self.timeout);
         // If this process was stopped until the exec, there is nothing to wait for.
         let mut first = self.read_report().or_else(|| self.detect_exec());
