@@ -135,7 +135,14 @@ mod tests {
 
     #[test]
     fn every_record_decodes_to_what_was_encoded() {
-        let check_round_trip = |record| assert_eq!(decode(&encode(&record)), Some(record));
+        let check_round_trip = |record| {
+            let decoded = decode(&encode(&record));
+            assert_eq!(decoded, Some(record));
+            assert_eq!(
+                decoded.map(|decoded| encode(&decoded)),
+                Some(encode(&record))
+            );
+        };
         check_round_trip(Record::Created);
         check_round_trip(Record::SetUp);
         for pid in [1, 2, 300, 4_194_304, i32::MAX] {
@@ -149,7 +156,9 @@ mod tests {
                 .into_iter()
                 .filter(|code| *code != ExitCode::Ok)
             {
-                check_round_trip(Record::Failed(Error::new(code, cause)));
+                let error = Error::new(code, cause);
+                check_round_trip(Record::Failed(error));
+                check_round_trip(Record::Failed(error.after_all_steps()));
             }
         }
         for errno in (1..=4095).filter_map(Errno::new) {

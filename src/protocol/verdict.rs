@@ -147,7 +147,7 @@ impl Verdict {
     }
 
     /// The error, marked if the daemon has taken all its steps.
-    const fn failed(&self, error: Error) -> Result<(), Error> {
+    fn failed(&self, error: Error) -> Result<(), Error> {
         Err(if self.begun {
             error.after_all_steps()
         } else {
@@ -268,8 +268,13 @@ mod tests {
         };
         let expected = Error::new(ExitCode::DaemonDied, cause);
         assert_eq!(verdict(Goal::Alive, &[DIED]), Some(Err(expected)));
-        let executed = Some(Err(expected.after_all_steps()));
-        assert_eq!(verdict(Goal::Alive, &[EXECUTED, DIED]), executed);
+        assert_eq!(verdict(Goal::Alive, &[EXECUTED, DIED]), Some(Err(expected)));
+        let took_all_steps = |events| {
+            let failure = verdict(Goal::Alive, events).and_then(Result::err);
+            failure.is_some_and(Error::took_all_steps)
+        };
+        assert!(took_all_steps(&[EXECUTED, DIED]));
+        assert!(!took_all_steps(&[DIED]));
     }
 
     #[test]
