@@ -2,10 +2,10 @@
 //! calls.
 //!
 //! A daemon that closes every descriptor when it starts, as sshd does, releases the lock on its pidfile.
-//! It is then recognized by the modification time, which rawdaemon sets to one second before the creation
+//! It is then recognised by the modification time, which rawdaemon sets to one second before the creation
 //! of the process. No other program sets such a time, and no other process has both this pid and this
 //! creation time. If the clock is set, file and process no longer match, and the daemon is not
-//! recognized. A false match requires that the clock is set by exactly the time between the creation of
+//! recognised. A false match requires that the clock is set by exactly the time between the creation of
 //! two processes with the same pid.
 
 use crate::protocol::{Nanoseconds, Pid, SECOND};

@@ -47,7 +47,7 @@ pub enum Owner {
     /// The daemon runs in another pid namespace: the process that holds the lock has no pid in this one.
     Elsewhere,
     /// The daemon runs as this process, and has released its lock by closing every descriptor, as sshd
-    /// does. It is recognized by the file's modification time, which this crate derives from the creation
+    /// does. It is recognised by the file's modification time, which this crate derives from the creation
     /// time of the process. This needs `/proc`, and a clock that has not been set since the start.
     Unlocked(Pid),
     /// No process holds the lock, but a process with the pid in the file exists. It may be a daemon that

@@ -19,7 +19,7 @@ use crate::sys::{
     self, Child, End, ExitSignal, Fd, Fork, Forked, NO_FD, RawFd, SignalSet, Stack, clone_vm,
 };
 
-/// Starts a daemon: in the foreground, without an intermediate, or with one, as the plan has it.
+/// Starts a daemon: in the foreground, without an intermediate, or with one, as the plan says.
 pub(super) fn start<R: Role>(
     plan: &Plan<'_>,
     role: &R,

@@ -1,8 +1,8 @@
 //! The tests of the command and of the library from outside.
 //!
 //! They are one program: it links once, and its tests share one process and run beside each other.
-//! So no test changes what belongs to the process (its directory, umask, limits, signals, or
-//! environment), and none waits for children that it does not know.
+//! So no test changes the state of the process (its directory, umask, limits, signals, or environment), and
+//! none waits for children that it does not know.
 
 #![allow(missing_docs, missing_debug_implementations, unreachable_pub)]
 #![allow(
@@ -50,7 +50,7 @@ mod notifiers;
 mod notify;
 mod readiness;
 
-// The pidfile, and the daemon that it means.
+// The pidfile, and the daemon that it names.
 mod owner;
 mod pidfile;
 mod races;

@@ -1,4 +1,4 @@
-//! What each option means: the parser's result is the sum of the effects of the options.
+//! The effect of each option: the parser's result is the sum of the effects of the options.
 
 use std::ffi::{CStr, CString};
 use std::time::Duration;
@@ -52,8 +52,8 @@ impl Values<'_> {
     }
 }
 
-/// Checks the options that a command line does not have: with values that come from its words, they mean what
-/// this module says, and nothing else. So the parser cannot overlook an option, or take it for another one.
+/// Checks the options that a command line does not have: with values that come from its words, they have the
+/// effects that this module lists, and no others. So the parser cannot skip an option, or take it for another.
 pub fn check_effects(given: &[Given], words: &[CString]) {
     let path = words
         .iter()
@@ -102,7 +102,7 @@ pub fn check_effects(given: &[Given], words: &[CString]) {
     assert_eq!(found, expected, "{style:?} {words:?}");
 }
 
-/// What the option means, and the value that it gets for that.
+/// Adds the effect of the option, and returns a value that has this effect.
 fn add_effect<'v>(expected: &mut Invocation<'v>, name: Name, values: &Values<'v>) -> Vec<u8> {
     let path = values.path;
     let options = expected.options;

@@ -71,7 +71,7 @@ fn check_error(error: &UsageError<'_>, words: &[CString]) {
     assert!(!has_line_break(&text) || words.iter().any(|word| has_line_break(word.as_bytes())));
 }
 
-/// What was parsed can be done.
+/// The parsed values are valid.
 fn check_values(invocation: &Invocation<'_>) {
     let Invocation {
         user,
