@@ -194,6 +194,8 @@ fn files_of_a_folder_do_not_import_in_a_circle() {
                 .rev()
                 .map(|length| path[..length].to_vec())
                 .find(|path| modules.contains(path));
+            let is_of_root = root == 1 && longest.is_none();
+            assert!(!is_of_root, "{} imports {path:?}", file.display());
             if let Some(other) = longest {
                 let is_parent = module.starts_with(&other) && other != module;
                 assert!(!is_parent || is_main, "{} imports {path:?}", file.display());
