@@ -114,16 +114,17 @@ impl Step {
             (ExitCode::OpenFailed, Some(0)) => Self::OpenStdin,
             (ExitCode::OpenFailed, Some(1)) => Self::OpenStdout,
             (ExitCode::OpenFailed, Some(2)) => Self::OpenStderr,
-            (ExitCode::OpenFailed, _) => Self::EmptyOutputs,
+            (ExitCode::OpenFailed, Some(_)) => Self::EmptyOutputs,
             // The original checks this before the start.
             (ExitCode::CloseFailed, Some(_)) => return None,
             // Locking and writing fail with the same code. The error does not tell them apart.
             (ExitCode::PidfileFailed, None) => Self::LockPidfile,
             (ExitCode::AlreadyRunning, _) => Self::LockLockFile,
-            (ExitCode::LimitsFailed, part) if part != Some(OOM_SCORE_ADJ as usize) => {
+            (ExitCode::LimitsFailed, Some(part)) if part != OOM_SCORE_ADJ as usize => {
                 Self::SetLimits
             }
             (ExitCode::CommandNotFound, _) => Self::Execute,
+            // If only the code is known, the first step that fails with it.
             (code, _) => *Self::ALL.iter().find(|step| step.exit_code() == code)?,
         };
         Some(step)
@@ -166,9 +167,9 @@ mod tests {
         for step in Step::ALL {
             let expected = match step.exit_code() {
                 ExitCode::Ok => continue,
-                ExitCode::OpenFailed => Step::EmptyOutputs,
+                ExitCode::OpenFailed => Step::OpenStdin,
                 ExitCode::PidfileFailed => Step::LockPidfile,
-                ExitCode::LimitsFailed => Step::SetLimits,
+                ExitCode::LimitsFailed => Step::SetOomScoreAdj,
                 _ => *step,
             };
             assert_eq!(of(step.exit_code()), Some(expected));
@@ -179,8 +180,9 @@ mod tests {
         assert_eq!(stream(Stream::Error), Some(Step::OpenStderr));
         let empty = Error::of_truncate(Errno::EIO, Stream::Output);
         assert_eq!(Step::of(&empty), Some(Step::EmptyOutputs));
-        let oom = Error::of_limit(Errno::EACCES, super::OOM_SCORE_ADJ);
-        assert_eq!(Step::of(&oom), Some(Step::SetOomScoreAdj));
+        let limit = |limit| Step::of(&Error::of_limit(Errno::EACCES, limit));
+        assert_eq!(limit(super::OOM_SCORE_ADJ), Some(Step::SetOomScoreAdj));
+        assert_eq!(limit(0), Some(Step::SetLimits));
         let lock_file =
             Error::new(ExitCode::PidfileFailed, Cause::Errno(Errno::EACCES)).of_lock_file();
         assert_eq!(Step::of(&lock_file), Some(Step::LockLockFile));
