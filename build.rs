@@ -1,5 +1,5 @@
-//! Links the command as one static file: no C start files, no interpreter. The library and the programs that
-//! depend on it link as they always do.
+//! Links the command as a static executable, without C start files and without an interpreter. The flags do not
+//! apply to the library or to programs that depend on it.
 
 fn main() {
     println!("cargo::rerun-if-changed=src/command/link.ld");

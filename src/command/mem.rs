@@ -1,11 +1,11 @@
-//! The functions that the compiler may call by name wherever it copies, fills or compares memory.
+//! The C memory functions that compiled Rust code calls to copy, fill and compare memory.
 //!
-//! Each loop has an empty asm block in it. Without it, the compiler would see what the loop does, and replace
-//! it by a call to the function itself.
+//! Each loop contains an empty asm block. Without it, the compiler would recognise the loop and replace it with
+//! a call to the function itself.
 //!
 //! # Safety
 //!
-//! Every function has the contract of the C library's function of the same name.
+//! Each function has the contract of the C library function of the same name.
 
 #![allow(unsafe_code)]
 
@@ -17,7 +17,7 @@ use core::arch::asm;
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, size: usize) -> *mut u8 {
     for index in 0..size {
-        // SAFETY: the caller's promise; the asm block does nothing.
+        // SAFETY: guaranteed by the caller; the asm block is empty.
         unsafe {
             *to.add(index) = *from.add(index);
             asm!("");
@@ -32,11 +32,12 @@ unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, size: usize) -> *mut u
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, size: usize) -> *mut u8 {
     if to.cast_const() <= from {
-        // SAFETY: forwards, nothing is read after it was overwritten.
+        // SAFETY: this `memcpy` copies forwards, so it reads each byte before it overwrites it.
         return unsafe { memcpy(to, from, size) };
     }
     for index in (0..size).rev() {
-        // SAFETY: the caller's promise; backwards, nothing is read after it was overwritten.
+        // SAFETY: guaranteed by the caller. The loop copies backwards, so it reads each byte before it
+        // overwrites it.
         unsafe {
             *to.add(index) = *from.add(index);
             asm!("");
@@ -51,7 +52,7 @@ unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, size: usize) -> *mut 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memset(to: *mut u8, byte: i32, size: usize) -> *mut u8 {
     for index in 0..size {
-        // SAFETY: the caller's promise; the asm block does nothing.
+        // SAFETY: guaranteed by the caller; the asm block is empty.
         unsafe {
             *to.add(index) = byte as u8;
             asm!("");
@@ -66,7 +67,7 @@ unsafe extern "C" fn memset(to: *mut u8, byte: i32, size: usize) -> *mut u8 {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memcmp(left: *const u8, right: *const u8, size: usize) -> i32 {
     for index in 0..size {
-        // SAFETY: the caller's promise; the asm block does nothing.
+        // SAFETY: guaranteed by the caller; the asm block is empty.
         let (left, right) = unsafe {
             asm!("");
             (*left.add(index), *right.add(index))
@@ -83,7 +84,7 @@ unsafe extern "C" fn memcmp(left: *const u8, right: *const u8, size: usize) -> i
 /// As bcmp(3).
 #[unsafe(no_mangle)]
 unsafe extern "C" fn bcmp(left: *const u8, right: *const u8, size: usize) -> i32 {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe { memcmp(left, right, size) }
 }
 
@@ -93,10 +94,10 @@ unsafe extern "C" fn bcmp(left: *const u8, right: *const u8, size: usize) -> i32
 #[unsafe(no_mangle)]
 unsafe extern "C" fn strlen(string: *const u8) -> usize {
     let mut length = 0_usize;
-    // SAFETY: the caller's promise; the asm block does nothing.
+    // SAFETY: guaranteed by the caller; the asm block is empty.
     while unsafe { *string.add(length) } != 0 {
         length = length.wrapping_add(1);
-        // SAFETY: it does nothing.
+        // SAFETY: the asm block is empty.
         unsafe { asm!("") };
     }
     length
