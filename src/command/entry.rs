@@ -1,28 +1,25 @@
-//! The entry point, in place of that of a C library.
-//!
-//! [`entry!`] makes it, for the command and for any other program without a C library.
+//! The entry point of a program without a C library, defined by [`entry!`].
 //!
 //! # Safety
 //!
-//! The kernel enters at `_start` with the stack pointer at the number of arguments, followed by
-//! pointers to the arguments, a null pointer, pointers to the environment, and a null pointer (the
-//! System V ABI of each architecture). All of that stays where it is as long as the process lives.
+//! At `_start`, the stack pointer points to the number of arguments. The pointers to the arguments follow,
+//! then a null pointer, the pointers to the environment, and a null pointer (System V ABI). All of this is
+//! valid until the process exits.
 
 #![allow(unsafe_code)]
 
 use rawdaemon::internal;
 use rawdaemon::{CStrings, ThinCStr};
 
-/// The arguments and the environment of a program, as the kernel passes them.
+/// The arguments and the environment that the kernel passes to a program.
 pub(crate) struct Given {
-    /// The arguments after the program's own name.
+    /// The arguments, without `argv[0]`.
     pub(crate) arguments: CStrings<'static>,
-    /// The variables of the environment.
     #[allow(dead_code, reason = "not every program reads its environment")]
     pub(crate) environment: CStrings<'static>,
 }
 
-/// Makes `_start`, which calls `$main` with the [`Given`] arguments, and exits with the status that it returns.
+/// Defines `_start`, which calls `$main` with a [`Given`] and exits with the code that it returns.
 macro_rules! entry {
     ($main:path) => {
         rawdaemon::internal::start!(enter);
@@ -32,7 +29,7 @@ macro_rules! entry {
         /// Only `_start` may call this.
         #[allow(unsafe_code)]
         unsafe extern "C" fn enter(stack: *const usize) -> ! {
-            // SAFETY: `_start` passes the stack as the kernel has left it.
+            // SAFETY: `_start` passes the stack pointer that the kernel has set.
             let given = unsafe { $crate::entry::read_stack(stack) };
             rawdaemon::internal::exit($main(&given))
         }
@@ -40,31 +37,29 @@ macro_rules! entry {
 }
 pub(crate) use entry;
 
-/// Reads the arguments and the environment.
+/// Reads the arguments and the environment from the stack.
 ///
 /// # Safety
 ///
-/// `stack` must be the stack pointer at `_start`.
+/// `stack` must be the value of the stack pointer at `_start`.
 pub(crate) unsafe fn read_stack(stack: *const usize) -> Given {
-    // SAFETY: the kernel has put the number of arguments here, that many pointers behind it, and a
-    // null pointer.
-    let (arguments, count) = unsafe { (stack.add(1).cast::<Option<ThinCStr<'static>>>(), *stack) };
-    // SAFETY: behind the arguments and their null pointer begins the environment, which ends in one
-    // too.
-    let environment = unsafe { arguments.add(count.wrapping_add(1)) };
-    let mut variables = 0_usize;
-    // SAFETY: every pointer up to the null pointer may be read.
-    while unsafe { (*environment.add(variables)).is_some() } {
-        variables = variables.wrapping_add(1);
+    // SAFETY: the stack begins with the number of arguments, followed by the pointers to them.
+    let (argv, argc) = unsafe { (stack.add(1).cast::<Option<ThinCStr<'static>>>(), *stack) };
+    // SAFETY: the environment follows the null pointer that ends the arguments.
+    let environment = unsafe { argv.add(argc.wrapping_add(1)) };
+    let mut variable_count = 0_usize;
+    // SAFETY: every pointer up to and including the null pointer can be read.
+    while unsafe { (*environment.add(variable_count)).is_some() } {
+        variable_count = variable_count.wrapping_add(1);
     }
-    // The program's own name comes first, if the process that executed it gave it one.
-    let names = count.min(1);
-    let rest = count.wrapping_sub(names).wrapping_add(1);
-    // SAFETY: from the second argument to the null pointer. The strings live as long as the process.
-    let arguments = unsafe { core::slice::from_raw_parts(arguments.add(names), rest) };
-    // SAFETY: the variables and their null pointer.
+    // The list of arguments may be empty, without even `argv[0]` (execve(2)).
+    let name_count = argc.min(1);
+    let length = argc.wrapping_sub(name_count).wrapping_add(1);
+    // SAFETY: from `argv[1]` to the null pointer. The strings are valid until the process exits.
+    let arguments = unsafe { core::slice::from_raw_parts(argv.add(name_count), length) };
+    // SAFETY: the environment and its null pointer.
     let environment =
-        unsafe { core::slice::from_raw_parts(environment, variables.wrapping_add(1)) };
+        unsafe { core::slice::from_raw_parts(environment, variable_count.wrapping_add(1)) };
     // Both lists end in a null pointer.
     Given {
         arguments: CStrings::new(arguments).unwrap_or(CStrings::EMPTY),
@@ -72,13 +67,13 @@ pub(crate) unsafe fn read_stack(stack: *const usize) -> Given {
     }
 }
 
-/// The release build contains no panic, and drops this.
+/// Required by the compiler. No code of the release build panics, so the linker drops this.
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     let _ = internal::write(2, b"internal error\n");
     internal::exit(u8::MAX)
 }
 
-/// The unwind tables of `core` name this. Nothing reads them: neither profile unwinds.
+/// The unwind tables of `core` refer to this symbol. It is never called: no profile unwinds.
 #[unsafe(no_mangle)]
 const extern "C" fn rust_eh_personality() {}

@@ -1,4 +1,4 @@
-//! The command: parses its arguments, starts, finds or stops a daemon, and reports how that went.
+//! The command: parses its arguments, starts, finds or stops a daemon, and reports the outcome.
 #![no_std]
 #![no_main]
 
@@ -66,8 +66,8 @@ fn run(given: &Given) -> u8 {
         Action::Status => control::print_status(&invocation),
         Action::Signal => control::signal_daemon(&invocation),
         Action::Stop => control::stop_daemon(&invocation),
-        // When it ends, the kernel ends every process of its pid namespace (pid_namespaces(7)).
-        _ if os::is_first_process() && !invocation.foreground => {
+        // When the init process exits, the kernel kills every process of its pid namespace (pid_namespaces(7)).
+        _ if os::is_init() && !invocation.foreground => {
             write_line(
                 b"the first process must stay, and its daemons end with it; use --foreground",
             );

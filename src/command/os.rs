@@ -1,15 +1,14 @@
-//! The system calls of the command itself.
+//! System calls that the command makes itself.
 
 use rawdaemon::internal::{self, RawFd, SignalSet};
 
-/// Standard output.
 pub(crate) const STDOUT: RawFd = 1;
 
-/// Standard error.
 pub(crate) const STDERR: RawFd = 2;
 
-/// Writes until all is written, or nothing more can be. If no process reads, this must not end the command by
-/// a SIGPIPE: its exit code is its answer.
+/// Writes all bytes, or stops at the first error.
+///
+/// SIGPIPE is blocked and stays blocked: a reader that has gone away must not change the exit code.
 pub(crate) fn write_all(fd: RawFd, mut bytes: &[u8]) {
     let _ = internal::block_signals(SignalSet::PIPE);
     while !bytes.is_empty() {
@@ -20,7 +19,7 @@ pub(crate) fn write_all(fd: RawFd, mut bytes: &[u8]) {
     }
 }
 
-/// Whether this is the first process of its pid namespace, or of the machine.
-pub(crate) fn is_first_process() -> bool {
+/// Whether this is the init process of its pid namespace.
+pub(crate) fn is_init() -> bool {
     internal::getpid().get() == 1
 }
