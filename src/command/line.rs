@@ -4,17 +4,17 @@ use rawdaemon::internal::write_number;
 
 use crate::os::{STDERR, write_all};
 
-/// Writes one line.
+/// Writes a line that contains this text.
 pub(crate) fn write_line(text: &[u8]) {
     let mut line = Line::new();
     line.add(text);
     line.end();
 }
 
-/// Erases the rest of a terminal's line: ECMA-48's EL.
-pub(crate) const ERASE: &[u8] = b"\x1b[K";
+/// The escape sequence that erases from the cursor to the end of the line (EL of ECMA-48).
+pub(crate) const ERASE_TO_END: &[u8] = b"\x1b[K";
 
-/// A line for standard error, written by one write(2) unless it is longer than the buffer.
+/// A line for standard error. It is written with one write(2), unless it is longer than the buffer.
 pub(crate) struct Line {
     bytes: [u8; 512],
     length: usize,
@@ -30,19 +30,19 @@ impl Line {
         line
     }
 
-    /// Adds text, with `?` in place of control characters: a path may contain any bytes.
-    pub(crate) fn add(&mut self, piece: &[u8]) {
-        let mut before = 0;
-        for byte in piece {
-            // U+0080 to U+009F are control characters too, and commands to some terminals.
+    /// Adds text. A `?` replaces each control character, because a path may contain any bytes.
+    pub(crate) fn add(&mut self, text: &[u8]) {
+        let mut previous = 0;
+        for byte in text {
+            // U+0080 to U+009F are control characters too. Some terminals execute them.
             let is_control =
-                byte.is_ascii_control() || before == 0xc2 && matches!(byte, 0x80..0xa0);
-            self.put(if is_control { b'?' } else { *byte });
-            before = *byte;
+                byte.is_ascii_control() || previous == 0xc2 && matches!(byte, 0x80..0xa0);
+            self.push(if is_control { b'?' } else { *byte });
+            previous = *byte;
         }
     }
 
-    fn put(&mut self, byte: u8) {
+    fn push(&mut self, byte: u8) {
         if self.length == self.bytes.len() {
             self.flush();
         }
@@ -57,22 +57,21 @@ impl Line {
         self.length = 0;
     }
 
-    /// Replaces the line on the terminal by this one, cut to so many columns.
-    pub(crate) fn show(&self, width: usize) {
-        let all = self.bytes.get(..self.length).unwrap_or_default();
+    /// Replaces the line on the terminal with the first `width` bytes of this line.
+    pub(crate) fn redraw(&self, width: usize) {
+        let line = self.bytes.get(..self.length).unwrap_or_default();
         write_all(STDERR, b"\r");
-        write_all(STDERR, all.get(..width).unwrap_or(all));
-        write_all(STDERR, ERASE);
+        write_all(STDERR, line.get(..width).unwrap_or(line));
+        write_all(STDERR, ERASE_TO_END);
     }
 
-    /// Adds a number.
     pub(crate) fn add_number(&mut self, number: u32) {
         write_number(number, &mut |digits| self.add(digits));
     }
 
     /// Ends the line and writes it.
     pub(crate) fn end(&mut self) {
-        self.put(b'\n');
+        self.push(b'\n');
         self.flush();
     }
 }

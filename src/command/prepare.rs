@@ -1,5 +1,5 @@
-//! The parts of a start that are not on the command line: the ids of its user, and the environment and the
-//! arguments of its command.
+//! Prepares a start: looks up the user and the group, and builds the environment and the arguments of the
+//! command.
 
 use rawdaemon::internal::{self, Zeroed, join, set_variable, variable};
 use rawdaemon::{
@@ -10,34 +10,41 @@ use rawdaemon::{
 use crate::args::{Invocation, assignments};
 use crate::entry::Given;
 
-/// Room for `/etc/passwd` and `/etc/group` together, in bytes. The kernel allocates only the pages that are touched.
-const FILES: usize = 4 << 20;
+/// The size of the buffer for `/etc/passwd` and `/etc/group`, in bytes. The kernel allocates a page when it is
+/// first written.
+const ACCOUNT_FILES_SIZE: usize = 4 << 20;
 
-/// The most supplementary groups of a process: `NGROUPS_MAX`.
-const GROUPS: usize = 65536;
+/// The largest number of supplementary groups: the kernel's `NGROUPS_MAX`.
+const MAX_GROUPS: usize = 65536;
 
-/// Looks up the user or the group, and sets its ids in the options. Returns the user's account.
+/// Looks up the user and the group, sets their ids in the options, and returns the user's account.
 #[inline(never)]
-pub(crate) fn run_as(
+pub(crate) fn set_user_and_group(
     invocation: &Invocation<'static>,
     options: &mut DaemonizeOptions<'_>,
 ) -> Result<Option<Account<'static>>, Error> {
     let group = invocation.group.map(ThinCStr::to_c_str);
     if let Some(user) = invocation.user {
-        let account = look_up(user.to_c_str(), group, zeroed(FILES)?, zeroed(GROUPS)?)?;
+        let account = look_up(
+            user.to_c_str(),
+            group,
+            zeroed(ACCOUNT_FILES_SIZE)?,
+            zeroed(MAX_GROUPS)?,
+        )?;
         *options = options.user(account.user, account.group, account.groups);
         return Ok(Some(account));
     }
     if let Some(group) = group {
-        *options = options.group(look_up_group(group, zeroed(FILES)?)?);
+        *options = options.group(look_up_group(group, zeroed(ACCOUNT_FILES_SIZE)?)?);
     }
     Ok(None)
 }
 
-/// The environment of the command: the inherited one, or PATH alone with `--clear-env`; then the variables of the
-/// user; then those of `--env`.
+/// The environment of the command: the inherited variables, then those of the user, then those of `--env`. A later
+/// variable replaces an earlier one of the same name.
 ///
-/// NOTIFY_SOCKET is passed on in the foreground only: the launcher's supervisor does not supervise the daemon.
+/// With `--clear-env`, only PATH and NOTIFY_SOCKET are inherited. NOTIFY_SOCKET is inherited in the foreground only,
+/// because the launcher's supervisor does not supervise the daemon.
 #[inline(never)]
 pub(crate) fn environment(
     given: &Given,
@@ -45,18 +52,18 @@ pub(crate) fn environment(
     account: Option<Account<'_>>,
 ) -> Result<CStrings<'static>, Error> {
     let mut inherited = given.environment.iter();
-    let is_passed_on = account.is_none()
+    let is_unchanged = account.is_none()
         && !invocation.clear_env
         && assignments(given.arguments.as_slice()).next().is_none()
         && !inherited.any(|string| variable(string) == Some(b"NOTIFY_SOCKET"));
-    if is_passed_on {
+    if is_unchanged {
         return Ok(given.environment);
     }
     // There are at most as many assignments as arguments.
     let given_size = given.environment.as_slice().len();
     let size = given_size.wrapping_add(given.arguments.as_slice().len());
-    let list = zeroed(size.wrapping_add(USER_VARIABLES))?;
-    let mut slots = list.iter_mut();
+    let environment = zeroed(size.wrapping_add(USER_VARIABLES))?;
+    let mut slots = environment.iter_mut();
     for string in given.environment.iter() {
         let is_inherited = match variable(string) {
             Some(name) if name == b"NOTIFY_SOCKET" => invocation.foreground,
@@ -70,28 +77,29 @@ pub(crate) fn environment(
         }
     }
     if let Some(account) = account {
-        set_variable(list, joined(b"HOME=", account.home)?);
-        set_variable(list, joined(b"USER=", account.name)?);
-        set_variable(list, joined(b"LOGNAME=", account.name)?);
-        set_variable(list, joined(b"SHELL=", account.shell)?);
+        set_variable(environment, assignment(b"HOME=", account.home)?);
+        set_variable(environment, assignment(b"USER=", account.name)?);
+        set_variable(environment, assignment(b"LOGNAME=", account.name)?);
+        set_variable(environment, assignment(b"SHELL=", account.shell)?);
     }
-    for assignment in assignments(given.arguments.as_slice()) {
-        set_variable(list, assignment);
+    for string in assignments(given.arguments.as_slice()) {
+        set_variable(environment, string);
     }
-    terminated(list)
+    terminated(environment)
 }
 
-/// How many variables describe the user, as login(1) sets them.
+/// The number of variables for the user: HOME, USER, LOGNAME and SHELL, as login(1) sets them.
 const USER_VARIABLES: usize = 4;
 
-fn joined(name: &[u8], value: &[u8]) -> Result<ThinCStr<'static>, Error> {
-    // With a zero byte at its end.
-    let list = zeroed(name.len().wrapping_add(value.len()).wrapping_add(1))?;
-    join(name, value, list);
-    Ok(ThinCStr::at_start(list).unwrap_or(ThinCStr::new(c"")))
+/// Joins `NAME=` and a value.
+fn assignment(name: &[u8], value: &[u8]) -> Result<ThinCStr<'static>, Error> {
+    // One byte more, for the NUL at the end.
+    let buffer = zeroed(name.len().wrapping_add(value.len()).wrapping_add(1))?;
+    join(name, value, buffer);
+    Ok(ThinCStr::at_start(buffer).unwrap_or(ThinCStr::new(c"")))
 }
 
-/// The arguments of the command, the first of them replaced by `--argv0`.
+/// The arguments of the command. `--argv0` replaces the first one.
 pub(crate) fn command(
     command: CStrings<'static>,
     invocation: &Invocation<'static>,
@@ -99,25 +107,26 @@ pub(crate) fn command(
     let Some(argv0) = invocation.argv0 else {
         return Ok(command);
     };
-    let renamed = zeroed(command.as_slice().len())?;
-    for (slot, argument) in renamed.iter_mut().zip(command.as_slice()) {
+    let arguments = zeroed(command.as_slice().len())?;
+    for (slot, argument) in arguments.iter_mut().zip(command.as_slice()) {
         *slot = *argument;
     }
-    if let Some(first) = renamed.first_mut() {
+    if let Some(first) = arguments.first_mut() {
         *first = Some(argv0);
     }
-    terminated(renamed)
+    terminated(arguments)
 }
 
-/// A list whose last entry was left `None`.
+/// Checks that the list ends in `None`.
 fn terminated(list: &'static [Option<ThinCStr<'static>>]) -> Result<CStrings<'static>, Error> {
-    CStrings::new(list).ok_or(cannot_prepare(Errno::EINVAL))
+    CStrings::new(list).ok_or(prepare_failed(Errno::EINVAL))
 }
 
+/// Allocates a list that is never freed.
 fn zeroed<T: Zeroed>(count: usize) -> Result<&'static mut [T], Error> {
-    internal::leak_zeroed(count).map_err(cannot_prepare)
+    internal::leak_zeroed(count).map_err(prepare_failed)
 }
 
-const fn cannot_prepare(errno: Errno) -> Error {
+const fn prepare_failed(errno: Errno) -> Error {
     Error::new(ExitCode::ExecFailed, Cause::Errno(errno))
 }

@@ -1,47 +1,48 @@
-//! The progress of a start that takes its time.
+//! The progress of a start.
 
 use rawdaemon::internal::{Goal, Plan, STATUS_SIZE, join, terminal_width};
 use rawdaemon::{DaemonizeOptions, Progress};
 
 use crate::args::Verbosity;
-use crate::line::{ERASE, Line};
+use crate::line::{ERASE_TO_END, Line};
 use crate::os::{STDERR, write_all};
 
-/// The width of a terminal that does not know it, such as a serial console.
+/// The width of a terminal whose width is unknown, such as a serial console.
 const COLUMNS: usize = 80;
 
-/// With `--verbose`, a line on the terminal that is erased when the start is over. If standard error is not a
-/// terminal, a line for each status text.
+/// Displays the progress with `--verbose`: one line on the terminal, erased after the start. If standard error is
+/// not a terminal, a line for each status text. Without `--verbose`, it only keeps the last status text.
 pub(crate) struct ProgressLine {
     is_verbose: bool,
-    /// The words for what the launcher is doing.
-    what: &'static [u8],
-    /// In whole seconds; zero for ever.
+    /// A description of what the launcher is doing.
+    activity: &'static [u8],
+    /// In whole seconds. Zero is not displayed.
     timeout: u64,
-    seconds: u64,
-    /// Whether there is text on the terminal.
-    is_shown: bool,
+    /// How long the launcher has waited, in whole seconds.
+    elapsed: u64,
+    /// Whether the line is on the terminal.
+    is_drawn: bool,
     status: [u8; STATUS_SIZE],
-    length: usize,
+    status_length: usize,
 }
 
 impl ProgressLine {
     pub(crate) fn new(verbosity: Verbosity) -> Self {
         Self {
             is_verbose: verbosity == Verbosity::Verbose,
-            what: b"",
+            activity: b"",
             timeout: 0,
-            seconds: 0,
-            is_shown: false,
+            elapsed: 0,
+            is_drawn: false,
             status: [0; STATUS_SIZE],
-            length: 0,
+            status_length: 0,
         }
     }
 
-    /// Takes what the start waits for, and for how long, from its options.
-    pub(crate) fn begin(&mut self, options: &DaemonizeOptions<'_>) {
+    /// Reads from the options what the launcher waits for, and for how long.
+    pub(crate) fn set_goal(&mut self, options: &DaemonizeOptions<'_>) {
         let (goal, time) = Plan::for_command(options).goal_and_time();
-        self.what = match goal {
+        self.activity = match goal {
             Goal::Begun => b"waiting for the daemon to be executed",
             Goal::Alive => b"watching whether the daemon stays alive",
             Goal::Ready => b"waiting for the daemon to become ready",
@@ -49,17 +50,17 @@ impl ProgressLine {
         self.timeout = time.map_or(0, |time| time.as_secs());
     }
 
-    /// The last status text that the daemon has sent.
+    /// The last status text that the daemon sent, if any.
     #[inline(never)]
     pub(crate) fn status(&self) -> &[u8] {
-        self.status.get(..self.length).unwrap_or_default()
+        self.status.get(..self.status_length).unwrap_or_default()
     }
 
     pub(crate) fn show(&mut self, progress: Progress<'_>) {
         match progress {
-            Progress::Waiting(time) => self.seconds = time.as_secs(),
+            Progress::Waiting(time) => self.elapsed = time.as_secs(),
             Progress::Status(text) => {
-                self.length = join(text, b"", &mut self.status).len();
+                self.status_length = join(text, b"", &mut self.status).len();
             }
             _ => {}
         }
@@ -80,29 +81,29 @@ impl ProgressLine {
 
     fn draw(&mut self, width: usize) {
         let mut line = Line::new();
-        line.add(self.what);
+        line.add(self.activity);
         line.add(b", ");
-        line.add_number(self.seconds as u32);
+        line.add_number(self.elapsed as u32);
         line.add(b" s");
         if self.timeout != 0 {
             line.add(b" of ");
             line.add_number(self.timeout as u32);
             line.add(b" s");
         }
-        if self.length != 0 {
+        if self.status_length != 0 {
             line.add(b": ");
             line.add(self.status());
         }
         // After the last column, some terminals move the cursor to the next line.
-        line.show(width.saturating_sub(1));
-        self.is_shown = true;
+        line.redraw(width.saturating_sub(1));
+        self.is_drawn = true;
     }
 
-    /// Erases the line: the start is over.
+    /// Erases the line.
     pub(crate) fn erase(&self) {
-        if self.is_shown {
+        if self.is_drawn {
             write_all(STDERR, b"\r");
-            write_all(STDERR, ERASE);
+            write_all(STDERR, ERASE_TO_END);
         }
     }
 }

@@ -8,7 +8,7 @@ use rawdaemon::{
 use crate::args::Invocation;
 use crate::line::Line;
 
-/// The report of a start, and the arguments that it had.
+/// The invocation that is reported on, and the command that it starts.
 pub(crate) struct Report<'r> {
     pub(crate) invocation: &'r Invocation<'static>,
     pub(crate) options: &'r DaemonizeOptions<'r>,
@@ -17,12 +17,12 @@ pub(crate) struct Report<'r> {
 }
 
 impl Report<'_> {
-    /// Writes a line for each of these steps that the start includes.
+    /// Writes a line for each of these steps that the plan includes.
     pub(crate) fn write_steps(&self, steps: &[Step]) {
         let plan = Plan::for_command(self.options);
         for step in steps {
             let subject = step.subject();
-            let name = match self.name_of(subject) {
+            let name = match self.subject_name(subject) {
                 None if *step == Step::Chdir => Some(ThinCStr::new(c"/")),
                 name => name,
             };
@@ -39,19 +39,19 @@ impl Report<'_> {
         }
     }
 
-    /// Writes one line: the step that failed, its subject, and the cause.
+    /// Writes a line with the step that failed, its subject, the cause, and the last status text.
     pub(crate) fn write_failure(&self, error: &Error, status: &[u8]) {
         let mut head = [0; 4096];
         let no_such_file = Error::new(ExitCode::ExecFailed, Cause::Errno(Errno::ENOENT));
-        let is_inside = self.name_of(Subject::Chroot).is_some();
-        let interpreter = if *error == no_such_file && !is_inside {
+        let has_chroot = self.subject_name(Subject::Chroot).is_some();
+        let interpreter = if *error == no_such_file && !has_chroot {
             interpreter_of(self.program.to_c_str(), self.environment, &mut head)
         } else {
             None
         };
         let mut line = Line::new();
-        let name = self.name_in(error).map(ThinCStr::to_c_str);
-        describe(error, name, &mut |piece| line.add(piece));
+        let name = self.failed_name(error).map(ThinCStr::to_c_str);
+        describe(error, name, &mut |text| line.add(text));
         if let Some(interpreter) = interpreter {
             line.add(b"; its interpreter ");
             line.add(interpreter);
@@ -64,8 +64,8 @@ impl Report<'_> {
         line.end();
     }
 
-    /// The name of the subject of the step that failed.
-    fn name_in(&self, error: &Error) -> Option<ThinCStr<'_>> {
+    /// The subject of the step that failed, as the command line names it.
+    fn failed_name(&self, error: &Error) -> Option<ThinCStr<'_>> {
         let subject = match error.code() {
             ExitCode::AlreadyRunning => return None,
             ExitCode::OpenFailed => match error.stream()? {
@@ -73,14 +73,15 @@ impl Report<'_> {
                 rawdaemon::Stream::Output => Subject::Stdout,
                 rawdaemon::Stream::Error => Subject::Stderr,
             },
-            // USER:GROUP has both.
+            // The group is part of `--user USER:GROUP`.
             ExitCode::SetgidFailed if self.invocation.group.is_none() => Subject::User,
             _ => Step::of(error)?.subject(),
         };
-        self.name_of(subject)
+        self.subject_name(subject)
     }
 
-    fn name_of(&self, subject: Subject) -> Option<ThinCStr<'_>> {
+    /// The subject, as the command line names it.
+    fn subject_name(&self, subject: Subject) -> Option<ThinCStr<'_>> {
         match subject {
             Subject::User => self.invocation.user,
             Subject::Group => self.invocation.group,

@@ -1,4 +1,4 @@
-//! Starting the daemon.
+//! The start of the daemon.
 
 use rawdaemon::internal::Step;
 use rawdaemon::{ExitCode, ThinCStr};
@@ -10,7 +10,7 @@ use crate::prepare;
 use crate::progress::ProgressLine;
 use crate::report::Report;
 
-/// Starts the daemon, and reports the outcome as the command line asks for it.
+/// Starts the daemon and reports the outcome.
 pub(crate) fn start_daemon(given: &Given, invocation: &Invocation<'static>) -> ExitCode {
     let command = given.arguments.skip(invocation.command);
     let program = command.iter().next().unwrap_or(ThinCStr::new(c""));
@@ -18,13 +18,13 @@ pub(crate) fn start_daemon(given: &Given, invocation: &Invocation<'static>) -> E
     let mut options = invocation.options();
     let mut progress = ProgressLine::new(invocation.verbosity);
     let mut is_prepared = false;
-    let outcome = prepare::run_as(invocation, &mut options).and_then(|account| {
+    let outcome = prepare::set_user_and_group(invocation, &mut options).and_then(|account| {
         environment = prepare::environment(given, invocation, account)?;
         let command = prepare::command(command, invocation)?;
         is_prepared = true;
-        progress.begin(&options);
-        options.spawn_with_progress(program.to_c_str(), command, environment, &mut |step| {
-            progress.show(step);
+        progress.set_goal(&options);
+        options.spawn_with_progress(program.to_c_str(), command, environment, &mut |event| {
+            progress.show(event);
         })
     });
     progress.erase();
