@@ -1,5 +1,6 @@
-//! `--status`, `--signal`, `--stop`, and the stop of `--restart`. The first three exit with the codes of the Linux
-//! Standard Base for init scripts.
+//! `--status`, `--signal`, `--stop`, and the stop of `--restart`.
+//!
+//! The first three exit with the codes that the Linux Standard Base defines for init scripts.
 
 use rawdaemon::internal::{describe, write_number};
 use rawdaemon::{Cause, Error, ExitCode, Owner, Pid, Pidfile, Stage, ThinCStr};
@@ -9,18 +10,18 @@ use crate::line::{Line, write_line};
 use crate::os::{STDOUT, write_all};
 
 const OK: u8 = 0;
-/// The daemon has not ended in time.
+/// The daemon did not end in time.
 const FAILED: u8 = 1;
 /// `--status`: the daemon is dead, but its pidfile exists.
 const DEAD: u8 = 1;
 /// `--status`: there is no daemon and no pidfile.
 const NOT_RUNNING: u8 = 3;
-/// It is unknown whether there is a daemon, or it may not be signalled.
+/// The state of the daemon is unknown, or the signal cannot be sent.
 const UNKNOWN: u8 = 4;
 /// `--strict`: there is no daemon to stop or signal.
 const NOTHING_TO_STOP: u8 = 7;
 
-/// Prints the daemon's pid, or why there is none.
+/// Prints the daemon's pid, or the reason that there is none.
 pub(crate) fn print_status(invocation: &Invocation<'_>) -> u8 {
     let is_verbose = invocation.verbosity == Verbosity::Verbose;
     let is_quiet = invocation.verbosity == Verbosity::Quiet;
@@ -30,7 +31,7 @@ pub(crate) fn print_status(invocation: &Invocation<'_>) -> u8 {
     };
     let (code, text): (_, &[u8]) = match owner {
         Ok(Owner::Running(pid) | Owner::Unlocked(pid)) if !is_quiet => {
-            print_number(pid);
+            print_pid(pid);
             if !is_verbose {
                 return OK;
             }
@@ -43,7 +44,7 @@ pub(crate) fn print_status(invocation: &Invocation<'_>) -> u8 {
         Ok(Owner::NotRunning) => (NOT_RUNNING, b"not running"),
         Ok(Owner::Dead) => (DEAD, b"dead, but its pidfile exists"),
         Ok(_) => return OK,
-        Err(error) => return fail(invocation, &error),
+        Err(error) => return report_error(invocation, &error),
     };
     if !is_quiet {
         write_line(text);
@@ -51,23 +52,23 @@ pub(crate) fn print_status(invocation: &Invocation<'_>) -> u8 {
     code
 }
 
-/// Signals the daemon.
+/// Sends the daemon the signal of `--signal`.
 #[inline(never)]
 pub(crate) fn signal_daemon(invocation: &Invocation<'_>) -> u8 {
     let signal = invocation.signal.unwrap_or_default();
     let outcome = pidfile(invocation).signal(signal);
-    report(invocation, outcome, b"signalled pid ")
+    report_outcome(invocation, outcome, b"signalled pid ")
 }
 
 /// Stops the daemon.
 pub(crate) fn stop_daemon(invocation: &Invocation<'_>) -> u8 {
-    report(invocation, stop(invocation), b"stopped pid ")
+    report_outcome(invocation, stop(invocation), b"stopped pid ")
 }
 
-/// Stops the daemon before another one is started.
+/// Stops the daemon before a new one is started.
 ///
-/// A process that may not be the daemon is not stopped, and does not keep the new daemon from being started: a
-/// start does not believe such a pidfile either.
+/// If the process that the pidfile names may be an unrelated one, it is not stopped, and the new daemon is
+/// started all the same: a start ignores such a pidfile too.
 pub(crate) fn stop_for_restart(invocation: &Invocation<'_>) -> Result<(), ExitCode> {
     let owner = pidfile(invocation).owner();
     if matches!(owner, Ok(Owner::Unknown(_))) && !invocation.trust_pidfile {
@@ -76,7 +77,7 @@ pub(crate) fn stop_for_restart(invocation: &Invocation<'_>) -> Result<(), ExitCo
     match stop(invocation) {
         Ok(_) => Ok(()),
         Err(error) => {
-            fail(invocation, &error);
+            report_error(invocation, &error);
             Err(error.code())
         }
     }
@@ -93,12 +94,17 @@ fn pidfile<'a>(invocation: &Invocation<'a>) -> Pidfile<'a> {
         .process_group(invocation.process_group)
 }
 
-fn report(invocation: &Invocation<'_>, outcome: Result<Option<Pid>, Error>, done: &[u8]) -> u8 {
+/// Reports the outcome of a signal or a stop, and returns its exit code.
+fn report_outcome(
+    invocation: &Invocation<'_>,
+    outcome: Result<Option<Pid>, Error>,
+    success: &[u8],
+) -> u8 {
     match outcome {
         Ok(Some(pid)) => {
             if invocation.verbosity == Verbosity::Verbose {
                 let mut line = Line::new();
-                line.add(done);
+                line.add(success);
                 line.add_number(pid.get().unsigned_abs());
                 line.end();
             }
@@ -114,19 +120,19 @@ fn report(invocation: &Invocation<'_>, outcome: Result<Option<Pid>, Error>, done
                 OK
             }
         }
-        Err(error) => fail(invocation, &error),
+        Err(error) => report_error(invocation, &error),
     }
 }
 
 /// Reports an error, and returns its exit code.
-fn fail(invocation: &Invocation<'_>, error: &Error) -> u8 {
+fn report_error(invocation: &Invocation<'_>, error: &Error) -> u8 {
     if invocation.verbosity != Verbosity::Quiet {
         let path = match error.code() {
             ExitCode::PidfileFailed => invocation.pidfile().map(ThinCStr::to_c_str),
             _ => None,
         };
         let mut line = Line::new();
-        describe(error, path, &mut |piece| line.add(piece));
+        describe(error, path, &mut |text| line.add(text));
         line.end();
     }
     match error.code() {
@@ -135,7 +141,7 @@ fn fail(invocation: &Invocation<'_>, error: &Error) -> u8 {
     }
 }
 
-fn print_number(pid: Pid) {
+fn print_pid(pid: Pid) {
     let mut print = |text: &[u8]| write_all(STDOUT, text);
     write_number(pid.get().unsigned_abs(), &mut print);
     print(b"\n");
