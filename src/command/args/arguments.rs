@@ -1,4 +1,4 @@
-//! The arguments: options are taken off the head of the list one after the other.
+//! The list of arguments, and an iterator over the options at its head.
 
 use rawdaemon::ThinCStr;
 use rawdaemon::internal::split_once;
@@ -8,19 +8,18 @@ use super::usage::UsageError;
 
 const EMPTY: ThinCStr<'static> = ThinCStr::new(c"");
 
-/// A list of arguments that ends at its first `None`, as main(3) has it but without the program's
-/// own name.
+/// A list of arguments, as for execve(2), that ends at the first `None`. `argv[0]` is not part of it.
 pub(crate) type Arguments<'a> = &'a [Option<ThinCStr<'a>>];
 
-/// An option and its value; the value is empty if it takes none.
+/// An option and its value. The value is empty if the option takes none.
 pub(crate) type OptionAndValue<'a> = (Name, ThinCStr<'a>);
 
-/// The options at the head of a list of arguments, one after the other. The command and its arguments
-/// remain.
+/// An iterator over the options at the head of a list of arguments. The command and its arguments remain.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Options<'a> {
+    /// The arguments that have not been read.
     pub(crate) rest: Arguments<'a>,
-    /// The letters of a group that are still to be read.
+    /// The letters that have not been read, of a group such as `-avo`.
     letters: ThinCStr<'a>,
 }
 
@@ -40,7 +39,7 @@ impl<'a> Options<'a> {
         Some(*argument)
     }
 
-    /// `-x`, `-xVALUE` or `-x VALUE`. More letters may follow an option that takes no value.
+    /// Reads `-x`, `-xVALUE` or `-x VALUE`. More letters may follow an option that takes no value.
     fn read_letter(&mut self) -> Result<OptionAndValue<'a>, UsageError<'a>> {
         let name = Name::find(self.letters.first_byte(), b"");
         let name = name.ok_or(UsageError::UnknownLetter(self.letters))?;
@@ -49,10 +48,10 @@ impl<'a> Options<'a> {
             return Ok((name, EMPTY));
         }
         let attached = core::mem::replace(&mut self.letters, EMPTY);
-        self.value(name, (attached.first_byte() != 0).then_some(attached))
+        self.with_value(name, (attached.first_byte() != 0).then_some(attached))
     }
 
-    /// `--name`, `--name=VALUE` or `--name VALUE`.
+    /// Reads `--name`, `--name=VALUE` or `--name VALUE`.
     fn read_long(&mut self, argument: ThinCStr<'a>) -> Result<OptionAndValue<'a>, UsageError<'a>> {
         let text = argument.skip(2);
         let (long, attached) = split_once(text.to_bytes(), b'=');
@@ -60,14 +59,14 @@ impl<'a> Options<'a> {
         let name = Name::find(b'-', long);
         let name = name.ok_or(UsageError::UnknownOption(argument))?;
         match attached {
-            _ if name.takes_value() => self.value(name, attached),
+            _ if name.takes_value() => self.with_value(name, attached),
             None => Ok((name, EMPTY)),
             Some(_) => Err(UsageError::UnwantedValue(name)),
         }
     }
 
-    /// The option with the value that is attached to it or follows it.
-    fn value(
+    /// Pairs the option with the attached value, or else with the next argument.
+    fn with_value(
         &mut self,
         name: Name,
         attached: Option<ThinCStr<'a>>,

@@ -1,6 +1,6 @@
 //! What does the command line ask for?
 //!
-//! The arguments are parsed in place, without a copy and without a system call.
+//! The parser copies no argument and makes no system call.
 
 mod arguments;
 mod options;
@@ -24,13 +24,13 @@ pub(crate) enum Action {
     /// Start the command.
     #[default]
     Start,
-    /// Stop the daemon, if one runs, and start the command.
+    /// Stop the daemon if it runs, and start the command.
     Restart,
     /// Stop the daemon.
     Stop,
     /// Send the daemon a signal.
     Signal,
-    /// Print whether the daemon runs.
+    /// Print the status of the daemon.
     Status,
     /// Print the help.
     Help,
@@ -50,65 +50,65 @@ pub(crate) enum Verbosity {
     Verbose,
 }
 
-/// The largest number of descriptors that can be kept.
-const KEPT: usize = 16;
+/// The largest number of `--keep-fd` options.
+const MAX_KEPT_FDS: usize = 16;
 
-/// The largest number of signals to stop a daemon.
-const STAGES: usize = 8;
+/// The largest number of signals in `--retry`.
+const MAX_STAGES: usize = 8;
 
-/// How long a daemon may take to end by default, before it is killed.
+/// The default of `--kill-after`: how long to wait for the daemon to end before it is killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a daemon that is killed may take to be gone: it may wait for a device.
+/// How long to wait for the daemon to end after a SIGKILL. It may be waiting for a device.
 const KILL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A command line, parsed. If an option is repeated, the last one wins.
+/// A parsed command line. If an option is repeated, the last one wins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Invocation<'a> {
-    /// The action.
     pub(crate) action: Action,
+    /// The options of the start that need no further lookup.
     pub(crate) options: DaemonizeOptions<'a>,
-    /// The time of `--timeout`: of the start, or of the stop.
+    /// The timeout of the start or of the stop.
     pub(crate) timeout: Option<Duration>,
-    /// Whether the command replaces this process.
+    /// Whether the command replaces the launcher.
     pub(crate) foreground: bool,
-    /// The user, and perhaps a group, by name or number.
+    /// The user, by name or number, optionally followed by `:` and a group.
     pub(crate) user: Option<ThinCStr<'a>>,
     /// The group, by name or number.
     pub(crate) group: Option<ThinCStr<'a>>,
-    /// The name that the command gets as its own.
+    /// The `argv[0]` of the command.
     pub(crate) argv0: Option<ThinCStr<'a>>,
-    /// The descriptors to keep, and how many they are.
-    pub(crate) keep: [i32; KEPT],
+    /// The descriptors that the daemon keeps: the first `kept` of these.
+    pub(crate) keep: [i32; MAX_KEPT_FDS],
     pub(crate) kept: usize,
-    /// Whether the command gets a new environment.
+    /// Whether to drop the inherited environment.
     pub(crate) clear_env: bool,
-    /// The signal to send, or the first one of a stop.
+    /// The signal to send, or the first signal of a stop.
     pub(crate) signal: Option<u8>,
+    /// How long a stop waits before it sends a SIGKILL.
     pub(crate) kill_after: Option<Duration>,
-    /// The stages of `--retry`, and how many they are.
-    pub(crate) retry: [Stage; STAGES],
+    /// The stages of `--retry`: the first `stages` of these.
+    pub(crate) retry: [Stage; MAX_STAGES],
     pub(crate) stages: usize,
-    /// Whether a daemon that runs already is a success.
+    /// Whether the start succeeds if the daemon already runs.
     pub(crate) start_or_ok: bool,
-    /// Whether signals go to the daemon's process group.
+    /// Whether to signal the daemon's process group.
     pub(crate) process_group: bool,
-    /// Whether a pidfile without a lock is believed.
+    /// Whether to trust a pidfile that is not locked.
     pub(crate) trust_pidfile: bool,
-    /// Whether it is a failure if there is no daemon to stop.
+    /// Whether a stop or a signal fails if no daemon runs.
     pub(crate) strict: bool,
-    /// How much to print.
     pub(crate) verbosity: Verbosity,
     /// The index of the command in the arguments.
     pub(crate) command: usize,
 }
 
 impl<'a> Invocation<'a> {
-    /// Parses the arguments, up to the command's name.
+    /// Parses the arguments up to the command. `--help` and `--version` end the parsing.
     ///
     /// # Errors
     ///
-    /// The first error, from left to right.
+    /// The leftmost error.
     #[inline(never)]
     pub(crate) fn parse(arguments: Arguments<'a>) -> Result<Self, UsageError<'a>> {
         let mut invocation = Self::default();
@@ -116,16 +116,16 @@ impl<'a> Invocation<'a> {
         for option in options.by_ref() {
             let (name, value) = option?;
             invocation
-                .set(name, value)
+                .apply(name, value)
                 .ok_or(UsageError::BadValue(name, value))?;
             if matches!(invocation.action, Action::Help | Action::Version) {
                 return Ok(invocation);
             }
         }
         invocation.command = arguments.len().saturating_sub(options.rest.len());
-        let must_start = matches!(invocation.action, Action::Start | Action::Restart);
+        let needs_command = matches!(invocation.action, Action::Start | Action::Restart);
         match options.rest {
-            [None, ..] | [] if must_start => Err(UsageError::NoCommand),
+            [None, ..] | [] if needs_command => Err(UsageError::NoCommand),
             _ if invocation.action != Action::Start && invocation.pidfile().is_none() => {
                 Err(UsageError::NoPidfile)
             }
@@ -133,8 +133,8 @@ impl<'a> Invocation<'a> {
         }
     }
 
-    /// Applies an option. `None` if its value is wrong.
-    fn set(&mut self, name: Name, value: ThinCStr<'a>) -> Option<()> {
+    /// Applies an option. Returns `None` if its value is invalid.
+    fn apply(&mut self, name: Name, value: ThinCStr<'a>) -> Option<()> {
         let text = value.to_bytes();
         match name {
             Name::Stdin => self.options = self.options.stdin(values::word(value)?.to_c_str()),
@@ -169,13 +169,13 @@ impl<'a> Invocation<'a> {
             Name::ClearEnv => self.clear_env = true,
             Name::Signal => {
                 self.signal = Some(signal(text)?);
-                // With --stop and --restart, it is the first signal.
+                // With --stop or --restart, this is the first signal.
                 if self.action == Action::Start {
                     self.action = Action::Signal;
                 }
             }
             Name::KillAfter => self.kill_after = Some(values::seconds(text)?),
-            Name::Retry => self.set_retry(text)?,
+            Name::Retry => self.apply_retry(text)?,
             Name::StartOrOk => self.start_or_ok = true,
             Name::ProcessGroup => self.process_group = true,
             Name::TrustPidfile => self.trust_pidfile = true,
@@ -193,8 +193,8 @@ impl<'a> Invocation<'a> {
         Some(())
     }
 
-    /// As dpkg's: `TERM/10/KILL/5`, or seconds alone, after a SIGTERM and again after a SIGKILL.
-    fn set_retry(&mut self, text: &[u8]) -> Option<()> {
+    /// Applies `--retry`: a schedule such as `TERM/10/KILL/5`. `10` alone means `TERM/10/KILL/10`.
+    fn apply_retry(&mut self, text: &[u8]) -> Option<()> {
         self.retry.fill(Stage::default());
         self.stages = 0;
         if let Some(wait) = values::seconds(text) {
@@ -215,19 +215,19 @@ impl<'a> Invocation<'a> {
         Some(())
     }
 
-    /// The pidfile, if one is given.
+    /// The path of the pidfile, if any.
     #[must_use]
     pub(crate) fn pidfile(&self) -> Option<ThinCStr<'a>> {
         internal::path(&self.options, Subject::Pidfile)
     }
 
-    /// The stages of a stop: those of `--retry`, or the signal of `--signal` and, after a time, a SIGKILL.
+    /// The stages of a stop: those of `--retry`, or else the signal of `--signal` and a SIGKILL.
     #[must_use]
     pub(crate) fn stages<'s>(&'s self, default: &'s mut [Stage; 2]) -> &'s [Stage] {
         if self.stages != 0 {
             return self.retry.get(..self.stages).unwrap_or_default();
         }
-        // The timeout of a restart is that of its start.
+        // With --restart, --timeout applies to the start only.
         let timeout = match self.action {
             Action::Restart => None,
             _ => self.timeout,
@@ -236,7 +236,7 @@ impl<'a> Invocation<'a> {
         let [first, last] = &mut *default;
         *first = Stage {
             signal: self.signal.unwrap_or(SIGTERM),
-            // Zero waits for ever.
+            // Zero means no limit.
             wait: if wait.is_zero() { Duration::MAX } else { wait },
         };
         *last = Stage {
@@ -246,7 +246,7 @@ impl<'a> Invocation<'a> {
         default
     }
 
-    /// The options of a start, without the user and the group, whose names have to be looked up.
+    /// The options of the start. The user and the group are missing: their names must be looked up first.
     pub(crate) fn options(&self) -> DaemonizeOptions<'_> {
         let mut options = self
             .options
@@ -256,14 +256,14 @@ impl<'a> Invocation<'a> {
             options = options.timeout(timeout);
         }
         match self.verbosity {
-            // With an intermediate, the launcher can print its progress.
+            // The launcher prints its progress while it waits for an intermediate.
             Verbosity::Verbose => options,
             _ => internal::ends_after(options),
         }
     }
 }
 
-/// The variables that `--env` sets, in their order.
+/// The variables that `--env` sets, in the order of the arguments.
 #[must_use]
 pub(crate) const fn assignments<'a>(arguments: Arguments<'a>) -> Assignments<'a> {
     Assignments(Options::new(arguments))

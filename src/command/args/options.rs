@@ -1,4 +1,4 @@
-//! The options of the command line: their names and their values.
+//! The table of the options.
 
 use rawdaemon::internal::{Lines, Sink, split_once};
 
@@ -16,8 +16,8 @@ macro_rules! options {
             pub(crate) const ALL: &[Self] = &[$(Self::$name,)*];
         }
 
-        /// The letter of each option, its long name, and what its value must be if it takes one. `-` stands
-        /// for an option without a letter.
+        /// A line for each option: its letter, or `-` if it has none; its long name; and a description of its
+        /// value, if it takes one.
         static TABLE: Lines = Lines::new(concat!($($line, "\n",)*));
     };
 }
@@ -65,21 +65,21 @@ impl Name {
     /// The option with this letter or this long name.
     pub(super) fn find(letter: u8, long: &[u8]) -> Option<Self> {
         let index = TABLE.iter().position(|line| {
-            let [own, _, rest @ ..] = line else {
+            let [own_letter, _, rest @ ..] = line else {
                 return false;
             };
-            *own == letter && letter != b'-' || split_once(rest, b' ').0 == long
+            *own_letter == letter && letter != b'-' || split_once(rest, b' ').0 == long
         });
         Self::ALL.get(index?).copied()
     }
 
-    /// The letter; `-` if there is none.
+    /// The letter, or `-` if there is none.
     #[allow(dead_code, reason = "for the tests")]
     pub(crate) fn letter(self) -> u8 {
         TABLE.get(self as usize).first().copied().unwrap_or(b'-')
     }
 
-    /// The long name, and what the value must be if the option takes one.
+    /// The long name, and the description of the value if the option takes one.
     pub(crate) fn long_and_value(self) -> (&'static [u8], Option<&'static [u8]>) {
         split_once(TABLE.get(self as usize).get(2..).unwrap_or_default(), b' ')
     }
@@ -95,7 +95,7 @@ impl Name {
     }
 
     /// Writes `option --stdout needs a file`.
-    pub(super) fn describe_need(self, out: &mut Sink<'_>) {
+    pub(super) fn describe_value(self, out: &mut Sink<'_>) {
         self.describe(out);
         out(b" needs ");
         out(self.long_and_value().1.unwrap_or_default());

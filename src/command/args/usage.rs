@@ -8,19 +8,19 @@ use super::options::Name;
 /// An error in a command line.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum UsageError<'a> {
-    /// There is no such option.
+    /// This option does not exist.
     UnknownOption(ThinCStr<'a>),
     /// The first of these letters is not an option.
     UnknownLetter(ThinCStr<'a>),
-    /// The option needs a value and has none.
+    /// The option needs a value, but has none.
     NoValue(Name),
-    /// The option takes no value and has one.
+    /// The option takes no value, but has one.
     UnwantedValue(Name),
-    /// The option's value is not what it must be.
+    /// The value of the option is invalid.
     BadValue(Name, ThinCStr<'a>),
     /// There is no command.
     NoCommand,
-    /// There is no pidfile, by which the daemon could be found.
+    /// The action needs a pidfile to find the daemon.
     NoPidfile,
 }
 
@@ -36,15 +36,15 @@ impl UsageError<'_> {
                 out(b"unknown option -");
                 out(&[letters.first_byte()]);
             }
-            Self::NoValue(name) => name.describe_need(out),
+            Self::NoValue(name) => name.describe_value(out),
             Self::UnwantedValue(name) => {
                 name.describe(out);
                 out(b" takes no value");
             }
-            Self::BadValue(name, given) => {
-                name.describe_need(out);
+            Self::BadValue(name, value) => {
+                name.describe_value(out);
                 out(b", which '");
-                out(given.to_bytes());
+                out(value.to_bytes());
                 out(b"' is not");
             }
             Self::NoCommand => out(b"no command given"),

@@ -1,29 +1,29 @@
-//! The values of options.
+//! Parsers for the values of options. Each returns `None` if the value is invalid.
 
 use core::time::Duration;
 
 use rawdaemon::internal::{LIMITS, Lines, join, parse_number, split_once};
 use rawdaemon::{Limit, Readiness, Resource, ThinCStr};
 
-/// A path or a name. `None` if it is empty, which mostly comes from a shell variable that was never set.
+/// A path or a name, which must not be empty: an empty one usually comes from an unset shell variable.
 pub(super) fn word(value: ThinCStr<'_>) -> Option<ThinCStr<'_>> {
     (value.first_byte() != 0).then_some(value)
 }
 
-/// The number of a descriptor that is no standard stream.
+/// A descriptor number above those of the standard streams.
 pub(super) fn descriptor(text: &[u8]) -> Option<i32> {
     let fd = i32::try_from(parse_number(text, 10)?).ok()?;
     (fd > 2).then_some(fd)
 }
 
-/// The ways to report readiness.
-static WAYS: Lines = Lines::new("exec\nfd\nnotify\n");
+/// The ways for the daemon to report readiness.
+static READY_WAYS: Lines = Lines::new("exec\nfd\nnotify\n");
 
 /// `exec`, `fd:N`, `notify` or `notify:/PATH`.
 pub(super) fn readiness(value: ThinCStr<'_>) -> Option<Readiness<'_>> {
     const PREFIX: usize = b"notify:".len();
     let (way, rest) = split_once(value.to_bytes(), b':');
-    match (WAYS.position(way)?, rest) {
+    match (READY_WAYS.position(way)?, rest) {
         (0, None) => Some(Readiness::Executed),
         (1, Some(digits)) => Some(Readiness::Descriptor(descriptor(digits)?)),
         (2, None) => Some(Readiness::Notify),
@@ -32,7 +32,7 @@ pub(super) fn readiness(value: ThinCStr<'_>) -> Option<Readiness<'_>> {
     }
 }
 
-/// `NAME=SOFT` or `NAME=SOFT:HARD`. A soft limit alone is both limits.
+/// `NAME=SOFT` or `NAME=SOFT:HARD`. A single value sets both limits.
 pub(super) fn resource_limit(text: &[u8]) -> Option<(Resource, Limit)> {
     let (name, limits) = split_once(text, b'=');
     let (soft, hard) = split_once(limits?, b':');
@@ -50,16 +50,16 @@ fn limit(text: &[u8]) -> Option<u64> {
     parse_number(text, 10)
 }
 
+/// An octal number from 0 to 777.
 pub(super) fn octal_mask(text: &[u8]) -> Option<u32> {
     parse_number(text, 8)
         .filter(|mask| *mask <= 0o777)
         .map(|mask| mask as u32)
 }
 
-/// A second in nanoseconds.
-const SECOND: u32 = 1_000_000_000;
+const NANOSECONDS_PER_SECOND: u32 = 1_000_000_000;
 
-/// Decimal seconds: digits, and a fraction after a point. Digits below the nanosecond are ignored.
+/// Seconds in decimal, with an optional fraction. Digits after the ninth decimal place are ignored.
 pub(super) fn seconds(text: &[u8]) -> Option<Duration> {
     let (whole, fraction) = split_once(text, b'.');
     let fraction = fraction.unwrap_or_default();
@@ -70,6 +70,9 @@ pub(super) fn seconds(text: &[u8]) -> Option<Duration> {
     let mut digits = [0; 9];
     let nanoseconds = parse_number(join(fraction, b"000000000", &mut digits), 10)?;
     let is_number = fraction.iter().all(u8::is_ascii_digit);
-    // Nine digits are less than a second: the compiler knows that after `%`.
-    is_number.then_some(Duration::new(seconds, nanoseconds as u32 % SECOND))
+    // Nine digits are always less than a second. The `%` proves it to the compiler, which drops a panic.
+    is_number.then_some(Duration::new(
+        seconds,
+        nanoseconds as u32 % NANOSECONDS_PER_SECOND,
+    ))
 }
