@@ -1,8 +1,8 @@
-/* System calls and the start of a program, without a C library. */
+/* System calls and the entry point of a program without a C library. */
 
 #include <asm/unistd.h>
 
-/* The kernel enters here, with the number of arguments and the arguments themselves on the stack. */
+/* The entry point. The stack holds argc, argv and envp. It is passed to begin(). */
 #if defined(__x86_64__)
 
 __asm__(".globl _start\n"
@@ -44,7 +44,7 @@ static inline long call(long number, long a, long b, long c, long d)
 }
 
 #else
-#error "only for x86_64 and aarch64"
+#error "unsupported architecture: neither x86_64 nor aarch64"
 #endif
 
 static _Noreturn void leave(int status)

@@ -1,12 +1,12 @@
-/* What a program is that knows daemon(3) only. */
+/* A launcher on daemon(3) alone. */
 
 #define _DEFAULT_SOURCE
 #include <unistd.h>
 
-int main(int count, char **arguments)
+int main(int argc, char **argv)
 {
-    if (count < 2 || daemon(0, 0) == -1)
+    if (argc < 2 || daemon(0, 0) == -1)
         return 127;
-    execv(arguments[1], arguments + 1);
+    execv(argv[1], argv + 1);
     return 127;
 }

@@ -1,8 +1,8 @@
-/* The floor: what a launcher costs that does what `rawdaemon COMMAND` does, and nothing else. It knows no
-   options, no PATH and no messages, and its exit code is 0 or 127.
+/* The floor: a minimal launcher that takes the same steps as `rawdaemon COMMAND`. It has no options, does
+   not search PATH, prints no messages, and exits with 0 or 127.
 
-   A child of it shares its memory, and the kernel lets it go on when the child has executed the command
-   or has ended: so the error number needs no pipe. */
+   Each child shares the memory of its parent, and suspends the parent until it executes the command or
+   exits. The error number therefore needs no pipe. */
 
 #include <asm/signal.h>
 #include <linux/fcntl.h>
@@ -20,9 +20,9 @@ static char **command;
 static char **environment;
 static volatile long error;
 
-/* clone(CLONE_VM | CLONE_VFORK | SIGCHLD, end of the stack): the child runs `part`, which never returns.
-   Gives the child's pid, or an error number below zero, when the child has executed or ended. */
-long vfork_and_run(void (*part)(void), char *end_of_stack);
+/* clone(CLONE_VM | CLONE_VFORK | SIGCHLD, end_of_stack). The child calls `run`, which does not return. The
+   parent gets the child's pid, or a negative error number, once the child has executed a program or exited. */
+long vfork_and_run(void (*run)(void), char *end_of_stack);
 
 #if defined(__x86_64__)
 __asm__("vfork_and_run:\n"
@@ -55,7 +55,7 @@ __asm__("vfork_and_run:\n"
         "1:  ret\n");
 #endif
 
-/* Ends the process if a call of it failed. */
+/* Exits with 127 if a system call failed. */
 static long check(long result)
 {
     if (result < 0) {
@@ -65,13 +65,13 @@ static long check(long result)
     return result;
 }
 
-static void be_daemon(void)
+static void run_daemon(void)
 {
-    /* The kernel's struct sigaction, all zero: SIG_DFL. Those of SIGKILL and SIGSTOP cannot be set. */
-    static const long by_default[4];
+    /* A zeroed struct sigaction means SIG_DFL. The call fails for SIGKILL and SIGSTOP. */
+    static const long default_action[4];
     static const long no_signals;
     for (long signal = 1; signal <= SIGNALS; signal++)
-        call(__NR_rt_sigaction, signal, (long)by_default, 0, SIGNAL_SET_SIZE);
+        call(__NR_rt_sigaction, signal, (long)default_action, 0, SIGNAL_SET_SIZE);
     check(call(__NR_rt_sigprocmask, SIG_SETMASK, (long)&no_signals, 0, SIGNAL_SET_SIZE));
     check(call(__NR_close_range, 3, ~0U, 0, 0));
 
@@ -89,10 +89,10 @@ static void be_daemon(void)
 
 static void create_daemon(void)
 {
-    check(vfork_and_run(be_daemon, daemon_stack + STACK_SIZE));
+    check(vfork_and_run(run_daemon, daemon_stack + STACK_SIZE));
 }
 
-static void be_intermediate(void)
+static void run_intermediate(void)
 {
     check(call(__NR_setsid, 0, 0, 0, 0));
     create_daemon();
@@ -101,16 +101,16 @@ static void be_intermediate(void)
 
 void begin(long *stack)
 {
-    long count = stack[0];
+    long argc = stack[0];
     command = (char **)stack + 2;
-    environment = (char **)stack + 1 + count + 1;
-    if (count < 2)
+    environment = (char **)stack + 1 + argc + 1;
+    if (argc < 2)
         leave(127);
 
-    /* A process that leads no process group can lead the session itself. */
+    /* setsid fails if the caller leads a process group: then the intermediate calls it. */
     if (call(__NR_setsid, 0, 0, 0, 0) >= 0)
         create_daemon();
     else
-        check(vfork_and_run(be_intermediate, intermediate_stack + STACK_SIZE));
+        check(vfork_and_run(run_intermediate, intermediate_stack + STACK_SIZE));
     leave(error ? 127 : 0);
 }

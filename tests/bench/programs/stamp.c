@@ -1,5 +1,5 @@
-/* The daemon: looks at the clock before anything else, and writes the time to the file or FIFO that its
-   argument names, as seconds and nanoseconds. */
+/* The daemon. First reads the clock, then writes the time, as seconds and nanoseconds, to the file or FIFO
+   that its argument names. */
 
 #include <linux/fcntl.h>
 #include <linux/time.h>
@@ -11,9 +11,9 @@ void begin(long *stack)
     long time[2];
     call(__NR_clock_gettime, CLOCK_MONOTONIC, (long)time, 0, 0);
 
-    /* The number of arguments is followed by the program's name and its first argument. */
+    /* stack[0] is argc, stack[1] is argv[0]. */
     const char *path = (const char *)stack[2];
-    long file = call(__NR_openat, AT_FDCWD, (long)path, O_WRONLY, 0);
-    long written = call(__NR_write, file, (long)time, sizeof time, 0);
+    long fd = call(__NR_openat, AT_FDCWD, (long)path, O_WRONLY, 0);
+    long written = call(__NR_write, fd, (long)time, sizeof time, 0);
     leave(written != sizeof time);
 }
