@@ -1,7 +1,7 @@
-//! Measures the cost of starting a daemon, beside other ways to start one.
+//! Measures the cost of starting a daemon with rawdaemon and with its peers.
 //!
-//! `cargo run --release --manifest-path tests/bench/Cargo.toml` measures all, one thing after the other,
-//! and with `-- readiness`, `-- starts` or `-- callers` at its end only that. Nothing has to be built before.
+//! `cargo run --release --manifest-path tests/bench/Cargo.toml` runs all benchmarks. Append `-- readiness`,
+//! `-- starts` or `-- callers` to run only that one. The benchmark builds the programs that it measures.
 
 mod callers;
 mod programs;
@@ -15,32 +15,32 @@ fn main() -> io::Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        // The benchmark starts itself as the program that is measured.
-        ["daemon", how, file] => readiness::be_daemon(how, file.as_ref()),
+        // The benchmark executes itself as the measured daemon or caller.
+        ["daemon", protocol, file] => readiness::daemon_main(protocol, file.as_ref()),
         ["caller", way, mib] => callers::detach(way, mib),
         ["spawner", mib, rounds, file] => callers::spawn(mib, rounds, file.as_ref()),
         [] => measure(&["readiness", "starts", "callers"]),
-        [what] => measure(&[what]),
-        _ => Err(io::Error::other("one argument at most")),
+        [benchmark] => measure(&[benchmark]),
+        _ => Err(io::Error::other("expected at most one argument")),
     }
 }
 
-fn measure(what: &[&str]) -> io::Result<()> {
+fn measure(benchmarks: &[&str]) -> io::Result<()> {
     programs::build_rawdaemon()?;
-    // Daemons that have ended are reaped here.
+    // The daemons become children of this process, which reaps them.
     rustix::process::set_child_subreaper(Some(rustix::process::Pid::INIT))?;
-    for what in what {
-        match *what {
+    for benchmark in benchmarks {
+        match *benchmark {
             "readiness" => readiness::measure()?,
             "starts" => starts::measure()?,
             "callers" => callers::measure()?,
-            _ => return Err(io::Error::other("readiness, starts or callers")),
+            _ => return Err(io::Error::other("expected readiness, starts or callers")),
         }
     }
     Ok(())
 }
 
-/// Waits until no daemon is left.
+/// Waits for all children and daemons.
 fn reap() {
     while rustix::process::wait(rustix::process::WaitOptions::empty()).is_ok() {}
 }

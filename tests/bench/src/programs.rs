@@ -1,4 +1,4 @@
-//! The programs that are measured: the command, those that are written here, and those that are installed.
+//! The measured programs: the command, the C programs of the benchmark, and installed ones.
 
 use std::env;
 use std::io;
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
-/// For a static program without a C library.
+/// Compiler options for a static program without a C library.
 const BARE: &[&str] = &[
     "-O2",
     "-static",
@@ -20,19 +20,19 @@ const BARE: &[&str] = &[
     "-no-pie",
     "-fno-asynchronous-unwind-tables",
     "-Wl,--build-id=none",
-    // All in one segment.
+    // A single segment.
     "-Wl,-N",
     "-s",
 ];
 
-/// Each with its compiler.
+/// The C programs: name, compiler and options.
 const SOURCES: [(&str, &str, &[&str]); 3] = [
     ("floor", "cc", BARE),
     ("stamp", "cc", BARE),
     ("daemon3", "musl-gcc", &["-O2", "-static", "-s"]),
 ];
 
-/// The path of the command, once it has been built.
+/// The path of the command. [`build_rawdaemon`] builds it.
 pub fn rawdaemon() -> PathBuf {
     Path::new(ROOT).join("target/release/rawdaemon")
 }
@@ -49,15 +49,15 @@ pub fn build_rawdaemon() -> io::Result<()> {
     if command.status()?.success() {
         Ok(())
     } else {
-        Err(io::Error::other("the command cannot be built"))
+        Err(io::Error::other("cannot build the command"))
     }
 }
 
-/// The folder of the programs that are written here.
+/// The directory of the compiled C programs.
 pub struct Programs(TempDir);
 
 impl Programs {
-    /// Compiles the programs, and reports those that cannot be compiled.
+    /// Compiles the C programs. Prints the names of those that do not compile.
     pub fn compile() -> io::Result<Self> {
         let folder = tempfile::tempdir()?;
         for (name, compiler, options) in SOURCES {
@@ -69,21 +69,21 @@ impl Programs {
                 .arg(folder.path().join(name));
             match command.arg(source).output() {
                 Ok(output) if output.status.success() => {}
-                Ok(_) => println!("left out: {name}, which {compiler} does not compile"),
-                Err(error) => println!("left out: {name}, for {compiler}: {error}"),
+                Ok(_) => println!("skipped: {name}: {compiler} failed"),
+                Err(error) => println!("skipped: {name}: {compiler}: {error}"),
             }
         }
         Ok(Self(folder))
     }
 
-    /// Finds a program of this name, in PATH too.
+    /// Finds a program: the command, a C program, or one in PATH.
     pub fn find(&self, name: &str) -> Option<PathBuf> {
         if name == "rawdaemon" {
             return Some(rawdaemon());
         }
         let path = env::var_os("PATH").unwrap_or_default();
-        let own = self.0.path().to_path_buf();
-        [own]
+        let compiled = self.0.path().to_path_buf();
+        [compiled]
             .into_iter()
             .chain(env::split_paths(&path))
             .map(|folder| folder.join(name))

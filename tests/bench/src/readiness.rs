@@ -1,7 +1,7 @@
-//! How long it takes from a daemon's word that it is ready until its launcher returns.
+//! The time from a daemon's readiness notification to the return of its launcher.
 //!
-//! The ways are measured in turn, round after round, so that what else the machine does hits all of
-//! them. Those that always wait their time out are measured three times only.
+//! Each round measures every way once, so that other load on the machine affects all of them. A way that
+//! always waits for its timeout is measured in three rounds only.
 
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -18,14 +18,14 @@ use crate::{programs, reap};
 const ROUNDS: usize = 300;
 const WAITING_ROUNDS: usize = 3;
 
-/// How long a daemon lives after its word: one that is dead when it is heard is no success.
+/// How long a daemon runs after its notification. If it exits too early, the start fails.
 const LIFE: Duration = Duration::from_millis(20);
 
 struct Way {
     name: &'static str,
     rounds: usize,
-    /// Starts a daemon that notes in this file when it said that it is ready, and gives the time at
-    /// which the launcher returned.
+    /// Starts a daemon that writes the time of its notification to this file. Returns the time at which the
+    /// launcher returned.
     start: fn(&Path) -> io::Result<i64>,
 }
 
@@ -36,14 +36,14 @@ static WAYS: [Way; 5] = [
         start: |file| daemonize(file, true),
     },
     Way {
-        name: "daemonize without a word (as the seed)",
+        name: "daemonize without notify (timeout)",
         rounds: WAITING_ROUNDS,
         start: |file| daemonize(file, false),
     },
     Way {
         name: "rawdaemon -R fd:3",
         rounds: ROUNDS,
-        start: |file| launch(&mut rawdaemon("fd:3"), "line", file),
+        start: |file| launch(&mut rawdaemon("fd:3"), "fd", file),
     },
     Way {
         name: "rawdaemon -R notify",
@@ -71,7 +71,7 @@ static WAYS: [Way; 5] = [
 
 pub fn measure() -> io::Result<()> {
     let folder = tempfile::tempdir()?;
-    let file = folder.path().join("said");
+    let file = folder.path().join("notified");
     let mut rounds = WAYS.each_ref().map(|way| way.rounds);
     let mut spans: [Vec<i64>; WAYS.len()] = Default::default();
     for round in 0..ROUNDS {
@@ -82,56 +82,59 @@ pub fn measure() -> io::Result<()> {
             match (way.start)(&file) {
                 Ok(returned) => {
                     reap();
-                    let said: i64 = fs::read_to_string(&file)?
+                    let notified: i64 = fs::read_to_string(&file)?
                         .parse()
                         .map_err(io::Error::other)?;
-                    spans.push(returned - said);
+                    spans.push(returned - notified);
                     fs::remove_file(&file)?;
                 }
                 Err(error) => {
-                    println!("left out: {}: {error}", way.name);
+                    println!("skipped: {}: {error}", way.name);
                     *rounds = 0;
                 }
             }
         }
     }
     let rows = WAYS.iter().zip(spans).map(|(way, spans)| (way.name, spans));
-    report("from the daemon's word to its launcher's return", rows);
+    report(
+        "from the readiness notification to the return of the launcher",
+        rows,
+    );
     Ok(())
 }
 
-fn daemonize(file: &Path, speaks: bool) -> io::Result<i64> {
+fn daemonize(file: &Path, notifies: bool) -> io::Result<i64> {
     match DaemonizeOptions::new()
         .daemonize()
         .map_err(io::Error::other)?
     {
         Identity::Original(_) => Ok(now()),
         Identity::Daemon(ready) => {
-            let said = now();
-            if speaks {
+            let notified = now();
+            if notifies {
                 let _ = ready.notify();
                 std::thread::sleep(LIFE);
             } else {
                 std::thread::sleep(Duration::from_secs(1) + LIFE);
             }
-            fs::write(file, said.to_string())?;
+            fs::write(file, notified.to_string())?;
             exit(0);
         }
     }
 }
 
-fn rawdaemon(how: &str) -> Command {
+fn rawdaemon(readiness: &str) -> Command {
     let mut command = Command::new(programs::rawdaemon());
     command
-        .args(["-R", how])
+        .args(["-R", readiness])
         .arg(env::current_exe().unwrap_or_default());
     command
 }
 
-fn launch(command: &mut Command, how: &str, file: &Path) -> io::Result<i64> {
+fn launch(command: &mut Command, protocol: &str, file: &Path) -> io::Result<i64> {
     let status = command
         .arg("daemon")
-        .arg(how)
+        .arg(protocol)
         .arg(file)
         .stdin(Stdio::null())
         .status()?;
@@ -143,11 +146,11 @@ fn launch(command: &mut Command, how: &str, file: &Path) -> io::Result<i64> {
     }
 }
 
-/// The daemon: reports that it is ready, notes the time, and ends.
-pub fn be_daemon(how: &str, file: &Path) -> io::Result<()> {
-    let said;
-    if how == "line" {
-        said = now();
+/// The daemon: reports that it is ready, and writes the time to the file.
+pub fn daemon_main(protocol: &str, file: &Path) -> io::Result<()> {
+    let notified;
+    if protocol == "fd" {
+        notified = now();
         fs::write("/proc/self/fd/3", "\n")?;
     } else {
         let name = env::var("NOTIFY_SOCKET").map_err(io::Error::other)?;
@@ -156,9 +159,9 @@ pub fn be_daemon(how: &str, file: &Path) -> io::Result<()> {
             None => SocketAddr::from_pathname(name)?,
         };
         let socket = UnixDatagram::unbound()?;
-        said = now();
+        notified = now();
         socket.send_to_addr(b"READY=1", &address)?;
     }
     std::thread::sleep(LIFE);
-    fs::write(file, said.to_string())
+    fs::write(file, notified.to_string())
 }

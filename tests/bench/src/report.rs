@@ -1,14 +1,14 @@
-//! The clock, and the tables.
+//! The clock, and tables of results.
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// The clock, in nanoseconds. All processes of a machine have the same.
+/// The monotonic clock, in nanoseconds. It is the same in all processes.
 pub fn now() -> i64 {
     let time = clock_gettime(ClockId::Monotonic);
     time.tv_sec * 1_000_000_000 + time.tv_nsec
 }
 
-/// The machine that the numbers depend on.
+/// The kernel and the processors of this machine.
 pub fn machine() -> String {
     let uname = rustix::system::uname();
     format!(
@@ -19,20 +19,20 @@ pub fn machine() -> String {
     )
 }
 
-/// That of no spans is not known.
+/// Returns `None` if there are no spans.
 pub fn median(spans: &mut [i64]) -> Option<i64> {
-    at_percent(spans, 50)
+    percentile(spans, 50)
 }
 
-fn at_percent(spans: &mut [i64], percent: usize) -> Option<i64> {
+fn percentile(spans: &mut [i64], percent: usize) -> Option<i64> {
     spans.sort_unstable();
     spans.get(spans.len() * percent / 100).copied()
 }
 
-/// Prints a table of spans in nanoseconds, a row to each way, with ratios to the first; what could not be
-/// measured is left out.
-pub fn report(what: &str, rows: impl Iterator<Item = (&'static str, Vec<i64>)>) {
-    println!("{what}, in microseconds");
+/// Prints a table of spans in nanoseconds, with a row for each way and ratios to the first row. Skips ways
+/// without spans.
+pub fn report(title: &str, rows: impl Iterator<Item = (&'static str, Vec<i64>)>) {
+    println!("{title}, in microseconds");
     println!("{}", machine());
     println!(
         "{:42} {:>7} {:>10} {:>10} {:>8}",
@@ -40,7 +40,8 @@ pub fn report(what: &str, rows: impl Iterator<Item = (&'static str, Vec<i64>)>) 
     );
     let mut first = None;
     for (name, mut spans) in rows {
-        let (Some(median), Some(late)) = (median(&mut spans), at_percent(&mut spans, 90)) else {
+        let (Some(median), Some(ninetieth)) = (median(&mut spans), percentile(&mut spans, 90))
+        else {
             continue;
         };
         let first = *first.get_or_insert(median);
@@ -49,18 +50,18 @@ pub fn report(what: &str, rows: impl Iterator<Item = (&'static str, Vec<i64>)>) 
             name,
             spans.len(),
             median as f64 / 1e3,
-            late as f64 / 1e3,
+            ninetieth as f64 / 1e3,
             median as f64 / first as f64,
         );
     }
     println!();
 }
 
-/// A table of medians, a row to each way and a column to each size of what is measured.
+/// A table of medians, with a row for each way and a column for each size.
 pub struct TableBySize {
     ways: Vec<&'static str>,
     sizes: Vec<String>,
-    /// Of each way, and in it of each size, in nanoseconds.
+    /// By way and size, in nanoseconds.
     spans: Vec<Vec<Vec<i64>>>,
 }
 
@@ -73,7 +74,7 @@ impl TableBySize {
         }
     }
 
-    /// Adds a span, or none if it could not be measured.
+    /// Adds a span. `None` if it was not measured.
     pub fn add(&mut self, way: usize, size: usize, span: Option<i64>) {
         self.spans[way][size].extend(span);
     }
@@ -82,9 +83,9 @@ impl TableBySize {
         median(&mut self.spans[way][size])
     }
 
-    /// Prints it, with ratios to the first row.
-    pub fn print(&mut self, what: &str) {
-        println!("{what}, in microseconds: medians, and ratios to the first row");
+    /// Prints the table, with ratios to the first row.
+    pub fn print(&mut self, title: &str) {
+        println!("{title}, in microseconds: medians, and ratios to the first row");
         println!("{}", machine());
         let sizes = self
             .sizes
