@@ -1,4 +1,4 @@
-//! Callers that become daemons themselves.
+//! Callers that daemonize.
 
 use std::fs::File;
 use std::process::{Command, Stdio};
@@ -12,19 +12,20 @@ use super::{Size, memory};
 use crate::reap;
 use crate::report::TableBySize;
 
-/// How long a daemon lives, so that its end does not compete with the original.
+/// How long a daemon runs, so that its exit does not compete with the original.
 const LIFE: Duration = Duration::from_millis(20);
 
 const ABOUT: &str = "\
-fork's daemon ends the original itself: then its call is over. The C library's does that too, out of sight.
-Neither these nor daemonize and fork-rs without a time know more of the daemon than that it was forked.
+With fork's daemon, the call ends when it exits the original. The daemon(3) of the C library also exits the
+original, but this cannot be measured. These two, daemonize, and fork-rs without a timeout only report that
+the daemon was forked.
 ";
 
 pub fn measure(sizes: &[&Size]) -> io::Result<()> {
     let (notes, page) = new_page()?;
     let names = WAYS.each_ref().map(|way| way.name);
     let mut until_daemon = TableBySize::new(&names, Size::names(sizes));
-    let mut until_over = TableBySize::new(&names, Size::names(sizes));
+    let mut until_end = TableBySize::new(&names, Size::names(sizes));
     for (column, size) in sizes.iter().enumerate() {
         eprintln!(
             "callers of {}, {} rounds …",
@@ -36,22 +37,22 @@ pub fn measure(sizes: &[&Size]) -> io::Result<()> {
             for (row, works) in works.iter_mut().enumerate().filter(|(_, works)| **works) {
                 notes.clear();
                 if let Err(error) = run_caller(row, size.mib, &page) {
-                    println!("left out: {}, {}: {error}", names[row], size.name());
+                    println!("skipped: {}, {}: {error}", names[row], size.name());
                     *works = false;
                     continue;
                 }
                 until_daemon.add(row, column, notes.until_daemon());
-                until_over.add(row, column, notes.until_over());
+                until_end.add(row, column, notes.until_end());
             }
         }
     }
-    until_daemon.print("from the call to the daemon's first instruction after it");
-    until_over.print("from the call until it is over in the original");
+    until_daemon.print("from the call to its return in the daemon");
+    until_end.print("from the call to its end in the original");
     println!("{ABOUT}");
     Ok(())
 }
 
-/// Waits until the caller and its daemon are gone.
+/// Runs a caller, and waits for it and its daemon.
 fn run_caller(way: usize, mib: usize, page: &File) -> io::Result<()> {
     let mut command = Command::new(env::current_exe()?);
     command
@@ -70,12 +71,12 @@ fn run_caller(way: usize, mib: usize, page: &File) -> io::Result<()> {
     }
 }
 
-/// The caller: becomes a daemon in this way.
-pub fn be_caller(way: usize, mib: usize) -> io::Result<()> {
+/// The caller: daemonizes in this way.
+pub fn caller_main(way: usize, mib: usize) -> io::Result<()> {
     let notes = take_page()?;
     memory::occupy(mib)?;
     notes.call();
-    // A failed start is not measured, in either process.
+    // A failed start is not measured in either process.
     (WAYS[way].call)(notes).inspect_err(|_| notes.clear())?;
     if !notes.is_original() {
         sleep(LIFE);

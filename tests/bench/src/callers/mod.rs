@@ -1,7 +1,7 @@
-//! Starts from a process with much memory: a fork copies its page tables.
+//! Starts from processes with much memory: fork copies their page tables.
 //!
-//! The benchmark starts itself as the caller. One that daemonizes itself is a new process in each round, so
-//! that none finds what the fork of another has left; one that starts a command does so many times.
+//! The benchmark executes itself as the caller. A caller that daemonizes is a new process in each round,
+//! so that earlier forks do not affect it. A caller that starts commands is one process for all rounds.
 
 mod detaching;
 mod memory;
@@ -12,10 +12,10 @@ mod spawning;
 use std::io;
 use std::path::Path;
 
-/// How much memory a caller has, and how often it is measured.
+/// The memory of a caller, and the number of rounds.
 struct Size {
     mib: usize,
-    /// Each with a caller of its own, which has to get the memory.
+    /// Fewer, because each round starts a caller and allocates its memory.
     detaching_rounds: usize,
     spawning_rounds: usize,
 }
@@ -49,7 +49,7 @@ pub fn measure() -> io::Result<()> {
             sizes.push(size);
         } else {
             println!(
-                "left out: callers of {}, which are not available",
+                "skipped: callers of {}: not enough memory available",
                 size.name()
             );
         }
@@ -61,14 +61,14 @@ pub fn measure() -> io::Result<()> {
     spawning::measure(&sizes)
 }
 
-/// A caller that daemonizes itself.
+/// The caller that daemonizes.
 pub fn detach(way: &str, mib: &str) -> io::Result<()> {
-    detaching::be_caller(number(way)?, number(mib)?)
+    detaching::caller_main(number(way)?, number(mib)?)
 }
 
-/// A caller that starts commands.
+/// The caller that starts commands.
 pub fn spawn(mib: &str, rounds: &str, file: &Path) -> io::Result<()> {
-    spawning::be_caller(number(mib)?, number(rounds)?, file)
+    spawning::caller_main(number(mib)?, number(rounds)?, file)
 }
 
 fn number(text: &str) -> io::Result<usize> {

@@ -1,4 +1,4 @@
-//! Times that a caller and its daemon note for the benchmark, in a page that they share.
+//! Times that a caller and its daemon record in a page shared with the benchmark.
 
 use std::ffi::c_int;
 use std::fs::File;
@@ -13,27 +13,27 @@ use rustix::process::getpid;
 
 use crate::report::now;
 
-/// The page. A time that was not noted is zero.
+/// The page. A time that was not recorded is zero.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Notes {
     original: AtomicI32,
     called: AtomicI64,
-    daemon_began: AtomicI64,
-    over: AtomicI64,
+    daemon_returned: AtomicI64,
+    ended: AtomicI64,
 }
 
-/// Of the process that is a caller or its daemon.
+/// The page of this process, if it is a caller or its daemon.
 static OWN: OnceLock<&Notes> = OnceLock::new();
 
-/// A page, and the file that is handed to the caller as its standard input.
+/// Creates a page. The caller gets the file as its standard input.
 pub fn new_page() -> io::Result<(&'static Notes, File)> {
     let file = File::from(memfd_create("notes", MemfdFlags::CLOEXEC)?);
     file.set_len(size_of::<Notes>() as u64)?;
     Ok((map(&file)?, file))
 }
 
-/// The page that comes as the standard input.
+/// Maps the page from standard input.
 pub fn take_page() -> io::Result<&'static Notes> {
     let notes = map(io::stdin())?;
     Ok(OWN.get_or_init(|| notes))
@@ -41,7 +41,7 @@ pub fn take_page() -> io::Result<&'static Notes> {
 
 fn map(file: impl AsFd) -> io::Result<&'static Notes> {
     let access = ProtFlags::READ | ProtFlags::WRITE;
-    // SAFETY: the kernel chooses the place, so nothing else is there.
+    // SAFETY: the kernel chooses an unused address.
     let page = unsafe {
         mmap(
             ptr::null_mut(),
@@ -52,19 +52,19 @@ fn map(file: impl AsFd) -> io::Result<&'static Notes> {
             0,
         )
     }?;
-    // SAFETY: it is not unmapped, is as large as the file, and all bytes are valid for atomic numbers.
+    // SAFETY: the page is never unmapped, the file is large enough, and any bytes are valid atomics.
     Ok(unsafe { &*page.cast() })
 }
 
 impl Notes {
-    /// Forgets all, for a new round.
+    /// Clears all times for a new round.
     pub fn clear(&self) {
-        for time in [&self.called, &self.daemon_began, &self.over] {
+        for time in [&self.called, &self.daemon_returned, &self.ended] {
             time.store(0, Relaxed);
         }
     }
 
-    /// The calling process is the original, and calls now.
+    /// Records the time of the call. The calling process is the original.
     pub fn call(&self) {
         self.original.store(process_id(), Relaxed);
         self.called.store(now(), Relaxed);
@@ -74,31 +74,31 @@ impl Notes {
         self.original.load(Relaxed) == process_id()
     }
 
-    /// The call has returned: in the daemon or in the original.
+    /// Records the return of the call in this process, the daemon or the original.
     pub fn returned(&self) {
         let time = now();
         if self.is_original() {
-            self.over.store(time, Relaxed);
+            self.ended.store(time, Relaxed);
         } else {
-            self.daemon_began.store(time, Relaxed);
+            self.daemon_returned.store(time, Relaxed);
         }
     }
 
-    /// The calling process ends by `_exit`. If it is the original, its call is over.
+    /// Records an `_exit` of the original, which ends the call.
     fn exits(&self) {
         if self.is_original() {
-            self.over.store(now(), Relaxed);
+            self.ended.store(now(), Relaxed);
         }
     }
 
-    /// From the call to the daemon's first instruction after it, if there was one.
+    /// From the call to its return in the daemon. `None` if it did not return there.
     pub fn until_daemon(&self) -> Option<i64> {
-        self.since_call(&self.daemon_began)
+        self.since_call(&self.daemon_returned)
     }
 
-    /// From the call to its end in the original, if that could be seen.
-    pub fn until_over(&self) -> Option<i64> {
-        self.since_call(&self.over)
+    /// From the call to its end in the original. `None` if it was not recorded.
+    pub fn until_end(&self) -> Option<i64> {
+        self.since_call(&self.ended)
     }
 
     fn since_call(&self, time: &AtomicI64) -> Option<i64> {
@@ -113,15 +113,15 @@ fn process_id() -> i32 {
     getpid().as_raw_pid()
 }
 
-/// In place of that of the C library, for calls that end the original themselves: this is when they are over.
-/// Only what is linked into the benchmark finds it, and not the C library's own daemon(3).
+/// Replaces the `_exit` of the C library, to record the end of calls that exit the original. The C library's
+/// daemon(3) does not call this function.
 #[unsafe(no_mangle)]
 extern "C" fn _exit(status: c_int) -> ! {
     if let Some(notes) = OWN.get() {
         notes.exits();
     }
     loop {
-        // SAFETY: a number only.
+        // SAFETY: no pointers are passed.
         unsafe { libc::syscall(libc::SYS_exit_group, status) };
     }
 }

@@ -1,5 +1,4 @@
-//! The ways in which a process can become a daemon: each says when its call returns, in the original and in
-//! the daemon.
+//! Ways to daemonize a process. Each records when its call returns in the original and in the daemon.
 
 use std::io;
 use std::time::Duration;
@@ -17,7 +16,7 @@ pub const WAYS: [Way; 6] = [
         call: rawdaemon,
     },
     Way {
-        name: "fork-rs 0.4, no time",
+        name: "fork-rs 0.4, no timeout",
         call: fork_rs,
     },
     Way {
@@ -55,7 +54,7 @@ fn fork_rs(notes: &Notes) -> io::Result<()> {
     identity.map(drop)
 }
 
-/// Returns in the daemon only: the original ends by `_exit`.
+/// Returns in the daemon only: the original calls `_exit`.
 fn fork_daemon(notes: &Notes) -> io::Result<()> {
     let identity = fork::daemon(false, false);
     notes.returned();
@@ -75,7 +74,7 @@ fn fork_checked_daemon(notes: &Notes) -> io::Result<()> {
     Ok(())
 }
 
-/// Differs from `start` in that it returns in the original too.
+/// Unlike `start`, `execute` also returns in the original.
 fn daemonize(notes: &Notes) -> io::Result<()> {
     let outcome = daemonize::Daemonize::new().execute();
     notes.returned();
@@ -85,9 +84,9 @@ fn daemonize(notes: &Notes) -> io::Result<()> {
     }
 }
 
-/// Returns in the daemon only: the original ends by an `_exit` that cannot be seen.
+/// Returns in the daemon only: the original calls the C library's own `_exit`, which is not recorded.
 fn daemon_of_libc(notes: &Notes) -> io::Result<()> {
-    // SAFETY: numbers only; the process has no other threads.
+    // SAFETY: no pointers are passed, and the process has no other threads.
     let result = unsafe { libc::daemon(0, 0) };
     notes.returned();
     if result == -1 {

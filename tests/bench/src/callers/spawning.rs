@@ -1,4 +1,4 @@
-//! Callers that start a command as a daemon, and go on.
+//! Callers that start commands as daemons.
 
 use std::ffi::{CStr, CString};
 use std::fs::{self, File};
@@ -20,7 +20,7 @@ use crate::{programs, reap};
 
 struct Way {
     name: &'static str,
-    /// Starts this program with the argument -V.
+    /// Starts this program with the argument `-V`.
     start: fn(&CStr) -> io::Result<()>,
 }
 
@@ -40,8 +40,8 @@ const WAYS: [Way; 3] = [
 ];
 
 const ABOUT: &str = "\
-The first two return when they know that the command was executed, the last when setsid has ended, which
-does not know it.
+The first two return once the command has been executed. The last returns when setsid exits, which does not
+report whether the command was executed.
 ";
 
 pub fn measure(sizes: &[&Size]) -> io::Result<()> {
@@ -52,13 +52,13 @@ pub fn measure(sizes: &[&Size]) -> io::Result<()> {
             table.add(row, column, Some(span));
         }
     }
-    table.print("from the call to its return, for a command");
+    table.print("from the call to its return, starting a command");
     let last = sizes.len().saturating_sub(1);
     if let (Some(small), Some(large)) = (table.median(0, 0), table.median(0, last)) {
         println!(
-            "spawn in a caller of {} takes {:.2} times what it takes in one of {}.",
-            sizes[last].name(),
+            "spawn takes {:.2} times as long in a caller of {} as in one of {}.",
             large as f64 / small as f64,
+            sizes[last].name(),
             sizes[0].name(),
         );
     }
@@ -66,20 +66,20 @@ pub fn measure(sizes: &[&Size]) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives the way and the nanoseconds of each start.
+/// Returns the way and the span of each start, in nanoseconds.
 fn run_caller(size: &Size) -> io::Result<Vec<(usize, i64)>> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("spans");
     let mut command = Command::new(env::current_exe()?);
     command.arg("spawner").arg(size.mib.to_string());
     command.arg(size.spawning_rounds.to_string()).arg(&file);
-    // Commands that are started print their version.
+    // The commands print their version.
     let status = command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .status()?;
     if !status.success() {
-        println!("left out: commands from {}: {status}", size.name());
+        println!("skipped: commands from {}: {status}", size.name());
         return Ok(Vec::new());
     }
     let parse = |line: &str| {
@@ -92,8 +92,8 @@ fn run_caller(size: &Size) -> io::Result<Vec<(usize, i64)>> {
         .collect())
 }
 
-/// The caller: starts commands in all ways in turn, and writes the time of each start to the file.
-pub fn be_caller(mib: usize, rounds: usize, file: &Path) -> io::Result<()> {
+/// The caller: starts commands in all ways in turn, and writes the span of each start to the file.
+pub fn caller_main(mib: usize, rounds: usize, file: &Path) -> io::Result<()> {
     set_child_subreaper(Some(Pid::INIT))?;
     let program = CString::new(programs::rawdaemon().as_os_str().as_bytes())?;
     let mut file = io::BufWriter::new(File::create(file)?);
@@ -111,7 +111,7 @@ pub fn be_caller(mib: usize, rounds: usize, file: &Path) -> io::Result<()> {
             match outcome {
                 Ok(()) => writeln!(file, "{index} {span}")?,
                 Err(error) => {
-                    eprintln!("left out: {}: {error}", way.name);
+                    eprintln!("skipped: {}: {error}", way.name);
                     works[index] = false;
                 }
             }
@@ -127,16 +127,15 @@ fn spawn(program: &CStr) -> io::Result<()> {
     Ok(())
 }
 
-/// What a program does that has a C library and takes care: the pipe is closed by the exec, or says what
-/// was wrong with it.
+/// The usual way with a C library: exec closes the pipe, or the error number of the failure is written to it.
 fn fork_twice(program: &CStr) -> io::Result<()> {
     let argv = [program.as_ptr(), c"-V".as_ptr(), ptr::null()];
     let envp = [ptr::null()];
     let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
-    // SAFETY: the process has no other threads, and its children call only what the kernel does.
+    // SAFETY: the process has no other threads, and the child only makes system calls.
     let child = unsafe { libc::fork() };
     if child == 0 {
-        // SAFETY: the lists of strings end in a null pointer; the four bytes are those of a number.
+        // SAFETY: argv and envp end in a null pointer, and the bytes written are those of errno.
         unsafe {
             libc::setsid();
             let daemon = libc::fork();
@@ -168,7 +167,7 @@ fn spawn_setsid(program: &CStr) -> io::Result<()> {
     let argv = [name, option, program, argument, ptr::null_mut()];
     let envp = [ptr::null_mut()];
     let mut child = 0;
-    // SAFETY: the lists of strings end in a null pointer.
+    // SAFETY: argv and envp end in a null pointer.
     let error = unsafe {
         libc::posix_spawnp(
             &raw mut child,
@@ -185,13 +184,13 @@ fn spawn_setsid(program: &CStr) -> io::Result<()> {
     wait_for(child)
 }
 
-/// Waits for a child, which must end well. The error of a fork that gave none is the last one.
+/// Waits for a child, which must exit with 0. If `child` is -1, the fork failed: returns its error.
 fn wait_for(child: i32) -> io::Result<()> {
     if child == -1 {
         return Err(io::Error::last_os_error());
     }
     let mut status = 0;
-    // SAFETY: the kernel writes a number.
+    // SAFETY: the kernel writes an integer to `status`.
     let waited = unsafe { libc::waitpid(child, &raw mut status, 0) };
     match (waited, status) {
         (-1, _) => Err(io::Error::last_os_error()),
