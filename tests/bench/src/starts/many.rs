@@ -1,4 +1,4 @@
-//! Many starts: one after the other, and at once.
+//! Many starts, in a row and at once.
 
 use std::io;
 use std::path::PathBuf;
@@ -12,18 +12,18 @@ const ROUNDS: usize = 5;
 const IN_A_ROW: usize = 1000;
 const AT_ONCE: usize = 100;
 
-/// The launchers that are measured.
+/// The measured launchers.
 const NAMES: [&str; 3] = ["floor", "rawdaemon", "daemonize"];
 
 /// The results of all rounds of one launcher.
 #[derive(Default)]
 struct Outcome {
     starts: usize,
-    /// Of each round, in nanoseconds for each start.
+    /// The mean span of a start in each round, in nanoseconds.
     spans: Vec<i64>,
-    /// By the exit codes.
+    /// Launchers that exited with 0.
     succeeded: usize,
-    /// By the daemons' own word.
+    /// Daemons that wrote a stamp.
     began: usize,
 }
 
@@ -62,7 +62,7 @@ pub fn measure(launchers: &[Launcher], daemon: &[PathBuf], stamps: &Stamps) -> i
     Ok(())
 }
 
-/// How many launchers said that it worked.
+/// Returns the number of launchers that exited with 0.
 fn start_in_a_row(mut command: Command) -> io::Result<usize> {
     let mut succeeded = 0;
     for _ in 0..IN_A_ROW {
@@ -71,7 +71,7 @@ fn start_in_a_row(mut command: Command) -> io::Result<usize> {
     Ok(succeeded)
 }
 
-/// As [`start_in_a_row`].
+/// Returns the number of launchers that exited with 0.
 fn start_at_once(mut command: Command) -> io::Result<usize> {
     let children: io::Result<Vec<Child>> = (0..AT_ONCE).map(|_| command.spawn()).collect();
     let mut succeeded = 0;
@@ -89,21 +89,21 @@ impl Outcome {
         stamps: &Stamps,
         start: impl FnOnce() -> io::Result<usize>,
     ) -> io::Result<()> {
-        // Children that other rounds have left.
+        // Discards the stamps of earlier starts.
         stamps.take();
-        let first = now();
+        let called = now();
         self.succeeded += start()?;
-        self.spans.push((now() - first) / starts as i64);
+        self.spans.push((now() - called) / starts as i64);
         self.starts += starts;
         reap();
         self.began += stamps.take().len();
         Ok(())
     }
 
-    fn print(mut self, name: &str, how: &str) {
+    fn print(mut self, name: &str, order: &str) {
         println!(
             "{:42} {:7} {:10.0} {:12} {:14}",
-            format!("{name}, {how}"),
+            format!("{name}, {order}"),
             self.starts,
             1e9 / median(&mut self.spans).unwrap_or_default() as f64,
             self.succeeded,

@@ -1,4 +1,4 @@
-//! How large the launchers are: as files, and in memory while they wait for a daemon.
+//! The size of the launchers: their files, and their memory while they wait for a daemon.
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
@@ -13,10 +13,10 @@ use super::{Launcher, quiet};
 use crate::reap;
 use crate::report::machine;
 
-/// The daemon that is waited for.
+/// The daemon that the launchers wait for.
 const DAEMON: [&str; 2] = ["/bin/sleep", "60"];
 
-/// The arguments with which launchers wait, if they can.
+/// Launchers that can wait, and their options for that.
 const WAITING: [(&str, &[&str]); 2] = [
     ("rawdaemon", &["-t", "60"]),
     (
@@ -34,14 +34,14 @@ const WAITING: [(&str, &[&str]); 2] = [
 ];
 
 pub fn measure(launchers: &[Launcher]) -> io::Result<()> {
-    println!("bytes of the launcher's file");
+    println!("file size of launchers, in bytes");
     println!("{}", machine());
-    // One row to each launcher.
-    let is_new = |launcher: &&Launcher| !launcher.way.leads_group;
-    for launcher in launchers.iter().filter(is_new) {
+    // Each launcher once.
+    let is_first = |launcher: &&Launcher| !launcher.way.leads_group;
+    for launcher in launchers.iter().filter(is_first) {
         let size = fs::metadata(&launcher.path)?.len();
         let libraries = if is_dynamic(&launcher.path) {
-            ", and needs shared libraries besides: libc at least"
+            ", plus shared libraries, at least libc"
         } else {
             ""
         };
@@ -64,14 +64,14 @@ pub fn measure(launchers: &[Launcher]) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the file asks for a dynamic linker.
+/// Whether the file requests a dynamic linker.
 fn is_dynamic(path: &Path) -> bool {
     let mut head = [0; 4096];
     let path = CString::new(path.as_os_str().as_bytes()).unwrap_or_default();
     rawdaemon::interpreter_of(&path, rawdaemon::argv![], &mut head).is_some()
 }
 
-/// Starts a launcher that waits, looks at its processes, and ends all of them.
+/// Starts a launcher that waits, measures its processes, and kills them.
 fn measure_waiting(name: &str, words: &[PathBuf]) -> io::Result<()> {
     let mut launcher = quiet(words).spawn()?;
     let deadline = Instant::now() + Duration::from_secs(10);
@@ -82,7 +82,7 @@ fn measure_waiting(name: &str, words: &[PathBuf]) -> io::Result<()> {
             None => sleep(Duration::from_millis(10)),
         }
     };
-    // Until they have come to rest.
+    // Lets the processes settle.
     sleep(Duration::from_millis(100));
     let waiting = descendants().into_iter().filter(|pid| Some(*pid) != daemon);
     for (index, pid) in waiting.enumerate() {
@@ -91,7 +91,7 @@ fn measure_waiting(name: &str, words: &[PathBuf]) -> io::Result<()> {
             println!("{name:42} {resident:9}, of which anonymous {private}");
         }
     }
-    // A launcher that gets a SIGTERM ends its daemon, or leaves it.
+    // On SIGTERM, some launchers kill their daemon, and others do not.
     let daemon = daemon.and_then(Pid::from_raw);
     for pid in daemon.into_iter().chain([Pid::from_child(&launcher)]) {
         let _ = kill_process(pid, Signal::TERM);
@@ -101,7 +101,7 @@ fn measure_waiting(name: &str, words: &[PathBuf]) -> io::Result<()> {
     Ok(())
 }
 
-/// The processes that this one has started, and those that they have started.
+/// All descendants of this process.
 fn descendants() -> Vec<i32> {
     let mut found = vec![getpid().as_raw_pid()];
     let mut next = 0;

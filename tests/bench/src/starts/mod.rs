@@ -1,8 +1,8 @@
-//! The cost of starting a command as a daemon: time, system calls, file and memory.
+//! The cost of starting a command as a daemon: time, system calls, file size and memory.
 //!
-//! The launchers are measured in turn, round after round. The daemon is a program without a C library that
-//! looks at the clock before anything else. Launchers that are not installed are left out, and so are the
-//! system calls where strace is not.
+//! Each round measures every launcher once. The daemon is a program without a C library whose first action is
+//! to read the clock. Launchers that are not installed are skipped. System calls are counted only if strace
+//! is installed.
 
 mod many;
 mod memory;
@@ -23,18 +23,18 @@ use crate::report::{now, report};
 const ROUNDS: usize = 1000;
 
 const ABOUT_TIMES: &str = "\
-Every glibc start-up executes 68 CPUID instructions, which virtual machines trap (about 8
-microseconds each). The floor, rawdaemon and what links musl have no such start-up.
-daemon(3), setsid -f and busybox do not tell whether the daemon was executed.
+The start-up code of glibc executes 68 CPUID instructions, which virtual machines trap (about 8
+microseconds each). The floor, rawdaemon and programs linked with musl do not execute them.
+daemon(3), setsid -f and busybox do not report whether the daemon was executed.
 ";
 
 struct Way {
     name: &'static str,
-    /// The launcher, with the options that come before the daemon's path.
+    /// The launcher, and its options before the path of the daemon.
     launcher: &'static [&'static str],
-    /// The arguments between that and those of the daemon.
+    /// The arguments between the path and the arguments of the daemon.
     between: &'static [&'static str],
-    /// Whether it leads a process group, as an interactive shell lets it.
+    /// Whether the launcher leads a process group, like a job of an interactive shell.
     leads_group: bool,
 }
 
@@ -103,7 +103,7 @@ const WAYS: [Way; 9] = [
     },
 ];
 
-/// A launcher that is there.
+/// An installed launcher.
 struct Launcher {
     way: &'static Way,
     path: PathBuf,
@@ -150,7 +150,7 @@ pub fn measure() -> io::Result<()> {
     let launchers = find_launchers(&programs);
     let stamps = Stamps::new()?;
     let Some(stamp) = programs.find("stamp") else {
-        println!("left out: starts, for there is no daemon that could be started");
+        println!("skipped: starts: the daemon did not compile");
         return Ok(());
     };
     let daemon = [stamp, stamps.path.clone()];
@@ -165,15 +165,15 @@ fn find_launchers(programs: &Programs) -> Vec<Launcher> {
     for way in &WAYS {
         match programs.find(way.launcher[0]) {
             Some(path) => launchers.push(Launcher { way, path }),
-            None => println!("left out: {}, which is not there", way.name),
+            None => println!("skipped: {}: not found", way.name),
         }
     }
     launchers
 }
 
-/// The measurements of one start, in nanoseconds from the launcher's start.
+/// The times of one start, in nanoseconds since the start of the launcher.
 struct Start {
-    launcher_ended: Option<i64>,
+    launcher_exited: Option<i64>,
     daemon_began: Option<i64>,
 }
 
@@ -192,11 +192,11 @@ fn measure_times(launchers: &[Launcher], daemon: &[PathBuf], stamps: &Stamps) {
             .map(move |(launcher, starts)| (launcher.way.name, spans(starts)))
     };
     report(
-        "from the launcher's start to its end",
-        rows(|start| start.launcher_ended),
+        "from the start of the launcher to its exit",
+        rows(|start| start.launcher_exited),
     );
     report(
-        "from the launcher's start to the daemon's first instruction",
+        "from the start of the launcher to the first instruction of the daemon",
         rows(|start| start.daemon_began),
     );
     println!("{ABOUT_TIMES}");
@@ -204,13 +204,13 @@ fn measure_times(launchers: &[Launcher], daemon: &[PathBuf], stamps: &Stamps) {
 
 fn measure_once(launcher: &Launcher, daemon: &[PathBuf], stamps: &Stamps) -> Start {
     let mut command = launcher.command(daemon);
-    let began = now();
+    let started = now();
     let status = command.status();
-    let ended = now();
+    let exited = now();
     reap();
     let succeeded = status.is_ok_and(|status| status.success());
     Start {
-        launcher_ended: succeeded.then_some(ended - began),
-        daemon_began: stamps.take().first().map(|stamp| stamp - began),
+        launcher_exited: succeeded.then_some(exited - started),
+        daemon_began: stamps.take().first().map(|stamp| stamp - started),
     }
 }

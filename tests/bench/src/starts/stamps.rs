@@ -1,4 +1,4 @@
-//! The times at which daemons began, as they note them.
+//! The times at which daemons began, recorded by the daemons.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 
-/// Seconds and nanoseconds, as programs/stamp.c writes them.
+/// Seconds and nanoseconds, as written by programs/stamp.c.
 const STAMP_SIZE: usize = 2 * size_of::<i64>();
 
-/// A FIFO that many daemons can write to at once. It has room for 4096 stamps.
+/// A FIFO that holds 4096 stamps. Several daemons can write to it at once.
 pub struct Stamps {
     _folder: TempDir,
     pub path: PathBuf,
@@ -23,7 +23,7 @@ impl Stamps {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("stamps");
         mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?;
-        // Also for writing, so that no daemon waits until it is read.
+        // Also open for writing, so that the daemons do not block in open.
         let fifo = OpenOptions::new()
             .read(true)
             .write(true)
@@ -36,19 +36,19 @@ impl Stamps {
         })
     }
 
-    /// The stamps that have come since, in nanoseconds of the clock.
+    /// Removes all stamps and returns them, in nanoseconds of the clock.
     pub fn take(&self) -> Vec<i64> {
         let mut stamps = Vec::new();
         let mut stamp = [0; STAMP_SIZE];
         while (&self.fifo).read_exact(&mut stamp).is_ok() {
-            let [seconds, nanoseconds] = [0, 8].map(|at| number(&stamp, at));
+            let [seconds, nanoseconds] = [0, 8].map(|offset| number(&stamp, offset));
             stamps.push(seconds * 1_000_000_000 + nanoseconds);
         }
         stamps
     }
 }
 
-fn number(stamp: &[u8; STAMP_SIZE], at: usize) -> i64 {
-    let bytes = stamp[at..].first_chunk().copied();
+fn number(stamp: &[u8; STAMP_SIZE], offset: usize) -> i64 {
+    let bytes = stamp[offset..].first_chunk().copied();
     i64::from_ne_bytes(bytes.unwrap_or_default())
 }

@@ -1,4 +1,4 @@
-//! How many system calls a start is.
+//! The number of system calls of a start.
 
 use std::path::PathBuf;
 use std::{fs, io};
@@ -7,11 +7,11 @@ use super::{Launcher, quiet};
 use crate::reap;
 use crate::report::machine;
 
-/// Counts the system calls of every launcher, where strace is installed.
+/// Counts the system calls of each launcher. Needs strace.
 pub fn count(launchers: &[Launcher], daemon: &[PathBuf]) {
-    println!("system calls of all processes until the daemon is executed, without rt_sigaction");
+    println!("system calls of all processes until the daemon is executed, except rt_sigaction");
     println!("{}", machine());
-    // A program that strace starts leads no process group.
+    // A program started by strace is not a process group leader.
     for launcher in launchers
         .iter()
         .filter(|launcher| !launcher.way.leads_group)
@@ -19,10 +19,10 @@ pub fn count(launchers: &[Launcher], daemon: &[PathBuf]) {
         match count_calls(&launcher.words(daemon)) {
             Ok(count) => println!("{:42} {count:7}", launcher.way.name),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                println!("left out: strace is not installed");
+                println!("skipped: strace is not installed");
                 break;
             }
-            Err(error) => println!("left out: {}: {error}", launcher.way.name),
+            Err(error) => println!("skipped: {}: {error}", launcher.way.name),
         }
     }
     println!();
@@ -46,10 +46,10 @@ fn count_calls(words: &[PathBuf]) -> io::Result<usize> {
     Ok(count_until_executed(&text, &last_word.unwrap_or_default()))
 }
 
-/// Counts the calls in a trace until the daemon, which has this argument, is executed.
+/// Counts the calls in a trace until the daemon with this argument is executed.
 fn count_until_executed(trace: &str, argument: &str) -> usize {
     let pid = |line: &str| line.split(' ').next().map(str::to_owned);
-    // The daemon's own calls are those of the process that has executed last.
+    // The last process to call execve is the daemon. Its calls after that are not counted.
     let is_exec = |line: &&str| line.contains("execve(") && line.contains(argument);
     let daemon = trace.lines().rfind(is_exec).and_then(pid);
     let mut is_executed = false;
