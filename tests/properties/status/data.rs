@@ -1,4 +1,4 @@
-//! Reads fuzz data as numbers, errors and events.
+//! Decodes fuzz data to numbers, errors and events.
 
 use std::time::Duration;
 
@@ -44,20 +44,20 @@ impl Data<'_> {
                 let cause = Cause::Errno(errno(self.number()));
                 (cause, Some(streams[usize::from(self.byte()) % 3]))
             }
-            timed => {
+            kind => {
                 let status = WaitStatus::from_raw(self.number());
-                let after = (timed == 6).then(|| self.span());
+                let after = (kind == 6).then(|| self.span());
                 (Cause::Died { status, after }, None)
             }
         }
     }
 
-    /// From microseconds to half a million years.
+    /// From a microsecond to half a million years.
     fn span(&mut self) -> Duration {
         Duration::from_micros(u64::from_le_bytes(self.take()))
     }
 
-    /// `None` at the end of the data.
+    /// Returns `None` at the end of the data.
     pub fn event(&mut self) -> Option<Event> {
         if self.0.is_empty() {
             return None;

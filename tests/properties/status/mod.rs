@@ -1,4 +1,4 @@
-//! Properties of every wait status, every record, and every sequence of events of a daemon.
+//! Properties of every wait status, record, notification datagram, and sequence of events of a daemon.
 
 mod data;
 
@@ -12,8 +12,8 @@ use rawdaemon::{Cause, Change, Errno, Error, ExitCode, Pid, WaitStatus};
 
 use data::{Data, errno, error, pid};
 
-/// Checks the data as a datagram of sd_notify(3), as `/proc/PID/stat` and as a pidfile. Then reads it as a status
-/// word, the bytes of a record, an error, the end of the intermediate, the goal, and a list of events.
+/// Checks the data as an sd_notify(3) datagram, as `/proc/PID/stat`, and as a pidfile. Then decodes it to a wait
+/// status, a record, an error, the exit of the intermediate, a goal, and events.
 pub fn check(data: &[u8]) {
     check_notice(data);
     check_process(data);
@@ -60,7 +60,7 @@ pub fn check(data: &[u8]) {
     check_verdict(goal, &events);
 }
 
-/// A second parser of `/proc/PID/stat` and of a pidfile, and properties of all times.
+/// Compares the parsers of `/proc/PID/stat` and pidfiles with a second one. Checks the comparison of times.
 fn check_process(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let digits = |text: &str| -> Option<u64> {
@@ -69,8 +69,8 @@ fn check_process(data: &[u8]) {
     };
     let pid = |text: &str| Pid::new(digits(text)?.try_into().ok()?);
     let read = || {
-        let behind = text.rsplit(')').next()?;
-        let fields: Vec<_> = behind.split(' ').skip(1).collect();
+        let after_name = text.rsplit(')').next()?;
+        let fields: Vec<_> = after_name.split(' ').skip(1).collect();
         let number = |index: usize| digits(fields.get(index)?);
         let (flags, threads) = (number(6)?, number(17)?);
         let has_ended = threads < 2 && matches!(*fields.first()?, "Z" | "X" | "x");
@@ -99,15 +99,15 @@ fn check_line(text: &str) {
     assert!(!text.contains(['\n', '\r', '\0']), "{text:?}");
 }
 
-/// The kernel fills sixteen bits, which are decoded as libc does.
+/// A wait status has 16 bits, and is decoded as by libc.
 fn check_status(status: WaitStatus) {
     let word = status.as_raw() & 0xffff;
-    assert_eq!(status.change(), libc_says(word), "word {word:#06x}");
+    assert_eq!(status.change(), libc_change(word), "word {word:#06x}");
     assert_eq!(status.change(), WaitStatus::from_raw(word).change());
     check_line(&status.to_string());
 }
 
-fn libc_says(word: i32) -> Change {
+fn libc_change(word: i32) -> Change {
     if libc::WIFEXITED(word) {
         Change::Exited(libc::WEXITSTATUS(word) as u8)
     } else if libc::WIFSIGNALED(word) {
@@ -124,7 +124,7 @@ fn libc_says(word: i32) -> Change {
     }
 }
 
-/// Each record has one encoding, no failure has the code 0, and every attribute of a failure can be read.
+/// Each record has one encoding, no failure has code 0, and a failure keeps its parts.
 fn check_record(record: Option<Record>, bytes: [u8; RECORD_SIZE]) {
     let Some(record) = record else { return };
     assert_eq!(encode(&record), bytes);
@@ -142,7 +142,7 @@ fn check_record(record: Option<Record>, bytes: [u8; RECORD_SIZE]) {
     }
 }
 
-/// An error keeps its parts, also when it is encoded as a record and decoded.
+/// An error keeps its parts, even when encoded as a record and decoded.
 fn check_error(data: &mut Data<'_>) -> Error {
     let code = data.code();
     let (cause, stream) = data.cause();
@@ -155,21 +155,22 @@ fn check_error(data: &mut Data<'_>) -> Error {
     assert_eq!(error.cause(), kept(cause));
 
     let record = Record::Failed(error);
-    // A failure with the code of a success is not decoded, and so is not a success.
-    let heard = (code != ExitCode::Ok).then_some(record);
-    assert_eq!(decode(&encode(&record)), heard, "{error:?}");
+    // A failure with the code of success is not a valid record.
+    let expected = (code != ExitCode::Ok).then_some(record);
+    assert_eq!(decode(&encode(&record)), expected, "{error:?}");
 
     let text = error.to_string();
     check_line(&text);
-    let mut told = Vec::new();
-    describe(&error, None, &mut |piece| told.extend_from_slice(piece));
-    assert_eq!(told, text.as_bytes());
+    let mut described = Vec::new();
+    describe(&error, None, &mut |piece| {
+        described.extend_from_slice(piece)
+    });
+    assert_eq!(described, text.as_bytes());
     check_line(&error.with_path(c"/\xff").to_string());
     error
 }
 
-/// The part of a cause that an error keeps: the kernel's bits of a status, and whole milliseconds below seven
-/// weeks.
+/// The part of a cause that an error keeps: 16 bits of a wait status, and whole milliseconds below seven weeks.
 fn kept(cause: Cause) -> Cause {
     let longest = Duration::from_millis(u64::from(u32::MAX) - 1);
     match cause {
@@ -181,8 +182,8 @@ fn kept(cause: Cause) -> Cause {
     }
 }
 
-/// Only the record of a daemon that runs is a success. A record takes precedence over the end of the
-/// intermediate.
+/// Only the record of a running daemon is a success. It and the record of a failure take precedence over the
+/// exit of the intermediate.
 fn check_outcome(record: Option<Record>, ended: Result<WaitStatus, Errno>) {
     let outcome = outcome(record, ended);
     let code = outcome.map_or_else(|error| error.code(), |_| ExitCode::Ok);
@@ -202,11 +203,11 @@ fn check_outcome(record: Option<Record>, ended: Result<WaitStatus, Errno>) {
     }
 }
 
-/// There is no success without a living daemon, and the first event that decides is the one that is reported.
+/// A daemon that died or failed is never a success, and the first decisive event is reported.
 fn check_verdict(goal: Goal, events: &[Event]) {
     let time = 1 << 40;
     let mut verdict = Verdict::new(goal, 0, time);
-    // The watch ends with the first verdict. Later events must not panic.
+    // The watch ends with the first verdict. Later events must not cause a panic.
     let mut now = 0;
     let mut deadline = time;
     let mut begun = false;
@@ -215,7 +216,8 @@ fn check_verdict(goal: Goal, events: &[Event]) {
     for event in events {
         now += 1_000_000;
         judgements.push(verdict.judge(*event, now));
-        // The deadline moves forward when the daemon begins or asks for time, and back when it closes its pipe.
+        // The deadline is extended when the daemon begins or asks for time. It is shortened when the daemon
+        // closes its notification pipe.
         let begins = matches!(
             event,
             Event::Reported(Record::SetUp) | Event::Closed { executed: true }
@@ -263,7 +265,7 @@ fn check_verdict(goal: Goal, events: &[Event]) {
             assert!(reached, "{goal:?} {seen:?}");
         }
         Some(Err(error)) => match seen.last() {
-            Some(Event::Reported(Record::Failed(told))) => assert_eq!(error, *told),
+            Some(Event::Reported(Record::Failed(failure))) => assert_eq!(error, *failure),
             Some(Event::Refused(errno)) => {
                 assert_eq!(error.code(), ExitCode::Refused);
                 assert_eq!(error.cause(), Cause::Errno(*errno));
@@ -299,7 +301,7 @@ fn check_verdict(goal: Goal, events: &[Event]) {
     }
 }
 
-/// A datagram means the same to a second parser.
+/// Compares the parser of datagrams with a second one.
 fn check_notice(datagram: &[u8]) {
     let notice = Notice::parse(datagram, true);
     let text = datagram.strip_suffix(&[0]).unwrap_or(datagram);
@@ -323,15 +325,15 @@ fn check_notice(datagram: &[u8]) {
         .next_back();
     assert_eq!(notice.errno, errno);
     match (notice.status, values(b"STATUS=").next_back()) {
-        (Some(told), Some(said)) => {
-            assert!(said.starts_with(told) && told.len() <= STATUS_SIZE);
+        (Some(found), Some(sent)) => {
+            assert!(sent.starts_with(found) && found.len() <= STATUS_SIZE);
             assert!(
-                told.len() == said.len()
-                    || std::str::from_utf8(said).is_err()
-                    || told.len() + 4 > STATUS_SIZE
+                found.len() == sent.len()
+                    || std::str::from_utf8(sent).is_err()
+                    || found.len() + 4 > STATUS_SIZE
             );
         }
-        (told, said) => assert_eq!(told, said),
+        (found, sent) => assert_eq!(found, sent),
     }
     let expected = match (errno, notice.is_ready, extension) {
         (Some(errno), ..) => Some(Event::Refused(errno)),
@@ -341,13 +343,13 @@ fn check_notice(datagram: &[u8]) {
     };
     assert_eq!(notice.event(), expected);
 
-    // A cut datagram means no more than the whole one, except for its last line.
-    let cut = Notice::parse(datagram, false);
+    // The last line of a truncated datagram is ignored, unless it ends in a newline.
+    let truncated = Notice::parse(datagram, false);
     let whole_lines = text
         .iter()
         .rposition(|byte| *byte == b'\n')
         .map_or(0, |end| end + 1);
     if is_text && text.len() == datagram.len() {
-        assert_eq!(cut, Notice::parse(&text[..whole_lines], true));
+        assert_eq!(truncated, Notice::parse(&text[..whole_lines], true));
     }
 }
