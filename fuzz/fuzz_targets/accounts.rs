@@ -1,4 +1,4 @@
-//! Fuzzes the text of `/etc/passwd` and `/etc/group`: no text breaks the lookup.
+//! Fuzzes lookups in the text of `/etc/passwd` and `/etc/group`.
 
 #![no_main]
 

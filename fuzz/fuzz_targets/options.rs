@@ -1,4 +1,4 @@
-//! Fuzzes the command's arguments: no list of them breaks the parser.
+//! Fuzzes the parser of the command's arguments.
 
 #![no_main]
 

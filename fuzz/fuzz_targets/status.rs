@@ -1,4 +1,4 @@
-//! Fuzzes what the processes of a start tell each other: no bytes make a success of a failure.
+//! Fuzzes the records, datagrams and wait statuses that decide the result of a start.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Links the program without C start files, as the command of rawdaemon is.
+//! Links the program without C start files, like the command of rawdaemon.
 
 fn main() {
     for argument in ["-nostartfiles", "-nostdlib", "-static", "-no-pie"] {

@@ -1,8 +1,8 @@
-//! Becomes a daemon with a pidfile, reports that it is ready, and waits to be killed.
+//! Daemonizes with a pidfile, reports that it is ready, and waits for a signal.
 #![no_std]
 #![no_main]
 
-// The command's entry code serves any program without a C library.
+// The entry point of the command suits any program without a C library.
 #[path = "../../../src/command/entry.rs"]
 mod entry;
 #[path = "../../../src/command/mem.rs"]
@@ -41,7 +41,7 @@ fn daemonize(pidfile: &CStr) -> Result<(), Error> {
         Identity::Daemon(ready) => {
             let _ = ready.notify();
             loop {
-                // SAFETY: it waits for ever, and passes no pointer.
+                // SAFETY: no pointers are passed.
                 let _ = unsafe { syscalls::syscall!(syscalls::Sysno::ppoll, 0, 0, 0, 0, 0) };
             }
         }
