@@ -1,9 +1,9 @@
-//! Properties of every text of `/etc/passwd` and `/etc/group`, and of every look-up in them.
+//! Properties of every lookup in every text of `/etc/passwd` and `/etc/group`.
 
 use rawdaemon::{Cause, Errno, Error, ExitCode, find_account, find_group};
 
-/// Checks four parts, each of which ends at a zero byte, which the last one may lack: the user, the group (none if
-/// empty), and the two texts.
+/// Checks one lookup. The data is four parts, separated by zero bytes: the user, the group (none if empty), and
+/// the texts of `/etc/passwd` and `/etc/group`.
 pub fn check(data: &[u8]) {
     let mut parts = data.splitn(4, |byte| *byte == 0);
     let mut part = || parts.next().unwrap_or_default();
@@ -13,7 +13,7 @@ pub fn check(data: &[u8]) {
     for room in [64, 1] {
         check_account(asked, group, passwd, groups, room);
     }
-    // Each user in the list is found.
+    // Each listed user is found by name and by id.
     for line in lines(passwd) {
         if let Some(user) = user(&line) {
             check_account(user.name, group, passwd, groups, 64);
@@ -22,7 +22,7 @@ pub fn check(data: &[u8]) {
     }
 }
 
-/// A user, as a second parser reads it: all fields first, and then their values.
+/// A user, read by a second parser.
 struct User<'a> {
     name: &'a [u8],
     id: u32,
@@ -61,7 +61,7 @@ fn user<'a>(fields: &[&'a [u8]]) -> Option<User<'a>> {
     })
 }
 
-/// Name, id and members.
+/// The name, id and members of a group.
 type Group<'a> = (&'a [u8], u32, Vec<&'a [u8]>);
 
 fn group<'a>(fields: &[&'a [u8]]) -> Option<Group<'a>> {
@@ -89,12 +89,12 @@ fn check_group(name: &[u8], groups: &[u8]) {
 
 fn check_account(asked: &[u8], group: Option<&[u8]>, passwd: &[u8], groups: &[u8], room: usize) {
     let mut room = vec![0; room];
-    let most = room.len();
+    let capacity = room.len();
     let found = find_account(asked, group, passwd, groups, &mut room);
 
-    let mut halves = asked.splitn(2, |byte| *byte == b':');
-    let name = halves.next().unwrap_or_default();
-    let group = group.or(halves.next());
+    let mut parts = asked.splitn(2, |byte| *byte == b':');
+    let name = parts.next().unwrap_or_default();
+    let group = group.or(parts.next());
     let all = lines(passwd);
     let users = || all.iter().filter_map(|line| user(line));
     let mut listed = users().filter(|user| user.name == name);
@@ -143,6 +143,6 @@ fn check_account(asked: &[u8], group: Option<&[u8]>, passwd: &[u8], groups: &[u8
             }
         }
     }
-    assert!(expected.len() <= most);
+    assert!(expected.len() <= capacity);
     assert_eq!(account.groups, expected);
 }

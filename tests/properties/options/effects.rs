@@ -1,4 +1,4 @@
-//! The effect of each option: the parser's result is the sum of the effects of the options.
+//! The effect of each option: parsing a command line gives the sum of the effects of its options.
 
 use std::ffi::{CStr, CString};
 use std::time::Duration;
@@ -52,8 +52,8 @@ impl Values<'_> {
     }
 }
 
-/// Checks the options that a command line does not have: with values that come from its words, they have the
-/// effects that this module lists, and no others. So the parser cannot skip an option, or take it for another.
+/// Checks a command line of all options that the given one lacks, with values taken from its words. Each has the
+/// effect listed in this module and no other, so the parser cannot skip an option or mistake it for another.
 pub fn check_effects(given: &[Given], words: &[CString]) {
     let path = words
         .iter()
@@ -102,7 +102,7 @@ pub fn check_effects(given: &[Given], words: &[CString]) {
     assert_eq!(found, expected, "{style:?} {words:?}");
 }
 
-/// Adds the effect of the option, and returns a value that has this effect.
+/// Adds the effect of the option to the expected result. Returns the value of the option.
 fn add_effect<'v>(expected: &mut Invocation<'v>, name: Name, values: &Values<'v>) -> Vec<u8> {
     let path = values.path;
     let options = expected.options;
@@ -169,7 +169,7 @@ fn add_effect<'v>(expected: &mut Invocation<'v>, name: Name, values: &Values<'v>
             expected.kept = 1;
             return values.descriptor().to_string().into_bytes();
         }
-        // The environment is checked elsewhere.
+        // `check_environment` checks the effect.
         Name::Env => return [b"NAME=", path.to_bytes()].concat(),
         Name::Signal => {
             expected.signal = Some(values.signal());
@@ -216,7 +216,7 @@ fn add_effect<'v>(expected: &mut Invocation<'v>, name: Name, values: &Values<'v>
     }
 }
 
-/// A limit as it may be written.
+/// A limit as an option value.
 fn amounts(limit: Limit) -> String {
     let amount = |amount: u64| match amount {
         Limit::UNLIMITED => "unlimited".to_owned(),

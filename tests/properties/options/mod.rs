@@ -1,4 +1,4 @@
-//! Properties of every command line, and of the environment that it makes.
+//! Properties of every command line, and of the environment that its `--env` options set.
 
 mod effects;
 mod spelling;
@@ -12,7 +12,7 @@ use rawdaemon::{Stage, ThinCStr};
 use effects::check_effects;
 use spelling::{Given, check_spellings};
 
-/// Checks one command line. Each argument ends at a zero byte, which the last one may lack.
+/// Checks one command line. The arguments are separated by zero bytes.
 pub fn check(data: &[u8]) {
     let words = data.split_inclusive(|byte| *byte == 0);
     let words: Vec<CString> = words
@@ -49,7 +49,7 @@ fn list(words: &[CString]) -> Vec<Option<ThinCStr<'_>>> {
     words.chain([None]).collect()
 }
 
-/// The options of a command line that was parsed without an error, up to `--help` and `--version`.
+/// The options of a command line that parses without an error, up to `--help` or `--version`.
 fn given(words: &[CString]) -> Vec<Given> {
     let arguments = list(words);
     let options = Options::new(&arguments).map_while(Result::ok);
@@ -61,7 +61,7 @@ fn given(words: &[CString]) -> Vec<Given> {
         .collect()
 }
 
-/// An error is described in one line, unless an argument in it has more.
+/// The description of an error is one line, unless an argument contains a line break.
 fn check_error(error: &UsageError<'_>, words: &[CString]) {
     let mut text = Vec::new();
     error.describe(&mut |piece| text.extend_from_slice(piece));
@@ -71,7 +71,7 @@ fn check_error(error: &UsageError<'_>, words: &[CString]) {
     assert!(!has_line_break(&text) || words.iter().any(|word| has_line_break(word.as_bytes())));
 }
 
-/// The parsed values are valid.
+/// The values of a parsed command line are in their ranges.
 fn check_values(invocation: &Invocation<'_>) {
     let Invocation {
         user,
@@ -102,9 +102,9 @@ fn check_values(invocation: &Invocation<'_>) {
     let _ = invocation.options();
 }
 
-/// The variables that `--env` sets are in the environment, the last of each name, and the others are unchanged.
+/// `--env` sets each variable to the last value given, and leaves other variables unchanged.
 fn check_environment(set: &[&CStr], words: &[CString]) {
-    // An argument less its last byte is often a variable that is set to something else.
+    // Without its last byte, an argument is often the same variable with another value.
     let inherited: Vec<CString> = words
         .iter()
         .map(|word| c_string(word.as_bytes().split_last().map_or(b"", |(_, rest)| rest)))
@@ -127,17 +127,17 @@ fn check_environment(set: &[&CStr], words: &[CString]) {
         assert!(all.peek().is_some());
         assert!(all.all(|other| Some(other) == last));
     }
-    let is_left = |variable: &&CStr| set.iter().all(|other| name(other) != name(variable));
-    let left = inherited.iter().map(CString::as_c_str).filter(is_left);
-    assert!(left.eq(found.iter().copied().filter(is_left)));
+    let is_other = |variable: &&CStr| set.iter().all(|other| name(other) != name(variable));
+    let others = inherited.iter().map(CString::as_c_str).filter(is_other);
+    assert!(others.eq(found.iter().copied().filter(is_other)));
 
-    // No room at all is no reason to panic.
+    // An empty slice must not cause a panic.
     for assignment in set {
         set_variable(&mut variables[..0], (*assignment).into());
     }
 }
 
-/// The name of a variable; `None` for a string without one.
+/// The name of a variable. `None` if the string has none.
 fn name(variable: &CStr) -> Option<&[u8]> {
     let bytes = variable.to_bytes();
     let name = bytes.split(|byte| *byte == b'=').next()?;

@@ -1,4 +1,4 @@
-//! The ways to write a command line, all of which mean the same.
+//! The equivalent ways to write a command line.
 
 use std::ffi::CString;
 
@@ -13,7 +13,7 @@ pub struct Given {
     pub value: Vec<u8>,
 }
 
-/// The ways to write an option.
+/// A way to write options.
 #[derive(Clone, Copy, Debug)]
 pub enum Style {
     /// `--name=VALUE`
@@ -33,7 +33,7 @@ pub const STYLES: [Style; 4] = [
     Style::Grouped,
 ];
 
-/// The same options mean the same, however they are written.
+/// The same options parse to the same result in every style.
 pub fn check_spellings(invocation: &Invocation<'_>, given: &[Given], command: &[CString]) {
     for style in STYLES {
         let mut words = spell(given, style);
@@ -53,7 +53,7 @@ pub fn check_spellings(invocation: &Invocation<'_>, given: &[Given], command: &[
     }
 }
 
-/// The options in this style. One without a letter has its long name in every style.
+/// Writes the options in this style. An option without a letter always has its long name.
 pub fn spell(given: &[Given], style: Style) -> Vec<CString> {
     let mut words: Vec<Vec<u8>> = Vec::new();
     let mut group = Vec::new();
