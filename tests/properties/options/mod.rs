@@ -12,7 +12,7 @@ use rawdaemon::{Stage, ThinCStr};
 use effects::check_effects;
 use spelling::{Given, check_spellings};
 
-/// Checks one command line. The arguments are separated by zero bytes.
+/// Checks one command line. Each argument ends in a zero byte, which is optional after the last.
 pub fn check(data: &[u8]) {
     let words = data.split_inclusive(|byte| *byte == 0);
     let words: Vec<CString> = words
