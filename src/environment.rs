@@ -40,8 +40,8 @@ pub(crate) fn copy_with_variable<'a, 'c>(
     variable: ThinCStr<'a>,
     copy: &'c mut [Option<ThinCStr<'a>>],
 ) -> Option<CStrings<'c>> {
-    for (slot, variable) in copy.iter_mut().zip(environment.as_slice()) {
-        *slot = *variable;
+    for (slot, variable) in copy.iter_mut().zip(environment.iter()) {
+        *slot = Some(variable);
     }
     set_variable(copy, variable);
     CStrings::new(copy)
@@ -59,4 +59,18 @@ pub(crate) fn search_path<'a>(environment: CStrings<'a>) -> &'a [u8] {
         }
     }
     DEFAULT_PATH
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CStrings, copy_with_variable};
+
+    #[test]
+    fn a_copy_ends_where_the_environment_ends() {
+        let list = [Some(c"A=1".into()), None, Some(c"B=2".into()), None];
+        let mut copy = [None; 5];
+        let environment = CStrings::new(&list).unwrap();
+        let copy = copy_with_variable(environment, c"C=3".into(), &mut copy).unwrap();
+        assert!(copy.iter().eq([c"A=1".into(), c"C=3".into()]), "{copy:?}");
+    }
 }
