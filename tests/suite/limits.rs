@@ -176,7 +176,7 @@ fn a_user_with_too_many_processes_gets_no_command() {
     }
     let place = Place::new();
     let user = ["-u", "54322:54322", "--rlimit", "nproc=1", "sleep", "1000"];
-    // The kernel does not count the process that becomes the user's.
+    // setresuid(2) counts the user's other processes only, so the limit is exceeded by the third daemon.
     let daemons = [place.start(user), place.start(user)];
     let says = "rawdaemon: cannot execute sleep: Resource temporarily unavailable (EAGAIN)";
     fails_beside(&place, &user, 126, says);
