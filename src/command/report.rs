@@ -21,12 +21,13 @@ impl Report<'_> {
     pub(crate) fn write_steps(&self, steps: &[Step]) {
         let plan = Plan::for_command(self.options);
         for step in steps {
-            let subject = step.subject();
-            let name = match self.subject_name(subject) {
+            let name = match self.subject_name(step.subject()) {
                 None if *step == Step::Chdir => Some(ThinCStr::new(c"/")),
                 name => name,
             };
-            if !plan.includes(*step) || name.is_none() && subject != Subject::Nothing {
+            // In the foreground, only a stream that was closed gets /dev/null.
+            let is_uncertain = *step == Step::OpenDevNull && self.invocation.foreground;
+            if !plan.includes(*step) || is_uncertain {
                 continue;
             }
             let mut line = Line::new();

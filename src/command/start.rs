@@ -21,7 +21,8 @@ pub(crate) fn start_daemon(given: &Given, invocation: &Invocation<'static>) -> E
     let outcome = prepare::set_user_and_group(invocation, &mut options).and_then(|account| {
         environment = prepare::environment(given, invocation, account)?;
         let command = prepare::command(command, invocation)?;
-        is_prepared = true;
+        // An empty command is refused before the start.
+        is_prepared = program.first_byte() != 0;
         progress.set_goal(&options);
         options.spawn_with_progress(program.to_c_str(), command, environment, &mut |event| {
             progress.show(event);

@@ -165,6 +165,11 @@ impl Error {
         Self::of_part(ExitCode::CloseFailed, errno, fd)
     }
 
+    /// Makes the error of standard streams that could not be saved before the steps, in the foreground.
+    pub(crate) const fn of_saved_streams(errno: Errno) -> Self {
+        Self::of_part(ExitCode::StdioFailed, errno, 0)
+    }
+
     #[inline(never)]
     const fn of_part(code: ExitCode, errno: Errno, part: u32) -> Self {
         Self::of(Kind::Errno, code, errno.number(), part.wrapping_add(1))

@@ -49,7 +49,7 @@ codes! {
     SignalsFailed = 7, "cannot reset the signals";
     /// A file for standard input, output or error could not be opened or emptied.
     OpenFailed = 8, "cannot open";
-    /// Descriptors 0 to 2 could not be put in place (dup3(2)).
+    /// Descriptors 0 to 2 could not be put in place (dup3(2)), or, in the foreground, saved before.
     StdioFailed = 9, "cannot put the standard descriptors in place";
     /// Inherited descriptors could not be closed, or one to be kept is not open.
     CloseFailed = 10, "cannot close the inherited descriptors";

@@ -30,6 +30,7 @@ pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
     let (code, large) = (error.code(), error.large());
     match (code, error.part()) {
         (ExitCode::PidfileFailed, Some(_)) => out(b"cannot use the lock file"),
+        (ExitCode::StdioFailed, Some(_)) => out(b"cannot save the standard descriptors"),
         (ExitCode::CloseFailed, Some(fd)) => {
             out(b"cannot keep descriptor ");
             write_number(fd as u32, out);

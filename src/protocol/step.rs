@@ -115,8 +115,8 @@ impl Step {
             (ExitCode::OpenFailed, Some(1)) => Self::OpenStdout,
             (ExitCode::OpenFailed, Some(2)) => Self::OpenStderr,
             (ExitCode::OpenFailed, Some(_)) => Self::EmptyOutputs,
-            // The original checks this before the start.
-            (ExitCode::CloseFailed, Some(_)) => return None,
+            // These fail before the first step.
+            (ExitCode::CloseFailed | ExitCode::StdioFailed, Some(_)) => return None,
             // Locking and writing fail with the same code. The error does not tell them apart.
             (ExitCode::PidfileFailed, None) => Self::LockPidfile,
             (ExitCode::AlreadyRunning, _) => Self::LockLockFile,
@@ -187,6 +187,7 @@ mod tests {
             Error::new(ExitCode::PidfileFailed, Cause::Errno(Errno::EACCES)).of_lock_file();
         assert_eq!(Step::of(&lock_file), Some(Step::LockLockFile));
         assert_eq!(Step::of(&Error::of_kept(Errno::EBADF, 7)), None);
+        assert_eq!(Step::of(&Error::of_saved_streams(Errno::EMFILE)), None);
         assert_eq!(of(ExitCode::ForkFailed), None);
     }
 

@@ -17,7 +17,7 @@ pub(super) fn take_steps<R: Role>(plan: &Plan<'_>, role: &R) -> Result<R::Output
     let options = plan.options;
     let (notify, opened_here) =
         keep_notify_fd(plan.readiness).map_err(failed(ExitCode::ChannelFailed))?;
-    let saved = SavedState::save(options).map_err(failed(ExitCode::StdioFailed))?;
+    let saved = SavedState::save(options).map_err(Error::of_saved_streams)?;
     let [input, output, error] = saved.streams.map(|copy| copy.unwrap_or(NO_FD));
     let internal_fds: [RawFd; INTERNAL_FDS] = [notify, input, output, error, saved.directory];
     let context = Context {

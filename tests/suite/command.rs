@@ -220,6 +220,10 @@ fn verbose_prints_each_step_and_quiet_prints_nothing() {
                     rawdaemon: set the umask\n\
                     rawdaemon: cannot enter the working directory /nowhere: No such file or directory (ENOENT)\n";
     assert_eq!((output.code(), output.stderr.as_str()), (3, expected));
+    // An empty command is refused before the start, so no step was taken.
+    let output = place.run(&mut place.rawdaemon(["-v", ""]));
+    let expected = "rawdaemon: cannot find the command : No such file or directory (ENOENT)\n";
+    assert_eq!((output.code(), output.stderr.as_str()), (127, expected));
     // An executed daemon has taken all its steps, however it fails then.
     for (options, how, message) in [
         (&["-R", "fd:3"][..], "exit 3", "rawdaemon: the daemon ended"),

@@ -61,16 +61,24 @@ fn the_group_is_reported_before_the_user() {
         return;
     }
     let place = Place::new();
-    let output = place.run(&mut place.rawdaemon(["-v", "-u", "1", "-g", "2", "sleep", "1000"]));
-    let daemon = Daemon::new(output.pid());
-    let says = format!(
-        "rawdaemon: became the group 2\n\
-         rawdaemon: became the user 1\n\
-         rawdaemon: executed the command sleep\n\
-         rawdaemon: the daemon runs as pid {}\n",
-        daemon.pid
-    );
-    assert!(output.stderr.ends_with(&says), "{output:?}");
+    for (options, group, user) in [
+        (&["-u", "1", "-g", "2"][..], "group 2", "user 1"),
+        (&["-u", "1:2"], "group", "user 1:2"),
+    ] {
+        let mut command = place.rawdaemon(["-v"]);
+        command.args(options).args(["sleep", "1000"]);
+        let output = place.run(&mut command);
+        let daemon = Daemon::new(output.pid());
+        let says = format!(
+            "rawdaemon: set the supplementary groups\n\
+             rawdaemon: became the {group}\n\
+             rawdaemon: became the {user}\n\
+             rawdaemon: executed the command sleep\n\
+             rawdaemon: the daemon runs as pid {}\n",
+            daemon.pid
+        );
+        assert!(output.stderr.ends_with(&says), "{output:?}");
+    }
 }
 
 #[test]

@@ -214,21 +214,51 @@ fn a_failure_in_another_root_or_as_another_user_leaves_no_pid() {
     }
 }
 
-#[test]
-fn no_unused_descriptor_is_needed() {
-    let place = Place::new();
-    let mut command = place.rawdaemon(["-f", "/bin/echo", "said"]);
-    before_exec(&mut command, || {
+/// Runs the command with this limit of open files.
+fn limit_descriptors(command: &mut Command, limit: u64) -> &mut Command {
+    before_exec(command, move || {
         let limit = rustix::process::Rlimit {
-            current: Some(3),
-            maximum: Some(3),
+            current: Some(limit),
+            maximum: Some(limit),
         };
         Ok(rustix::process::setrlimit(
             rustix::process::Resource::Nofile,
             limit,
         )?)
-    });
-    let output = place.run(&mut command);
+    })
+}
+
+#[test]
+fn verbose_prints_only_steps_that_were_taken() {
+    let place = Place::new();
+    // The copy of standard output gets descriptor 3, and the working directory none.
+    let signals = "rawdaemon: reset the signals\nrawdaemon: closed the inherited descriptors\n";
+    for (limit, code, says) in [
+        (
+            3,
+            9,
+            "rawdaemon: cannot save the standard descriptors: Invalid argument (EINVAL)\n"
+                .to_owned(),
+        ),
+        (
+            4,
+            8,
+            format!(
+                "{signals}rawdaemon: cannot open out for standard output: Too many open files (EMFILE)\n"
+            ),
+        ),
+    ] {
+        let mut command = place.rawdaemon(["-v", "-f", "-o", "out", "sleep", "1"]);
+        let output = place.run(limit_descriptors(&mut command, limit));
+        assert_eq!((output.code(), output.stderr), (code, says));
+    }
+}
+
+#[test]
+fn no_unused_descriptor_is_needed() {
+    let place = Place::new();
+    let mut command = place.rawdaemon(["-f", "/bin/echo", "said"]);
+    let output = place.run(limit_descriptors(&mut command, 3));
     // The program's dynamic linker needs one.
     assert_eq!(output.code(), 127, "{output:?}");
     assert!(!output.stderr.contains("rawdaemon"), "{output:?}");
