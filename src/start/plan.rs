@@ -265,6 +265,35 @@ mod tests {
             &[Step::Execute],
         ];
         assert_eq!(included(Plan::for_command(&new)), command.concat());
+        let unlimited = Limit {
+            soft: Limit::UNLIMITED,
+            hard: Limit::UNLIMITED,
+        };
+        // Each option alone selects its steps.
+        let alone: &[(DaemonizeOptions<'_>, &[Step])] = &[
+            (new.reset_signals(true), &[Step::ResetSignals]),
+            (new.close_fds(&[]), &[Step::CloseDescriptors]),
+            (new.stdin(c"a"), &[Step::OpenStdin]),
+            (new.stdout(c"a"), &[Step::OpenStdout, Step::EmptyOutputs]),
+            (new.stderr(c"a"), &[Step::OpenStderr, Step::EmptyOutputs]),
+            (new.lock_file(c"a"), &[Step::LockLockFile]),
+            (new.pidfile(c"a"), &[Step::LockPidfile, Step::WritePidfile]),
+            (new.oom_score_adj(0), &[Step::SetOomScoreAdj]),
+            (new.chroot(c"a"), &[Step::Chroot]),
+            (new.nice(0), &[Step::SetLimits]),
+            (new.no_new_privs(true), &[Step::SetLimits]),
+            (new.limit(Resource::Core, unlimited), &[Step::SetLimits]),
+            (new.group(1), &[Step::SetGroups, Step::SetGroup]),
+            (
+                new.user(1, 1, &[]),
+                &[Step::SetGroups, Step::SetGroup, Step::SetUser],
+            ),
+        ];
+        for (options, steps) in alone {
+            let mut found = included(Plan::for_caller(options));
+            found.retain(|step| !least.contains(step));
+            assert_eq!(found, *steps, "{options:?}");
+        }
         let all = new
             .stdin(c"a")
             .stdout(c"b")
