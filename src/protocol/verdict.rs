@@ -25,8 +25,8 @@ pub(crate) const fn nanoseconds(time: Duration) -> Nanoseconds {
 /// closes its descriptors a moment before its death can be observed.
 pub const EXIT_GRACE: Nanoseconds = 50_000_000;
 
-/// The goal of a start, as the caller sets it. A daemon has begun when it has executed its command, or, without a
-/// command, when it has taken all its steps.
+/// The goal of a start, as the caller sets it. A daemon has begun when it has executed its command, or,
+/// without a command, when it has taken all its steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Goal {
     /// The daemon has begun.

@@ -5,8 +5,8 @@ use super::readiness::NotifyEnd;
 use crate::protocol::{Errno, Error, Pid};
 use crate::sys::{self, CStrings, Fork, Forked, NO_FD, Pipe, RawFd, Stack, Thread};
 
-/// The program that becomes a daemon: the caller, or a command. This trait has the differences in behaviour;
-/// the [`Plan`] has those that are values.
+/// The program that becomes a daemon: the caller, or a command. This trait has the differences in
+/// behaviour; the [`Plan`] has those that are values.
 pub(super) trait Role: Sized {
     /// The value that the daemon returns after its steps.
     type Output;

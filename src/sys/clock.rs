@@ -15,7 +15,8 @@ pub(crate) fn monotonic_time() -> Nanoseconds {
 }
 
 /// Returns the time at which the machine was booted, by its present clock: `CLOCK_REALTIME` less
-/// `CLOCK_BOOTTIME`. `None` if this process keeps being preempted between the readings.
+/// `CLOCK_BOOTTIME`. `None` if the process keeps being preempted between the readings, or if the clock shows
+/// less than the uptime, as without a real-time clock that was set.
 pub(crate) fn time_of_boot() -> Option<Nanoseconds> {
     for _ in 0..10 {
         let before = time(CLOCK_BOOTTIME);

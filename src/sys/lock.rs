@@ -52,7 +52,8 @@ pub(crate) enum LockOwner {
     None,
     /// A daemon with this pid.
     Process(Pid),
-    /// A daemon in another pid namespace, which has no pid in this one.
+    /// A process that has no pid in this pid namespace, or an open file description lock, which belongs to no
+    /// process.
     Unknown,
 }
 

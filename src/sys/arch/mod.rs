@@ -12,8 +12,8 @@
 //!   as its argument, on a stack that is aligned as the ABI requires, and marks the outermost frame for
 //!   debuggers. `src/command/entry.rs` uses it.
 //!
-//! `bits_64` and `bits_32` have the calls and structures that depend on the word size only. To port the crate
-//! is to add a file here.
+//! `bits_64` and `bits_32` have the calls and structures that depend on the word size only. A port adds a file
+//! here.
 
 use core::ffi::c_void;
 
@@ -42,8 +42,9 @@ pub(crate) use bits::{
 };
 pub(crate) use current::{CTID_BEFORE_TLS, FSTATAT, RSEQ_SIGNATURE, SOCKETCALL};
 
-/// `clone(flags, entry, tid, 0, tid)`. Both processes then call `entry.enter(entry, result)`. A process
-/// in which that returns continues with the parent's stack pointer.
+/// `clone(flags, entry, tid, 0, tid)`, where 0 stands for the thread-local storage; x86_64 takes the last two
+/// in the other order. Both processes then call `entry.enter(entry, result)`. A process in which that returns
+/// continues with the parent's stack pointer.
 ///
 /// # Safety
 ///

@@ -19,8 +19,8 @@ pub(crate) const RSEQ_SIGNATURE: u32 = 0x5305_3053;
 #[inline(always)]
 pub(super) unsafe fn trampoline(flags: usize, entry: *mut c_void, tid: *mut u32) -> isize {
     let result: isize;
-    // SAFETY: the caller's promise. The registers that are used after the call are preserved by the kernel and
-    // by every function.
+    // SAFETY: the caller's promise. The parent's stack pointer lies in the entry, whose address is in ebx,
+    // which every function preserves. Without CLONE_SETTLS, the kernel does not read esi.
     unsafe {
         asm!(
             "mov [ecx + 4], esp",
