@@ -71,8 +71,8 @@ impl From<u8> for Cause {
 /// A failed start: the step that failed, and the cause.
 ///
 /// `Display` and `Debug` print one line: `cannot enter the working directory: No such file or directory
-/// (ENOENT)`. An error does not hold the path that the step used. The caller knows it;
-/// [`Error::with_path`] puts it into the line.
+/// (ENOENT)`. An error does not hold the path that the step used. [`Error::with_path`] puts it into the line,
+/// if the caller knows from [`Error::code`] and [`Error::stream`] which one it was.
 ///
 /// ```
 /// use rawdaemon::{Cause, DaemonizeOptions, Errno, ExitCode, argv};

@@ -87,7 +87,8 @@ static CAUSES: Lines = lines![
 ];
 
 impl Error {
-    /// The error together with the path that the step used, for display.
+    /// The error together with the path that the step used, for display. The path is not checked: that of another
+    /// step makes a wrong message.
     #[must_use]
     pub const fn with_path<'a>(&'a self, path: &'a CStr) -> WithPath<'a> {
         WithPath {
