@@ -189,6 +189,9 @@ mod tests {
         assert_eq!(Step::of(&Error::of_kept(Errno::EBADF, 7)), None);
         assert_eq!(Step::of(&Error::of_saved_streams(Errno::EMFILE)), None);
         assert_eq!(of(ExitCode::ForkFailed), None);
+        assert_eq!(of(ExitCode::CommandNotFound), Some(Step::Execute));
+        // Of either file: the lock file is locked first.
+        assert_eq!(of(ExitCode::AlreadyRunning), Some(Step::LockLockFile));
     }
 
     #[test]

@@ -269,12 +269,25 @@ mod tests {
         let expected = Error::new(ExitCode::DaemonDied, cause);
         assert_eq!(verdict(Goal::Alive, &[DIED]), Some(Err(expected)));
         assert_eq!(verdict(Goal::Alive, &[EXECUTED, DIED]), Some(Err(expected)));
-        let took_all_steps = |events| {
-            let failure = verdict(Goal::Alive, events).and_then(Result::err);
-            failure.is_some_and(Error::took_all_steps)
+    }
+
+    #[test]
+    fn a_failure_after_the_exec_is_one_after_all_steps() {
+        let took_all_steps = |events: &[Event]| {
+            let failure = verdict(Goal::Ready, events).and_then(Result::err);
+            failure.unwrap().took_all_steps()
         };
-        assert!(took_all_steps(&[EXECUTED, DIED]));
-        assert!(!took_all_steps(&[DIED]));
+        for failure in [
+            &[DIED][..],
+            &[Event::Refused(Errno::EPERM)],
+            &[Event::Abandoned],
+            &[Event::Silent, Event::Deadline],
+            &[Event::Deadline],
+        ] {
+            assert!(!took_all_steps(failure), "{failure:?}");
+            let late = [&[EXECUTED], failure].concat();
+            assert!(took_all_steps(&late), "{late:?}");
+        }
     }
 
     #[test]
