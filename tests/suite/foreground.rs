@@ -188,6 +188,8 @@ fn a_program_may_stay_in_the_foreground() {
     ];
     assert_eq!(place.read("out").lines().collect::<Vec<_>>(), expected);
     assert_eq!(pid_in(&place.path("pid")), pid);
+    let state = State::of(pid);
+    assert_eq!((state.blocked.as_str(), state.ignored.as_str()), ("", ""));
     assert!(
         environment(pid)
             .iter()

@@ -7,8 +7,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::support::{
-    Daemon, Place, before_exec, eventually, fails_under_strace, has, is_root, own_mounts, pid_in,
-    strace_rawdaemon, tested_command,
+    Daemon, Place, before_exec, eventually, fails_under_strace, has, has_for, is_root, own_mounts,
+    pid_in, strace_rawdaemon, tested_command,
 };
 
 #[test]
@@ -369,4 +369,10 @@ fn a_failure_before_the_pidfile_leaves_it() {
         "rawdaemon: cannot open /no/such for standard input: No such file or directory (ENOENT)";
     place.fails(&mut command, 8, says);
     assert!(place.path("pid").exists());
+    if has_for("strace", "a failure to open /dev/null") {
+        let refuse = ["-P", "/dev/null", "--inject=openat:error=EACCES"];
+        let output = fails_under_strace(&place, &refuse, &["-p", "pid", "sleep", "1000"]);
+        assert_eq!(output.code(), 4, "{output:?}");
+        assert!(place.path("pid").exists());
+    }
 }

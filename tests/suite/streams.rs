@@ -16,7 +16,7 @@ fn files_for_input_and_output() {
     let place = Place::new();
     fs::write(place.path("in"), "read this\n").unwrap();
     fs::write(place.path("out"), "old and long, long, long text\n").unwrap();
-    fs::write(place.path("err"), "old\n").unwrap();
+    fs::write(place.path("err"), "longer than the new text\n").unwrap();
     let program = "cat; echo to stderr >&2; exec sleep 1000";
     let daemon = place.start(["-iin", "--stdout=out", "-e", "err", "sh", "-c", program]);
     eventually("both are written", || place.read("err") == "to stderr\n");

@@ -210,7 +210,10 @@ fn run(case: &str, began: Instant) -> Result<(), Error> {
         }
         "foreground" => {
             let options = options.foreground(true).pidfile(c"pid").chdir(c"/usr");
-            let before = open_descriptors();
+            // A failed start leaves a closed stream closed.
+            // SAFETY: numbers only.
+            unsafe { libc::close(0) };
+            let before = (open_descriptors(), umask());
             for failing in [
                 options.stdin(c"/dev/zero").stdout(c"/no/such/file"),
                 options.lock_file(c"lock").chdir(c"/no/such/directory"),
@@ -219,7 +222,7 @@ fn run(case: &str, began: Instant) -> Result<(), Error> {
                 println!("{}", failing.daemonize().unwrap_err());
                 println!("{}", env::current_dir().unwrap().display());
                 assert!(!fs_exists("pid"));
-                assert_eq!(open_descriptors(), before, "{failing:?}");
+                assert_eq!((open_descriptors(), umask()), before, "{failing:?}");
             }
             let failing = options.ready(Readiness::Descriptor(9));
             println!(
@@ -228,7 +231,9 @@ fn run(case: &str, began: Instant) -> Result<(), Error> {
                     .spawn(c"/no/such", argv![c"such"], argv![])
                     .unwrap_err()
             );
-            assert_eq!(open_descriptors(), before, "{failing:?}");
+            assert_eq!((open_descriptors(), umask()), before, "{failing:?}");
+            block_signals();
+            let options = options.reset_signals(true);
             started(options.daemonize()?, began, |ready| {
                 println!("{}", env::current_dir().unwrap().display());
                 println!("the daemon runs as pid {}", ready.pid());
@@ -244,6 +249,24 @@ fn run(case: &str, began: Instant) -> Result<(), Error> {
 fn open_descriptors() -> Vec<std::ffi::OsString> {
     let entries = std::fs::read_dir("/proc/self/fd").unwrap();
     entries.map(|entry| entry.unwrap().file_name()).collect()
+}
+
+fn block_signals() {
+    // SAFETY: the set is initialized by sigfillset; nothing else is touched.
+    unsafe {
+        let mut all = std::mem::zeroed();
+        libc::sigfillset(&mut all);
+        libc::sigprocmask(libc::SIG_BLOCK, &all, std::ptr::null_mut());
+    }
+}
+
+fn umask() -> libc::mode_t {
+    // SAFETY: numbers only.
+    unsafe {
+        let mask = libc::umask(0o077);
+        libc::umask(mask);
+        mask
+    }
 }
 
 fn fs_exists(path: &str) -> bool {
