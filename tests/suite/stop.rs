@@ -180,7 +180,9 @@ fn become_ordinary_user() {
 fn the_daemon_s_process_group_is_signalled() {
     for kernel in kernels() {
         let place = Place::new();
-        let script = "(trap '' TERM; sleep 1000 & echo $! >>log; wait) & exec sleep 1000";
+        // The child has no children: with a parent other than the test, they could not be reaped here.
+        let child = "trap '' TERM; exec sh -c 'echo $$ >>log; exec sleep 1000'";
+        let script = &format!("({child}) & exec sleep 1000");
         let child = || {
             eventually("the child is there", || place.read("log").ends_with('\n'));
             let child = place.read("log").trim_end().parse().unwrap();
