@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::time::Duration;
 
 use rawdaemon::internal::set_variable;
-use rawdaemon::{DaemonizeOptions, ThinCStr};
+use rawdaemon::{DaemonizeOptions, Stage, ThinCStr};
 
 use crate::args::{Action, Invocation, Verbosity, assignments};
 
@@ -172,6 +172,46 @@ fn seconds_may_have_a_fraction() {
     ] {
         assert_eq!(parsed(text), None, "{text:?}");
     }
+}
+
+#[test]
+fn a_stop_has_the_stages_of_its_options() {
+    let stages = |options: &[&CStr]| {
+        let list = list(&[options, &[c"-p", c"pid", c"web"]].concat());
+        let invocation = Invocation::parse(&list).unwrap();
+        let mut default = [Stage::default(); 2];
+        let stages = invocation.stages(&mut default).iter();
+        stages
+            .map(|stage| (stage.signal, stage.wait))
+            .collect::<Vec<_>>()
+    };
+    let seconds = Duration::from_secs;
+    let cases: [(&[&CStr], u8, Duration); 7] = [
+        (&[c"--stop"], 15, seconds(10)),
+        (&[c"--stop", c"-s", c"HUP", c"-t", c"3"], 1, seconds(3)),
+        (
+            &[c"--stop", c"-t", c"3", c"--kill-after", c"2"],
+            15,
+            seconds(2),
+        ),
+        (&[c"--stop", c"-t", c"0"], 15, Duration::MAX),
+        (&[c"--restart", c"--kill-after=0"], 15, Duration::MAX),
+        // The timeout is that of the start.
+        (&[c"--restart", c"-t", c"3"], 15, seconds(10)),
+        (
+            &[c"--restart", c"--kill-after=2", c"-t", c"3"],
+            15,
+            seconds(2),
+        ),
+    ];
+    for (options, signal, wait) in cases {
+        let expected = [(signal, wait), (9, seconds(60))];
+        assert_eq!(stages(options), expected, "{options:?}");
+    }
+    let once = [(15, seconds(5)), (9, seconds(5))];
+    assert_eq!(stages(&[c"--stop", c"--retry", c"5"]), once);
+    let twice = [c"--stop", c"--retry", c"INT/1/KILL/2/KILL/3", c"--retry=5"];
+    assert_eq!(stages(&twice), once, "the last one wins");
 }
 
 #[test]
