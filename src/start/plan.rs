@@ -294,6 +294,11 @@ mod tests {
             found.retain(|step| !least.contains(step));
             assert_eq!(found, *steps, "{options:?}");
         }
+        let (input, output) = (new.stdin(c"a"), new.stdout(c"a"));
+        for options in [input.stdout(c"b"), input.stderr(c"b"), output.stderr(c"b")] {
+            let plan = Plan::for_command(&options);
+            assert!(plan.includes(Step::OpenDevNull), "{options:?}");
+        }
         let all = new
             .stdin(c"a")
             .stdout(c"b")
