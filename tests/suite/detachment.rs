@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::support::{
     DEADLINE, Daemon, Place, before_exec, eventually, has, has_terminals, lead_session_on, pid_in,
-    strace_rawdaemon, terminal, tested_command,
+    strace, strace_rawdaemon, terminal, tested_command,
 };
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, setrlimit};
 
@@ -105,6 +105,31 @@ fn without_proc_every_number_is_closed() {
     }));
     let descriptors: Vec<_> = daemon.state().descriptors.into_keys().collect();
     assert_eq!(descriptors, [0, 1, 2]);
+}
+
+#[test]
+fn a_full_table_of_descriptors_is_closed_by_proc() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    // The report pipe takes the last two numbers below the limit: none is left to open /proc/self/fd.
+    let shell = "ulimit -S -n 12
+        for n in 3 4 5 6 7 8 9; do eval \"exec $n</dev/null\"; done
+        exec \"$@\"";
+    let missing = ["--inject=close_range:error=ENOSYS"];
+    let mut command = strace(&place, &missing, Path::new("/bin/sh"));
+    command.args(["-c", shell, "sh", tested_command(), "-p", "pid"]);
+    let output = place.run(before_exec(command.args(SLEEP), || {
+        // SAFETY: numbers only.
+        unsafe { libc::dup2(0, 77) };
+        Ok(())
+    }));
+    assert_eq!(output.code(), 0, "{output:?}");
+    let daemon = Daemon::new(pid_in(&place.path("pid")));
+    let mut descriptors = daemon.state().descriptors;
+    descriptors.retain(|_, path| *path != place.path("pid"));
+    assert_eq!(descriptors.into_keys().collect::<Vec<_>>(), [0, 1, 2]);
 }
 
 #[test]
