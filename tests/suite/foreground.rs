@@ -123,9 +123,12 @@ fn the_command_gets_the_supervisor_s_readiness_protocol() {
         std::io::read_to_string(fs::File::from(reader)).unwrap(),
         "ready\n"
     );
-    // runit gives none.
-    let output = place.run(place.rawdaemon(["-f", "-R", "fd:7"]).args(script));
-    assert_eq!((output.code(), output.stderr.as_str()), (0, ""));
+    // runit gives none. The lowest number is the one that open(2) returns.
+    for (how, line) in [("fd:3", "echo ready >&3"), ("fd:7", "echo ready >&7")] {
+        let mut command = place.rawdaemon(["-f", "-R", how, "sh", "-c", line]);
+        let output = place.run(&mut command);
+        assert_eq!((output.code(), output.stderr.as_str()), (0, ""), "{how}");
+    }
     // systemd gives a name.
     let script = ["sh", "-c", "echo $NOTIFY_SOCKET"];
     let mut command = place.rawdaemon(["-f", "-R", "notify", "-t", "1"]);

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use crate::support::readiness::{Waiting, in_mode, modes, notifier, sleeps};
 use crate::support::{
-    DEADLINE, Daemon, Place, eventually, example, has_terminals, has_test_programs,
-    lead_session_on, std_program, terminal, wait_for, watch,
+    DEADLINE, Daemon, Place, eventually, example, has_for, has_terminals, has_test_programs,
+    lead_session_on, std_program, strace, terminal, wait_for, watch,
 };
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -40,9 +40,16 @@ fn killing_a_launcher_of_many_ends_all_half_started_daemons() {
     if !has_test_programs() {
         return;
     }
-    for _ in 0..8 {
+    let is_traced = has_for("strace", "pipes that are all there before the first clone");
+    for delays in [false, false, false, false, is_traced] {
         let place = Place::new();
-        let mut launcher = std_program(&place, "many at once").spawn().unwrap();
+        let mut command = std_program(&place, "many at once");
+        if delays {
+            let delay = ["--inject=pipe2:delay_exit=500ms"];
+            command = strace(&place, &delay, &example("std_program"));
+            command.arg("many at once");
+        }
+        let mut launcher = command.spawn().unwrap();
         eventually("all daemons sleep", || {
             place.processes().iter().filter(|pid| sleeps(pid)).count() == 4
         });
