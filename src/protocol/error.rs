@@ -363,3 +363,19 @@ impl From<Error> for u8 {
         (error.record.get() >> 8) as Self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::{Cause, Error, ExitCode};
+    use crate::protocol::Errno;
+
+    #[test]
+    fn equal_errors_have_the_same_hash() {
+        let error = Error::new(ExitCode::Refused, Cause::Errno(Errno::EIO));
+        let late = error.after_all_steps();
+        assert_eq!(late, error);
+        assert!(HashSet::from([error]).contains(&late));
+    }
+}

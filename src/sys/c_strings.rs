@@ -96,3 +96,20 @@ macro_rules! argv {
         LIST
     }};
 }
+
+#[cfg(test)]
+mod tests {
+    use super::CStrings;
+
+    #[test]
+    fn a_list_ends_in_none_whatever_is_skipped() {
+        let list = argv![c"a", c"b"];
+        for (count, left) in [(0, 2), (1, 1), (2, 0), (3, 0), (usize::MAX, 0)] {
+            let rest = list.skip(count);
+            assert_eq!(rest.iter().count(), left, "{count}");
+            assert_eq!(rest.as_slice().last(), Some(&None), "{count}");
+        }
+        assert!(CStrings::new(&[]).is_none());
+        assert!(CStrings::new(&[Some(c"a".into())]).is_none());
+    }
+}

@@ -59,6 +59,9 @@ fn a_message_is_always_one_line() {
     );
     let says = "rawdaemon: cannot find the command /a?[2Jb: No such file or directory (ENOENT)";
     place.fails(&mut place.rawdaemon(["/a\x1b[2Jb"]), 127, says);
+    // The second byte of a control character above 127 is replaced, so that it is none.
+    let says = "rawdaemon: cannot find the command /a\u{fffd}?2J\u{e9}: No such file or directory (ENOENT)";
+    place.fails(&mut place.rawdaemon(["/a\u{9b}2J\u{e9}"]), 127, says);
 }
 
 #[test]
