@@ -155,7 +155,7 @@ fn a_terminal_shows_how_long_it_takes() {
         "30",
         notifier.to_str().unwrap(),
         "wait 1200",
-        "say STATUS=half",
+        "say STATUS=half of the work, and the other half is yet to be done",
         "wait 1000",
         "say READY=1",
     ];
@@ -169,10 +169,12 @@ fn a_terminal_shows_how_long_it_takes() {
         let what = "rawdaemon: waiting for the daemon to become ready";
         format!("\r{what}, {seconds} s of 30 s{status}\x1b[K")
     };
+    // The last of 80 columns stays free.
+    let half = ": half of the wor";
     let (waiting, done) = shown.split_once("\r\x1b[K").unwrap();
     assert_eq!(
         waiting,
-        [line(1, ""), line(1, ": half"), line(2, ": half")].concat()
+        [line(1, ""), line(1, half), line(2, half)].concat()
     );
     assert!(done.starts_with("rawdaemon: reset the signals"), "{done:?}");
     let pid = done.trim_end().rsplit_once("as pid ").unwrap().1;

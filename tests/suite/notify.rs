@@ -267,6 +267,12 @@ fn the_socket_may_have_a_path() {
     fs::write(&path, "precious").unwrap();
     fails(&place, &mut start(&[]), 20, in_use);
     assert_eq!(place.read("socket"), "precious");
+    fs::remove_file(&path).unwrap();
+    // A file that has replaced the socket is not removed with it.
+    let replace = "rm socket; echo precious >socket; exec sleep 1000";
+    let mut command = place.rawdaemon(["-R", &how, "-t", "0.5", "-c", "."]);
+    fails(&place, command.args(["sh", "-c", replace]), 6, LATE);
+    assert_eq!(place.read("socket"), "precious\n");
 
     let long = format!("notify:/{}", "x".repeat(200));
     let mut command = place.rawdaemon(["-R", &long, "sleep", "1000"]);

@@ -102,6 +102,14 @@ fn a_daemon_gets_its_root_directory() {
         place.fails(command.args(options), code, &format!("rawdaemon: {says}"));
         assert!(!place.path("pid2").exists());
     }
+    // The interpreter of the file outside is not that of the file inside.
+    let web = place.script("web", "#!/bin/outside\n");
+    let name = web.to_str().unwrap();
+    let inside = root.join(name.trim_start_matches('/'));
+    fs::create_dir_all(inside.parent().unwrap()).unwrap();
+    copy(&place.script("inside", "#!/bin/inside\n"), &inside);
+    let says = format!("rawdaemon: cannot execute {name}: No such file or directory (ENOENT)");
+    place.fails(&mut place.rawdaemon(["-r", "root", name]), 126, &says);
 }
 
 fn files_and<'a>(files: &[&'a str], command: &'a str) -> Vec<&'a str> {

@@ -5,8 +5,8 @@ use std::fs;
 use std::thread;
 
 use crate::support::{
-    DEADLINE, Daemon, Place, example, has, has_test_programs, is_root, run, std_program, strace,
-    tested_command,
+    DEADLINE, Daemon, Place, eventually, example, has, has_test_programs, is_root, run,
+    std_program, strace, tested_command,
 };
 use rawdaemon::{CStrings, DaemonizeOptions, Readiness, argv};
 
@@ -110,6 +110,26 @@ fn a_panic_in_the_progress_callback_leaves_nothing() {
     match children {
         Ok(children) => assert_eq!(children, "", "the intermediate is no zombie"),
         Err(error) => println!("not looked for zombies: {error}"),
+    }
+}
+
+#[test]
+fn a_start_that_fails_leaves_the_caller_as_it_was() {
+    if !has("strace") || !has_test_programs() {
+        return;
+    }
+    for (fault, code) in [
+        ("pipe2:error=EMFILE:when=1", 20),
+        ("clone:error=EAGAIN", 21),
+        ("setsid:error=EPERM", 2),
+        ("chdir:error=EIO", 3),
+    ] {
+        let place = Place::new();
+        let inject = format!("--inject={fault}");
+        let mut command = strace(&place, &[&inject], &example("std_program"));
+        let output = place.run(command.arg("spawn fails"));
+        assert_eq!(output.code(), code, "{fault}: {output:?}");
+        eventually("no process is left", || place.processes().is_empty());
     }
 }
 

@@ -176,6 +176,13 @@ fn run(case: &str, began: Instant) -> Result<(), Error> {
             started(unsafe { options.daemonize_unchecked() }?, began, sleep_on);
         }
         "spawn" => spawn(&options)?,
+        "spawn fails" => {
+            let before = (open_descriptors(), status_line("SigBlk:"));
+            let outcome = spawn(&options);
+            let after = (open_descriptors(), status_line("SigBlk:"));
+            assert_eq!(after, before);
+            outcome?;
+        }
         "many at once" => {
             let options = options
                 .ready(Readiness::Descriptor(3))
@@ -267,6 +274,12 @@ fn umask() -> libc::mode_t {
         libc::umask(mask);
         mask
     }
+}
+
+fn status_line(name: &str) -> Option<String> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let mut lines = status.lines();
+    lines.find(|line| line.starts_with(name)).map(str::to_owned)
 }
 
 fn fs_exists(path: &str) -> bool {
