@@ -182,3 +182,36 @@ pub(crate) fn signalfd(signal: u32) -> Result<Fd, Errno> {
     };
     Fd::above_standard_streams(fd?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{SignalSet, block_signals, is_pending, set_signal_mask, take_pending};
+    use super::{write, write_no_sigpipe};
+    use crate::protocol::Errno;
+    use crate::sys;
+
+    #[test]
+    fn a_write_to_a_closed_pipe_changes_no_signal() {
+        let pipe = sys::pipe().unwrap();
+        sys::close(pipe.reader);
+        // The process of another test may have a copy for a moment. The tests ignore the signal.
+        while write(pipe.writer, b"x").is_ok() {
+            std::thread::yield_now();
+        }
+        let write_quietly = || {
+            let before = block_signals(SignalSet::NONE).unwrap();
+            assert_eq!(write_no_sigpipe(pipe.writer, b"x"), Err(Errno::EPIPE));
+            assert_eq!(block_signals(SignalSet::NONE), Ok(before));
+            is_pending(SignalSet::PIPE)
+        };
+        assert!(!write_quietly());
+        let mask = block_signals(SignalSet::PIPE).unwrap();
+        assert!(!write_quietly());
+        assert_eq!(write(pipe.writer, b"x"), Err(Errno::EPIPE));
+        assert!(is_pending(SignalSet::PIPE));
+        assert!(write_quietly(), "it was pending before");
+        take_pending(SignalSet::PIPE);
+        set_signal_mask(mask).unwrap();
+        sys::close(pipe.writer);
+    }
+}

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::support::control::{UNKNOWN, ask, ask_on, kernels, says, start_script, start_unlocked};
 use crate::support::{Place, eventually, has, is_root, skip_part, tested_command};
+use rustix::process::Signal;
 
 #[test]
 fn a_start_that_fails_later_is_not_the_daemon() {
@@ -51,29 +52,35 @@ fn a_daemon_that_is_replaced_during_a_stop_is_found() {
     if !has("strace") {
         return;
     }
-    let place = Place::new();
-    let first = place.start(["-p", "pid", "sleep", "1000"]);
-    let second = std::thread::scope(|scope| {
-        // The command has asked once for the owner, and is delayed before it asks again.
-        let stop = scope.spawn(|| {
-            let delay = "--inject=pidfd_open:delay_enter=4s:when=1";
-            let mut command = place.program(Path::new("strace"), ["-qq", "-o", "trace", delay]);
-            command.arg(tested_command());
-            place.run(command.args(["-v", "--stop", "-p", "pid"]))
+    // As a zombie, the first daemon still has its pid: only the second answer shows that it is not the daemon.
+    for is_zombie in [false, true] {
+        let place = Place::new();
+        let first = place.start(["-p", "pid", "sleep", "1000"]);
+        let (_first, second) = std::thread::scope(|scope| {
+            // The command has asked once for the owner, and is delayed before it asks again.
+            let stop = scope.spawn(|| {
+                let delay = "--inject=pidfd_open:delay_enter=4s:when=1";
+                let mut command = place.program(Path::new("strace"), ["-qq", "-o", "trace", delay]);
+                command.arg(tested_command());
+                place.run(command.args(["-v", "--stop", "-p", "pid"]))
+            });
+            eventually("it has the first answer", || {
+                fs::read_to_string(place.path("trace"))
+                    .is_ok_and(|said| said.contains("pidfd_open"))
+            });
+            let number = first.pid.to_string();
+            first.signal(Signal::KILL);
+            first.ended();
+            let first = is_zombie.then_some(first);
+            let second = place.start(["-p", "pid", "sleep", "1000"]);
+            let line = format!("rawdaemon: stopped pid {}\n", second.pid);
+            assert_ne!(second.pid.to_string(), number);
+            says(&stop.join().unwrap(), 0, "", &line);
+            (first, second)
         });
-        eventually("it has the first answer", || {
-            fs::read_to_string(place.path("trace")).is_ok_and(|said| said.contains("pidfd_open"))
-        });
-        let number = first.pid.to_string();
-        first.kill();
-        let second = place.start(["-p", "pid", "sleep", "1000"]);
-        let line = format!("rawdaemon: stopped pid {}\n", second.pid);
-        assert_ne!(second.pid.to_string(), number);
-        says(&stop.join().unwrap(), 0, "", &line);
-        second
-    });
-    second.ended();
-    assert!(!place.path("pid").exists());
+        second.ended();
+        assert!(!place.path("pid").exists());
+    }
 }
 
 #[test]
@@ -213,7 +220,8 @@ fn a_pid_that_is_reused_during_a_stop_is_not_signalled() {
         victim=$!
         echo $victim >pid
         sleep 0.1
-        # The third call is that of the second look. Other calls are not traced, so the clocks are read fast.
+        # The third call opens what gets the signal, before the second look. Other calls are not traced, so
+        # the clocks are read fast.
         strace -f --seccomp-bpf -qq -o trace --trace=pidfd_open \
             --inject=pidfd_open:delay_enter=3s:when=3 \
             \"$RAWDAEMON\" --stop --trust-pidfile -p pid &

@@ -22,6 +22,7 @@ fn a_daemon_that_is_stopped_leaves_nothing() {
     for kernel in kernels() {
         let place = Place::new();
         let daemon = place.start(["-p", "pid", "sleep", "1000"]);
+        says(&ask_on(&place, kernel, &["-qT"]), 0, "", "");
         let output = ask_on(&place, kernel, &["-vK"]);
         says(
             &output,
