@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::support::control::{NOT_RUNNING, UNKNOWN, ask, ask_on, kernels, says, start_unlocked};
 use crate::support::{
-    Place, eventually, has, has_for, is_root, pid_in, tested_command, wait_for, watch,
+    Place, eventually, has, has_for, is_root, pid_in, skip, tested_command, wait_for, watch,
 };
 use rustix::process::Signal;
 
@@ -350,6 +350,33 @@ fn a_daemon_in_another_pid_namespace_runs_and_cannot_be_signalled() {
     inside.kill().unwrap();
     inside.wait().unwrap();
     eventually("no process is left", || place.processes().is_empty());
+}
+
+#[test]
+fn the_proc_of_another_pid_namespace_is_no_evidence() {
+    if !is_root() || !has("unshare") {
+        return;
+    }
+    let ids = "/proc/sys/kernel/ns_last_pid";
+    if fs::OpenOptions::new().write(true).open(ids).is_err() {
+        return skip(format!("{ids} cannot be written to"));
+    }
+    let place = Place::new();
+    // Outside, this process has the pid, and it is younger than the pidfile.
+    let mut bystander = Bystander::new(&place);
+    let script = "echo $(($1 - 1)) >/proc/sys/kernel/ns_last_pid
+        sleep 1000 &
+        [ $! = $1 ] || exit 2
+        echo $! >pid
+        touch -d '1 hour ago' pid
+        \"$0\" --stop --trust-pidfile -p pid || exit 3
+        wait $!
+        [ $? = 143 ] || exit 4";
+    let mut command = place.program(Path::new("unshare"), ["--pid", "--fork", "--kill-child"]);
+    command.args(["sh", "-c", script, tested_command()]);
+    let output = place.run(command.arg(bystander.pid().to_string()));
+    assert_eq!(output.code(), 0, "{output:?}");
+    bystander.assert_alive();
 }
 
 #[test]
