@@ -208,14 +208,18 @@ fn a_failure_in_another_root_or_as_another_user_leaves_no_pid() {
         return;
     }
     let place = Place::new();
-    fs::create_dir(place.path("root")).unwrap();
-    let root = place.path("root");
+    let (root, pidfile) = (place.path("root"), place.path("pid"));
+    // In the other root, this path names another file.
+    let other = root.join(pidfile.strip_prefix("/").unwrap());
+    fs::create_dir_all(other.parent().unwrap()).unwrap();
+    fs::write(&other, "").unwrap();
     for options in [["-r", root.to_str().unwrap()], ["-u", "65534:65534"]] {
-        let mut command = place.rawdaemon(["-q", "-f", "-p", "pid"]);
+        let mut command = place.rawdaemon(["-q", "-f", "-p", pidfile.to_str().unwrap()]);
         let output = place.run(command.args(options).arg("/no/such"));
         assert_eq!(output.code(), 127, "{output:?}");
         let text = fs::read_to_string(place.path("pid")).unwrap_or_default();
         assert_eq!(text, "", "{options:?}");
+        assert!(other.exists(), "{options:?}");
     }
 }
 
