@@ -186,20 +186,23 @@ fn a_program_s_launcher_may_be_killed() {
     if !has_test_programs() {
         return;
     }
-    let place = Place::new();
-    let mut launcher = std_program(&place, "wait for ever").spawn().unwrap();
-    let mut daemon = None;
-    eventually("the daemon has begun", || {
-        // It has left the launcher's working directory.
-        let has_begun = |pid: &Pid| {
-            let directory = fs::read_link(format!("/proc/{pid}/cwd"));
-            directory.is_ok_and(|directory| directory.to_str() == Some("/"))
-        };
-        daemon = place.processes().into_iter().find(has_begun);
-        daemon.is_some()
-    });
-    let pidfd = watch(daemon.unwrap());
-    launcher.kill().unwrap();
-    launcher.wait().unwrap();
-    assert!(wait_for(&pidfd, DEADLINE));
+    // While it waits, it blocks no signal.
+    for signal in [Signal::KILL, Signal::TERM] {
+        let place = Place::new();
+        let mut launcher = std_program(&place, "wait for ever").spawn().unwrap();
+        let mut daemon = None;
+        eventually("the daemon has begun", || {
+            // It has left the launcher's working directory.
+            let has_begun = |pid: &Pid| {
+                let directory = fs::read_link(format!("/proc/{pid}/cwd"));
+                directory.is_ok_and(|directory| directory.to_str() == Some("/"))
+            };
+            daemon = place.processes().into_iter().find(has_begun);
+            daemon.is_some()
+        });
+        let pidfd = watch(daemon.unwrap());
+        kill_process(Pid::from_child(&launcher), signal).unwrap();
+        assert!(wait_for(&pidfd, DEADLINE), "{signal:?}");
+        assert_eq!(launcher.wait().unwrap().signal(), Some(signal.as_raw()));
+    }
 }
