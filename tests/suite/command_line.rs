@@ -126,6 +126,61 @@ fn errors_name_the_option() {
 }
 
 #[test]
+fn values_have_limits() {
+    let bad: [(&CStr, &[&CStr]); 6] = [
+        (
+            c"--rlimit",
+            &[
+                c"core",
+                c"core=",
+                c"core=2:1",
+                c"core=unlimited:1",
+                c"cores=1",
+            ],
+        ),
+        (
+            c"--ready",
+            &[
+                c"",
+                c"fd",
+                c"fd:2",
+                c"fd:x",
+                c"notify:",
+                c"notify:socket",
+                c"exec:",
+            ],
+        ),
+        (c"--keep-fd", &[c"2", c"-1", c"2147483648"]),
+        (c"--nice", &[c"-21", c"20"]),
+        (c"--oom-score-adj", &[c"-1001", c"1001"]),
+        (
+            c"--retry",
+            &[c"", c"TERM", c"TERM/", c"TERM/1/KILL", c"0/1"],
+        ),
+    ];
+    for (option, values) in bad {
+        for value in values {
+            let says = error(&[option, value, c"web"]);
+            let need = format!("option {} needs ", option.to_str().unwrap());
+            assert!(says.starts_with(&need), "{option:?} {value:?}: {says}");
+        }
+    }
+    for (option, value) in [
+        (c"--rlimit", c"core=1:1"),
+        (c"--rlimit", c"core=1:unlimited"),
+        (c"--ready", c"fd:3"),
+        (c"--ready", c"notify:/socket"),
+        (c"--keep-fd", c"3"),
+        (c"--nice", c"-20"),
+        (c"--oom-score-adj", c"1000"),
+        (c"--retry", c"TERM/1/KILL/0"),
+    ] {
+        let list = list(&[option, value, c"web"]);
+        assert!(Invocation::parse(&list).is_ok(), "{option:?} {value:?}");
+    }
+}
+
+#[test]
 fn help_and_version_need_no_command() {
     assert_eq!(
         Invocation::parse(&list(&[c"-h"])).unwrap().action,
