@@ -157,9 +157,13 @@ mod tests {
             Error::new(ExitCode::AlreadyRunning, owner).to_string(),
             "already running as pid 1234"
         );
-        let not_utf8 = Error::new(ExitCode::ExecFailed, Cause::Errno(Errno::EACCES));
+        let not_executed = Error::new(ExitCode::ExecFailed, Cause::Errno(Errno::EACCES));
         assert_eq!(
-            not_utf8.with_path(c"/\xffx").to_string(),
+            not_executed.to_string(),
+            "cannot execute the command: Permission denied (EACCES)"
+        );
+        assert_eq!(
+            not_executed.with_path(c"/\xffx").to_string(),
             "cannot execute /\u{fffd}x: Permission denied (EACCES)"
         );
     }
