@@ -143,15 +143,21 @@ fn descriptors_are_kept_on_request() {
         "--keep-fd=400",
         "--keep-fd",
         "250",
+        "--keep-fd=3",
+        "--keep-fd=251",
         "-p",
         "pid",
         "sleep",
         "1000",
     ]);
     before_exec(&mut command, move || {
-        for fd in [249, 250, 251, 400, 401] {
+        for fd in [3, 249, 250, 251, 252, 400, 401] {
             // SAFETY: numbers only.
-            unsafe { libc::dup2(from, fd) };
+            unsafe {
+                libc::dup2(from, fd);
+                // If the numbers are equal, dup2 leaves the flag.
+                libc::fcntl(fd, libc::F_SETFD, 0);
+            }
         }
         Ok(())
     });
@@ -163,8 +169,8 @@ fn descriptors_are_kept_on_request() {
         .filter(|(_, path)| **path == place.path("kept"))
         .map(|(fd, _)| *fd)
         .collect();
-    assert_eq!(kept, [250, 400]);
-    assert_eq!(state.descriptors.len(), 6, "{state:?}");
+    assert_eq!(kept, [3, 250, 251, 400]);
+    assert_eq!(state.descriptors.len(), 8, "{state:?}");
 }
 
 #[test]
