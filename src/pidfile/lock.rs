@@ -111,9 +111,9 @@ pub(crate) fn remove_after_failure(options: &DaemonizeOptions<'_>, daemon: Pid, 
         return;
     };
     let failed_before = match error.code() {
-        ExitCode::AlreadyRunning | ExitCode::OpenDevNullFailed => true,
-        ExitCode::OpenFailed => Step::of(&error) != Some(Step::EmptyOutputs),
-        _ => false,
+        // These occur before the lock, and after the last step.
+        ExitCode::SignalsFailed | ExitCode::StdioFailed => false,
+        _ => Step::of(&error).is_some_and(|step| step < Step::LockPidfile),
     };
     if !failed_before {
         remove_stale(path, daemon);

@@ -39,8 +39,8 @@ pub(crate) const PATHS: usize = 7;
 
 macro_rules! steps {
     ($($step:ident: $code:ident, $subject:ident, $words:literal;)*) => {
-        /// A step of the daemon.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        /// A step of the daemon. The order is that in which they are taken.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         #[repr(u8)]
         pub enum Step {
             $(#[doc = concat!("The daemon ", $words, ".")] $step,)*

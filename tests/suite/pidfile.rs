@@ -369,10 +369,30 @@ fn a_failure_before_the_pidfile_leaves_it() {
         "rawdaemon: cannot open /no/such for standard input: No such file or directory (ENOENT)";
     place.fails(&mut command, 8, says);
     assert!(place.path("pid").exists());
-    if has_for("strace", "a failure to open /dev/null") {
-        let refuse = ["-P", "/dev/null", "--inject=openat:error=EACCES"];
-        let output = fails_under_strace(&place, &refuse, &["-p", "pid", "sleep", "1000"]);
-        assert_eq!(output.code(), 4, "{output:?}");
-        assert!(place.path("pid").exists());
+    fs::create_dir(place.path("folder")).unwrap();
+    for options in [
+        &["-p", "pid", "-l", "folder"][..],
+        &["-f", "-p", "pid", "-l", "folder"],
+    ] {
+        let mut command = place.rawdaemon(options);
+        let says = "rawdaemon: cannot use the lock file folder: Is a directory (EISDIR)";
+        place.fails(command.args(["sleep", "1000"]), 11, says);
+        assert!(place.path("pid").exists(), "{options:?}");
+    }
+    if has_for(
+        "strace",
+        "failures to open /dev/null and to close descriptors",
+    ) {
+        for (refuse, code) in [
+            (&["-P", "/dev/null", "--inject=openat:error=EACCES"][..], 4),
+            (
+                &["--inject=close_range,getdents64,prlimit64:error=EACCES"],
+                10,
+            ),
+        ] {
+            let output = fails_under_strace(&place, refuse, &["-p", "pid", "sleep", "1000"]);
+            assert_eq!(output.code(), code, "{output:?}");
+            assert!(place.path("pid").exists(), "{output:?}");
+        }
     }
 }
