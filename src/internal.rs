@@ -5,8 +5,8 @@ pub use crate::__start as start;
 pub use crate::environment::{set_variable, variable};
 pub use crate::pidfile::{Match, Process, compare, date, pid_in, pid_of, process};
 pub use crate::protocol::{
-    EXIT_GRACE, Event, Goal, LIMITS, Nanoseconds, Notice, RECORD_SIZE, Record, SIGKILL, SIGTERM,
-    STATUS_SIZE, Step, Subject, Verdict, decode, describe, encode, outcome, signal,
+    EXIT_GRACE, Event, Goal, Nanoseconds, Notice, RECORD_SIZE, Record, SIGKILL, SIGTERM,
+    STATUS_SIZE, Step, Verdict, decode, describe, encode, outcome, signal,
 };
 pub use crate::start::Plan;
 pub use crate::sys::{
@@ -17,6 +17,7 @@ pub use crate::text::{
 };
 
 use crate::options::DaemonizeOptions;
+use crate::protocol::Subject;
 use crate::sys::ThinCStr;
 
 /// The path that the options give for this subject, if any.

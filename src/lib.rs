@@ -8,7 +8,7 @@
 //!
 //! Success means that the daemon runs with the returned pid. Failure means that it does not run, and
 //! the [`Error`] names the step that failed and the errno, or how the daemon ended. The exception is
-//! [`ExitCode::WaitFailed`]: the process that knows the outcome was killed.
+//! [`ErrorKind::WaitFailed`]: the process that knows the outcome was killed.
 //!
 //! # A program that becomes a daemon
 //!
@@ -30,7 +30,7 @@
 //!         }
 //!         Err(error) => {
 //!             eprintln!("web: {error}");
-//!             return ExitCode::from(u8::from(error));
+//!             return ExitCode::from(error.exit_code());
 //!         }
 //!     }
 //!     ExitCode::SUCCESS
@@ -42,7 +42,7 @@
 //! the daemon is still alive after the [`timeout`](DaemonizeOptions::timeout), one second by default.
 //!
 //! Call `daemonize` early in `main`, before the program creates threads. A process with other threads
-//! is refused with [`ExitCode::Threaded`]: the daemon would not have those threads, but every lock
+//! is refused with [`ErrorKind::Threaded`]: the daemon would not have those threads, but every lock
 //! that they hold would stay locked in it.
 //!
 //! # A program that starts a daemon
@@ -60,15 +60,16 @@
 //!
 //! # Errors
 //!
-//! [`Error::code`] names the step that failed, [`Error::cause`] the reason, and `Display` puts both in
-//! one line. The codes are the exit codes of the command `rawdaemon`, see [`ExitCode`].
+//! [`Error::kind`] names the step that failed, [`Error::cause`] the reason, and [`Error::subject`] what it
+//! was about. `Display` puts all of it in one line. Each [`ErrorKind`] is an exit code of the command
+//! `rawdaemon`.
 //!
 //! ```
-//! use rawdaemon::{Cause, Errno, ExitCode, argv};
+//! use rawdaemon::{Cause, Errno, ErrorKind, argv};
 //!
 //! let argv = argv![c"web", c"--port=8080"];
 //! let error = rawdaemon::spawn(c"/opt/no/such/web", argv, argv![]).unwrap_err();
-//! assert_eq!(error.code(), ExitCode::CommandNotFound);
+//! assert_eq!(error.kind(), ErrorKind::CommandNotFound);
 //! assert_eq!(error.cause(), Cause::Errno(Errno::ENOENT));
 //! assert_eq!(
 //!     error.to_string(),
@@ -99,7 +100,7 @@
 //! not a session leader, so it never acquires a controlling terminal. It takes its steps in order and
 //! reports the first one that fails. The steps follow systemd's daemon(7); the README lists them.
 //!
-//! Each process reports by its exit code ([`ExitCode`]). Details that do not fit in one byte travel
+//! Each process reports by its exit code ([`ErrorKind::exit_code`]). Details that do not fit in one byte travel
 //! beside it, as a record of eight bytes over a close-on-exec pipe. When the original returns, the
 //! intermediate has exited, and the daemon is a child of init or of the nearest subreaper.
 //!
@@ -172,6 +173,6 @@ mod text;
 pub use accounts::{Account, find_account, find_group, look_up, look_up_group};
 pub use options::{DaemonizeOptions, Limit, Readiness, Resource};
 pub use pidfile::{Owner, Pidfile, Stage};
-pub use protocol::{Cause, Change, Errno, Error, ExitCode, Pid, Stream, WaitStatus, WithPath};
+pub use protocol::{Cause, Change, Errno, Error, ErrorKind, Pid, Subject, WaitStatus, WithPath};
 pub use start::{Identity, Progress, Ready, daemonize, interpreter_of, spawn};
 pub use sys::{CStrings, ThinCStr};

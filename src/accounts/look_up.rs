@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use super::parse::{Account, find_account, find_group};
-use crate::protocol::{Errno, Error, ExitCode, failed};
+use crate::protocol::{Errno, Error, ErrorKind, failed};
 use crate::sys::{self, Open, ThinCStr};
 
 /// Looks up a user in `/etc/passwd` and `/etc/group`, for [`DaemonizeOptions::user`].
@@ -43,8 +43,8 @@ pub fn look_up<'b>(
     buffer: &'b mut [u8],
     groups: &'b mut [u32],
 ) -> Result<Account<'b>, Error> {
-    let (passwd, rest) = read(c"/etc/passwd", buffer).map_err(failed(ExitCode::SetuidFailed))?;
-    let (group_file, _) = read(c"/etc/group", rest).map_err(failed(ExitCode::SetgidFailed))?;
+    let (passwd, rest) = read(c"/etc/passwd", buffer).map_err(failed(ErrorKind::SetuidFailed))?;
+    let (group_file, _) = read(c"/etc/group", rest).map_err(failed(ErrorKind::SetgidFailed))?;
     let group = group.map(CStr::to_bytes);
     find_account(user.to_bytes(), group, passwd, group_file, groups)
 }
@@ -59,7 +59,7 @@ pub fn look_up<'b>(
 ///
 /// `SetgidFailed`, with the same causes as in [`look_up`].
 pub fn look_up_group(group: &CStr, buffer: &mut [u8]) -> Result<u32, Error> {
-    let (group_file, _) = read(c"/etc/group", buffer).map_err(failed(ExitCode::SetgidFailed))?;
+    let (group_file, _) = read(c"/etc/group", buffer).map_err(failed(ErrorKind::SetgidFailed))?;
     find_group(group.to_bytes(), group_file)
 }
 

@@ -4,7 +4,7 @@
 //! Lines that are not entries are skipped: those without a name or a valid id, and those of NIS, which
 //! begin with `+` or `-`. If several entries have the same name or id, the first one applies.
 
-use crate::protocol::{Cause, Errno, Error, ExitCode};
+use crate::protocol::{Cause, Errno, Error, ErrorKind};
 use crate::text::{next_field, parse_number, split_once};
 
 /// The account that a daemon runs as: the ids for
@@ -55,14 +55,14 @@ pub fn find_account<'a>(
     ids: &'a mut [u32],
 ) -> Result<Account<'a>, Error> {
     let (name, group_of_user) = split_once(user, b':');
-    let mut user = find(passwd, name).ok_or(not_listed(ExitCode::SetuidFailed))?;
+    let mut user = find(passwd, name).ok_or(not_listed(ErrorKind::SetuidFailed))?;
     let primary = id(next_field(&mut user.rest, b':'));
     next_field(&mut user.rest, b':');
     let home = next_field(&mut user.rest, b':');
     let shell = next_field(&mut user.rest, b':');
     let group = match group.or(group_of_user) {
         Some(group) => find_group(group, groups)?,
-        None => primary.ok_or(not_listed(ExitCode::SetuidFailed))?,
+        None => primary.ok_or(not_listed(ErrorKind::SetuidFailed))?,
     };
     Ok(Account {
         name: user.name,
@@ -84,11 +84,11 @@ pub fn find_account<'a>(
 ///
 /// `SetgidFailed` with [`Cause::NotListed`] if there is no such group.
 pub fn find_group(name: &[u8], groups: &[u8]) -> Result<u32, Error> {
-    let group = find(groups, name).ok_or(not_listed(ExitCode::SetgidFailed))?;
+    let group = find(groups, name).ok_or(not_listed(ErrorKind::SetgidFailed))?;
     Ok(group.id)
 }
 
-const fn not_listed(code: ExitCode) -> Error {
+const fn not_listed(code: ErrorKind) -> Error {
     Error::new(code, Cause::NotListed)
 }
 
@@ -143,7 +143,7 @@ fn collect_groups<'a>(
 
 fn add_group(group: u32, ids: &mut [u32], count: &mut usize) -> Result<(), Error> {
     if ids.iter().take(*count).all(|other| *other != group) {
-        let too_many = Error::new(ExitCode::GroupsFailed, Cause::Errno(Errno::E2BIG));
+        let too_many = Error::new(ErrorKind::GroupsFailed, Cause::Errno(Errno::E2BIG));
         *ids.get_mut(*count).ok_or(too_many)? = group;
         *count = count.saturating_add(1);
     }
@@ -188,7 +188,7 @@ mod tests {
     use std::vec::Vec;
 
     use super::{find_account, find_group};
-    use crate::protocol::{Cause, Error, ExitCode};
+    use crate::protocol::{Cause, Error, ErrorKind};
 
     const PASSWD: &[u8] = b"root:x:0:0:root:/root:/bin/bash\n\
         +nis:x:7:7:::\n\
@@ -213,7 +213,7 @@ mod tests {
         find_account(user.as_bytes(), group, PASSWD, GROUP, &mut ids)
             .map(|account| (account.user, account.group, account.groups.to_vec()))
     }
-    fn unlisted(code: ExitCode) -> Error {
+    fn unlisted(code: ErrorKind) -> Error {
         Error::new(code, Cause::NotListed)
     }
 
@@ -256,13 +256,13 @@ mod tests {
         );
         assert_eq!(
             self::account("1234", None),
-            Err(unlisted(ExitCode::SetuidFailed))
+            Err(unlisted(ErrorKind::SetuidFailed))
         );
     }
 
     #[test]
     fn a_missing_user_or_group_is_reported() {
-        let no_user = Err(unlisted(ExitCode::SetuidFailed));
+        let no_user = Err(unlisted(ErrorKind::SetuidFailed));
         for user in [
             "",
             "nobody",
@@ -279,7 +279,7 @@ mod tests {
         for user in ["nobody:adm", "4294967295:adm", ":adm"] {
             assert_eq!(account(user, None), no_user, "{user}");
         }
-        let no_group = Err(unlisted(ExitCode::SetgidFailed));
+        let no_group = Err(unlisted(ErrorKind::SetgidFailed));
         for user in ["web:", "web:nis", "web:4294967295", "web:+", "web:-1"] {
             assert_eq!(account(user, None), no_group, "{user}");
         }
@@ -292,7 +292,7 @@ mod tests {
         for length in 0..4 {
             let mut ids = [0; 4][..length].to_vec();
             let error = find_account(b"web", None, PASSWD, GROUP, &mut ids).unwrap_err();
-            assert_eq!(error.code(), ExitCode::GroupsFailed);
+            assert_eq!(error.kind(), ErrorKind::GroupsFailed);
         }
     }
 }

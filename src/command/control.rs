@@ -3,13 +3,12 @@
 //! The first three exit with the codes that the Linux Standard Base defines for init scripts.
 
 use rawdaemon::internal::{describe, write_number};
-use rawdaemon::{Cause, Error, ExitCode, Owner, Pid, Pidfile, Stage, ThinCStr};
+use rawdaemon::{Cause, Error, ErrorKind, Owner, Pid, Pidfile, Stage, ThinCStr};
 
 use crate::args::{Invocation, Verbosity};
 use crate::line::{Line, write_line};
-use crate::os::{STDOUT, write_all};
+use crate::os::{STDOUT, SUCCESS, write_all};
 
-const OK: u8 = 0;
 /// The daemon did not end in time.
 const FAILED: u8 = 1;
 /// `--status`: the daemon is dead, but its pidfile exists.
@@ -26,24 +25,24 @@ pub(crate) fn print_status(invocation: &Invocation<'_>) -> u8 {
     let is_verbose = invocation.verbosity == Verbosity::Verbose;
     let is_quiet = invocation.verbosity == Verbosity::Quiet;
     let owner = match pidfile(invocation).owner() {
-        Ok(Owner::Unknown(pid)) => Err(Error::new(ExitCode::NoLock, Cause::Owner(pid))),
+        Ok(Owner::Unknown(pid)) => Err(Error::new(ErrorKind::NoLock, Cause::Owner(pid))),
         owner => owner,
     };
     let (code, text): (_, &[u8]) = match owner {
         Ok(Owner::Running(pid) | Owner::Unlocked(pid)) if !is_quiet => {
             print_pid(pid);
             if !is_verbose {
-                return OK;
+                return SUCCESS;
             }
             match owner {
-                Ok(Owner::Running(_)) => (OK, b"running, and holds the lock on its pidfile"),
-                _ => (OK, b"running, by the date of its pidfile (no lock)"),
+                Ok(Owner::Running(_)) => (SUCCESS, b"running, and holds the lock on its pidfile"),
+                _ => (SUCCESS, b"running, by the date of its pidfile (no lock)"),
             }
         }
-        Ok(Owner::Elsewhere) => (OK, b"running in another pid namespace"),
+        Ok(Owner::Elsewhere) => (SUCCESS, b"running in another pid namespace"),
         Ok(Owner::NotRunning) => (NOT_RUNNING, b"not running"),
         Ok(Owner::Dead) => (DEAD, b"dead, but its pidfile exists"),
-        Ok(_) => return OK,
+        Ok(_) => return SUCCESS,
         Err(error) => return report_error(invocation, &error),
     };
     if !is_quiet {
@@ -65,11 +64,11 @@ pub(crate) fn stop_daemon(invocation: &Invocation<'_>) -> u8 {
     report_outcome(invocation, stop(invocation), b"stopped pid ")
 }
 
-/// Stops the daemon before a new one is started.
+/// Stops the daemon before a new one is started. Fails with the exit code.
 ///
 /// If the process that the pidfile names may be an unrelated one, it is not stopped, and the new daemon is
 /// started all the same: a start ignores such a pidfile too.
-pub(crate) fn stop_for_restart(invocation: &Invocation<'_>) -> Result<(), ExitCode> {
+pub(crate) fn stop_for_restart(invocation: &Invocation<'_>) -> Result<(), u8> {
     let owner = pidfile(invocation).owner();
     if matches!(owner, Ok(Owner::Unknown(_))) && !invocation.trust_pidfile {
         return Ok(());
@@ -78,7 +77,7 @@ pub(crate) fn stop_for_restart(invocation: &Invocation<'_>) -> Result<(), ExitCo
         Ok(_) => Ok(()),
         Err(error) => {
             report_error(invocation, &error);
-            Err(error.code())
+            Err(error.exit_code())
         }
     }
 }
@@ -108,7 +107,7 @@ fn report_outcome(
                 line.add_number(pid.get().unsigned_abs());
                 line.end();
             }
-            OK
+            SUCCESS
         }
         Ok(None) => {
             if invocation.verbosity != Verbosity::Quiet {
@@ -117,7 +116,7 @@ fn report_outcome(
             if invocation.strict {
                 NOTHING_TO_STOP
             } else {
-                OK
+                SUCCESS
             }
         }
         Err(error) => report_error(invocation, &error),
@@ -127,16 +126,16 @@ fn report_outcome(
 /// Reports an error, and returns its exit code.
 fn report_error(invocation: &Invocation<'_>, error: &Error) -> u8 {
     if invocation.verbosity != Verbosity::Quiet {
-        let path = match error.code() {
-            ExitCode::PidfileFailed => invocation.pidfile().map(ThinCStr::to_c_str),
+        let path = match error.kind() {
+            ErrorKind::PidfileFailed => invocation.pidfile().map(ThinCStr::to_c_str),
             _ => None,
         };
         let mut line = Line::new();
         describe(error, path, &mut |text| line.add(text));
         line.end();
     }
-    match error.code() {
-        ExitCode::StillRunning => FAILED,
+    match error.kind() {
+        ErrorKind::StillRunning => FAILED,
         _ => UNKNOWN,
     }
 }

@@ -13,11 +13,12 @@ mod progress;
 mod report;
 mod start;
 
-use rawdaemon::ExitCode;
+use rawdaemon::ErrorKind;
 
 use crate::args::{Action, Invocation};
 use crate::entry::{Given, entry};
 use crate::line::{Line, write_line};
+use crate::os::SUCCESS;
 
 const HELP: &str = "\
 Usage: rawdaemon [OPTIONS] [--] COMMAND [ARGUMENTS]
@@ -57,7 +58,7 @@ fn run(given: &Given) -> u8 {
             error.describe(&mut |piece| line.add(piece));
             line.add(b"; see rawdaemon --help");
             line.end();
-            return ExitCode::Usage.into();
+            return ErrorKind::Usage.exit_code();
         }
     };
     match invocation.action {
@@ -71,17 +72,17 @@ fn run(given: &Given) -> u8 {
             write_line(
                 b"the first process must stay, and its daemons end with it; use --foreground",
             );
-            ExitCode::Usage.into()
+            ErrorKind::Usage.exit_code()
         }
         Action::Restart => match control::stop_for_restart(&invocation) {
-            Ok(()) => start::start_daemon(given, &invocation).into(),
-            Err(code) => code.into(),
+            Ok(()) => start::start_daemon(given, &invocation),
+            Err(code) => code,
         },
-        Action::Start => start::start_daemon(given, &invocation).into(),
+        Action::Start => start::start_daemon(given, &invocation),
     }
 }
 
 fn print(text: &str) -> u8 {
     os::write_all(os::STDOUT, text.as_bytes());
-    ExitCode::Ok.into()
+    SUCCESS
 }

@@ -6,6 +6,9 @@ pub(crate) const STDOUT: RawFd = 1;
 
 pub(crate) const STDERR: RawFd = 2;
 
+/// The exit status of a command that has done what was asked for.
+pub(crate) const SUCCESS: u8 = 0;
+
 /// Writes all bytes, or stops at the first error.
 ///
 /// SIGPIPE is blocked and stays blocked: a reader that has gone away must not change the exit code.

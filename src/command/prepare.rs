@@ -3,7 +3,7 @@
 
 use rawdaemon::internal::{self, Zeroed, join, set_variable, variable};
 use rawdaemon::{
-    Account, CStrings, Cause, DaemonizeOptions, Errno, Error, ExitCode, ThinCStr, look_up,
+    Account, CStrings, Cause, DaemonizeOptions, Errno, Error, ErrorKind, ThinCStr, look_up,
     look_up_group,
 };
 
@@ -128,5 +128,5 @@ fn zeroed<T: Zeroed>(count: usize) -> Result<&'static mut [T], Error> {
 }
 
 const fn prepare_failed(errno: Errno) -> Error {
-    Error::new(ExitCode::ExecFailed, Cause::Errno(errno))
+    Error::new(ErrorKind::ExecFailed, Cause::Errno(errno))
 }

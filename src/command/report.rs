@@ -1,8 +1,8 @@
 //! The report of a start: the steps that were taken, and the failure.
 
-use rawdaemon::internal::{self, Plan, Step, Subject, describe};
+use rawdaemon::internal::{self, Plan, Step, describe};
 use rawdaemon::{
-    CStrings, Cause, DaemonizeOptions, Errno, Error, ExitCode, ThinCStr, interpreter_of,
+    CStrings, Cause, DaemonizeOptions, Errno, Error, ErrorKind, Subject, ThinCStr, interpreter_of,
 };
 
 use crate::args::Invocation;
@@ -21,7 +21,10 @@ impl Report<'_> {
     pub(crate) fn write_steps(&self, steps: &[Step]) {
         let plan = Plan::for_command(self.options);
         for step in steps {
-            let name = match self.subject_name(step.subject()) {
+            let name = match step
+                .subject()
+                .and_then(|subject| self.subject_name(subject))
+            {
                 None if *step == Step::Chdir => Some(ThinCStr::new(c"/")),
                 name => name,
             };
@@ -43,7 +46,7 @@ impl Report<'_> {
     /// Writes a line with the step that failed, its subject, the cause, and the last status text.
     pub(crate) fn write_failure(&self, error: &Error, status: &[u8]) {
         let mut head = [0; 4096];
-        let no_such_file = Error::new(ExitCode::ExecFailed, Cause::Errno(Errno::ENOENT));
+        let no_such_file = Error::new(ErrorKind::ExecFailed, Cause::Errno(Errno::ENOENT));
         let has_chroot = self.subject_name(Subject::Chroot).is_some();
         let interpreter = if *error == no_such_file && !has_chroot {
             interpreter_of(self.program.to_c_str(), self.environment, &mut head)
@@ -67,16 +70,12 @@ impl Report<'_> {
 
     /// The subject of the step that failed, as the command line names it.
     fn failed_name(&self, error: &Error) -> Option<ThinCStr<'_>> {
-        let subject = match error.code() {
-            ExitCode::AlreadyRunning => return None,
-            ExitCode::OpenFailed => match error.stream()? {
-                rawdaemon::Stream::Input => Subject::Stdin,
-                rawdaemon::Stream::Output => Subject::Stdout,
-                rawdaemon::Stream::Error => Subject::Stderr,
-            },
+        let subject = match error.kind() {
+            ErrorKind::AlreadyRunning => return None,
+            ErrorKind::OpenFailed => error.subject()?,
             // The group is part of `--user USER:GROUP`.
-            ExitCode::SetgidFailed if self.invocation.group.is_none() => Subject::User,
-            _ => Step::of(error)?.subject(),
+            ErrorKind::SetgidFailed if self.invocation.group.is_none() => Subject::User,
+            _ => Step::of(error)?.subject()?,
         };
         self.subject_name(subject)
     }

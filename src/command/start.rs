@@ -1,17 +1,18 @@
 //! The start of the daemon.
 
 use rawdaemon::internal::Step;
-use rawdaemon::{ExitCode, ThinCStr};
+use rawdaemon::{ErrorKind, ThinCStr};
 
 use crate::args::{Invocation, Verbosity};
 use crate::entry::Given;
 use crate::line::Line;
+use crate::os::SUCCESS;
 use crate::prepare;
 use crate::progress::ProgressLine;
 use crate::report::Report;
 
-/// Starts the daemon and reports the outcome.
-pub(crate) fn start_daemon(given: &Given, invocation: &Invocation<'static>) -> ExitCode {
+/// Starts the daemon, reports the outcome, and returns the exit code.
+pub(crate) fn start_daemon(given: &Given, invocation: &Invocation<'static>) -> u8 {
     let command = given.arguments.skip(invocation.command);
     let program = command.iter().next().unwrap_or(ThinCStr::new(c""));
     let mut environment = given.environment;
@@ -45,17 +46,17 @@ pub(crate) fn start_daemon(given: &Given, invocation: &Invocation<'static>) -> E
                 line.add_number(pid.get().unsigned_abs());
                 line.end();
             }
-            ExitCode::Ok
+            SUCCESS
         }
         Err(error) => {
-            let is_ok = invocation.start_or_ok && error.code() == ExitCode::AlreadyRunning;
+            let is_ok = invocation.start_or_ok && error.kind() == ErrorKind::AlreadyRunning;
             if is_verbose && is_prepared {
                 report.write_steps(Step::taken_before(&error));
             }
             if is_verbose || invocation.verbosity == Verbosity::Normal && !is_ok {
                 report.write_failure(&error, progress.status());
             }
-            if is_ok { ExitCode::Ok } else { error.code() }
+            if is_ok { SUCCESS } else { error.exit_code() }
         }
     }
 }

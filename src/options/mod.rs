@@ -5,6 +5,7 @@
 mod limit;
 mod readiness;
 
+pub(crate) use limit::RESOURCES;
 pub use limit::{Limit, Resource};
 pub use readiness::Readiness;
 
@@ -52,10 +53,10 @@ pub struct DaemonizeOptions<'a> {
     pub(crate) paths: [Option<ThinCStr<'a>>; PATHS],
     pub(crate) append: bool,
     pub(crate) umask: Option<u32>,
-    pub(crate) niceness: Option<i32>,
+    pub(crate) nice: Option<i32>,
     pub(crate) oom_score_adj: Option<i32>,
     /// In the order of [`Resource::ALL`].
-    pub(crate) limits: [Option<Limit>; Resource::ALL.len()],
+    pub(crate) limits: [Option<Limit>; RESOURCES],
     pub(crate) user: Option<u32>,
     pub(crate) group: Option<u32>,
     pub(crate) groups: &'a [u32],
@@ -84,9 +85,9 @@ impl<'a> DaemonizeOptions<'a> {
             paths: [None; PATHS],
             append: false,
             umask: None,
-            niceness: None,
+            nice: None,
             oom_score_adj: None,
-            limits: [None; Resource::ALL.len()],
+            limits: [None; RESOURCES],
             user: None,
             group: None,
             groups: &[],
@@ -259,13 +260,12 @@ impl<'a> DaemonizeOptions<'a> {
         self
     }
 
-    /// Sets the daemon's niceness to this value, from -20 to 19, whatever the caller's is
-    /// (setpriority(2)). Values out of range are clamped.
+    /// Sets the daemon's nice value, from -20 to 19, whatever the caller's is (setpriority(2)). Values out of range are clamped.
     ///
     /// A value below the caller's needs CAP_SYS_NICE or RLIMIT_NICE. If it cannot be set, the start
     /// fails with `LimitsFailed`.
-    pub const fn nice(mut self, niceness: i32) -> Self {
-        self.niceness = Some(niceness);
+    pub const fn nice(mut self, nice: i32) -> Self {
+        self.nice = Some(nice);
         self
     }
 
@@ -275,7 +275,7 @@ impl<'a> DaemonizeOptions<'a> {
     /// is above the caller's and CAP_SYS_RESOURCE is missing, with `EINVAL` if the soft limit is above
     /// the hard limit.
     pub fn limit(mut self, resource: Resource, limit: Limit) -> Self {
-        for (slot, other) in self.limits.iter_mut().zip(&Resource::ALL) {
+        for (slot, other) in self.limits.iter_mut().zip(Resource::ALL) {
             if *other == resource {
                 *slot = Some(limit);
             }
@@ -358,6 +358,12 @@ impl<'a> DaemonizeOptions<'a> {
 }
 
 impl<'a> DaemonizeOptions<'a> {
+    /// The files for standard input, output and error.
+    pub(crate) fn streams(&self) -> [Option<ThinCStr<'a>>; 3] {
+        let [stdin, stdout, stderr, ..] = self.paths;
+        [stdin, stdout, stderr]
+    }
+
     /// The path for this subject, if it is one and the path is set.
     pub(crate) fn path(&self, subject: Subject) -> Option<ThinCStr<'a>> {
         self.paths.get(subject as usize).copied().flatten()

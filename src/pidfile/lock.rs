@@ -8,7 +8,7 @@
 use super::fingerprint::pid_of;
 use super::process::find_unlocked_daemon;
 use crate::options::DaemonizeOptions;
-use crate::protocol::{Cause, Errno, Error, ExitCode, Nanoseconds, Pid, Step, Subject, failed};
+use crate::protocol::{Cause, Errno, Error, ErrorKind, Nanoseconds, Pid, Step, Subject, failed};
 use crate::sys::{self, Fd, LockOwner, Locker, Open, RawFd, ThinCStr};
 use crate::text::{NUMBER_LINE, number_line};
 
@@ -36,10 +36,10 @@ pub(crate) fn lock(path: Option<ThinCStr<'_>>, locked: &mut RawFd) -> Result<(),
         } else {
             match sys::fcntl_getlk(file.raw()).map_err(pidfile_failed)? {
                 LockOwner::Process(pid) => {
-                    return Err(Error::new(ExitCode::AlreadyRunning, Cause::Owner(pid)));
+                    return Err(Error::new(ErrorKind::AlreadyRunning, Cause::Owner(pid)));
                 }
                 LockOwner::Unknown => {
-                    return Err(Error::new(ExitCode::AlreadyRunning, Cause::Unknown));
+                    return Err(Error::new(ErrorKind::AlreadyRunning, Cause::Unknown));
                 }
                 LockOwner::None => {}
             }
@@ -53,7 +53,7 @@ pub(crate) fn lock(path: Option<ThinCStr<'_>>, locked: &mut RawFd) -> Result<(),
 fn refuse_unlocked_daemon(file: &Fd) -> Result<(), Error> {
     let stat = sys::fstat(file.raw()).map_err(pidfile_failed)?;
     match find_unlocked_daemon(file, stat) {
-        Some(pid) => Err(Error::new(ExitCode::AlreadyRunning, Cause::Owner(pid))),
+        Some(pid) => Err(Error::new(ErrorKind::AlreadyRunning, Cause::Owner(pid))),
         None => Ok(()),
     }
 }
@@ -110,9 +110,9 @@ pub(crate) fn remove_after_failure(options: &DaemonizeOptions<'_>, daemon: Pid, 
     let Some(path) = options.path(Subject::Pidfile) else {
         return;
     };
-    let failed_before = match error.code() {
+    let failed_before = match error.kind() {
         // These occur before the lock, and after the last step.
-        ExitCode::SignalsFailed | ExitCode::StdioFailed => false,
+        ErrorKind::SignalsFailed | ErrorKind::StdioFailed => false,
         _ => Step::of(&error).is_some_and(|step| step < Step::LockPidfile),
     };
     if !failed_before {
@@ -125,7 +125,7 @@ pub(crate) fn remove_after_failure(options: &DaemonizeOptions<'_>, daemon: Pid, 
 fn still_names(path: ThinCStr<'_>, file: &Fd) -> Result<bool, Error> {
     let locked = sys::fstat(file.raw()).map_err(pidfile_failed)?;
     if !locked.is_regular() {
-        return Err(Error::new(ExitCode::PidfileFailed, Cause::NotAFile));
+        return Err(Error::new(ErrorKind::PidfileFailed, Cause::NotAFile));
     }
     if locked.has_other_links() {
         return Err(pidfile_failed(Errno::EMLINK));
@@ -138,5 +138,5 @@ fn still_names(path: ThinCStr<'_>, file: &Fd) -> Result<bool, Error> {
 }
 
 fn pidfile_failed(errno: Errno) -> Error {
-    failed(ExitCode::PidfileFailed)(errno)
+    failed(ErrorKind::PidfileFailed)(errno)
 }

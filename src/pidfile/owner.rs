@@ -5,7 +5,7 @@ use core::ffi::CStr;
 
 use super::fingerprint::Match;
 use super::process::{match_process, read_pid};
-use crate::protocol::{Cause, Errno, Error, ExitCode, Nanoseconds, Pid, failed};
+use crate::protocol::{Cause, Errno, Error, ErrorKind, Nanoseconds, Pid, failed};
 use crate::sys::{self, Fd, LockOwner, Open, Stat, ThinCStr};
 
 /// A daemon's pidfile: finds the daemon, signals it and stops it.
@@ -130,7 +130,7 @@ impl<'a> Pidfile<'a> {
     }
 
     fn observe_once(&self) -> Result<Observation, Error> {
-        let pidfile_failed = failed(ExitCode::PidfileFailed);
+        let pidfile_failed = failed(ErrorKind::PidfileFailed);
         let mut seen = Observation {
             owner: Owner::NotRunning,
             file: None,
@@ -144,7 +144,7 @@ impl<'a> Pidfile<'a> {
         };
         let stat = sys::fstat(file.raw()).map_err(&pidfile_failed)?;
         if !stat.is_regular() {
-            return Err(Error::new(ExitCode::PidfileFailed, Cause::NotAFile));
+            return Err(Error::new(ErrorKind::PidfileFailed, Cause::NotAFile));
         }
         if stat.has_other_links() {
             return Err(pidfile_failed(Errno::EMLINK));

@@ -13,7 +13,7 @@ use super::lock::remove_stale;
 use super::owner::{Observation, Owner, Pidfile};
 use super::process::{has_ended, pidfd_has_ended, read_process};
 use crate::protocol::{
-    Cause, Errno, Error, ExitCode, Nanoseconds, Pid, SIGKILL, failed, nanoseconds,
+    Cause, Errno, Error, ErrorKind, Nanoseconds, Pid, SIGKILL, failed, nanoseconds,
 };
 use crate::sys::{self, Fd, LockOwner, NO_FD};
 
@@ -94,7 +94,10 @@ impl Pidfile<'_> {
                 return self.check_stopped(pinned.pid);
             }
         }
-        Err(Error::new(ExitCode::StillRunning, Cause::Owner(pinned.pid)))
+        Err(Error::new(
+            ErrorKind::StillRunning,
+            Cause::Owner(pinned.pid),
+        ))
     }
 
     /// The process that has ended may have been a second start that held the lock for a moment, before it
@@ -102,7 +105,7 @@ impl Pidfile<'_> {
     fn check_stopped(&self, pid: Pid) -> Result<Option<Pid>, Error> {
         match self.observe()?.owner {
             Owner::Unlocked(other) if other != pid => {
-                Err(Error::new(ExitCode::NoLock, Cause::Owner(other)))
+                Err(Error::new(ErrorKind::NoLock, Cause::Owner(other)))
             }
             _ => Ok(Some(pid)),
         }
@@ -121,7 +124,7 @@ impl Pidfile<'_> {
                 let again = self.observe()?;
                 if again.owner == seen.owner && self.target(&again)? == Some(pid) {
                     let group = match self.process_group {
-                        true => Some(Group::of(pid).map_err(failed(ExitCode::SignalFailed))?),
+                        true => Some(Group::of(pid).map_err(failed(ErrorKind::SignalFailed))?),
                         false => None,
                     };
                     return Ok(Some(PinnedProcess {
@@ -135,7 +138,7 @@ impl Pidfile<'_> {
             }
             sys::sleep(POLL_INTERVAL);
         }
-        Err(failed(ExitCode::SignalFailed)(Errno::EBUSY))
+        Err(failed(ErrorKind::SignalFailed)(Errno::EBUSY))
     }
 
     /// The process that may be signalled; `None` if no daemon runs.
@@ -147,9 +150,9 @@ impl Pidfile<'_> {
                 Ok(Some(pid))
             }
             Owner::Unlocked(pid) | Owner::Unknown(pid) => {
-                Err(Error::new(ExitCode::NoLock, Cause::Owner(pid)))
+                Err(Error::new(ErrorKind::NoLock, Cause::Owner(pid)))
             }
-            Owner::Elsewhere => Err(failed(ExitCode::SignalFailed)(Errno::ESRCH)),
+            Owner::Elsewhere => Err(failed(ErrorKind::SignalFailed)(Errno::ESRCH)),
         }
     }
 }
@@ -177,7 +180,7 @@ impl PinnedProcess {
         };
         match sent {
             Ok(()) | Err(Errno::ESRCH) => Ok(()),
-            Err(errno) => Err(failed(ExitCode::SignalFailed)(errno)),
+            Err(errno) => Err(failed(ErrorKind::SignalFailed)(errno)),
         }
     }
 

@@ -1,30 +1,14 @@
-//! The error type: which step failed, and why.
+//! The error type: which step failed, why, and what it was about.
 
 use core::hash::{Hash, Hasher};
 use core::num::NonZeroU64;
 use core::time::Duration;
 
 use super::errno::Errno;
-use super::exit_code::ExitCode;
+use super::exit_code::ErrorKind;
 use super::pid::Pid;
+use super::subject::Subject;
 use super::wait_status::WaitStatus;
-
-/// A standard stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Stream {
-    /// Descriptor 0.
-    Input = 0,
-    /// Descriptor 1.
-    Output = 1,
-    /// Descriptor 2.
-    Error = 2,
-}
-
-impl Stream {
-    /// The streams, in the order of their descriptors.
-    pub(super) const ALL: [Self; 3] = [Self::Input, Self::Output, Self::Error];
-}
 
 /// Why a step failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,7 +26,7 @@ pub enum Cause {
         after: Option<Duration>,
     },
     /// This process is the daemon of the pidfile or lock file; with
-    /// [`NoLock`](crate::ExitCode::NoLock), it may be another one.
+    /// [`NoLock`](crate::ErrorKind::NoLock), it may be another one.
     Owner(Pid),
     /// The path does not name a regular file.
     NotAFile,
@@ -68,20 +52,20 @@ impl From<u8> for Cause {
     }
 }
 
-/// A failed start: the step that failed, and the cause.
+/// A failure: its kind, its cause, and what it was about.
 ///
 /// `Display` and `Debug` print one line: `cannot enter the working directory: No such file or directory
 /// (ENOENT)`. An error does not hold the path that the step used. [`Error::with_path`] puts it into the line,
-/// if the caller knows from [`Error::code`] and [`Error::stream`] which one it was.
+/// if the caller knows from [`Error::kind`] and [`Error::subject`] which one it was.
 ///
 /// ```
-/// use rawdaemon::{Cause, DaemonizeOptions, Errno, ExitCode, argv};
+/// use rawdaemon::{Cause, DaemonizeOptions, Errno, ErrorKind, argv};
 ///
 /// let error = DaemonizeOptions::new()
 ///     .chdir(c"/no/such/directory")
 ///     .spawn(c"/bin/true", argv![c"true"], argv![])
 ///     .unwrap_err();
-/// assert_eq!(error.code(), ExitCode::ChdirFailed);
+/// assert_eq!(error.kind(), ErrorKind::ChdirFailed);
 /// assert_eq!(error.cause(), Cause::Errno(Errno::ENOENT));
 /// assert_eq!(
 ///     error.to_string(),
@@ -94,8 +78,9 @@ impl From<u8> for Cause {
 /// ```
 #[derive(Clone, Copy)]
 pub struct Error {
-    /// From the lowest byte on: the kind, the exit code, an errno or a wait status (two bytes), and a pid,
-    /// milliseconds or a standard stream (four bytes). Never zero, so `Result<(), Error>` is one word too.
+    /// From the lowest byte on: the kind of the cause, the exit code, an errno or a wait status (two bytes),
+    /// and a pid, milliseconds or a subject (four bytes). Never zero, so `Result<(), Error>` is one word
+    /// too.
     record: NonZeroU64,
 }
 
@@ -104,7 +89,7 @@ const _: () = assert!(size_of::<Result<(), Error>>() == 8);
 /// The kind of cause that the numbers of an error stand for: the variants of [`Cause`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Kind {
+pub(super) enum CauseKind {
     Unknown = 1,
     Errno,
     Died,
@@ -115,74 +100,79 @@ pub(super) enum Kind {
     Reason,
 }
 
-/// A flag in the kind of an error: the daemon had taken all its steps.
+/// A flag in the number of the cause: the daemon had taken all its steps.
 const ALL_STEPS: u64 = 0x40;
 
-/// A flag in the number of a stream: its file could be opened, but not emptied.
-pub(super) const NOT_EMPTIED: u32 = 4;
+/// A flag in the number of the cause: the file of a stream could be opened, but not emptied.
+const NOT_EMPTIED: u64 = 0x20;
+
+/// The position of the errno or wait status, and that of the other number, in bits.
+const SMALL: u32 = 16;
+const LARGE: u32 = 32;
 
 /// Stands for the milliseconds of a process whose lifetime is not known.
 pub(super) const UNTIMED: u32 = u32::MAX;
 
 impl Error {
-    /// Makes the error of a step.
+    /// Makes an error of this kind.
     // Inlined, it is a constant, or nearly one, where the cause is known: this makes the command smaller.
     #[inline(always)]
     #[must_use]
-    pub const fn new(code: ExitCode, cause: Cause) -> Self {
+    pub const fn new(kind: ErrorKind, cause: Cause) -> Self {
         match cause {
-            Cause::Unknown => Self::of(Kind::Unknown, code, 0, 0),
-            Cause::Errno(errno) => Self::of(Kind::Errno, code, errno.number(), 0),
+            Cause::Unknown => Self::of(CauseKind::Unknown, kind, 0, 0),
+            Cause::Errno(errno) => Self::of(CauseKind::Errno, kind, errno.number(), 0),
             Cause::Died { status, after } => {
-                Self::of(Kind::Died, code, status.as_raw(), millis(after))
+                Self::of(CauseKind::Died, kind, status.as_raw(), millis(after))
             }
-            Cause::Owner(pid) => Self::of(Kind::Owner, code, 0, pid.get().unsigned_abs()),
-            Cause::NotAFile => Self::of(Kind::NotAFile, code, 0, 0),
-            Cause::NotListed => Self::of(Kind::NotListed, code, 0, 0),
-            Cause::Silent => Self::of(Kind::Silent, code, 0, 0),
-            Cause::Reason(reason) => Self::of(Kind::Reason, code, 0, reason as u32),
+            Cause::Owner(pid) => Self::of(CauseKind::Owner, kind, 0, pid.get().unsigned_abs()),
+            Cause::NotAFile => Self::of(CauseKind::NotAFile, kind, 0, 0),
+            Cause::NotListed => Self::of(CauseKind::NotListed, kind, 0, 0),
+            Cause::Silent => Self::of(CauseKind::Silent, kind, 0, 0),
+            Cause::Reason(reason) => Self::of(CauseKind::Reason, kind, 0, reason as u32),
         }
     }
 
-    /// Makes the error of a stream whose file could not be opened: the code is `OpenFailed`.
+    /// The same error, about this subject, unless it already has one. An error with the cause
+    /// [`Cause::Died`] or [`Cause::Reason`] has no room for a subject.
     #[must_use]
-    pub const fn of_stream(errno: Errno, stream: Stream) -> Self {
-        Self::of_part(ExitCode::OpenFailed, errno, stream as u32)
-    }
-
-    /// Makes the error of a stream whose file could not be emptied.
-    pub(crate) const fn of_truncate(errno: Errno, stream: Stream) -> Self {
-        Self::of_part(ExitCode::OpenFailed, errno, stream as u32 | NOT_EMPTIED)
-    }
-
-    /// Makes the error of a limit that could not be set, by its index in `LIMITS`.
-    pub(crate) const fn of_limit(errno: Errno, limit: u32) -> Self {
-        Self::of_part(ExitCode::LimitsFailed, errno, limit)
-    }
-
-    /// Makes the error of a descriptor to be kept, when it is not open.
-    pub(crate) const fn of_kept(errno: Errno, fd: u32) -> Self {
-        Self::of_part(ExitCode::CloseFailed, errno, fd)
-    }
-
-    /// Makes the error of standard streams that could not be saved before the steps, in the foreground.
-    pub(crate) const fn of_saved_streams(errno: Errno) -> Self {
-        Self::of_part(ExitCode::StdioFailed, errno, 0)
-    }
-
-    #[inline(never)]
-    const fn of_part(code: ExitCode, errno: Errno, part: u32) -> Self {
-        Self::of(Kind::Errno, code, errno.number(), part.wrapping_add(1))
-    }
-
-    /// Turns an error of the pidfile into one of the lock file. Other errors stay as they are.
-    pub(crate) fn of_lock_file(self) -> Self {
-        if self.large() != 0 || self.code() != ExitCode::PidfileFailed {
+    pub fn about(self, subject: Subject) -> Self {
+        // Zero stands for no subject.
+        let number = (subject as u64).saturating_add(1);
+        let position = match self.cause_kind() {
+            CauseKind::Died | CauseKind::Reason => return self,
+            CauseKind::Owner => SMALL,
+            _ => LARGE,
+        };
+        if self.subject_number() != 0 {
             return self;
         }
         Self {
-            record: self.record | 1 << 32,
+            record: self.record | number << position,
         }
+    }
+
+    /// The error of a descriptor.
+    pub(crate) fn of_descriptor(kind: ErrorKind, errno: Errno, fd: i32) -> Self {
+        let subject = (Subject::Descriptor as u32).wrapping_add(1);
+        Self::of(
+            CauseKind::Errno,
+            kind,
+            errno.number(),
+            subject | (fd as u32) << 8,
+        )
+    }
+
+    /// The same error, of a file that could be opened, but not emptied.
+    pub(crate) fn not_emptied(self) -> Self {
+        Self {
+            record: self.record | NOT_EMPTIED,
+        }
+    }
+
+    /// Whether the file could be opened, but not emptied.
+    pub(super) const fn is_not_emptied(self) -> bool {
+        self.record.get() & NOT_EMPTIED != 0
     }
 
     /// Makes the error of a daemon that ended too soon. `milliseconds` is how long it had lived;
@@ -192,13 +182,20 @@ impl Error {
             u64::MAX => UNTIMED,
             known => clamp_millis(known),
         };
-        Self::of(Kind::Died, ExitCode::DaemonDied, status.as_raw(), after)
+        Self::of(
+            CauseKind::Died,
+            ErrorKind::DaemonDied,
+            status.as_raw(),
+            after,
+        )
     }
 
-    const fn of(kind: Kind, code: ExitCode, small: i32, large: u32) -> Self {
-        let record =
-            kind as u64 | (code as u64) << 8 | (small as u16 as u64) << 16 | (large as u64) << 32;
-        // Never zero, since no kind is.
+    const fn of(cause: CauseKind, kind: ErrorKind, small: i32, large: u32) -> Self {
+        let record = cause as u64
+            | (kind as u64) << 8
+            | (small as u16 as u64) << SMALL
+            | (large as u64) << LARGE;
+        // Never zero, since no cause is.
         match NonZeroU64::new(record) {
             Some(record) => Self { record },
             None => Self {
@@ -224,84 +221,90 @@ impl Error {
         self.record.get()
     }
 
-    /// The error that [`to_word`](Self::to_word) has made this number of; `None` if its code is `Ok`.
+    /// The error that [`to_word`](Self::to_word) has made this number of; `None` if its exit code is 0.
     pub(super) fn from_word(word: u64) -> Option<Self> {
         let record = NonZeroU64::new(word)?;
         let error = Self { record };
-        (u8::from(error) != ExitCode::Ok.as_u8()).then_some(error)
+        (error.exit_code() != 0).then_some(error)
     }
 
-    pub(super) const fn kind(self) -> Kind {
-        match (self.record.get() & !ALL_STEPS) as u8 {
-            2 => Kind::Errno,
-            3 => Kind::Died,
-            4 => Kind::Owner,
-            5 => Kind::NotAFile,
-            6 => Kind::NotListed,
-            7 => Kind::Silent,
-            8 => Kind::Reason,
-            _ => Kind::Unknown,
+    pub(super) const fn cause_kind(self) -> CauseKind {
+        match (self.record.get() & !(ALL_STEPS | NOT_EMPTIED)) as u8 {
+            2 => CauseKind::Errno,
+            3 => CauseKind::Died,
+            4 => CauseKind::Owner,
+            5 => CauseKind::NotAFile,
+            6 => CauseKind::NotListed,
+            7 => CauseKind::Silent,
+            8 => CauseKind::Reason,
+            _ => CauseKind::Unknown,
         }
     }
 
     const fn small(self) -> u16 {
-        (self.record.get() >> 16) as u16
+        (self.record.get() >> SMALL) as u16
     }
 
     pub(super) const fn large(self) -> u32 {
-        (self.record.get() >> 32) as u32
+        (self.record.get() >> LARGE) as u32
     }
 
-    /// The code of the step that failed.
+    /// The kind of the error: the step that failed.
     #[must_use]
-    pub const fn code(&self) -> ExitCode {
-        match ExitCode::from_u8((self.record.get() >> 8) as u8) {
-            Some(code) => code,
-            // No process of this crate reports another code.
-            None => ExitCode::WaitFailed,
+    pub const fn kind(&self) -> ErrorKind {
+        match ErrorKind::from_exit_code(self.exit_code()) {
+            Some(kind) => kind,
+            // No process of this crate reports another one.
+            None => ErrorKind::WaitFailed,
         }
+    }
+
+    /// The exit code of the [`kind`](Self::kind). The command `rawdaemon` exits with it.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        (self.record.get() >> 8) as u8
     }
 
     /// Why the step failed.
     #[must_use]
     pub fn cause(&self) -> Cause {
         let large = self.large();
-        match self.kind() {
-            Kind::Errno => Cause::Errno(self.errno()),
-            Kind::Died => Cause::Died {
+        match self.cause_kind() {
+            CauseKind::Errno => Cause::Errno(self.errno()),
+            CauseKind::Died => Cause::Died {
                 status: self.status(),
                 after: (large != UNTIMED).then(|| Duration::from_millis(large.into())),
             },
-            Kind::Owner => Pid::new(large as i32).map_or(Cause::Unknown, Cause::Owner),
-            Kind::NotAFile => Cause::NotAFile,
-            Kind::Unknown => Cause::Unknown,
-            Kind::NotListed => Cause::NotListed,
-            Kind::Silent => Cause::Silent,
-            Kind::Reason => Cause::Reason(large as u8),
+            CauseKind::Owner => Pid::new(large as i32).map_or(Cause::Unknown, Cause::Owner),
+            CauseKind::NotAFile => Cause::NotAFile,
+            CauseKind::Unknown => Cause::Unknown,
+            CauseKind::NotListed => Cause::NotListed,
+            CauseKind::Silent => Cause::Silent,
+            CauseKind::Reason => Cause::Reason(large as u8),
         }
     }
 
-    /// The standard stream whose file could not be opened or emptied, if the code is `OpenFailed`.
+    /// What the error is about: the stream, file or directory, the limit, or the option that is invalid.
+    /// `None` if the kind says it all.
     #[must_use]
-    pub fn stream(&self) -> Option<Stream> {
-        let part = match (self.code(), self.kind()) {
-            (ExitCode::OpenFailed, Kind::Errno) => self.part()?,
-            _ => return None,
-        };
-        Stream::ALL.get(part & !(NOT_EMPTIED as usize)).copied()
+    pub fn subject(&self) -> Option<Subject> {
+        let index = self.subject_number().checked_sub(1)?;
+        Subject::ALL.get(usize::from(index)).copied()
     }
 
-    /// Whether a `PidfileFailed` concerns the lock file, and not the pidfile.
+    /// The number of the descriptor that could not be kept or saved, if the subject is a descriptor.
     #[must_use]
-    pub fn is_of_lock_file(&self) -> bool {
-        self.code() == ExitCode::PidfileFailed && self.part().is_some()
+    pub fn descriptor(&self) -> Option<i32> {
+        let is_descriptor = self.subject() == Some(Subject::Descriptor);
+        is_descriptor.then_some((self.large() >> 8) as i32)
     }
 
-    /// The object of the step that failed: the number of a stream or a descriptor, or the index of a limit.
-    pub(super) fn part(&self) -> Option<usize> {
-        match self.kind() {
-            Kind::Errno | Kind::NotAFile => (self.large() as usize).checked_sub(1),
-            _ => None,
+    /// One more than the index of the subject; zero for none.
+    const fn subject_number(&self) -> u8 {
+        match self.cause_kind() {
+            CauseKind::Died | CauseKind::Reason => 0,
+            CauseKind::Owner => self.small() as u8,
+            _ => self.large() as u8,
         }
     }
 
@@ -314,7 +317,7 @@ impl Error {
     }
 }
 
-/// Errors with the same code, cause and subject are equal.
+/// Errors with the same kind, cause and subject are equal.
 impl PartialEq for Error {
     fn eq(&self, other: &Self) -> bool {
         // No public method shows the flag.
@@ -330,9 +333,9 @@ impl Hash for Error {
     }
 }
 
-/// For `map_err`: makes an errno the error of a step.
-pub(crate) fn failed(code: ExitCode) -> impl Fn(Errno) -> Error {
-    move |errno| Error::new(code, Cause::Errno(errno))
+/// For `map_err`: makes an errno an error of this kind.
+pub(crate) fn failed(kind: ErrorKind) -> impl Fn(Errno) -> Error {
+    move |errno| Error::new(kind, Cause::Errno(errno))
 }
 
 /// A duration in whole milliseconds, at most seven weeks.
@@ -352,28 +355,16 @@ const fn clamp_millis(millis: u64) -> u32 {
 
 impl core::error::Error for Error {}
 
-impl From<Error> for ExitCode {
-    fn from(error: Error) -> Self {
-        error.code()
-    }
-}
-
-impl From<Error> for u8 {
-    fn from(error: Error) -> Self {
-        (error.record.get() >> 8) as Self
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
 
-    use super::{Cause, Error, ExitCode};
+    use super::{Cause, Error, ErrorKind};
     use crate::protocol::Errno;
 
     #[test]
     fn equal_errors_have_the_same_hash() {
-        let error = Error::new(ExitCode::Refused, Cause::Errno(Errno::EIO));
+        let error = Error::new(ErrorKind::Refused, Cause::Errno(Errno::EIO));
         let late = error.after_all_steps();
         assert_eq!(late, error);
         assert!(HashSet::from([error]).contains(&late));

@@ -1,36 +1,34 @@
-//! The exit codes: the result of a start in one byte.
+//! The exit codes: the kind of an error in one byte.
 
 use crate::text::{Lines, lines};
 
-/// Defines [`ExitCode`] and its messages from one table: documentation, name, number, and the beginning
+/// Defines [`ErrorKind`] and its messages from one table: documentation, name, number, and the beginning
 /// of the message, which the path that the step used may follow.
-macro_rules! codes {
+macro_rules! kinds {
     ($($(#[$meaning:meta])* $name:ident = $number:literal, $words:literal;)*) => {
-        /// The result of a start, as an exit status.
+        /// The kind of an [`Error`](crate::Error): the step that failed.
         ///
-        /// The processes of a start report it to each other, the command `rawdaemon` exits with it, and
-        /// [`Error::code`](crate::Error::code) returns it. The numbers never change. The
-        /// [`Cause`](crate::Cause) of a failure usually is an errno; codes with another one name it here.
+        /// The number of a kind is its exit code. The processes of a start exit with it, and so does the
+        /// command `rawdaemon`. The numbers never change; 0 is success. The [`Cause`](crate::Cause) of an
+        /// error usually is an errno; kinds with another one name it here.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u8)]
         #[non_exhaustive]
-        pub enum ExitCode {
+        pub enum ErrorKind {
             $($(#[$meaning])* $name = $number,)*
         }
 
-        impl ExitCode {
-            /// All codes, in ascending order.
-            pub const ALL: [Self; 29] = [$(Self::$name,)*];
+        impl ErrorKind {
+            /// All kinds, in ascending order of their exit codes.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
         }
 
-        /// The message of each code.
+        /// The message of each kind.
         static WORDS: Lines = lines![$($words;)*];
     };
 }
 
-codes! {
-    /// The daemon runs.
-    Ok = 0, "the daemon runs";
+kinds! {
     /// The intermediate could not create the daemon (clone(2)).
     ForkFailed = 1, "cannot create the daemon process";
     /// The intermediate could not create a new session (setsid(2)).
@@ -47,7 +45,8 @@ codes! {
     TimedOut = 6, "the daemon did not become ready in time";
     /// The signal dispositions or the signal mask could not be reset or restored.
     SignalsFailed = 7, "cannot reset the signals";
-    /// A file for standard input, output or error could not be opened or emptied.
+    /// A file for standard input, output or error could not be opened or emptied, or a descriptor for it
+    /// is not open.
     OpenFailed = 8, "cannot open";
     /// Descriptors 0 to 2 could not be put in place (dup3(2)), or, in the foreground, saved before.
     StdioFailed = 9, "cannot put the standard descriptors in place";
@@ -69,7 +68,7 @@ codes! {
     /// The user could not be set (setresuid(2)), or does not exist
     /// ([`Cause::NotListed`](crate::Cause::NotListed)).
     SetuidFailed = 16, "cannot set the user";
-    /// A resource limit, the niceness, the OOM score adjustment or no_new_privs could not be set.
+    /// A resource limit, the nice value, the OOM score adjustment or no_new_privs could not be set.
     LimitsFailed = 17, "cannot set a limit";
     /// The daemon reported that it cannot start, or closed its notification pipe. The cause is
     /// [`Cause::Errno`](crate::Cause::Errno), [`Cause::Reason`](crate::Cause::Reason) or
@@ -91,85 +90,74 @@ codes! {
     /// The daemon of a pidfile has not ended in time. The cause is
     /// [`Cause::Owner`](crate::Cause::Owner).
     StillRunning = 25, "has not ended in time, and still runs";
-    /// The command line, or an argument list, is wrong.
-    Usage = 64, "wrong arguments";
+    /// An option has an invalid value. [`Error::subject`](crate::Error::subject) names it, and nothing was
+    /// started. From the command: its command line is wrong.
+    Usage = 64, "invalid option";
     /// The command was found and could not be executed.
     ExecFailed = 126, "cannot execute";
     /// The command was not found.
     CommandNotFound = 127, "cannot find the command";
 }
 
-impl ExitCode {
-    /// The exit status of this code.
+impl ErrorKind {
+    /// The exit code of this kind.
     #[must_use]
-    pub const fn as_u8(self) -> u8 {
+    pub const fn exit_code(self) -> u8 {
         self as u8
     }
 
-    /// The code with this exit status, if there is one.
+    /// The kind with this exit code, if there is one.
     #[must_use]
-    pub const fn from_u8(byte: u8) -> Option<Self> {
-        let mut codes: &[Self] = &Self::ALL;
-        while let [code, others @ ..] = codes {
-            if code.as_u8() == byte {
-                return Some(*code);
+    pub const fn from_exit_code(code: u8) -> Option<Self> {
+        let mut kinds = Self::ALL;
+        while let [kind, others @ ..] = kinds {
+            if kind.exit_code() == code {
+                return Some(*kind);
             }
-            codes = others;
+            kinds = others;
         }
         None
     }
 
     pub(super) fn words(self) -> &'static [u8] {
-        let index = Self::ALL.iter().position(|code| *code == self);
+        let index = Self::ALL.iter().position(|kind| *kind == self);
         WORDS.get(index.unwrap_or_default())
-    }
-}
-
-impl From<ExitCode> for u8 {
-    fn from(code: ExitCode) -> Self {
-        code.as_u8()
-    }
-}
-
-impl From<ExitCode> for i32 {
-    fn from(code: ExitCode) -> Self {
-        code.as_u8().into()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::ExitCode;
+    use super::ErrorKind;
 
     #[test]
-    fn every_exit_status_decodes_to_its_own_code() {
+    fn every_exit_code_decodes_to_its_own_kind() {
         let mut found = 0;
-        for byte in 0..=u8::MAX {
-            if let Some(code) = ExitCode::from_u8(byte) {
-                assert_eq!(u8::from(code), byte);
-                assert_eq!(i32::from(code), i32::from(byte));
+        for code in 0..=u8::MAX {
+            if let Some(kind) = ErrorKind::from_exit_code(code) {
+                assert_eq!(kind.exit_code(), code);
                 found += 1;
             }
         }
-        assert_eq!(found, ExitCode::ALL.len());
+        assert_eq!(found, ErrorKind::ALL.len());
     }
 
     #[test]
-    fn the_first_six_codes_never_change() {
+    fn the_first_codes_never_change() {
         let fixed = [
-            "Ok",
             "ForkFailed",
             "SetsidFailed",
             "ChdirFailed",
             "OpenDevNullFailed",
             "DaemonDied",
         ];
-        for (byte, name) in (0..).zip(fixed) {
-            assert_eq!(std::format!("{:?}", ExitCode::from_u8(byte).unwrap()), name);
+        for (code, name) in (1..).zip(fixed) {
+            let kind = ErrorKind::from_exit_code(code).unwrap();
+            assert_eq!(std::format!("{kind:?}"), name);
         }
-        assert_eq!(ExitCode::from_u8(26), None);
-        assert_eq!(ExitCode::from_u8(64), Some(ExitCode::Usage));
-        assert_eq!(ExitCode::from_u8(126), Some(ExitCode::ExecFailed));
-        assert_eq!(ExitCode::from_u8(127), Some(ExitCode::CommandNotFound));
+        let kind = ErrorKind::from_exit_code;
+        assert_eq!((kind(0), kind(26)), (None, None));
+        assert_eq!(kind(64), Some(ErrorKind::Usage));
+        assert_eq!(kind(126), Some(ErrorKind::ExecFailed));
+        assert_eq!(kind(127), Some(ErrorKind::CommandNotFound));
     }
 }

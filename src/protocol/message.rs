@@ -3,69 +3,56 @@
 use core::ffi::CStr;
 use core::fmt;
 
-use super::error::{Error, Kind, NOT_EMPTIED, UNTIMED};
-use super::exit_code::ExitCode;
+use super::error::{CauseKind, Error, UNTIMED};
+use super::exit_code::ErrorKind;
+use super::subject::Subject;
 use crate::text::{Lines, Sink, display, lines, write_number};
-
-/// The names of the standard streams.
-static STREAMS: Lines = lines!["input"; "output"; "error";];
-
-/// The names of the limits: those of `Resource::ALL`, in that order, and the others that fail with
-/// `LimitsFailed`.
-pub static LIMITS: Lines = lines![
-    "nofile"; "core"; "as"; "data"; "stack"; "memlock"; "nproc"; "fsize"; "cpu";
-    "niceness"; "oom_score_adj"; "no_new_privs";
-];
-
-/// The indices of the others.
-pub(crate) const NICENESS: u32 = 9;
-pub(crate) const OOM_SCORE_ADJ: u32 = 10;
-pub(crate) const NO_NEW_PRIVS: u32 = 11;
 
 /// Writes the message of an error, with the path that the step used.
 ///
 /// For the command: the same text as `Display`, as bytes and without `core::fmt`.
 #[doc(hidden)]
 pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
-    let (code, large) = (error.code(), error.large());
-    match (code, error.part()) {
-        (ExitCode::PidfileFailed, Some(_)) => out(b"cannot use the lock file"),
-        (ExitCode::StdioFailed, Some(_)) => out(b"cannot save the standard descriptors"),
-        (ExitCode::CloseFailed, Some(fd)) => {
-            out(b"cannot keep descriptor ");
-            write_number(fd as u32, out);
-        }
-        (ExitCode::OpenFailed, Some(part)) if part >= NOT_EMPTIED as usize => out(b"cannot empty"),
-        (ExitCode::Refused, _) if error.kind() == Kind::Silent => {
+    let (kind, large) = (error.kind(), error.large());
+    let subject = error.subject();
+    match (kind, subject) {
+        (ErrorKind::PidfileFailed, Some(Subject::LockFile)) => out(b"cannot use the lock file"),
+        (ErrorKind::StdioFailed, Some(_)) => out(b"cannot save"),
+        (ErrorKind::CloseFailed, Some(_)) => out(b"cannot keep"),
+        (ErrorKind::OpenFailed, _) if error.is_not_emptied() => out(b"cannot empty"),
+        (ErrorKind::Refused, _) if error.cause_kind() == CauseKind::Silent => {
             out(b"the daemon did not become ready");
         }
-        _ => out(code.words()),
+        _ => out(kind.words()),
     }
-    match (path, code) {
+    match (path, kind) {
         (Some(path), _) => {
             out(b" ");
             out(path.to_bytes());
         }
-        (None, ExitCode::OpenFailed) => out(b" the file"),
-        (None, ExitCode::ExecFailed) => out(b" the command"),
+        (None, ErrorKind::OpenFailed) => out(b" the file"),
+        (None, ErrorKind::ExecFailed) => out(b" the command"),
         (None, _) => {}
     }
-    match (code, error.part()) {
-        (ExitCode::OpenFailed, Some(stream)) => {
-            out(b" for standard ");
-            out(STREAMS.get(stream & !(NOT_EMPTIED as usize)));
+    let (before, after): (&[u8], &[u8]) = match kind {
+        ErrorKind::OpenFailed => (b" for ", b""),
+        ErrorKind::StdioFailed | ErrorKind::CloseFailed => (b" ", b""),
+        ErrorKind::LimitsFailed | ErrorKind::Usage => (b" (", b")"),
+        _ => (b"", b""),
+    };
+    if let (Some(subject), false) = (subject, before.is_empty()) {
+        out(before);
+        out(subject.name());
+        if let Some(fd) = error.descriptor() {
+            out(b" ");
+            write_number(fd as u32, out);
         }
-        (ExitCode::LimitsFailed, Some(limit)) => {
-            out(b" (");
-            out(LIMITS.get(limit));
-            out(b")");
-        }
-        _ => {}
+        out(after);
     }
-    out(CAUSES.get(error.kind() as usize));
-    match error.kind() {
-        Kind::Errno => error.errno().describe(out),
-        Kind::Died => {
+    out(CAUSES.get(error.cause_kind() as usize));
+    match error.cause_kind() {
+        CauseKind::Errno => error.errno().describe(out),
+        CauseKind::Died => {
             error.status().describe(out);
             if large != UNTIMED {
                 out(b" after ");
@@ -73,10 +60,10 @@ pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
                 out(b" ms");
             }
         }
-        Kind::Owner | Kind::Reason => write_number(large, out),
-        Kind::NotListed if code == ExitCode::SetuidFailed => out(b"passwd"),
-        Kind::NotListed => out(b"group"),
-        Kind::Unknown | Kind::NotAFile | Kind::Silent => {}
+        CauseKind::Owner | CauseKind::Reason => write_number(large, out),
+        CauseKind::NotListed if kind == ErrorKind::SetuidFailed => out(b"passwd"),
+        CauseKind::NotListed => out(b"group"),
+        CauseKind::Unknown | CauseKind::NotAFile | CauseKind::Silent => {}
     }
 }
 
@@ -131,11 +118,11 @@ mod tests {
     use core::time::Duration;
     use std::string::ToString;
 
-    use crate::protocol::{Cause, Errno, Error, ExitCode, Pid, Stream, WaitStatus};
+    use crate::protocol::{Cause, Errno, Error, ErrorKind, Pid, Subject, WaitStatus, failed};
 
     #[test]
     fn messages_are_one_line() {
-        let denied = Error::of_stream(Errno::EACCES, Stream::Output);
+        let denied = failed(ErrorKind::OpenFailed)(Errno::EACCES).about(Subject::Stdout);
         assert_eq!(
             denied.to_string(),
             "cannot open the file for standard output: Permission denied (EACCES)"
@@ -149,15 +136,15 @@ mod tests {
             after: Some(Duration::from_millis(12)),
         };
         assert_eq!(
-            Error::new(ExitCode::DaemonDied, died).to_string(),
+            Error::new(ErrorKind::DaemonDied, died).to_string(),
             "the daemon ended too soon: killed by signal 11 (SIGSEGV) after 12 ms"
         );
         let owner = Cause::Owner(Pid::new(1234).unwrap());
         assert_eq!(
-            Error::new(ExitCode::AlreadyRunning, owner).to_string(),
+            Error::new(ErrorKind::AlreadyRunning, owner).to_string(),
             "already running as pid 1234"
         );
-        let not_executed = Error::new(ExitCode::ExecFailed, Cause::Errno(Errno::EACCES));
+        let not_executed = Error::new(ErrorKind::ExecFailed, Cause::Errno(Errno::EACCES));
         assert_eq!(
             not_executed.to_string(),
             "cannot execute the command: Permission denied (EACCES)"

@@ -5,11 +5,11 @@
 //! | 0 | the kind of the cause, or of the record |
 //! | 1 | the exit code |
 //! | 2, 3 | an errno or a wait status, little-endian |
-//! | 4 to 7 | a pid, milliseconds, a standard stream, or the length of a text that follows, little-endian |
+//! | 4 to 7 | a pid, milliseconds, a subject, or the length of a text that follows, little-endian |
 
 use super::errno::Errno;
 use super::error::{Cause, Error};
-use super::exit_code::ExitCode;
+use super::exit_code::ErrorKind;
 use super::pid::Pid;
 use super::wait_status::{Change, WaitStatus};
 
@@ -74,8 +74,8 @@ pub fn decode(bytes: &[u8; RECORD_SIZE]) -> Option<Record> {
 ///
 /// # Errors
 ///
-/// The error in the record. Without a record, the error with the code that is the intermediate's exit
-/// status, and `WaitFailed` if the exit status is not the code of a failure.
+/// The error in the record. Without a record, the error with the kind whose exit code is the intermediate's
+/// exit status, and `WaitFailed` if there is no such kind.
 pub fn outcome(record: Option<Record>, ended: Result<WaitStatus, Errno>) -> Result<Pid, Error> {
     match record {
         Some(Record::Runs(pid)) => return Ok(pid),
@@ -84,18 +84,16 @@ pub fn outcome(record: Option<Record>, ended: Result<WaitStatus, Errno>) -> Resu
     }
     let status = match ended {
         Ok(status) => status,
-        Err(errno) => return Err(Error::new(ExitCode::WaitFailed, Cause::Errno(errno))),
+        Err(errno) => return Err(Error::new(ErrorKind::WaitFailed, Cause::Errno(errno))),
     };
-    let code = match status.change() {
-        Change::Exited(byte) => ExitCode::from_u8(byte),
+    let kind = match status.change() {
+        Change::Exited(code) => ErrorKind::from_exit_code(code),
         _ => None,
     };
     let after = None;
-    Err(match code {
-        Some(ExitCode::Ok) | None => {
-            Error::new(ExitCode::WaitFailed, Cause::Died { status, after })
-        }
-        Some(code) => Error::new(code, Cause::Unknown),
+    Err(match kind {
+        Some(kind) => Error::new(kind, Cause::Unknown),
+        None => Error::new(ErrorKind::WaitFailed, Cause::Died { status, after }),
     })
 }
 
@@ -105,7 +103,7 @@ mod tests {
     use std::vec::Vec;
 
     use super::{RECORD_SIZE, Record, decode, encode, outcome};
-    use crate::protocol::{Cause, Errno, Error, ExitCode, Pid, Stream, WaitStatus};
+    use crate::protocol::{Cause, Errno, Error, ErrorKind, Pid, Subject, WaitStatus, failed};
 
     /// Every cause, with every errno and wait status, and the extremes of the other numbers.
     fn causes() -> Vec<Cause> {
@@ -152,31 +150,30 @@ mod tests {
             check_round_trip(Record::Status(length));
         }
         for cause in causes() {
-            for code in ExitCode::ALL
-                .into_iter()
-                .filter(|code| *code != ExitCode::Ok)
-            {
-                let error = Error::new(code, cause);
+            for kind in ErrorKind::ALL {
+                let error = Error::new(*kind, cause);
                 check_round_trip(Record::Failed(error));
                 check_round_trip(Record::Failed(error.after_all_steps()));
             }
         }
         for errno in (1..=4095).filter_map(Errno::new) {
-            for stream in Stream::ALL {
-                check_round_trip(Record::Failed(Error::of_stream(errno, stream)));
+            for subject in [Subject::Stdin, Subject::Readiness, Subject::Cpu] {
+                let error = failed(ErrorKind::OpenFailed)(errno).about(subject);
+                assert_eq!(error.subject(), Some(subject));
+                assert_eq!(error.cause(), Cause::Errno(errno));
+                check_round_trip(Record::Failed(error));
+                check_round_trip(Record::Failed(error.not_emptied()));
             }
-            for limit in 0..12 {
-                check_round_trip(Record::Failed(Error::of_limit(errno, limit)));
-            }
-            let pidfile = Error::new(ExitCode::PidfileFailed, Cause::Errno(errno));
-            check_round_trip(Record::Failed(pidfile.of_lock_file()));
+            let error = Error::of_descriptor(ErrorKind::CloseFailed, errno, 1 << 20);
+            assert_eq!(error.descriptor(), Some(1 << 20));
+            check_round_trip(Record::Failed(error));
         }
     }
 
     #[test]
     fn a_changed_byte_makes_another_record_or_none() {
         let record = Record::Failed(Error::new(
-            ExitCode::ChdirFailed,
+            ErrorKind::ChdirFailed,
             Cause::Errno(Errno::ENOENT),
         ));
         for index in 0..RECORD_SIZE {
@@ -195,7 +192,7 @@ mod tests {
     fn uniform_bytes_are_not_a_success() {
         assert_eq!(decode(&[0; RECORD_SIZE]), None);
         let noise = decode(&[255; RECORD_SIZE]);
-        assert!(matches!(noise, Some(Record::Failed(error)) if error.code() != ExitCode::Ok));
+        assert!(matches!(noise, Some(Record::Failed(_))));
     }
 
     #[test]
@@ -203,29 +200,27 @@ mod tests {
         for byte in 0..=u8::MAX {
             let status = WaitStatus::from_raw(i32::from(byte) << 8);
             let lost = Error::new(
-                ExitCode::WaitFailed,
+                ErrorKind::WaitFailed,
                 Cause::Died {
                     status,
                     after: None,
                 },
             );
-            let expected = match ExitCode::from_u8(byte) {
-                Some(ExitCode::Ok) | None => lost,
-                Some(code) => Error::new(code, Cause::Unknown),
-            };
+            let kind = ErrorKind::from_exit_code(byte);
+            let expected = kind.map_or(lost, |kind| Error::new(kind, Cause::Unknown));
             assert_eq!(outcome(None, Ok(status)), Err(expected));
             assert_eq!(outcome(Some(Record::SetUp), Ok(status)), Err(expected));
         }
         let killed = WaitStatus::from_raw(9);
         let lost = Error::new(
-            ExitCode::WaitFailed,
+            ErrorKind::WaitFailed,
             Cause::Died {
                 status: killed,
                 after: None,
             },
         );
         assert_eq!(outcome(None, Ok(killed)), Err(lost));
-        let unknown = Error::new(ExitCode::WaitFailed, Cause::Errno(Errno::ECHILD));
+        let unknown = Error::new(ErrorKind::WaitFailed, Cause::Errno(Errno::ECHILD));
         assert_eq!(outcome(None, Err(Errno::ECHILD)), Err(unknown));
         let pid = Pid::new(7).unwrap();
         assert_eq!(

@@ -1,44 +1,14 @@
 //! The daemon's steps, in order. The daemon takes them in the order of this table. `-v` and the messages
 //! of failures use it, and a test compares the lists in the README and the manual page with it.
 
-use super::error::Error;
-use super::exit_code::ExitCode;
-use super::message::OOM_SCORE_ADJ;
+use super::errno::Errno;
+use super::error::{Error, failed};
+use super::exit_code::ErrorKind;
+use super::subject::Subject;
 use crate::text::{Lines, lines};
 
-/// The subject of a step. The first seven are paths, by their index in the options.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Subject {
-    /// The file for standard input.
-    Stdin,
-    /// The file for standard output.
-    Stdout,
-    /// The file for standard error.
-    Stderr,
-    /// The pidfile.
-    Pidfile,
-    /// The lock file.
-    LockFile,
-    /// The root directory.
-    Chroot,
-    /// The working directory.
-    Chdir,
-    /// The user.
-    User,
-    /// The group.
-    Group,
-    /// The command.
-    Command,
-    /// Nothing with a name.
-    Nothing,
-}
-
-/// The number of subjects that are paths.
-pub(crate) const PATHS: usize = 7;
-
 macro_rules! steps {
-    ($($step:ident: $code:ident, $subject:ident, $words:literal;)*) => {
+    ($($step:ident: $kind:expr, $subject:expr, $words:literal;)*) => {
         /// A step of the daemon. The order is that in which they are taken.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         #[repr(u8)]
@@ -51,8 +21,8 @@ macro_rules! steps {
             pub const ALL: &[Self] = &[$(Self::$step,)*];
         }
 
-        /// The exit code of each step, if it fails, and what it applies to.
-        static FACTS: &[(ExitCode, Subject)] = &[$((ExitCode::$code, Subject::$subject),)*];
+        /// The kind of the error of each step, and what the step is about.
+        static FACTS: &[(Option<ErrorKind>, Option<Subject>)] = &[$(($kind, $subject),)*];
 
         /// The words of each step.
         static WORDS: Lines = lines![$($words;)*];
@@ -60,44 +30,51 @@ macro_rules! steps {
 }
 
 steps! {
-    ResetSignals: SignalsFailed, Nothing, "reset the signals";
-    CloseDescriptors: CloseFailed, Nothing, "closed the inherited descriptors";
-    OpenDevNull: OpenDevNullFailed, Nothing, "opened /dev/null";
-    OpenStdin: OpenFailed, Stdin, "opened standard input";
-    OpenStdout: OpenFailed, Stdout, "opened standard output";
-    OpenStderr: OpenFailed, Stderr, "opened standard error";
-    PlaceStreams: StdioFailed, Nothing, "put the standard streams in place";
-    LockLockFile: PidfileFailed, LockFile, "locked the lock file";
-    LockPidfile: PidfileFailed, Pidfile, "locked the pidfile";
-    SetOomScoreAdj: LimitsFailed, Nothing, "set the OOM score adjustment";
+    ResetSignals: Some(ErrorKind::SignalsFailed), None, "reset the signals";
+    CloseDescriptors: Some(ErrorKind::CloseFailed), None, "closed the inherited descriptors";
+    OpenDevNull: Some(ErrorKind::OpenDevNullFailed), None, "opened /dev/null";
+    OpenStdin: Some(ErrorKind::OpenFailed), Some(Subject::Stdin), "opened standard input";
+    OpenStdout: Some(ErrorKind::OpenFailed), Some(Subject::Stdout), "opened standard output";
+    OpenStderr: Some(ErrorKind::OpenFailed), Some(Subject::Stderr), "opened standard error";
+    PlaceStreams: Some(ErrorKind::StdioFailed), None, "put the standard streams in place";
+    LockLockFile: Some(ErrorKind::PidfileFailed), Some(Subject::LockFile), "locked the lock file";
+    LockPidfile: Some(ErrorKind::PidfileFailed), Some(Subject::Pidfile), "locked the pidfile";
+    SetOomScoreAdj: Some(ErrorKind::LimitsFailed), Some(Subject::OomScoreAdj), "set the OOM score adjustment";
     // umask(2) cannot fail.
-    SetUmask: Ok, Nothing, "set the umask";
-    Chroot: ChrootFailed, Chroot, "entered the root directory";
-    Chdir: ChdirFailed, Chdir, "entered the working directory";
-    WritePidfile: PidfileFailed, Pidfile, "wrote the pidfile";
-    SetLimits: LimitsFailed, Nothing, "set the limits";
-    SetGroups: GroupsFailed, Nothing, "set the supplementary groups";
-    SetGroup: SetgidFailed, Group, "became the group";
-    SetUser: SetuidFailed, User, "became the user";
-    EmptyOutputs: OpenFailed, Nothing, "emptied the output files";
-    Execute: ExecFailed, Command, "executed the command";
+    SetUmask: None, None, "set the umask";
+    Chroot: Some(ErrorKind::ChrootFailed), Some(Subject::Chroot), "entered the root directory";
+    Chdir: Some(ErrorKind::ChdirFailed), Some(Subject::Chdir), "entered the working directory";
+    WritePidfile: Some(ErrorKind::PidfileFailed), Some(Subject::Pidfile), "wrote the pidfile";
+    SetLimits: Some(ErrorKind::LimitsFailed), None, "set the limits";
+    SetGroups: Some(ErrorKind::GroupsFailed), None, "set the supplementary groups";
+    SetGroup: Some(ErrorKind::SetgidFailed), Some(Subject::Group), "became the group";
+    SetUser: Some(ErrorKind::SetuidFailed), Some(Subject::User), "became the user";
+    EmptyOutputs: Some(ErrorKind::OpenFailed), None, "emptied the output files";
+    Execute: Some(ErrorKind::ExecFailed), Some(Subject::Command), "executed the command";
 }
 
 impl Step {
-    fn facts(self) -> (ExitCode, Subject) {
-        let facts = FACTS.get(self as usize).copied();
-        facts.unwrap_or((ExitCode::Ok, Subject::Nothing))
+    fn facts(self) -> (Option<ErrorKind>, Option<Subject>) {
+        FACTS.get(self as usize).copied().unwrap_or_default()
     }
 
-    /// The exit code of a start that fails in this step.
+    /// The kind of the error if this step fails. `None` if it cannot fail.
     #[must_use]
-    pub fn exit_code(self) -> ExitCode {
+    pub fn error_kind(self) -> Option<ErrorKind> {
         self.facts().0
     }
 
-    /// The subject of the step.
+    /// The error of a start in which this step failed.
     #[must_use]
-    pub fn subject(self) -> Subject {
+    pub fn error(self, errno: Errno) -> Error {
+        let (kind, subject) = self.facts();
+        let error = failed(kind.unwrap_or(ErrorKind::WaitFailed))(errno);
+        subject.map_or(error, |subject| error.about(subject))
+    }
+
+    /// What the step is about, if it has a name.
+    #[must_use]
+    pub fn subject(self) -> Option<Subject> {
         self.facts().1
     }
 
@@ -110,22 +87,22 @@ impl Step {
     /// The step that failed. `None` if the start failed outside the steps.
     #[must_use]
     pub fn of(error: &Error) -> Option<Self> {
-        let step = match (error.code(), error.part()) {
-            (ExitCode::OpenFailed, Some(0)) => Self::OpenStdin,
-            (ExitCode::OpenFailed, Some(1)) => Self::OpenStdout,
-            (ExitCode::OpenFailed, Some(2)) => Self::OpenStderr,
-            (ExitCode::OpenFailed, Some(_)) => Self::EmptyOutputs,
+        let step = match (error.kind(), error.subject()) {
+            (ErrorKind::OpenFailed, _) if error.is_not_emptied() => Self::EmptyOutputs,
             // These fail before the first step.
-            (ExitCode::CloseFailed | ExitCode::StdioFailed, Some(_)) => return None,
-            // Locking and writing fail with the same code. The error does not tell them apart.
-            (ExitCode::PidfileFailed, None) => Self::LockPidfile,
-            (ExitCode::AlreadyRunning, _) => Self::LockLockFile,
-            (ExitCode::LimitsFailed, Some(part)) if part != OOM_SCORE_ADJ as usize => {
+            (ErrorKind::CloseFailed | ErrorKind::StdioFailed, Some(_)) => return None,
+            // Locking and writing fail with the same kind. The error does not tell them apart.
+            (ErrorKind::PidfileFailed, None) => Self::LockPidfile,
+            (ErrorKind::AlreadyRunning, Some(Subject::Pidfile)) => Self::LockPidfile,
+            (ErrorKind::AlreadyRunning, _) => Self::LockLockFile,
+            (ErrorKind::LimitsFailed, Some(subject)) if subject != Subject::OomScoreAdj => {
                 Self::SetLimits
             }
-            (ExitCode::CommandNotFound, _) => Self::Execute,
-            // If only the code is known, the first step that fails with it.
-            (code, _) => *Self::ALL.iter().find(|step| step.exit_code() == code)?,
+            (ErrorKind::CommandNotFound, _) => Self::Execute,
+            // If only the kind is known, the first step that fails with it.
+            (kind, subject) => *Self::ALL.iter().find(|step| {
+                step.error_kind() == Some(kind) && (subject.is_none() || subject == step.subject())
+            })?,
         };
         Some(step)
     }
@@ -144,8 +121,8 @@ impl Step {
 
 #[cfg(test)]
 mod tests {
-    use super::{PATHS, Step, Subject};
-    use crate::protocol::{Cause, Errno, Error, ExitCode, Stream};
+    use super::{Step, Subject};
+    use crate::protocol::{Cause, Errno, Error, ErrorKind, Pid, failed};
 
     #[test]
     fn the_table_has_an_entry_for_every_step() {
@@ -153,7 +130,6 @@ mod tests {
             assert_eq!(*step as usize, index);
             assert!(!step.words().is_empty());
         }
-        assert_eq!(Subject::Chdir as usize, PATHS - 1);
         assert!(
             super::WORDS
                 .iter()
@@ -163,43 +139,60 @@ mod tests {
 
     #[test]
     fn a_failure_names_its_step() {
-        let of = |code| Step::of(&Error::new(code, Cause::Errno(Errno::EACCES)));
+        let of = |kind| Step::of(&failed(kind)(Errno::EACCES));
+        let about = |kind, subject| Step::of(&failed(kind)(Errno::EACCES).about(subject));
         for step in Step::ALL {
-            let expected = match step.exit_code() {
-                ExitCode::Ok => continue,
-                ExitCode::OpenFailed => Step::OpenStdin,
-                ExitCode::PidfileFailed => Step::LockPidfile,
-                ExitCode::LimitsFailed => Step::SetOomScoreAdj,
+            let Some(kind) = step.error_kind() else {
+                continue;
+            };
+            let expected = match kind {
+                ErrorKind::OpenFailed => Step::OpenStdin,
+                ErrorKind::PidfileFailed => Step::LockPidfile,
+                ErrorKind::LimitsFailed => Step::SetOomScoreAdj,
                 _ => *step,
             };
-            assert_eq!(of(step.exit_code()), Some(expected));
+            assert_eq!(of(kind), Some(expected));
         }
-        let stream = |stream| Step::of(&Error::of_stream(Errno::EACCES, stream));
-        assert_eq!(stream(Stream::Input), Some(Step::OpenStdin));
-        assert_eq!(stream(Stream::Output), Some(Step::OpenStdout));
-        assert_eq!(stream(Stream::Error), Some(Step::OpenStderr));
-        let empty = Error::of_truncate(Errno::EIO, Stream::Output);
-        assert_eq!(Step::of(&empty), Some(Step::EmptyOutputs));
-        let limit = |limit| Step::of(&Error::of_limit(Errno::EACCES, limit));
-        assert_eq!(limit(super::OOM_SCORE_ADJ), Some(Step::SetOomScoreAdj));
-        assert_eq!(limit(0), Some(Step::SetLimits));
-        let lock_file =
-            Error::new(ExitCode::PidfileFailed, Cause::Errno(Errno::EACCES)).of_lock_file();
-        assert_eq!(Step::of(&lock_file), Some(Step::LockLockFile));
-        assert_eq!(Step::of(&Error::of_kept(Errno::EBADF, 7)), None);
-        assert_eq!(Step::of(&Error::of_saved_streams(Errno::EMFILE)), None);
-        assert_eq!(of(ExitCode::ForkFailed), None);
-        assert_eq!(of(ExitCode::CommandNotFound), Some(Step::Execute));
+        for (subject, step) in [
+            (Subject::Stdin, Step::OpenStdin),
+            (Subject::Stdout, Step::OpenStdout),
+            (Subject::Stderr, Step::OpenStderr),
+        ] {
+            let error = failed(ErrorKind::OpenFailed)(Errno::EACCES).about(subject);
+            assert_eq!(Step::of(&error), Some(step));
+            assert_eq!(Step::of(&error.not_emptied()), Some(Step::EmptyOutputs));
+        }
+        for (subject, step) in [
+            (Subject::OomScoreAdj, Step::SetOomScoreAdj),
+            (Subject::Nice, Step::SetLimits),
+            (Subject::Nofile, Step::SetLimits),
+        ] {
+            assert_eq!(about(ErrorKind::LimitsFailed, subject), Some(step));
+        }
+        for (subject, step) in [
+            (Subject::LockFile, Step::LockLockFile),
+            (Subject::Pidfile, Step::LockPidfile),
+        ] {
+            assert_eq!(about(ErrorKind::PidfileFailed, subject), Some(step));
+            let owner = Cause::Owner(Pid::new(7).unwrap());
+            let running = Error::new(ErrorKind::AlreadyRunning, owner).about(subject);
+            assert_eq!(Step::of(&running), Some(step));
+        }
+        for kind in [ErrorKind::CloseFailed, ErrorKind::StdioFailed] {
+            assert_eq!(about(kind, Subject::Descriptor), None);
+        }
+        assert_eq!(of(ErrorKind::ForkFailed), None);
+        assert_eq!(of(ErrorKind::CommandNotFound), Some(Step::Execute));
         // Of either file: the lock file is locked first.
-        assert_eq!(of(ExitCode::AlreadyRunning), Some(Step::LockLockFile));
+        assert_eq!(of(ErrorKind::AlreadyRunning), Some(Step::LockLockFile));
     }
 
     #[test]
     fn a_daemon_that_has_begun_took_all_steps() {
-        let late = Error::new(ExitCode::TimedOut, Cause::Unknown);
+        let late = Error::new(ErrorKind::TimedOut, Cause::Unknown);
         assert_eq!(Step::taken_before(&late), []);
         assert_eq!(Step::taken_before(&late.after_all_steps()), Step::ALL);
-        let chdir = Error::new(ExitCode::ChdirFailed, Cause::Errno(Errno::ENOENT));
+        let chdir = Error::new(ErrorKind::ChdirFailed, Cause::Errno(Errno::ENOENT));
         assert_eq!(Step::taken_before(&chdir).last(), Some(&Step::Chroot));
     }
 }

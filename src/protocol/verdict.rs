@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use super::errno::Errno;
 use super::error::{Cause, Error};
-use super::exit_code::ExitCode;
+use super::exit_code::ErrorKind;
 use super::record::Record;
 use super::wait_status::WaitStatus;
 
@@ -119,7 +119,7 @@ impl Verdict {
             Event::Closed { executed: false } => {}
             Event::Silent => self.mark_silent(now),
             Event::Refused(errno) => {
-                return Some(self.failed(Error::new(ExitCode::Refused, Cause::Errno(errno))));
+                return Some(self.failed(Error::new(ErrorKind::Refused, Cause::Errno(errno))));
             }
             Event::Extended(microseconds) => {
                 let end = now.saturating_add(microseconds.saturating_mul(1000));
@@ -132,14 +132,14 @@ impl Verdict {
                 milliseconds,
             } => return Some(self.failed(Error::of_death(status, milliseconds))),
             Event::Abandoned => {
-                return Some(self.failed(Error::new(ExitCode::WaitFailed, Cause::Unknown)));
+                return Some(self.failed(Error::new(ErrorKind::WaitFailed, Cause::Unknown)));
             }
             Event::Deadline if self.silent => {
-                return Some(self.failed(Error::new(ExitCode::Refused, Cause::Silent)));
+                return Some(self.failed(Error::new(ErrorKind::Refused, Cause::Silent)));
             }
             Event::Deadline if self.begun && self.goal != Goal::Ready => return Some(Ok(())),
             Event::Deadline => {
-                return Some(self.failed(Error::new(ExitCode::TimedOut, Cause::Unknown)));
+                return Some(self.failed(Error::new(ErrorKind::TimedOut, Cause::Unknown)));
             }
             Event::Reported(Record::Created | Record::Status(_)) => {}
         }
@@ -177,10 +177,10 @@ mod tests {
     use core::time::Duration;
 
     use super::{EXIT_GRACE, Event, Goal, Verdict};
-    use crate::protocol::{Cause, Errno, Error, ExitCode, Pid, Record, WaitStatus};
+    use crate::protocol::{Cause, Errno, Error, ErrorKind, Pid, Record, WaitStatus};
 
     const SET_UP: Event = Event::Reported(Record::SetUp);
-    const REFUSED: Error = Error::new(ExitCode::ChdirFailed, Cause::Errno(Errno::ENOENT));
+    const REFUSED: Error = Error::new(ErrorKind::ChdirFailed, Cause::Errno(Errno::ENOENT));
     const FAILED: Event = Event::Reported(Record::Failed(REFUSED));
     const EXECUTED: Event = Event::Closed { executed: true };
     const CLOSED: Event = Event::Closed { executed: false };
@@ -194,65 +194,76 @@ mod tests {
         events.iter().find_map(|event| verdict.judge(*event, 7))
     }
 
-    fn code(verdict: Option<Result<(), Error>>) -> Option<ExitCode> {
-        verdict.map(|verdict| verdict.map_or_else(|error| error.code(), |()| ExitCode::Ok))
+    /// The verdict with the kind of the error only.
+    type Outcome = Option<Result<(), ErrorKind>>;
+
+    fn kind(verdict: Option<Result<(), Error>>) -> Outcome {
+        verdict.map(|verdict| verdict.map_err(|error| error.kind()))
     }
 
     #[test]
     fn verdicts_follow_from_goal_and_events() {
-        use ExitCode::{ChdirFailed, DaemonDied, Ok, Refused, TimedOut, WaitFailed};
+        use ErrorKind::{ChdirFailed, DaemonDied, Refused, TimedOut, WaitFailed};
         use Goal::{Alive, Begun, Ready};
         let ready: Event = Event::Reported(Record::Runs(Pid::new(7).unwrap()));
-        let table: &[(Goal, &[Event], Option<ExitCode>)] = &[
+        let table: &[(Goal, &[Event], Outcome)] = &[
             (Alive, &[], None),
-            (Alive, &[ready], Some(Ok)),
+            (Alive, &[ready], Some(Ok(()))),
             (Alive, &[SET_UP], None),
-            (Alive, &[SET_UP, ready], Some(Ok)),
-            (Alive, &[SET_UP, Event::Deadline], Some(Ok)),
-            (Alive, &[SET_UP, CLOSED, Event::Deadline], Some(Ok)),
-            (Alive, &[SET_UP, CLOSED, DIED], Some(DaemonDied)),
-            (Alive, &[SET_UP, DIED], Some(DaemonDied)),
+            (Alive, &[SET_UP, ready], Some(Ok(()))),
+            (Alive, &[SET_UP, Event::Deadline], Some(Ok(()))),
+            (Alive, &[SET_UP, CLOSED, Event::Deadline], Some(Ok(()))),
+            (Alive, &[SET_UP, CLOSED, DIED], Some(Err(DaemonDied))),
+            (Alive, &[SET_UP, DIED], Some(Err(DaemonDied))),
             (Alive, &[EXECUTED], None),
-            (Alive, &[EXECUTED, Event::Deadline], Some(Ok)),
-            (Alive, &[EXECUTED, DIED], Some(DaemonDied)),
-            (Alive, &[FAILED], Some(ChdirFailed)),
-            (Alive, &[DIED], Some(DaemonDied)),
-            (Alive, &[CLOSED, Event::Deadline], Some(TimedOut)),
-            (Alive, &[Event::Deadline], Some(TimedOut)),
-            (Begun, &[SET_UP], Some(Ok)),
-            (Begun, &[EXECUTED], Some(Ok)),
+            (Alive, &[EXECUTED, Event::Deadline], Some(Ok(()))),
+            (Alive, &[EXECUTED, DIED], Some(Err(DaemonDied))),
+            (Alive, &[FAILED], Some(Err(ChdirFailed))),
+            (Alive, &[DIED], Some(Err(DaemonDied))),
+            (Alive, &[CLOSED, Event::Deadline], Some(Err(TimedOut))),
+            (Alive, &[Event::Deadline], Some(Err(TimedOut))),
+            (Begun, &[SET_UP], Some(Ok(()))),
+            (Begun, &[EXECUTED], Some(Ok(()))),
             (Begun, &[CLOSED], None),
-            (Begun, &[CLOSED, DIED], Some(DaemonDied)),
-            (Begun, &[FAILED], Some(ChdirFailed)),
-            (Begun, &[FAILED, EXECUTED], Some(ChdirFailed)),
-            (Begun, &[Event::Deadline], Some(TimedOut)),
+            (Begun, &[CLOSED, DIED], Some(Err(DaemonDied))),
+            (Begun, &[FAILED], Some(Err(ChdirFailed))),
+            (Begun, &[FAILED, EXECUTED], Some(Err(ChdirFailed))),
+            (Begun, &[Event::Deadline], Some(Err(TimedOut))),
             (Ready, &[SET_UP], None),
-            (Ready, &[SET_UP, ready], Some(Ok)),
+            (Ready, &[SET_UP, ready], Some(Ok(()))),
             (Ready, &[SET_UP, CLOSED], None),
-            (Ready, &[SET_UP, CLOSED, DIED], Some(DaemonDied)),
-            (Ready, &[SET_UP, CLOSED, Event::Deadline], Some(Refused)),
-            (Ready, &[SET_UP, Event::Deadline], Some(TimedOut)),
+            (Ready, &[SET_UP, CLOSED, DIED], Some(Err(DaemonDied))),
+            (
+                Ready,
+                &[SET_UP, CLOSED, Event::Deadline],
+                Some(Err(Refused)),
+            ),
+            (Ready, &[SET_UP, Event::Deadline], Some(Err(TimedOut))),
             (Ready, &[EXECUTED], None),
-            (Ready, &[EXECUTED, Event::Deadline], Some(TimedOut)),
-            (Ready, &[EXECUTED, Event::Ready], Some(Ok)),
-            (Ready, &[EXECUTED, Event::Silent, DIED], Some(DaemonDied)),
+            (Ready, &[EXECUTED, Event::Deadline], Some(Err(TimedOut))),
+            (Ready, &[EXECUTED, Event::Ready], Some(Ok(()))),
+            (
+                Ready,
+                &[EXECUTED, Event::Silent, DIED],
+                Some(Err(DaemonDied)),
+            ),
             (
                 Ready,
                 &[EXECUTED, Event::Silent, Event::Deadline],
-                Some(Refused),
+                Some(Err(Refused)),
             ),
             (
                 Ready,
                 &[EXECUTED, Event::Refused(Errno::EPERM)],
-                Some(Refused),
+                Some(Err(Refused)),
             ),
-            (Ready, &[EXECUTED, Event::Abandoned], Some(WaitFailed)),
-            (Ready, &[EXECUTED, DIED], Some(DaemonDied)),
-            (Ready, &[FAILED], Some(ChdirFailed)),
+            (Ready, &[EXECUTED, Event::Abandoned], Some(Err(WaitFailed))),
+            (Ready, &[EXECUTED, DIED], Some(Err(DaemonDied))),
+            (Ready, &[FAILED], Some(Err(ChdirFailed))),
         ];
         for (goal, events, expected) in table {
             assert_eq!(
-                code(verdict(*goal, events)),
+                kind(verdict(*goal, events)),
                 *expected,
                 "{goal:?} {events:?}"
             );
@@ -266,7 +277,7 @@ mod tests {
             status,
             after: Some(Duration::from_millis(7)),
         };
-        let expected = Error::new(ExitCode::DaemonDied, cause);
+        let expected = Error::new(ErrorKind::DaemonDied, cause);
         assert_eq!(verdict(Goal::Alive, &[DIED]), Some(Err(expected)));
         assert_eq!(verdict(Goal::Alive, &[EXECUTED, DIED]), Some(Err(expected)));
     }

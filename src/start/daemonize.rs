@@ -7,7 +7,7 @@ use super::plan::Plan;
 use super::ready::Ready;
 use super::threads::refuse_threads;
 use crate::options::DaemonizeOptions;
-use crate::protocol::{Errno, Error, ExitCode, Pid, Record, encode, failed};
+use crate::protocol::{Errno, Error, ErrorKind, Pid, Record, encode, failed};
 use crate::sys::{self, CStrings, ExitSignal, Fork, Forked, RawFd, SIGCHLD, SigAction, Thread};
 
 /// The process in which [`daemonize`] has returned.
@@ -107,7 +107,7 @@ impl DaemonizeOptions<'_> {
     fn daemonize_self(&self) -> Result<Identity, Error> {
         let caller = Caller {
             thread: Thread::current(),
-            child_action: sys::sigaction(SIGCHLD).map_err(failed(ExitCode::SignalsFailed))?,
+            child_action: sys::sigaction(SIGCHLD).map_err(failed(ErrorKind::SignalsFailed))?,
         };
         match start(&Plan::for_caller(self), &caller, &mut |_| {})? {
             Fork::Parent(pid) => Ok(Identity::Original(pid)),

@@ -6,7 +6,7 @@ use super::context::{Context, Role};
 use super::descriptors::KeptFds;
 use super::intermediate::run_daemon;
 use super::path_search::{any_path, is_relative};
-use crate::protocol::{Errno, Error, ExitCode, Pid, failed};
+use crate::protocol::{Errno, Error, ErrorKind, Pid, failed};
 use crate::sys::{
     self, CStrings, Child, End, ExitSignal, Fork, Forked, NO_FD, RawFd, SignalSet, ThinCStr,
     Thread, clone_vm,
@@ -78,13 +78,13 @@ impl Role for Command<'_> {
         };
         let mut fd = kept.next_from(0);
         while fd != NO_FD {
-            sys::clear_cloexec(fd).map_err(failed(ExitCode::StdioFailed))?;
+            sys::clear_cloexec(fd).map_err(failed(ErrorKind::StdioFailed))?;
             fd = kept.next_from(fd.wrapping_add(1));
         }
         if !context.is_watched() {
-            return Err(failed(ExitCode::WaitFailed)(Errno::ESRCH));
+            return Err(failed(ErrorKind::WaitFailed)(Errno::ESRCH));
         }
-        sys::set_signal_mask(SignalSet::NONE).map_err(failed(ExitCode::SignalsFailed))?;
+        sys::set_signal_mask(SignalSet::NONE).map_err(failed(ErrorKind::SignalsFailed))?;
         Err(self.execute(context.environment, working_directory))
     }
 }
@@ -129,8 +129,8 @@ impl Command<'_> {
             error => error,
         };
         error.map_or(
-            failed(ExitCode::CommandNotFound)(missing),
-            failed(ExitCode::ExecFailed),
+            failed(ErrorKind::CommandNotFound)(missing),
+            failed(ErrorKind::ExecFailed),
         )
     }
 }

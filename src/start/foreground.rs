@@ -8,7 +8,7 @@ use super::steps;
 use super::streams::OpenFiles;
 use crate::options::{DaemonizeOptions, Readiness};
 use crate::pidfile::remove_after_failure;
-use crate::protocol::{Errno, Error, ExitCode, Subject, failed};
+use crate::protocol::{Errno, Error, ErrorKind, Subject, failed};
 use crate::sys::{self, Fd, NO_FD, Open, Pipe, RawFd, SignalSet, Stack, ThinCStr};
 
 /// Takes the steps. Does not return if it executes a command.
@@ -16,8 +16,8 @@ use crate::sys::{self, Fd, NO_FD, Open, Pipe, RawFd, SignalSet, Stack, ThinCStr}
 pub(super) fn take_steps<R: Role>(plan: &Plan<'_>, role: &R) -> Result<R::Output, Error> {
     let options = plan.options;
     let (notify, opened_here) =
-        keep_notify_fd(plan.readiness).map_err(failed(ExitCode::ChannelFailed))?;
-    let saved = SavedState::save(options).map_err(Error::of_saved_streams)?;
+        keep_notify_fd(plan.readiness).map_err(failed(ErrorKind::ChannelFailed))?;
+    let saved = SavedState::save(options)?;
     let [input, output, error] = saved.streams.map(|copy| copy.unwrap_or(NO_FD));
     let internal_fds: [RawFd; INTERNAL_FDS] = [notify, input, output, error, saved.directory];
     let context = Context {
@@ -36,7 +36,7 @@ pub(super) fn take_steps<R: Role>(plan: &Plan<'_>, role: &R) -> Result<R::Output
     let result = steps::take(&context, &mut files);
     match result {
         Ok(_) if options.reset_signals => {
-            sys::set_signal_mask(SignalSet::NONE).map_err(failed(ExitCode::SignalsFailed))?;
+            sys::set_signal_mask(SignalSet::NONE).map_err(failed(ErrorKind::SignalsFailed))?;
         }
         Ok(_) => {}
         Err(error) => {
@@ -85,12 +85,14 @@ struct SavedState {
 }
 
 impl SavedState {
-    fn save(options: &DaemonizeOptions<'_>) -> Result<Self, Errno> {
+    fn save(options: &DaemonizeOptions<'_>) -> Result<Self, Error> {
         let mut streams = [None; 3];
-        for ((stream, copy), path) in (0..).zip(&mut streams).zip(&options.paths) {
+        for ((stream, copy), path) in (0..).zip(&mut streams).zip(&options.streams()) {
             *copy = match (sys::fcntl_getfd(stream), path) {
                 (Err(_), _) => Some(NO_FD),
-                (Ok(()), Some(_)) => Some(sys::dupfd_cloexec(stream, 3)?),
+                (Ok(()), Some(_)) => Some(sys::dupfd_cloexec(stream, 3).map_err(|errno| {
+                    Error::of_descriptor(ErrorKind::StdioFailed, errno, stream as i32)
+                })?),
                 (Ok(()), None) => None,
             };
         }

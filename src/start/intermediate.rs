@@ -12,7 +12,7 @@ use super::streams::OpenFiles;
 use super::watch::Watch;
 use crate::environment::copy_with_variable;
 use crate::pidfile::remove_after_failure;
-use crate::protocol::{Errno, Error, ExitCode, Goal, Pid, Record, encode, failed};
+use crate::protocol::{Errno, Error, ErrorKind, Goal, Pid, Record, encode, failed};
 use crate::sys::{
     self, End, Fork, Forked, Mapping, NO_FD, Pipe, SIGCHLD, SignalSet, Stack, ThinCStr,
 };
@@ -26,15 +26,15 @@ impl<R: Role> Intermediate<'_, R> {
         // The original must have the only read end, so that POLLERR reports its death.
         sys::close(self.0.verdict.reader);
         let created = sys::setsid()
-            .map_err(failed(ExitCode::SetsidFailed))
+            .map_err(failed(ErrorKind::SetsidFailed))
             .and_then(|session| lead_session(self.0, session));
         match created {
             Ok(Fork::Child(output)) => End::Return(output),
-            Ok(Fork::Parent(_)) => End::Exit(ExitCode::Ok.into()),
+            Ok(Fork::Parent(_)) => End::Exit(0),
             Err(error) => {
                 // This fails if the original is gone.
                 let _ = send_verdict(self.0.verdict.writer, Record::Failed(error));
-                End::Exit(error.into())
+                End::Exit(error.exit_code())
             }
         }
     }
@@ -63,7 +63,7 @@ pub(super) fn lead_directly<R: Role>(
         stack,
     };
     let created = sys::block_signals(SignalSet::ALL)
-        .map_err(failed(ExitCode::SignalsFailed))
+        .map_err(failed(ErrorKind::SignalsFailed))
         .and_then(|mask| {
             let created = lead_session(&shared, session);
             if created.is_err() {
@@ -85,14 +85,14 @@ fn lead_session<R: Role>(
 ) -> Result<Fork<Forked<R::Output>>, Error> {
     if session.get() == 1 {
         // This is the init process of a pid namespace: when it exits, the kernel kills all others in it.
-        return Err(failed(ExitCode::ForkFailed)(Errno::EINVAL));
+        return Err(failed(ErrorKind::ForkFailed)(Errno::EINVAL));
     }
     // If SIGCHLD were ignored, the daemon's exit status would be lost (wait(2)).
-    sys::reset_sigaction(SIGCHLD).map_err(failed(ExitCode::SignalsFailed))?;
+    sys::reset_sigaction(SIGCHLD).map_err(failed(ErrorKind::SignalsFailed))?;
     let mut variable = [0; VARIABLE_SIZE];
     // Open the channel first, so that no other descriptor takes the number of the notification fd.
     let channel = Channel::open(shared.plan.readiness, &mut variable);
-    let mut channel = channel.map_err(failed(ExitCode::ChannelFailed))?;
+    let mut channel = channel.map_err(failed(ErrorKind::ChannelFailed))?;
     let created = create_daemon(shared, session, &mut channel, &variable);
     if created.is_err() {
         channel.remove_socket();
@@ -107,7 +107,7 @@ fn create_daemon<R: Role>(
     variable: &[u8],
 ) -> Result<Fork<Forked<R::Output>>, Error> {
     let inherited = shared.role.environment();
-    let channel_failed = failed(ExitCode::ChannelFailed);
+    let channel_failed = failed(ErrorKind::ChannelFailed);
     let mut copy;
     let environment = match ThinCStr::at_start(variable) {
         Some(variable) if variable.first_byte() != 0 => {
@@ -135,7 +135,7 @@ fn create_daemon<R: Role>(
         internal_fds: [report.writer, notify.writer, reader, verdict, NO_FD],
     };
     let fork = R::create(&context, |daemon: Result<Pid, Errno>| {
-        let daemon = daemon.map_err(failed(ExitCode::ForkFailed))?;
+        let daemon = daemon.map_err(failed(ErrorKind::ForkFailed))?;
         watch(&context, session, channel, daemon)?;
         Ok(daemon)
     });
@@ -188,7 +188,7 @@ fn watch<R: Role>(
 pub(super) fn run_daemon<R: Role>(context: &Context<'_, R>) -> End<R::Output> {
     let result = if sys::getpid().get() == 1 {
         // The caller has called unshare(CLONE_NEWPID): the daemon would be the init of the new namespace.
-        Err(failed(ExitCode::ForkFailed)(Errno::EINVAL))
+        Err(failed(ErrorKind::ForkFailed)(Errno::EINVAL))
     } else {
         steps::take(context, &mut OpenFiles::new())
     };
@@ -197,7 +197,7 @@ pub(super) fn run_daemon<R: Role>(context: &Context<'_, R>) -> End<R::Output> {
         Err(error) => {
             // If the intermediate is gone, the exit status still names the step.
             let _ = sys::write(context.report.writer, &encode(&Record::Failed(error)));
-            End::Exit(error.into())
+            End::Exit(error.exit_code())
         }
     }
 }

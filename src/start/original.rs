@@ -14,7 +14,7 @@ use super::pipes::wait_for_verdict;
 use super::plan::{Memory, Plan};
 use super::progress::Progress;
 use crate::options::Readiness;
-use crate::protocol::{Errno, Error, ExitCode, Nanoseconds, Pid, RECORD_SIZE, failed, outcome};
+use crate::protocol::{Errno, Error, ErrorKind, Nanoseconds, Pid, RECORD_SIZE, failed, outcome};
 use crate::sys::{
     self, Child, End, ExitSignal, Fd, Fork, Forked, NO_FD, RawFd, SignalSet, Stack, clone_vm,
 };
@@ -57,12 +57,12 @@ fn start_intermediate<R: Role>(
         Some(thread) if !thread.is_known() => Stack::none(),
         _ => Stack::new(),
     };
-    let mask = sys::block_signals(SignalSet::ALL).map_err(failed(ExitCode::SignalsFailed))?;
+    let mask = sys::block_signals(SignalSet::ALL).map_err(failed(ErrorKind::SignalsFailed))?;
     let verdict = match sys::pipe() {
         Ok(verdict) => verdict,
         Err(errno) => {
             let _ = sys::set_signal_mask(mask);
-            return Err(failed(ExitCode::ChannelFailed)(errno));
+            return Err(failed(ErrorKind::ChannelFailed)(errno));
         }
     };
     let shared = Shared {
@@ -74,7 +74,7 @@ fn start_intermediate<R: Role>(
     let wait = |intermediate: Result<Pid, Errno>| {
         // Closed even if `show` panics: the intermediate then takes the original for dead.
         let reader = Fd::from_raw(verdict.reader);
-        let restored = sys::set_signal_mask(mask).map_err(failed(ExitCode::SignalsFailed));
+        let restored = sys::set_signal_mask(mask).map_err(failed(ErrorKind::SignalsFailed));
         let outcome = match intermediate {
             Ok(intermediate) => {
                 let (record, ended) = wait_for_verdict(reader.raw(), intermediate, show);
@@ -86,7 +86,7 @@ fn start_intermediate<R: Role>(
             }
             Err(errno) => {
                 sys::close(verdict.writer);
-                Err(failed(ExitCode::FirstForkFailed)(errno))
+                Err(failed(ErrorKind::FirstForkFailed)(errno))
             }
         };
         restored.and(outcome)
@@ -99,7 +99,7 @@ fn start_intermediate<R: Role>(
             } else {
                 mask
             };
-            sys::set_signal_mask(mask).map_err(failed(ExitCode::SignalsFailed))?;
+            sys::set_signal_mask(mask).map_err(failed(ErrorKind::SignalsFailed))?;
             Ok(Fork::Child(daemon.into_inner()))
         }
     }
@@ -146,14 +146,14 @@ fn wait_for_daemon(stack: &Stack, reader: &Fd) {
 /// that the notification fd is neither one of them nor a standard stream.
 fn check_kept_fds(plan: &Plan<'_>) -> Result<(), Error> {
     if matches!(plan.readiness, Readiness::Descriptor(..3)) {
-        return Err(failed(ExitCode::ChannelFailed)(Errno::EINVAL));
+        return Err(failed(ErrorKind::ChannelFailed)(Errno::EINVAL));
     }
     for fd in plan.options.keep.unwrap_or_default() {
         let checked = match plan.readiness {
             Readiness::Descriptor(number) if number == *fd => Err(Errno::EBUSY),
             _ => sys::fcntl_getfd(*fd as RawFd),
         };
-        checked.map_err(|errno| Error::of_kept(errno, *fd as RawFd))?;
+        checked.map_err(|errno| Error::of_descriptor(ErrorKind::CloseFailed, errno, *fd))?;
     }
     Ok(())
 }

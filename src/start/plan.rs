@@ -4,7 +4,7 @@
 use core::time::Duration;
 
 use crate::options::{DaemonizeOptions, Readiness};
-use crate::protocol::{Goal, Nanoseconds, Step, Subject, nanoseconds};
+use crate::protocol::{Goal, Nanoseconds, Step, nanoseconds};
 
 /// The options of a start with every default resolved.
 #[derive(Clone, Copy, Debug)]
@@ -104,14 +104,10 @@ impl<'a> Plan<'a> {
     #[must_use]
     pub fn includes(&self, step: Step) -> bool {
         let options = self.options;
-        let has_path = options.path(step.subject()).is_some();
         match step {
             Step::ResetSignals => self.resets_signals(),
             Step::CloseDescriptors => self.closes_descriptors(),
-            Step::OpenDevNull => {
-                let [input, output, error, ..] = options.paths;
-                input.is_none() || output.is_none() || error.is_none()
-            }
+            Step::OpenDevNull => options.streams().iter().any(Option::is_none),
             Step::PlaceStreams | Step::SetUmask | Step::Chdir => true,
             Step::OpenStdin
             | Step::OpenStdout
@@ -119,18 +115,20 @@ impl<'a> Plan<'a> {
             | Step::LockLockFile
             | Step::LockPidfile
             | Step::WritePidfile
-            | Step::Chroot => has_path,
+            | Step::Chroot => step
+                .subject()
+                .is_some_and(|subject| options.path(subject).is_some()),
             Step::SetOomScoreAdj => options.oom_score_adj.is_some(),
             Step::SetLimits => {
-                options.niceness.is_some()
+                options.nice.is_some()
                     || options.no_new_privs
                     || options.limits.iter().any(Option::is_some)
             }
             Step::SetGroups | Step::SetGroup => options.group.is_some(),
             Step::SetUser => options.user.is_some(),
             Step::EmptyOutputs => {
-                let outputs = [Subject::Stdout, Subject::Stderr];
-                !options.append && outputs.iter().any(|file| options.path(*file).is_some())
+                let [_, outputs @ ..] = options.streams();
+                !options.append && outputs.iter().any(Option::is_some)
             }
             Step::Execute => self.executes,
         }

@@ -1,6 +1,6 @@
 //! How a program that has daemonized itself reports readiness or failure.
 
-use crate::protocol::{Cause, Error, ExitCode, Pid, Record, encode, failed};
+use crate::protocol::{Cause, Error, ErrorKind, Pid, Record, encode, failed};
 use crate::sys::{self, NO_FD, RawFd};
 
 /// The daemon's end of the pipe on which it reports to the original.
@@ -63,7 +63,7 @@ impl Ready {
     ///
     /// Those of [`notify`](Self::notify).
     pub fn fail(self, why: impl Into<Cause>) -> Result<(), Error> {
-        self.send(Record::Failed(Error::new(ExitCode::Refused, why.into())))
+        self.send(Record::Failed(Error::new(ErrorKind::Refused, why.into())))
     }
 
     fn send(&self, record: Record) -> Result<(), Error> {
@@ -71,7 +71,7 @@ impl Ready {
             return Ok(());
         }
         sys::write_no_sigpipe(self.report, &encode(&record))
-            .map_err(failed(ExitCode::ChannelFailed))
+            .map_err(failed(ErrorKind::ChannelFailed))
     }
 }
 

@@ -7,7 +7,7 @@ use super::original::start;
 use super::plan::Plan;
 use super::progress::Progress;
 use crate::options::DaemonizeOptions;
-use crate::protocol::{Errno, Error, ExitCode, Pid, failed};
+use crate::protocol::{Errno, Error, ErrorKind, Pid, failed};
 use crate::sys::{CStrings, Fork};
 
 /// Starts a command as a daemon, with the defaults of [`DaemonizeOptions::new`], and returns its pid as
@@ -109,7 +109,7 @@ impl DaemonizeOptions<'_> {
         show: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Pid, Error> {
         if program.is_empty() {
-            return Err(failed(ExitCode::CommandNotFound)(Errno::ENOENT));
+            return Err(failed(ErrorKind::CommandNotFound)(Errno::ENOENT));
         }
         let command = Command {
             program: program.into(),

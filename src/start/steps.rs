@@ -6,9 +6,7 @@ use super::path_search::PATH_SIZE;
 use super::streams::{OpenFiles, truncate_outputs};
 use crate::options::{DaemonizeOptions, Limit, Resource};
 use crate::pidfile::{self, own_mtime};
-use crate::protocol::{
-    Errno, Error, ExitCode, NICENESS, NO_NEW_PRIVS, OOM_SCORE_ADJ, Step, Subject, failed,
-};
+use crate::protocol::{Errno, Error, ErrorKind, Step, Subject, failed};
 use crate::sys::{self, Open, ThinCStr};
 use crate::text::{NUMBER_LINE, number_line};
 
@@ -24,7 +22,7 @@ pub(super) fn take<R: Role>(
     let Shared { plan, role, .. } = context.shared;
     let options = plan.options;
     if !options.foreground {
-        R::restore(context).map_err(failed(ExitCode::SignalsFailed))?;
+        R::restore(context).map_err(failed(ErrorKind::SignalsFailed))?;
     }
     let mut buffer = None;
     let working_directory = command_directory(context, &mut buffer);
@@ -33,7 +31,7 @@ pub(super) fn take<R: Role>(
         if !plan.includes(*step) {
             continue;
         }
-        let at_step = |result: Result<(), Errno>| result.map_err(failed(step.exit_code()));
+        let at_step = |result: Result<(), Errno>| result.map_err(|errno| step.error(errno));
         match step {
             Step::ResetSignals => at_step(sys::reset_dispositions()),
             Step::CloseDescriptors => at_step(close_all_but(KeptFds {
@@ -43,26 +41,28 @@ pub(super) fn take<R: Role>(
             // Before another descriptor can take the number.
             .and_then(|()| {
                 let placed = context.notify.put_in_place();
-                placed.map_err(failed(ExitCode::ChannelFailed))
+                placed.map_err(failed(ErrorKind::ChannelFailed))
             }),
             Step::OpenDevNull => at_step(files.open_null(options)),
             Step::OpenStdin | Step::OpenStdout | Step::OpenStderr => {
-                files.open_stream(*step, options)
+                at_step(files.open_stream(*step, options))
             }
             Step::PlaceStreams => at_step(files.place_streams(plan.executes)),
             Step::LockLockFile => {
                 let [_, lock_file] = &mut files.locks;
                 pidfile::lock(options.path(Subject::LockFile), lock_file)
-                    .map_err(Error::of_lock_file)
+                    .map_err(|error| error.about(Subject::LockFile))
             }
             // The pidfile is locked after the lock file: this may create it, and a failed start must not
             // leave it.
             Step::LockPidfile => {
                 let [pidfile, _] = &mut files.locks;
                 // Before chroot(2), while `/proc` is still accessible.
-                pidfile::lock(options.path(Subject::Pidfile), pidfile).map(|()| mtime = own_mtime())
+                pidfile::lock(options.path(Subject::Pidfile), pidfile)
+                    .map(|()| mtime = own_mtime())
+                    .map_err(|error| error.about(Subject::Pidfile))
             }
-            Step::SetOomScoreAdj => set_oom_score_adj(options),
+            Step::SetOomScoreAdj => at_step(set_oom_score_adj(options)),
             Step::SetUmask => {
                 sys::umask(plan.umask);
                 Ok(())
@@ -103,18 +103,14 @@ fn command_directory<'b, R: Role>(
 }
 
 /// Writes `/proc/self/oom_score_adj`, so this step precedes chroot(2).
-fn set_oom_score_adj(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
+fn set_oom_score_adj(options: &DaemonizeOptions<'_>) -> Result<(), Errno> {
     let Some(adjustment) = options.oom_score_adj else {
         return Ok(());
     };
     let path = ThinCStr::new(c"/proc/self/oom_score_adj");
-    let written = sys::open(path, Open::ReadWrite).and_then(|file| {
-        let mut buffer = [0; NUMBER_LINE];
-        sys::write(file.raw(), number_line(adjustment.into(), &mut buffer))
-    });
-    written
-        .map(drop)
-        .map_err(|errno| Error::of_limit(errno, OOM_SCORE_ADJ))
+    let file = sys::open(path, Open::ReadWrite)?;
+    let mut buffer = [0; NUMBER_LINE];
+    sys::write(file.raw(), number_line(adjustment.into(), &mut buffer)).map(drop)
 }
 
 fn change_root(options: &DaemonizeOptions<'_>) -> Result<(), Errno> {
@@ -130,19 +126,23 @@ fn change_root(options: &DaemonizeOptions<'_>) -> Result<(), Errno> {
 
 const ROOT: ThinCStr<'static> = ThinCStr::new(c"/");
 
-/// Sets resource limits, niceness and no_new_privs.
+/// Sets resource limits, the nice value and no_new_privs.
 fn set_limits(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
-    for ((resource, limit), index) in Resource::ALL.iter().zip(&options.limits).zip(0..) {
+    for (resource, limit) in Resource::ALL.iter().zip(&options.limits) {
         if let Some(Limit { soft, hard }) = *limit {
             sys::setrlimit(*resource as u32, soft, hard)
-                .map_err(|errno| Error::of_limit(errno, index))?;
+                .map_err(limit_failed(resource.subject()))?;
         }
     }
-    if let Some(niceness) = options.niceness {
-        sys::setpriority(niceness).map_err(|errno| Error::of_limit(errno, NICENESS))?;
+    if let Some(nice) = options.nice {
+        sys::setpriority(nice).map_err(limit_failed(Subject::Nice))?;
     }
     if options.no_new_privs {
-        sys::set_no_new_privs().map_err(|errno| Error::of_limit(errno, NO_NEW_PRIVS))?;
+        sys::set_no_new_privs().map_err(limit_failed(Subject::NoNewPrivs))?;
     }
     Ok(())
+}
+
+fn limit_failed(subject: Subject) -> impl Fn(Errno) -> Error {
+    move |errno| failed(ErrorKind::LimitsFailed)(errno).about(subject)
 }

@@ -1,7 +1,7 @@
 //! The standard streams, the pidfile and the lock file: the files that the steps open.
 
 use crate::options::DaemonizeOptions;
-use crate::protocol::{Errno, Error, Step, Stream};
+use crate::protocol::{Errno, Error, ErrorKind, Step, Subject, failed};
 use crate::sys::{self, NO_FD, Open, RawFd, ThinCStr};
 
 /// The files that the steps have opened; [`NO_FD`] where there is none. When a start fails, a daemon
@@ -29,7 +29,7 @@ impl OpenFiles {
     /// Opens `/dev/null` for the streams without a path. In the foreground, an open stream without a path
     /// is left as it is.
     pub(super) fn open_null(&mut self, options: &DaemonizeOptions<'_>) -> Result<(), Errno> {
-        for ((stream, file), path) in (0..).zip(&mut self.streams).zip(&options.paths) {
+        for ((stream, file), path) in (0..).zip(&mut self.streams).zip(&options.streams()) {
             if path.is_some() || options.foreground && sys::fcntl_getfd(stream).is_ok() {
                 continue;
             }
@@ -47,23 +47,20 @@ impl OpenFiles {
         &mut self,
         step: Step,
         options: &DaemonizeOptions<'_>,
-    ) -> Result<(), Error> {
-        let (stream, how) = match step {
-            Step::OpenStdin => (Stream::Input, Open::Read),
-            Step::OpenStdout => (Stream::Output, Open::output(options.append)),
-            _ => (Stream::Error, Open::output(options.append)),
+    ) -> Result<(), Errno> {
+        let [input, output, error] = &mut self.streams;
+        let (subject, how, file) = match step {
+            Step::OpenStdin => (Subject::Stdin, Open::Read, input),
+            Step::OpenStdout => (Subject::Stdout, Open::output(options.append), output),
+            _ => (Subject::Stderr, Open::output(options.append), error),
         };
-        let (Some(path), Some(file)) = (
-            options.path(step.subject()),
-            self.streams.get_mut(stream as usize),
-        ) else {
+        let Some(path) = options.path(subject) else {
             return Ok(());
         };
-        let open_failed = |errno| Error::of_stream(errno, stream);
-        *file = sys::open(path, how).map_err(open_failed)?.into_raw();
-        sys::set_status_flags(*file, how == Open::Append).map_err(open_failed)?;
+        *file = sys::open(path, how)?.into_raw();
+        sys::set_status_flags(*file, how == Open::Append)?;
         let [_, output, error] = &mut self.streams;
-        if stream == Stream::Error && sys::fstat(*output) == sys::fstat(*error) {
+        if subject == Subject::Stderr && sys::fstat(*output) == sys::fstat(*error) {
             // Two open file descriptions have two offsets: the streams would overwrite each other's
             // output.
             sys::close(*error);
@@ -125,15 +122,18 @@ impl OpenFiles {
 
 /// Truncates the files for standard output and standard error.
 pub(super) fn truncate_outputs(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
-    let [_, output, error, ..] = options.paths;
-    truncate(Stream::Output, output)?;
-    truncate(Stream::Error, error)
+    let [_, output, error] = options.streams();
+    truncate(1, Subject::Stdout, output)?;
+    truncate(2, Subject::Stderr, error)
 }
 
-fn truncate(stream: Stream, path: Option<ThinCStr<'_>>) -> Result<(), Error> {
-    match path.map(|_| sys::ftruncate(stream as RawFd)) {
+fn truncate(stream: RawFd, subject: Subject, path: Option<ThinCStr<'_>>) -> Result<(), Error> {
+    match path.map(|_| sys::ftruncate(stream)) {
         // FIFOs and devices cannot be truncated.
         None | Some(Ok(()) | Err(Errno::EINVAL)) => Ok(()),
-        Some(Err(errno)) => Err(Error::of_truncate(errno, stream)),
+        Some(Err(errno)) => {
+            let error = failed(ErrorKind::OpenFailed)(errno).about(subject);
+            Err(error.not_emptied())
+        }
     }
 }

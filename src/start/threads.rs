@@ -1,6 +1,6 @@
 //! The check for other threads: forking a threaded process would not be sound.
 
-use crate::protocol::{Cause, Errno, Error, ExitCode};
+use crate::protocol::{Cause, Errno, Error, ErrorKind};
 use crate::sys::{self, Open, ThinCStr};
 
 /// Fails with `Threaded` unless the process is known to be single-threaded.
@@ -13,8 +13,10 @@ pub(super) fn refuse_threads() -> Result<(), Error> {
     // this one's memory.
     match (read_thread_count(), errno) {
         (Some(1), _) => Ok(()),
-        (Some(_), _) | (None, Errno::EINVAL) => Err(Error::new(ExitCode::Threaded, Cause::Unknown)),
-        (None, _) => Err(Error::new(ExitCode::Threaded, Cause::Errno(errno))),
+        (Some(_), _) | (None, Errno::EINVAL) => {
+            Err(Error::new(ErrorKind::Threaded, Cause::Unknown))
+        }
+        (None, _) => Err(Error::new(ErrorKind::Threaded, Cause::Errno(errno))),
     }
 }
 
@@ -48,8 +50,8 @@ mod tests {
     #[test]
     fn a_test_harness_has_threads() {
         assert_eq!(
-            super::refuse_threads().unwrap_err().code(),
-            super::ExitCode::Threaded
+            super::refuse_threads().unwrap_err().kind(),
+            super::ErrorKind::Threaded
         );
         assert!(super::read_thread_count().unwrap() > 1);
     }

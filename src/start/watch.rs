@@ -4,7 +4,7 @@ use super::context::Context;
 use super::pipes::{read_record, send_status, send_verdict};
 use super::readiness::{Channel, is_from_daemon};
 use crate::protocol::{
-    Errno, Error, Event, ExitCode, Goal, Nanoseconds, Pid, Record, SIGKILL, SIGTERM, Verdict,
+    Errno, Error, ErrorKind, Event, Goal, Nanoseconds, Pid, Record, SIGKILL, SIGTERM, Verdict,
     failed,
 };
 use crate::sys::{self, Datagram, NO_FD, RawFd, SIGCHLD};
@@ -103,9 +103,9 @@ impl<'w, 'a> Watch<'w, 'a> {
         let judged = self.reach_verdict();
         let runs = Record::Runs(self.daemon);
         let judged = judged
-            .and_then(|()| send_verdict(self.verdict, runs).map_err(failed(ExitCode::WaitFailed)));
+            .and_then(|()| send_verdict(self.verdict, runs).map_err(failed(ErrorKind::WaitFailed)));
         if let Err(error) = judged {
-            self.end_daemon(error.code() == ExitCode::Refused);
+            self.end_daemon(error.kind() == ErrorKind::Refused);
         }
         judged
     }
@@ -143,7 +143,7 @@ impl<'w, 'a> Watch<'w, 'a> {
     /// then the death of the original, and the deadline last.
     fn next_event(&mut self, deadline: Nanoseconds) -> Event {
         if let Err(errno) = self.prepare_to_wait() {
-            return Event::Reported(Record::Failed(failed(ExitCode::ChannelFailed)(errno)));
+            return Event::Reported(Record::Failed(failed(ErrorKind::ChannelFailed)(errno)));
         }
         loop {
             let left = match deadline {
@@ -157,7 +157,7 @@ impl<'w, 'a> Watch<'w, 'a> {
                 // has ended.
                 Err(Errno::EINTR) => ready = [NO_FD, NO_FD, self.death, NO_FD],
                 Err(errno) => {
-                    return Event::Reported(Record::Failed(failed(ExitCode::WaitFailed)(errno)));
+                    return Event::Reported(Record::Failed(failed(ErrorKind::WaitFailed)(errno)));
                 }
             }
             let [_, _, death, abandoned] = ready;
@@ -269,7 +269,7 @@ impl<'w, 'a> Watch<'w, 'a> {
             Err(errno) => {
                 self.has_ended = true;
                 Some(Event::Reported(Record::Failed(failed(
-                    ExitCode::WaitFailed,
+                    ErrorKind::WaitFailed,
                 )(errno))))
             }
         }

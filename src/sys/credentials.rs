@@ -66,10 +66,10 @@ pub(crate) fn chroot(path: ThinCStr<'_>) -> Result<(), Errno> {
     unsafe { attempt!(Sysno::chroot, path.as_ptr()) }
 }
 
-/// `setpriority(PRIO_PROCESS, 0, niceness)`—Sets the niceness of the calling thread.
-pub(crate) fn setpriority(niceness: i32) -> Result<(), Errno> {
+/// `setpriority(PRIO_PROCESS, 0, nice)`—Sets the nice value of the calling thread.
+pub(crate) fn setpriority(nice: i32) -> Result<(), Errno> {
     // SAFETY: the call takes no pointers.
-    unsafe { attempt!(Sysno::setpriority, PRIO_PROCESS, 0, niceness) }
+    unsafe { attempt!(Sysno::setpriority, PRIO_PROCESS, 0, nice) }
 }
 
 /// `prlimit64(0, resource, {soft, hard}, NULL)`—Sets the limits of a resource.

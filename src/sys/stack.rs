@@ -148,7 +148,7 @@ mod tests {
     use std::println;
 
     use super::STACK_SIZE;
-    use crate::{DaemonizeOptions, ExitCode, Readiness, argv};
+    use crate::{DaemonizeOptions, ErrorKind, Readiness, argv};
 
     /// How many bytes were never written to, of the stack that was used most.
     static UNUSED: AtomicUsize = AtomicUsize::new(STACK_SIZE);
@@ -167,20 +167,20 @@ mod tests {
         let argv = argv![c"sh", c"-c", c"exit 3"];
         options.spawn(c"sh", argv, path).unwrap();
         let error = options.spawn(c"no such program", argv, path).unwrap_err();
-        assert_eq!(error.code(), ExitCode::CommandNotFound);
+        assert_eq!(error.kind(), ErrorKind::CommandNotFound);
         for readiness in [Readiness::Descriptor(3), Readiness::Notify] {
             let error = options
                 .ready(readiness)
                 .spawn(c"sh", argv, path)
                 .unwrap_err();
-            assert_eq!(error.code(), ExitCode::DaemonDied);
+            assert_eq!(error.kind(), ErrorKind::DaemonDied);
         }
         // Not a device: a mistake in the removal of a pidfile would remove it when the tests run as root.
         let options = options
             .timeout(Duration::from_secs(20))
             .pidfile(c"/proc/self/status");
         let error = options.spawn(c"sh", argv, path).unwrap_err();
-        assert_eq!(error.code(), ExitCode::PidfileFailed);
+        assert_eq!(error.kind(), ErrorKind::PidfileFailed);
 
         let used = STACK_SIZE - UNUSED.load(Ordering::SeqCst);
         println!("{used} of {STACK_SIZE} bytes");

@@ -1,6 +1,6 @@
 //! Properties of every lookup in every text of `/etc/passwd` and `/etc/group`.
 
-use rawdaemon::{Cause, Errno, Error, ExitCode, find_account, find_group};
+use rawdaemon::{Cause, Errno, Error, ErrorKind, find_account, find_group};
 
 /// Checks one lookup. The data is four parts, separated by zero bytes: the user, the group (none if empty), and
 /// the texts of `/etc/passwd` and `/etc/group`.
@@ -82,7 +82,7 @@ fn expected_group(name: &[u8], groups: &[u8]) -> Option<u32> {
 }
 
 fn check_group(name: &[u8], groups: &[u8]) {
-    let not_listed = Error::new(ExitCode::SetgidFailed, Cause::NotListed);
+    let not_listed = Error::new(ErrorKind::SetgidFailed, Cause::NotListed);
     let expected = expected_group(name, groups).ok_or(not_listed);
     assert_eq!(find_group(name, groups), expected);
 }
@@ -111,12 +111,12 @@ fn check_account(asked: &[u8], group: Option<&[u8]>, passwd: &[u8], groups: &[u8
         Ok(account) => account,
         Err(error) => {
             let too_many = Cause::Errno(Errno::E2BIG);
-            match (error.code(), error.cause()) {
-                (ExitCode::SetuidFailed, Cause::NotListed) => {
+            match (error.kind(), error.cause()) {
+                (ErrorKind::SetuidFailed, Cause::NotListed) => {
                     assert!(expected_id.is_none() || expected_gid.is_none() && group.is_none());
                 }
-                (ExitCode::SetgidFailed, Cause::NotListed) => assert!(expected_gid.is_none()),
-                (ExitCode::GroupsFailed, cause) if cause == too_many => {}
+                (ErrorKind::SetgidFailed, Cause::NotListed) => assert!(expected_gid.is_none()),
+                (ErrorKind::GroupsFailed, cause) if cause == too_many => {}
                 _ => panic!("{error:?}"),
             }
             return;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use rawdaemon::ExitCode;
+use rawdaemon::ErrorKind;
 use rawdaemon::internal::Step;
 
 use crate::args::Name;
@@ -54,8 +54,8 @@ fn the_manual_page_lists_the_steps_and_the_exit_codes() {
         .map(|line| line.trim_end_matches(" :"))
         .collect();
     assert_eq!(listed, steps());
-    for code in ExitCode::ALL {
-        let item = format!(".It {} Ta {code:?} Ta ", u8::from(code));
+    for kind in ErrorKind::ALL {
+        let item = format!(".It {} Ta {kind:?} Ta ", kind.exit_code());
         assert!(page.lines().any(|line| line.starts_with(&item)), "{item}");
     }
 }

@@ -246,8 +246,7 @@ fn verbose_prints_only_steps_that_were_taken() {
         (
             3,
             9,
-            "rawdaemon: cannot save the standard descriptors: Invalid argument (EINVAL)\n"
-                .to_owned(),
+            "rawdaemon: cannot save descriptor 1: Invalid argument (EINVAL)\n".to_owned(),
         ),
         (
             4,

@@ -55,7 +55,7 @@ fn privileged_steps_are_refused_to_an_ordinary_user() {
         (
             &["-n", "-20"],
             17,
-            "cannot set a limit (niceness): Permission denied (EACCES)",
+            "cannot set a limit (nice): Permission denied (EACCES)",
         ),
         (
             &["--rlimit", "nofile=unlimited"],
@@ -142,8 +142,8 @@ fn limits_are_set_as_requested() {
         );
     }
     let stat = fs::read_to_string(format!("/proc/{}/stat", daemon.pid)).unwrap();
-    let niceness = stat.rsplit_once(") ").unwrap().1.split(' ').nth(16);
-    assert_eq!(niceness, Some("19"));
+    let nice = stat.rsplit_once(") ").unwrap().1.split(' ').nth(16);
+    assert_eq!(nice, Some("19"));
     let adjustment = fs::read_to_string(format!("/proc/{}/oom_score_adj", daemon.pid)).unwrap();
     assert_eq!(adjustment, "1000\n");
     assert_eq!(status_line(daemon.pid, "NoNewPrivs"), ["1"]);

@@ -8,7 +8,7 @@ use crate::support::{
     DEADLINE, Daemon, Place, eventually, example, has, has_test_programs, is_root, run,
     std_program, strace, tested_command,
 };
-use rawdaemon::{CStrings, Cause, DaemonizeOptions, Errno, Error, ExitCode, Readiness, argv};
+use rawdaemon::{CStrings, Cause, DaemonizeOptions, Errno, Error, ErrorKind, Readiness, argv};
 
 #[test]
 fn a_program_can_spawn_another() {
@@ -25,7 +25,7 @@ fn a_standard_stream_is_no_descriptor_for_readiness() {
     for fd in [-1, 0, 1, 2] {
         let options = DaemonizeOptions::new().ready(Readiness::Descriptor(fd));
         let error = options.spawn(c"true", argv![c"true"], argv![]).unwrap_err();
-        let expected = Error::new(ExitCode::ChannelFailed, Cause::Errno(Errno::EINVAL));
+        let expected = Error::new(ErrorKind::ChannelFailed, Cause::Errno(Errno::EINVAL));
         assert_eq!(error, expected, "{fd}");
     }
 }

@@ -11,7 +11,7 @@ use crate::support::control::{
 use crate::support::{
     DEADLINE, Daemon, Place, eventually, has, is_root, pid_in, tested_command, wait_for, watch,
 };
-use rawdaemon::{ExitCode, Owner, Pidfile, Stage};
+use rawdaemon::{ErrorKind, Owner, Pidfile, Stage};
 
 /// A daemon that logs its signals.
 const LOGS: &str = "for s in HUP INT TERM; do trap \"echo $s >>log\" $s; done; echo up >>log; \
@@ -283,13 +283,13 @@ fn the_library_does_the_same() {
         wait: Duration::from_millis(50),
     }];
     assert_eq!(
-        pidfile.stop(&short).unwrap_err().code(),
-        ExitCode::StillRunning
+        pidfile.stop(&short).unwrap_err().kind(),
+        ErrorKind::StillRunning
     );
     assert_eq!(pidfile.signal(0), Ok(Some(pid)), "signal 0 is none");
     assert_eq!(
-        pidfile.signal(65).unwrap_err().code(),
-        ExitCode::SignalFailed
+        pidfile.signal(65).unwrap_err().kind(),
+        ErrorKind::SignalFailed
     );
     let kill = [Stage {
         signal: 9,
@@ -301,7 +301,7 @@ fn the_library_does_the_same() {
     let unlocked = start_unlocked(&place);
     let pid = rawdaemon::Pid::new(unlocked.pid.as_raw_pid()).unwrap();
     assert_eq!(pidfile.owner(), Ok(Owner::Unlocked(pid)));
-    assert_eq!(pidfile.signal(15).unwrap_err().code(), ExitCode::NoLock);
+    assert_eq!(pidfile.signal(15).unwrap_err().kind(), ErrorKind::NoLock);
     assert_eq!(pidfile.trust(true).stop(&stages), Ok(Some(pid)));
     unlocked.ended();
 }

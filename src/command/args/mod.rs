@@ -9,10 +9,8 @@ mod values;
 
 use core::time::Duration;
 
-use rawdaemon::internal::{
-    self, SIGKILL, SIGTERM, Subject, next_field, parse_signed, signal, variable,
-};
-use rawdaemon::{DaemonizeOptions, Stage, ThinCStr};
+use rawdaemon::internal::{self, SIGKILL, SIGTERM, next_field, parse_signed, signal, variable};
+use rawdaemon::{DaemonizeOptions, Stage, Subject, ThinCStr};
 
 pub(crate) use arguments::{Arguments, Options};
 pub(crate) use options::Name;

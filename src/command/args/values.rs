@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 
-use rawdaemon::internal::{LIMITS, Lines, join, parse_number, split_once};
-use rawdaemon::{Limit, Readiness, Resource, ThinCStr};
+use rawdaemon::internal::{Lines, join, parse_number, split_once};
+use rawdaemon::{Limit, Readiness, Resource, Subject, ThinCStr};
 
 /// A path or a name, which must not be empty: an empty one usually comes from an unset shell variable.
 pub(super) fn word(value: ThinCStr<'_>) -> Option<ThinCStr<'_>> {
@@ -38,7 +38,9 @@ pub(super) fn resource_limit(text: &[u8]) -> Option<(Resource, Limit)> {
     let (soft, hard) = split_once(limits?, b':');
     let soft = limit(soft)?;
     let hard = hard.map_or(Some(soft), limit)?;
-    let resource = *Resource::ALL.get(LIMITS.position(name)?)?;
+    let subject = Subject::from_name(name)?;
+    let mut resources = Resource::ALL.iter().copied();
+    let resource = resources.find(|resource| resource.subject() == subject)?;
     (soft <= hard).then_some((resource, Limit { soft, hard }))
 }
 

@@ -14,17 +14,17 @@ use core::time::Duration;
 
 use entry::{Given, entry};
 use rawdaemon::internal;
-use rawdaemon::{DaemonizeOptions, Error, ExitCode, Identity, ThinCStr};
+use rawdaemon::{DaemonizeOptions, Error, ErrorKind, Identity, ThinCStr};
 
 entry!(run);
 
 fn run(given: &Given) -> u8 {
     let pidfile = given.arguments.iter().next();
     match daemonize(pidfile.map_or(c"", ThinCStr::to_c_str)) {
-        Ok(()) => ExitCode::Ok.into(),
+        Ok(()) => 0,
         Err(error) => {
             let _ = writeln!(StandardError, "nolibc: {error}");
-            error.into()
+            error.exit_code()
         }
     }
 }

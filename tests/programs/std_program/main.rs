@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             println!("{error}");
-            ExitCode::from(u8::from(error))
+            ExitCode::from(error.exit_code())
         }
     }
 }
@@ -305,7 +305,7 @@ fn everything(began: Instant) -> Result<(), Error> {
         .pidfile(c"pid")
         .lock_file(c"lock")
         .nice(19)
-        .limit(Resource::OpenFiles, Limit { soft: 90, hard: 91 })
+        .limit(Resource::Nofile, Limit { soft: 90, hard: 91 })
         .limit(
             Resource::Core,
             Limit {
@@ -324,7 +324,7 @@ fn everything(began: Instant) -> Result<(), Error> {
         "cannot keep descriptor 99: Bad file descriptor (EBADF)"
     );
     let error = options.close_fds(&[-1]).daemonize().unwrap_err();
-    assert_eq!(error.code(), rawdaemon::ExitCode::CloseFailed);
+    assert_eq!(error.kind(), rawdaemon::ErrorKind::CloseFailed);
     started(options.daemonize()?, began, sleep_on);
     Ok(())
 }

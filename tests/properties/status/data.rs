@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rawdaemon::internal::{Event, Record};
-use rawdaemon::{Cause, Errno, Error, ExitCode, Pid, Stream, WaitStatus};
+use rawdaemon::{Cause, Errno, Error, ErrorKind, Pid, Subject, WaitStatus};
 
 /// The rest of the data, followed by zeros.
 pub struct Data<'d>(pub &'d [u8]);
@@ -26,29 +26,36 @@ impl Data<'_> {
         i32::from_le_bytes(self.take())
     }
 
-    pub fn code(&mut self) -> ExitCode {
-        ExitCode::ALL[usize::from(self.byte()) % ExitCode::ALL.len()]
+    pub fn kind(&mut self) -> ErrorKind {
+        ErrorKind::ALL[usize::from(self.byte()) % ErrorKind::ALL.len()]
     }
 
-    pub fn cause(&mut self) -> (Cause, Option<Stream>) {
-        let streams = [Stream::Input, Stream::Output, Stream::Error];
-        match self.byte() % 10 {
-            8 => (Cause::Silent, None),
-            9 => (Cause::Reason(self.byte()), None),
-            7 => (Cause::NotListed, None),
-            0 => (Cause::Unknown, None),
-            1 => (Cause::NotAFile, None),
-            2 => (Cause::Owner(pid(self.number())), None),
-            3 => (Cause::Errno(errno(self.number())), None),
-            4 => {
-                let cause = Cause::Errno(errno(self.number()));
-                (cause, Some(streams[usize::from(self.byte()) % 3]))
-            }
+    pub fn cause(&mut self) -> Cause {
+        match self.byte() % 9 {
+            0 => Cause::Unknown,
+            1 => Cause::NotAFile,
+            2 => Cause::Owner(pid(self.number())),
+            3 => Cause::Errno(errno(self.number())),
+            4 => Cause::NotListed,
+            5 => Cause::Silent,
+            6 => Cause::Reason(self.byte()),
             kind => {
                 let status = WaitStatus::from_raw(self.number());
-                let after = (kind == 6).then(|| self.span());
-                (Cause::Died { status, after }, None)
+                let after = (kind == 7).then(|| self.span());
+                Cause::Died { status, after }
             }
+        }
+    }
+
+    pub fn subject(&mut self) -> Option<Subject> {
+        Subject::ALL.get(usize::from(self.byte() % 32)).copied()
+    }
+
+    pub fn error(&mut self) -> Error {
+        let error = Error::new(self.kind(), self.cause());
+        match self.subject() {
+            Some(subject) => error.about(subject),
+            None => error,
         }
     }
 
@@ -71,11 +78,7 @@ impl Data<'_> {
             12 => Event::Reported(Record::Status(self.byte())),
             0 => Event::Reported(Record::SetUp),
             1 => Event::Reported(Record::Runs(pid(self.byte().into()))),
-            2 => {
-                let code = self.code();
-                let (cause, stream) = self.cause();
-                Event::Reported(Record::Failed(error(code, cause, stream)))
-            }
+            2 => Event::Reported(Record::Failed(self.error())),
             3 => Event::Closed { executed: true },
             4 => Event::Closed { executed: false },
             5 => Event::Died {
@@ -94,13 +97,4 @@ pub fn errno(number: i32) -> Errno {
 pub fn pid(number: i32) -> Pid {
     let smallest = Pid::new(1).expect("greater than zero");
     Pid::new(number & i32::MAX).unwrap_or(smallest)
-}
-
-pub fn error(code: ExitCode, cause: Cause, stream: Option<Stream>) -> Error {
-    match (cause, stream) {
-        (Cause::Errno(errno), Some(stream)) if code == ExitCode::OpenFailed => {
-            Error::of_stream(errno, stream)
-        }
-        _ => Error::new(code, cause),
-    }
 }

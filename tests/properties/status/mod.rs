@@ -8,9 +8,9 @@ use rawdaemon::internal::{
     EXIT_GRACE, Event, Goal, Match, Notice, Process, RECORD_SIZE, Record, STATUS_SIZE, Verdict,
     compare, date, decode, describe, encode, outcome, pid_of, process,
 };
-use rawdaemon::{Cause, Change, Errno, Error, ExitCode, Pid, WaitStatus};
+use rawdaemon::{Cause, Change, Errno, Error, ErrorKind, Pid, WaitStatus};
 
-use data::{Data, errno, error, pid};
+use data::{Data, errno, pid};
 
 /// Checks the data as an sd_notify(3) datagram, as `/proc/PID/stat`, and as a pidfile. Then decodes it to a wait
 /// status, a record, an error, the exit of the intermediate, a goal, and events.
@@ -132,11 +132,13 @@ fn check_record(record: Option<Record>, bytes: [u8; RECORD_SIZE]) {
         Record::Created | Record::SetUp | Record::Status(_) => {}
         Record::Runs(pid) => assert!(pid.get() > 0),
         Record::Failed(error) => {
-            assert_ne!(error.code(), ExitCode::Ok);
-            let again = self::error(error.code(), error.cause(), error.stream());
-            assert_eq!(again.code(), error.code());
+            assert_ne!(error.exit_code(), 0);
+            let again = Error::new(error.kind(), error.cause());
+            assert_eq!(again.kind(), error.kind());
             assert_eq!(again.cause(), error.cause());
-            assert_eq!(again.stream(), error.stream());
+            if let Some(subject) = error.subject() {
+                assert_eq!(again.about(subject).subject(), Some(subject));
+            }
             check_line(&error.to_string());
         }
     }
@@ -144,20 +146,19 @@ fn check_record(record: Option<Record>, bytes: [u8; RECORD_SIZE]) {
 
 /// An error keeps its parts, even when encoded as a record and decoded.
 fn check_error(data: &mut Data<'_>) -> Error {
-    let code = data.code();
-    let (cause, stream) = data.cause();
-    let error = error(code, cause, stream);
-    assert_eq!(error.code(), code);
-    assert_eq!(
-        error.stream(),
-        stream.filter(|_| code == ExitCode::OpenFailed)
-    );
-    assert_eq!(error.cause(), kept(cause));
+    let (kind, cause, subject) = (data.kind(), data.cause(), data.subject());
+    let mut error = Error::new(kind, cause);
+    assert_eq!(error.subject(), None);
+    if let Some(subject) = subject {
+        error = error.about(subject);
+    }
+    assert_eq!((error.kind(), error.cause()), (kind, kept(cause)));
+    assert_eq!(error.exit_code(), kind.exit_code());
+    let has_subject = !matches!(cause, Cause::Died { .. } | Cause::Reason(_));
+    assert_eq!(error.subject(), subject.filter(|_| has_subject));
 
     let record = Record::Failed(error);
-    // A failure with the code of success is not a valid record.
-    let expected = (code != ExitCode::Ok).then_some(record);
-    assert_eq!(decode(&encode(&record)), expected, "{error:?}");
+    assert_eq!(decode(&encode(&record)), Some(record), "{error:?}");
 
     let text = error.to_string();
     check_line(&text);
@@ -186,20 +187,16 @@ fn kept(cause: Cause) -> Cause {
 /// exit of the intermediate.
 fn check_outcome(record: Option<Record>, ended: Result<WaitStatus, Errno>) {
     let outcome = outcome(record, ended);
-    let code = outcome.map_or_else(|error| error.code(), |_| ExitCode::Ok);
+    let kind = outcome.map_err(|error| error.kind());
     let exited = ended.map(WaitStatus::change);
     match (record, exited) {
         (Some(Record::Runs(pid)), _) => assert_eq!(outcome, Ok(pid)),
         (Some(Record::Failed(error)), _) => assert_eq!(outcome, Err(error)),
-        (_, Ok(Change::Exited(byte))) => {
-            let known = ExitCode::from_u8(byte).filter(|code| *code != ExitCode::Ok);
-            assert!(outcome.is_err());
-            assert_eq!(code, known.unwrap_or(ExitCode::WaitFailed));
+        (_, Ok(Change::Exited(code))) => {
+            let known = ErrorKind::from_exit_code(code);
+            assert_eq!(kind, Err(known.unwrap_or(ErrorKind::WaitFailed)));
         }
-        _ => {
-            assert!(outcome.is_err());
-            assert_eq!(code, ExitCode::WaitFailed);
-        }
+        _ => assert_eq!(kind, Err(ErrorKind::WaitFailed)),
     }
 }
 
@@ -267,26 +264,26 @@ fn check_verdict(goal: Goal, events: &[Event]) {
         Some(Err(error)) => match seen.last() {
             Some(Event::Reported(Record::Failed(failure))) => assert_eq!(error, *failure),
             Some(Event::Refused(errno)) => {
-                assert_eq!(error.code(), ExitCode::Refused);
+                assert_eq!(error.kind(), ErrorKind::Refused);
                 assert_eq!(error.cause(), Cause::Errno(*errno));
             }
-            Some(Event::Abandoned) => assert_eq!(error.code(), ExitCode::WaitFailed),
+            Some(Event::Abandoned) => assert_eq!(error.kind(), ErrorKind::WaitFailed),
             Some(Event::Died {
                 status,
                 milliseconds,
             }) => {
                 let (status, after) = (*status, Some(Duration::from_millis(*milliseconds)));
-                assert_eq!(error.code(), ExitCode::DaemonDied);
+                assert_eq!(error.kind(), ErrorKind::DaemonDied);
                 assert_eq!(error.cause(), kept(Cause::Died { status, after }));
             }
-            Some(Event::Deadline) if error.code() == ExitCode::Refused => {
+            Some(Event::Deadline) if error.kind() == ErrorKind::Refused => {
                 assert_eq!((goal, error.cause()), (Goal::Ready, Cause::Silent));
                 assert!(!ready, "{seen:?}");
                 let closed = any(|event| matches!(event, Event::Silent | Event::Closed { .. }));
                 assert!(closed, "{seen:?}");
             }
             Some(Event::Deadline) => {
-                assert_eq!(error.code(), ExitCode::TimedOut);
+                assert_eq!(error.kind(), ErrorKind::TimedOut);
                 assert!(
                     !ready && (!begun || goal == Goal::Ready),
                     "{goal:?} {seen:?}"
