@@ -5,8 +5,8 @@ pub use crate::__start as start;
 pub use crate::environment::{set_variable, variable};
 pub use crate::pidfile::{Match, Process, compare, date, pid_in, pid_of, process};
 pub use crate::protocol::{
-    EXIT_GRACE, Event, Goal, Nanoseconds, Notice, RECORD_SIZE, Record, SIGKILL, SIGTERM,
-    STATUS_SIZE, Step, Verdict, decode, describe, encode, outcome, signal,
+    EXIT_GRACE, Event, Goal, Nanoseconds, Notice, RECORD_SIZE, Record, STATUS_SIZE, Step, Verdict,
+    decode, describe, encode, outcome,
 };
 pub use crate::start::Plan;
 pub use crate::sys::{

@@ -83,11 +83,11 @@
 //! The kernel reports which process holds the lock; the pid in the file is not believed.
 //!
 //! ```
-//! use rawdaemon::{Owner, Pidfile};
+//! use rawdaemon::{Owner, Pidfile, Signal};
 //!
 //! let pidfile = Pidfile::new(c"/run/no/such.pid");
 //! assert_eq!(pidfile.owner()?, Owner::NotRunning);
-//! assert_eq!(pidfile.signal(1)?, None); // SIGHUP; there is no daemon to send it to
+//! assert_eq!(pidfile.signal(Signal::HUP)?, None); // there is no daemon to send it to
 //! # Ok::<(), rawdaemon::Error>(())
 //! ```
 //!
@@ -173,6 +173,6 @@ mod text;
 pub use accounts::{Account, find_account, find_group, look_up, look_up_group};
 pub use options::{DaemonizeOptions, Limit, Readiness, Resource};
 pub use pidfile::{Owner, Pidfile, Stage};
-pub use protocol::{Cause, Change, Errno, Error, ErrorKind, Pid, Subject, WaitStatus, WithPath};
+pub use protocol::{Cause, Errno, Error, ErrorKind, Pid, Signal, Subject, WaitStatus, WithPath};
 pub use start::{Identity, Progress, Ready, daemonize, interpreter_of, spawn};
 pub use sys::{CStrings, ThinCStr};

@@ -3,7 +3,7 @@
 //! The first three exit with the codes that the Linux Standard Base defines for init scripts.
 
 use rawdaemon::internal::{describe, write_number};
-use rawdaemon::{Cause, Error, ErrorKind, Owner, Pid, Pidfile, Stage, ThinCStr};
+use rawdaemon::{Cause, Error, ErrorKind, Owner, Pid, Pidfile, Signal, ThinCStr};
 
 use crate::args::{Invocation, Verbosity};
 use crate::line::{Line, write_line};
@@ -54,7 +54,7 @@ pub(crate) fn print_status(invocation: &Invocation<'_>) -> u8 {
 /// Sends the daemon the signal of `--signal`.
 #[inline(never)]
 pub(crate) fn signal_daemon(invocation: &Invocation<'_>) -> u8 {
-    let signal = invocation.signal.unwrap_or_default();
+    let signal = invocation.signal.unwrap_or(Signal::TERM);
     let outcome = pidfile(invocation).signal(signal);
     report_outcome(invocation, outcome, b"signalled pid ")
 }
@@ -83,7 +83,7 @@ pub(crate) fn stop_for_restart(invocation: &Invocation<'_>) -> Result<(), u8> {
 }
 
 fn stop(invocation: &Invocation<'_>) -> Result<Option<Pid>, Error> {
-    pidfile(invocation).stop(invocation.stages(&mut [Stage::default(); 2]))
+    pidfile(invocation).stop(invocation.schedule().stages())
 }
 
 fn pidfile<'a>(invocation: &Invocation<'a>) -> Pidfile<'a> {

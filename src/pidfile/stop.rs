@@ -13,17 +13,33 @@ use super::lock::remove_stale;
 use super::owner::{Observation, Owner, Pidfile};
 use super::process::{has_ended, pidfd_has_ended, read_process};
 use crate::protocol::{
-    Cause, Errno, Error, ErrorKind, Nanoseconds, Pid, SIGKILL, failed, nanoseconds,
+    Cause, Errno, Error, ErrorKind, Nanoseconds, Pid, Signal, failed, nanoseconds,
 };
 use crate::sys::{self, Fd, LockOwner, NO_FD};
 
-/// A signal to send, and how long to wait for the daemon to end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// A stage of a stop: a signal to send, and how long to wait for the daemon to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Stage {
-    /// The signal number, 1 to 64 (signal(7)).
-    pub signal: u8,
+    /// The signal.
+    pub signal: Signal,
     /// How long to wait for the daemon to end before the next stage.
     pub wait: Duration,
+}
+
+impl Stage {
+    /// A SIGTERM, and after ten seconds a SIGKILL. A killed daemon may take up to a minute to end: it may be
+    /// waiting for a device.
+    pub const TERM_THEN_KILL: &[Self] = &[
+        Self::new(Signal::TERM, Duration::from_secs(10)),
+        Self::new(Signal::KILL, Duration::from_secs(60)),
+    ];
+
+    /// A stage with this signal and this time to wait.
+    #[must_use]
+    pub const fn new(signal: Signal, wait: Duration) -> Self {
+        Self { signal, wait }
+    }
 }
 
 /// How often the lookup is repeated if the daemon changes.
@@ -37,8 +53,7 @@ const POLL_INTERVAL: Nanoseconds = 10_000_000;
 const GROUP_TIMEOUT: Nanoseconds = 1_000_000_000;
 
 impl Pidfile<'_> {
-    /// Sends a signal to the daemon, and returns its pid; `None` if no daemon runs. Signal numbers are
-    /// those of signal(7).
+    /// Sends a signal to the daemon, and returns its pid; `None` if no daemon runs.
     ///
     /// # Errors
     ///
@@ -49,7 +64,7 @@ impl Pidfile<'_> {
     /// - `SignalFailed` with `ESRCH`: the daemon runs in another pid namespace ([`Owner::Elsewhere`]).
     /// - `SignalFailed` with `EBUSY`: the daemon of the pidfile keeps changing.
     /// - `SignalFailed` with any other errno: kill(2) failed, usually with `EPERM`.
-    pub fn signal(&self, signal: u8) -> Result<Option<Pid>, Error> {
+    pub fn signal(&self, signal: Signal) -> Result<Option<Pid>, Error> {
         let Some(pinned) = self.pin()? else {
             return Ok(None);
         };
@@ -65,13 +80,12 @@ impl Pidfile<'_> {
     ///
     /// ```
     /// use core::time::Duration;
-    /// use rawdaemon::{Pidfile, Stage};
+    /// use rawdaemon::{Pidfile, Signal, Stage};
     ///
-    /// let stages = [
-    ///     Stage { signal: 15, wait: Duration::from_secs(10) }, // SIGTERM
-    ///     Stage { signal: 9, wait: Duration::from_secs(60) }, // SIGKILL
-    /// ];
-    /// assert_eq!(Pidfile::new(c"/run/no/such.pid").stop(&stages)?, None);
+    /// let pidfile = Pidfile::new(c"/run/no/such.pid");
+    /// assert_eq!(pidfile.stop(Stage::TERM_THEN_KILL)?, None);
+    /// let patient = [Stage::new(Signal::INT, Duration::from_secs(300))];
+    /// assert_eq!(pidfile.stop(&patient)?, None);
     /// # Ok::<(), rawdaemon::Error>(())
     /// ```
     ///
@@ -171,7 +185,8 @@ struct PinnedProcess {
 
 impl PinnedProcess {
     /// Sends a signal. Does nothing if the daemon has ended.
-    fn send(&self, signal: u8) -> Result<(), Error> {
+    fn send(&self, signal: Signal) -> Result<(), Error> {
+        let signal = signal.number();
         let sent = match (&self.group, &self.pidfd) {
             (Some(group), _) => group.send(signal),
             (None, Some(pidfd)) => sys::pidfd_send_signal(pidfd, signal),
@@ -225,11 +240,11 @@ impl PinnedProcess {
 }
 
 /// Waits for the members of the group. After a SIGKILL it succeeds after [`GROUP_TIMEOUT`] at the latest.
-fn group_ends_before(group: &Group, signal: u8, deadline: Nanoseconds) -> bool {
+fn group_ends_before(group: &Group, signal: Signal, deadline: Nanoseconds) -> bool {
     let group_deadline = sys::monotonic_time().saturating_add(GROUP_TIMEOUT);
     while group.has_members() {
         let now = sys::monotonic_time();
-        if signal == SIGKILL && now >= group_deadline {
+        if signal == Signal::KILL && now >= group_deadline {
             return true;
         }
         if now >= deadline {

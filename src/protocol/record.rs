@@ -11,7 +11,7 @@ use super::errno::Errno;
 use super::error::{Cause, Error};
 use super::exit_code::ErrorKind;
 use super::pid::Pid;
-use super::wait_status::{Change, WaitStatus};
+use super::wait_status::WaitStatus;
 
 /// The size of a record in bytes. Writes of at most `PIPE_BUF` bytes to a pipe are atomic (pipe(7)).
 pub const RECORD_SIZE: usize = 8;
@@ -86,10 +86,7 @@ pub fn outcome(record: Option<Record>, ended: Result<WaitStatus, Errno>) -> Resu
         Ok(status) => status,
         Err(errno) => return Err(Error::new(ErrorKind::WaitFailed, Cause::Errno(errno))),
     };
-    let kind = match status.change() {
-        Change::Exited(code) => ErrorKind::from_exit_code(code),
-        _ => None,
-    };
+    let kind = status.exit_status().and_then(ErrorKind::from_exit_code);
     let after = None;
     Err(match kind {
         Some(kind) => Error::new(kind, Cause::Unknown),

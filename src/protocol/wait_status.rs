@@ -2,7 +2,8 @@
 
 use core::fmt;
 
-use crate::text::{Lines, Sink, display, lines, parse_number, write_number};
+use super::signal::Signal;
+use crate::text::{Sink, display, write_number};
 
 /// A wait status, the status word of wait4(2): how a process ended.
 ///
@@ -10,43 +11,8 @@ use crate::text::{Lines, Sink, display, lines, parse_number, write_number};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct WaitStatus(i32);
 
-/// A decoded [`WaitStatus`]. Signals are numbers, since not all of them have a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Change {
-    /// The process exited with this status.
-    Exited(u8),
-    /// A signal killed the process.
-    Killed {
-        /// The number of the signal.
-        signal: u8,
-        /// Whether the kernel wrote a core dump.
-        core_dumped: bool,
-    },
-    /// This signal stopped the process.
-    Stopped(u8),
-    /// The process runs again after a stop.
-    Continued,
-    /// Linux does not use such a word.
-    Unknown,
-}
-
-/// The signal that asks a process to end.
-pub const SIGTERM: u8 = 15;
-
-/// The signal that kills a process.
-pub const SIGKILL: u8 = 9;
-
-/// Parses a signal: a name with or without `SIG`, or a number from 1 to 64.
-#[must_use]
-pub fn signal(text: &[u8]) -> Option<u8> {
-    let name = text.strip_prefix(b"SIG").unwrap_or(text);
-    let found = match parse_number(text, 10) {
-        Some(number) => number,
-        None => NAMES.position(name)? as u64,
-    };
-    // The kernel has 64 signals, and no signal 0.
-    (1..=64).contains(&found).then_some(found as u8)
-}
+/// A flag in a status word: the kernel wrote a core dump.
+const CORE_DUMPED: u8 = 0x80;
 
 impl WaitStatus {
     /// Makes a wait status of a status word.
@@ -61,54 +27,52 @@ impl WaitStatus {
         self.0
     }
 
-    /// Decodes the status word.
+    /// The exit status, if the process exited.
     #[must_use]
-    // Inlined, since most callers use one variant only: this makes the command smaller.
-    #[inline(always)]
-    pub const fn change(self) -> Change {
-        let [low, high, ..] = self.0.to_le_bytes();
-        match low & 0x7f {
-            0 => Change::Exited(high),
-            0x7f if self.0 & 0xffff == 0xffff => Change::Continued,
-            0x7f if low == 0x7f => Change::Stopped(high),
-            0x7f => Change::Unknown,
-            signal => Change::Killed {
-                signal,
-                core_dumped: low & 0x80 != 0,
-            },
+    pub const fn exit_status(self) -> Option<u8> {
+        match self.0.to_le_bytes() {
+            [low, status, ..] if low & !CORE_DUMPED == 0 => Some(status),
+            _ => None,
         }
     }
-}
 
-impl WaitStatus {
+    /// The signal that killed the process, if one did.
+    #[must_use]
+    pub const fn terminating_signal(self) -> Option<Signal> {
+        let [low, ..] = self.0.to_le_bytes();
+        Signal::new(low & !CORE_DUMPED)
+    }
+
+    /// Whether a signal killed the process and the kernel wrote a core dump.
+    #[must_use]
+    pub const fn core_dumped(self) -> bool {
+        let [low, ..] = self.0.to_le_bytes();
+        low & CORE_DUMPED != 0 && self.terminating_signal().is_some()
+    }
+
     /// Writes `exited with status 3` or `killed by signal 11 (SIGSEGV), core dumped`.
     pub(super) fn describe(self, out: &mut Sink<'_>) {
-        let (what, number, signal, is_dumped): (&[u8], u8, u8, bool) = match self.change() {
-            Change::Exited(status) => (b"exited with status ", status, 0, false),
-            Change::Killed {
-                signal,
-                core_dumped,
-            } => (b"killed by signal ", signal, signal, core_dumped),
-            Change::Stopped(signal) => (b"stopped by signal ", signal, signal, false),
-            Change::Continued | Change::Unknown => return out(b"changed its state"),
-        };
-        out(what);
-        write_number(number.into(), out);
-        let name = NAMES.get(signal.into());
-        if !name.is_empty() {
-            out(b" (SIG");
-            out(name);
-            out(b")");
-        }
-        if is_dumped {
-            out(b", core dumped");
+        if let Some(status) = self.exit_status() {
+            out(b"exited with status ");
+            write_number(status.into(), out);
+        } else if let Some(signal) = self.terminating_signal() {
+            out(b"killed by signal ");
+            write_number(signal.number().into(), out);
+            let name = signal.name();
+            if !name.is_empty() {
+                out(b" (SIG");
+                out(name);
+                out(b")");
+            }
+            if self.core_dumped() {
+                out(b", core dumped");
+            }
+        } else {
+            // Only a process that was stopped or continued has such a status.
+            out(b"changed its state");
         }
     }
 }
-
-/// The names of the signals, by their numbers, which are the same on all supported architectures. There
-/// is no signal 0.
-static NAMES: Lines = lines![""; "HUP"; "INT"; "QUIT"; "ILL"; "TRAP"; "ABRT"; "BUS"; "FPE"; "KILL"; "USR1"; "SEGV"; "USR2"; "PIPE"; "ALRM"; "TERM"; "STKFLT"; "CHLD"; "CONT"; "STOP"; "TSTP"; "TTIN"; "TTOU"; "URG"; "XCPU"; "XFSZ"; "VTALRM"; "PROF"; "WINCH"; "IO"; "PWR"; "SYS";];
 
 impl fmt::Display for WaitStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -120,98 +84,34 @@ impl fmt::Display for WaitStatus {
 mod tests {
     use std::string::ToString;
 
-    use super::{Change, SIGKILL, SIGTERM, WaitStatus, signal};
-
-    /// A status word decoded by libc's macros.
-    fn decoded_by_libc(word: i32) -> Change {
-        if libc::WIFEXITED(word) {
-            Change::Exited(libc::WEXITSTATUS(word) as u8)
-        } else if libc::WIFSIGNALED(word) {
-            Change::Killed {
-                signal: libc::WTERMSIG(word) as u8,
-                core_dumped: libc::WCOREDUMP(word),
-            }
-        } else if libc::WIFCONTINUED(word) {
-            Change::Continued
-        } else if libc::WIFSTOPPED(word) {
-            Change::Stopped(libc::WSTOPSIG(word) as u8)
-        } else {
-            Change::Unknown
-        }
-    }
+    use super::{Signal, WaitStatus};
 
     #[test]
     fn every_word_is_decoded_as_by_libc() {
         for word in 0..=0xffff {
             let status = WaitStatus::from_raw(word);
             assert_eq!(status.as_raw(), word);
-            assert_eq!(status.change(), decoded_by_libc(word), "word {word:#06x}");
+            let exited = libc::WIFEXITED(word).then(|| libc::WEXITSTATUS(word) as u8);
+            assert_eq!(status.exit_status(), exited, "word {word:#06x}");
+            let signal = libc::WIFSIGNALED(word).then(|| libc::WTERMSIG(word) as u8);
+            let signal = signal.and_then(Signal::new);
+            assert_eq!(status.terminating_signal(), signal, "word {word:#06x}");
+            let dumped = signal.is_some() && libc::WCOREDUMP(word);
+            assert_eq!(status.core_dumped(), dumped, "word {word:#06x}");
         }
-    }
-
-    #[test]
-    fn signals_have_the_names_of_libc() {
-        let signals = [
-            (libc::SIGHUP, "HUP"),
-            (libc::SIGKILL, "KILL"),
-            (libc::SIGSEGV, "SEGV"),
-            (libc::SIGTERM, "TERM"),
-            (libc::SIGCHLD, "CHLD"),
-            (libc::SIGSTOP, "STOP"),
-            (libc::SIGWINCH, "WINCH"),
-            (libc::SIGSYS, "SYS"),
-        ];
-        for (number, name) in signals {
-            let killed = WaitStatus::from_raw(number);
-            assert_eq!(
-                killed.to_string(),
-                std::format!("killed by signal {number} (SIG{name})")
-            );
-        }
-        assert_eq!(WaitStatus::from_raw(32).to_string(), "killed by signal 32");
-        assert_eq!(WaitStatus::from_raw(64).to_string(), "killed by signal 64");
-        assert_eq!(
-            WaitStatus::from_raw(0x137f).to_string(),
-            "stopped by signal 19 (SIGSTOP)"
-        );
-    }
-
-    #[test]
-    fn signals_are_found_by_name_and_number() {
-        for (text, expected) in [
-            ("HUP", 1),
-            ("SIGHUP", 1),
-            ("TERM", 15),
-            ("SIGSYS", 31),
-            ("9", 9),
-            ("64", 64),
-        ] {
-            assert_eq!(signal(text.as_bytes()), Some(expected), "{text}");
-        }
-        for text in [
-            "", "SIG", "0", "65", "-9", "hup", "HUP ", "SIG9", "265", "HUP\nINT",
-        ] {
-            assert_eq!(signal(text.as_bytes()), None, "{text}");
-        }
-        assert_eq!(
-            (i32::from(SIGTERM), i32::from(SIGKILL)),
-            (libc::SIGTERM, libc::SIGKILL)
-        );
     }
 
     #[test]
     fn statuses_are_displayed_in_words() {
-        assert_eq!(
-            WaitStatus::from_raw(0x0300).to_string(),
-            "exited with status 3"
-        );
-        assert_eq!(
-            WaitStatus::from_raw(11).to_string(),
-            "killed by signal 11 (SIGSEGV)"
-        );
-        assert_eq!(
-            WaitStatus::from_raw(0x8b).to_string(),
-            "killed by signal 11 (SIGSEGV), core dumped"
-        );
+        for (word, text) in [
+            (0x0300, "exited with status 3"),
+            (11, "killed by signal 11 (SIGSEGV)"),
+            (0x8b, "killed by signal 11 (SIGSEGV), core dumped"),
+            (32, "killed by signal 32"),
+            (64, "killed by signal 64"),
+            (0x137f, "changed its state"),
+        ] {
+            assert_eq!(WaitStatus::from_raw(word).to_string(), text);
+        }
     }
 }

@@ -4,8 +4,7 @@ use super::context::Context;
 use super::pipes::{read_record, send_status, send_verdict};
 use super::readiness::{Channel, is_from_daemon};
 use crate::protocol::{
-    Errno, Error, ErrorKind, Event, Goal, Nanoseconds, Pid, Record, SIGKILL, SIGTERM, Verdict,
-    failed,
+    Errno, Error, ErrorKind, Event, Goal, Nanoseconds, Pid, Record, Signal, Verdict, failed,
 };
 use crate::sys::{self, Datagram, NO_FD, RawFd, SIGCHLD};
 
@@ -198,7 +197,8 @@ impl<'w, 'a> Watch<'w, 'a> {
             let death = sys::pidfd_open(self.daemon).or_else(|_| sys::signalfd(SIGCHLD));
             self.death = death?.into_raw();
             if self.verdict == NO_FD {
-                self.abandoned = sys::signalfd(SIGTERM.into()).map_or(NO_FD, sys::Fd::into_raw);
+                self.abandoned =
+                    sys::signalfd(Signal::TERM.number().into()).map_or(NO_FD, sys::Fd::into_raw);
             }
         }
         Ok(())
@@ -281,10 +281,11 @@ impl<'w, 'a> Watch<'w, 'a> {
         if self.has_ended || has_refused && self.ends_within(REFUSAL_TIMEOUT) {
             return;
         }
-        let _ = sys::kill(self.daemon, SIGTERM);
+        let _ = sys::kill(self.daemon, Signal::TERM.number());
         if !self.ends_within(TERM_TIMEOUT) {
             // kill(2) fails if the daemon has changed its user. Do not wait for it then.
-            let killed = sys::kill(self.daemon, SIGKILL).and_then(|()| sys::waitpid(self.daemon));
+            let killed = sys::kill(self.daemon, Signal::KILL.number())
+                .and_then(|()| sys::waitpid(self.daemon));
             self.has_ended = killed.is_ok();
         }
     }

@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::time::Duration;
 
 use rawdaemon::internal::set_variable;
-use rawdaemon::{DaemonizeOptions, Stage, ThinCStr};
+use rawdaemon::{DaemonizeOptions, ThinCStr};
 
 use crate::args::{Action, Invocation, Verbosity, assignments};
 
@@ -234,10 +234,10 @@ fn a_stop_has_the_stages_of_its_options() {
     let stages = |options: &[&CStr]| {
         let list = list(&[options, &[c"-p", c"pid", c"web"]].concat());
         let invocation = Invocation::parse(&list).unwrap();
-        let mut default = [Stage::default(); 2];
-        let stages = invocation.stages(&mut default).iter();
+        let schedule = invocation.schedule();
+        let stages = schedule.stages().iter();
         stages
-            .map(|stage| (stage.signal, stage.wait))
+            .map(|stage| (stage.signal.number(), stage.wait))
             .collect::<Vec<_>>()
     };
     let seconds = Duration::from_secs;

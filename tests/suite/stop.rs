@@ -11,7 +11,7 @@ use crate::support::control::{
 use crate::support::{
     DEADLINE, Daemon, Place, eventually, has, is_root, pid_in, tested_command, wait_for, watch,
 };
-use rawdaemon::{ErrorKind, Owner, Pidfile, Stage};
+use rawdaemon::{ErrorKind, Owner, Pidfile, Signal, Stage};
 
 /// A daemon that logs its signals.
 const LOGS: &str = "for s in HUP INT TERM; do trap \"echo $s >>log\" $s; done; echo up >>log; \
@@ -267,41 +267,30 @@ fn the_library_does_the_same() {
     let place = Place::new();
     let path = CString::new(place.path("pid").into_os_string().into_encoded_bytes()).unwrap();
     let pidfile = Pidfile::new(&path);
-    let stages = [Stage {
-        signal: 15,
-        wait: DEADLINE,
-    }];
+    let stages = [Stage::new(Signal::TERM, DEADLINE)];
     assert_eq!(pidfile.owner(), Ok(Owner::NotRunning));
     assert_eq!(pidfile.stop(&stages), Ok(None));
     let daemon = start_script(&place, LOGS);
     let pid = rawdaemon::Pid::new(daemon.pid.as_raw_pid()).unwrap();
     assert_eq!(pidfile.owner(), Ok(Owner::Running(pid)));
-    assert_eq!(pidfile.signal(1), Ok(Some(pid)));
+    assert_eq!(pidfile.signal(Signal::HUP), Ok(Some(pid)));
     eventually("it has arrived", || place.read("log") == "up\nHUP\n");
-    let short = [Stage {
-        signal: 2,
-        wait: Duration::from_millis(50),
-    }];
+    let short = [Stage::new(Signal::INT, Duration::from_millis(50))];
     assert_eq!(
         pidfile.stop(&short).unwrap_err().kind(),
         ErrorKind::StillRunning
     );
-    assert_eq!(pidfile.signal(0), Ok(Some(pid)), "signal 0 is none");
-    assert_eq!(
-        pidfile.signal(65).unwrap_err().kind(),
-        ErrorKind::SignalFailed
-    );
-    let kill = [Stage {
-        signal: 9,
-        wait: DEADLINE,
-    }];
+    let kill = [Stage::new(Signal::KILL, DEADLINE)];
     assert_eq!(pidfile.stop(&kill), Ok(Some(pid)));
     daemon.ended();
     assert_eq!(pidfile.owner(), Ok(Owner::NotRunning));
     let unlocked = start_unlocked(&place);
     let pid = rawdaemon::Pid::new(unlocked.pid.as_raw_pid()).unwrap();
     assert_eq!(pidfile.owner(), Ok(Owner::Unlocked(pid)));
-    assert_eq!(pidfile.signal(15).unwrap_err().kind(), ErrorKind::NoLock);
+    assert_eq!(
+        pidfile.signal(Signal::TERM).unwrap_err().kind(),
+        ErrorKind::NoLock
+    );
     assert_eq!(pidfile.trust(true).stop(&stages), Ok(Some(pid)));
     unlocked.ended();
 }

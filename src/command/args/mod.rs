@@ -4,16 +4,18 @@
 
 mod arguments;
 mod options;
+mod schedule;
 mod usage;
 mod values;
 
 use core::time::Duration;
 
-use rawdaemon::internal::{self, SIGKILL, SIGTERM, next_field, parse_signed, signal, variable};
-use rawdaemon::{DaemonizeOptions, Stage, Subject, ThinCStr};
+use rawdaemon::internal::{self, parse_signed, variable};
+use rawdaemon::{DaemonizeOptions, Signal, Subject, ThinCStr};
 
 pub(crate) use arguments::{Arguments, Options};
 pub(crate) use options::Name;
+pub(crate) use schedule::Schedule;
 pub(crate) use usage::UsageError;
 
 /// The action of the command.
@@ -51,14 +53,8 @@ pub(crate) enum Verbosity {
 /// The largest number of `--keep-fd` options.
 const MAX_KEPT_FDS: usize = 16;
 
-/// The largest number of signals in `--retry`.
-const MAX_STAGES: usize = 8;
-
 /// The default of `--kill-after`: how long to wait for the daemon to end before it is killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long to wait for the daemon to end after a SIGKILL. It may be waiting for a device.
-const KILL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A parsed command line. If an option is repeated, the last one wins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,12 +78,10 @@ pub(crate) struct Invocation<'a> {
     /// Whether to drop the inherited environment.
     pub(crate) clear_env: bool,
     /// The signal to send, or the first signal of a stop.
-    pub(crate) signal: Option<u8>,
+    pub(crate) signal: Option<Signal>,
     /// How long a stop waits before it sends a SIGKILL.
     pub(crate) kill_after: Option<Duration>,
-    /// The stages of `--retry`: the first `stages` of these.
-    pub(crate) retry: [Stage; MAX_STAGES],
-    pub(crate) stages: usize,
+    pub(crate) retry: Option<Schedule>,
     /// Whether the start succeeds if the daemon already runs.
     pub(crate) start_or_ok: bool,
     /// Whether to signal the daemon's process group.
@@ -166,14 +160,14 @@ impl<'a> Invocation<'a> {
             Name::NoNewPrivs => self.options = self.options.no_new_privs(true),
             Name::ClearEnv => self.clear_env = true,
             Name::Signal => {
-                self.signal = Some(signal(text)?);
+                self.signal = Some(Signal::parse(text)?);
                 // With --stop or --restart, this is the first signal.
                 if self.action == Action::Start {
                     self.action = Action::Signal;
                 }
             }
             Name::KillAfter => self.kill_after = Some(values::seconds(text)?),
-            Name::Retry => self.apply_retry(text)?,
+            Name::Retry => self.retry = Some(Schedule::parse(text)?),
             Name::StartOrOk => self.start_or_ok = true,
             Name::ProcessGroup => self.process_group = true,
             Name::TrustPidfile => self.trust_pidfile = true,
@@ -191,39 +185,17 @@ impl<'a> Invocation<'a> {
         Some(())
     }
 
-    /// Applies `--retry`: a schedule such as `TERM/10/KILL/5`. `10` alone means `TERM/10/KILL/10`.
-    fn apply_retry(&mut self, text: &[u8]) -> Option<()> {
-        self.retry.fill(Stage::default());
-        self.stages = 0;
-        if let Some(wait) = values::seconds(text) {
-            self.add_stage(SIGTERM, wait)?;
-            return self.add_stage(SIGKILL, wait);
-        }
-        let mut rest = Some(text);
-        while rest.is_some() {
-            let signal = signal(next_field(&mut rest, b'/'))?;
-            self.add_stage(signal, values::seconds(next_field(&mut rest, b'/'))?)?;
-        }
-        Some(())
-    }
-
-    fn add_stage(&mut self, signal: u8, wait: Duration) -> Option<()> {
-        *self.retry.get_mut(self.stages)? = Stage { signal, wait };
-        self.stages = self.stages.saturating_add(1);
-        Some(())
-    }
-
     /// The path of the pidfile, if any.
     #[must_use]
     pub(crate) fn pidfile(&self) -> Option<ThinCStr<'a>> {
         internal::path(&self.options, Subject::Pidfile)
     }
 
-    /// The stages of a stop: those of `--retry`, or else the signal of `--signal` and a SIGKILL.
+    /// The schedule of a stop: that of `--retry`, or else the signal of `--signal` and a SIGKILL.
     #[must_use]
-    pub(crate) fn stages<'s>(&'s self, default: &'s mut [Stage; 2]) -> &'s [Stage] {
-        if self.stages != 0 {
-            return self.retry.get(..self.stages).unwrap_or_default();
+    pub(crate) fn schedule(&self) -> Schedule {
+        if let Some(schedule) = self.retry {
+            return schedule;
         }
         // With --restart, --timeout applies to the start only.
         let timeout = match self.action {
@@ -231,17 +203,9 @@ impl<'a> Invocation<'a> {
             _ => self.timeout,
         };
         let wait = self.kill_after.or(timeout).unwrap_or(STOP_TIMEOUT);
-        let [first, last] = &mut *default;
-        *first = Stage {
-            signal: self.signal.unwrap_or(SIGTERM),
-            // Zero means no limit.
-            wait: if wait.is_zero() { Duration::MAX } else { wait },
-        };
-        *last = Stage {
-            signal: SIGKILL,
-            wait: KILL_TIMEOUT,
-        };
-        default
+        // Zero means no limit.
+        let wait = if wait.is_zero() { Duration::MAX } else { wait };
+        Schedule::kill_after(self.signal.unwrap_or(Signal::TERM), wait)
     }
 
     /// The options of the start. The user and the group are missing: their names must be looked up first.

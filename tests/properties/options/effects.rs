@@ -3,8 +3,8 @@
 use std::ffi::{CStr, CString};
 use std::time::Duration;
 
-use crate::args::{Action, Invocation, Name, Verbosity};
-use rawdaemon::{Limit, Readiness, Resource, Stage, ThinCStr};
+use crate::args::{Action, Invocation, Name, Schedule, Verbosity};
+use rawdaemon::{Limit, Readiness, Resource, Signal, Stage, ThinCStr};
 
 use super::list;
 use super::spelling::{Given, STYLES, spell};
@@ -30,8 +30,8 @@ impl Values<'_> {
         self.number as i32 & i32::MAX | 4
     }
 
-    fn signal(&self) -> u8 {
-        (self.number % 64) as u8 + 1
+    fn signal(&self) -> Signal {
+        Signal::new((self.number % 64) as u8 + 1).unwrap()
     }
 
     fn limit(&self) -> Limit {
@@ -147,9 +147,9 @@ fn add_effect<'v>(expected: &mut Invocation<'v>, name: Name, values: &Values<'v>
             return text.into_bytes();
         }
         Name::Nice => {
-            let niceness = (number % 40) as i32 - 20;
-            expected.options = options.nice(niceness);
-            return niceness.to_string().into_bytes();
+            let nice = (number % 40) as i32 - 20;
+            expected.options = options.nice(nice);
+            return nice.to_string().into_bytes();
         }
         Name::OomScoreAdj => {
             let adjustment = (number % 2001) as i32 - 1000;
@@ -176,23 +176,22 @@ fn add_effect<'v>(expected: &mut Invocation<'v>, name: Name, values: &Values<'v>
             if expected.action == Action::Start {
                 expected.action = Action::Signal;
             }
-            return values.signal().to_string().into_bytes();
+            return values.signal().number().to_string().into_bytes();
         }
         Name::KillAfter => {
             expected.kill_after = Some(time);
             return values.seconds().into_bytes();
         }
         Name::Retry => {
-            let mut text = Vec::new();
-            for stage in &mut expected.retry[..values.stages()] {
-                *stage = Stage {
-                    signal: values.signal(),
-                    wait: time,
-                };
-                text.push(format!("{}/{}", values.signal(), values.seconds()));
-            }
-            expected.stages = values.stages();
-            return text.join("/").into_bytes();
+            let stage = format!("{}/{}", values.signal().number(), values.seconds());
+            let text = vec![stage; values.stages()].join("/");
+            expected.retry = Schedule::parse(text.as_bytes());
+            let stages = expected.retry.as_ref().unwrap().stages();
+            assert_eq!(
+                stages,
+                vec![Stage::new(values.signal(), time); values.stages()]
+            );
+            return text.into_bytes();
         }
         Name::NoNewPrivs => expected.options = options.no_new_privs(true),
         Name::ClearEnv => expected.clear_env = true,

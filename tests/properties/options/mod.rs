@@ -6,8 +6,8 @@ mod spelling;
 use std::ffi::{CStr, CString};
 
 use crate::args::{Action, Invocation, Options, UsageError, assignments};
+use rawdaemon::ThinCStr;
 use rawdaemon::internal::set_variable;
-use rawdaemon::{Stage, ThinCStr};
 
 use effects::check_effects;
 use spelling::{Given, check_spellings};
@@ -81,19 +81,10 @@ fn check_values(invocation: &Invocation<'_>) {
         kept,
         action,
         signal,
-        ref retry,
-        stages,
         ..
     } = *invocation;
-    let is_signal = |signal: u8| (1..=64).contains(&signal);
-    assert!(signal.is_none_or(is_signal));
     assert!(signal.is_some() || action != Action::Signal);
-    let (given, rest) = retry.split_at(stages);
-    assert!(given.iter().all(|stage| is_signal(stage.signal)));
-    assert!(rest.iter().all(|stage| *stage == Stage::default()));
-    let mut default = [Stage::default(); 2];
-    let stages = invocation.stages(&mut default);
-    assert!(stages.iter().all(|stage| is_signal(stage.signal)) && !stages.is_empty());
+    assert!(!invocation.schedule().stages().is_empty());
     let needs_pidfile = !prints(action) && action != Action::Start;
     assert!(invocation.pidfile().is_some() || !needs_pidfile);
     let words = [user, group, argv0, invocation.pidfile()];

@@ -8,7 +8,7 @@ use rawdaemon::internal::{
     EXIT_GRACE, Event, Goal, Match, Notice, Process, RECORD_SIZE, Record, STATUS_SIZE, Verdict,
     compare, date, decode, describe, encode, outcome, pid_of, process,
 };
-use rawdaemon::{Cause, Change, Errno, Error, ErrorKind, Pid, WaitStatus};
+use rawdaemon::{Cause, Errno, Error, ErrorKind, Pid, Signal, WaitStatus};
 
 use data::{Data, errno, pid};
 
@@ -102,26 +102,15 @@ fn check_line(text: &str) {
 /// A wait status has 16 bits, and is decoded as by libc.
 fn check_status(status: WaitStatus) {
     let word = status.as_raw() & 0xffff;
-    assert_eq!(status.change(), libc_change(word), "word {word:#06x}");
-    assert_eq!(status.change(), WaitStatus::from_raw(word).change());
+    let status = WaitStatus::from_raw(word);
+    let exited = libc::WIFEXITED(word).then(|| libc::WEXITSTATUS(word) as u8);
+    assert_eq!(status.exit_status(), exited, "word {word:#06x}");
+    let signal = libc::WIFSIGNALED(word).then(|| libc::WTERMSIG(word) as u8);
+    let signal = signal.and_then(Signal::new);
+    assert_eq!(status.terminating_signal(), signal, "word {word:#06x}");
+    let dumped = signal.is_some() && libc::WCOREDUMP(word);
+    assert_eq!(status.core_dumped(), dumped, "word {word:#06x}");
     check_line(&status.to_string());
-}
-
-fn libc_change(word: i32) -> Change {
-    if libc::WIFEXITED(word) {
-        Change::Exited(libc::WEXITSTATUS(word) as u8)
-    } else if libc::WIFSIGNALED(word) {
-        Change::Killed {
-            signal: libc::WTERMSIG(word) as u8,
-            core_dumped: libc::WCOREDUMP(word),
-        }
-    } else if libc::WIFCONTINUED(word) {
-        Change::Continued
-    } else if libc::WIFSTOPPED(word) {
-        Change::Stopped(libc::WSTOPSIG(word) as u8)
-    } else {
-        Change::Unknown
-    }
 }
 
 /// Each record has one encoding, no failure has code 0, and a failure keeps its parts.
@@ -188,11 +177,11 @@ fn kept(cause: Cause) -> Cause {
 fn check_outcome(record: Option<Record>, ended: Result<WaitStatus, Errno>) {
     let outcome = outcome(record, ended);
     let kind = outcome.map_err(|error| error.kind());
-    let exited = ended.map(WaitStatus::change);
+    let exited = ended.ok().and_then(WaitStatus::exit_status);
     match (record, exited) {
         (Some(Record::Runs(pid)), _) => assert_eq!(outcome, Ok(pid)),
         (Some(Record::Failed(error)), _) => assert_eq!(outcome, Err(error)),
-        (_, Ok(Change::Exited(code))) => {
+        (_, Some(code)) => {
             let known = ErrorKind::from_exit_code(code);
             assert_eq!(kind, Err(known.unwrap_or(ErrorKind::WaitFailed)));
         }

@@ -1,0 +1,66 @@
+//! The schedule of a stop.
+
+use core::time::Duration;
+
+use rawdaemon::internal::next_field;
+use rawdaemon::{Signal, Stage};
+
+use super::values;
+
+/// The largest number of signals in `--retry`.
+const MAX_STAGES: usize = 8;
+
+/// The signals that a stop sends, and how long it waits after each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Schedule {
+    /// The first `length` of these.
+    stages: [Stage; MAX_STAGES],
+    length: usize,
+}
+
+impl Schedule {
+    /// The schedule without a stage.
+    pub(crate) const EMPTY: Self = Self {
+        stages: [Stage::new(Signal::TERM, Duration::ZERO); MAX_STAGES],
+        length: 0,
+    };
+
+    /// A first signal and, after this time, a SIGKILL.
+    pub(crate) fn kill_after(signal: Signal, wait: Duration) -> Self {
+        let mut schedule = Self::EMPTY;
+        let [first, last, ..] = &mut schedule.stages;
+        *first = Stage::new(signal, wait);
+        *last = Stage::new(Signal::KILL, KILL_TIMEOUT);
+        schedule.length = 2;
+        schedule
+    }
+
+    /// Parses `TERM/10/KILL/5`. `10` alone means `TERM/10/KILL/10`.
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
+        let mut schedule = Self::EMPTY;
+        if let Some(wait) = values::seconds(text) {
+            schedule.add(Signal::TERM, wait)?;
+            schedule.add(Signal::KILL, wait)?;
+            return Some(schedule);
+        }
+        let mut rest = Some(text);
+        while rest.is_some() {
+            let signal = Signal::parse(next_field(&mut rest, b'/'))?;
+            schedule.add(signal, values::seconds(next_field(&mut rest, b'/'))?)?;
+        }
+        Some(schedule)
+    }
+
+    fn add(&mut self, signal: Signal, wait: Duration) -> Option<()> {
+        *self.stages.get_mut(self.length)? = Stage::new(signal, wait);
+        self.length = self.length.saturating_add(1);
+        Some(())
+    }
+
+    pub(crate) fn stages(&self) -> &[Stage] {
+        self.stages.get(..self.length).unwrap_or_default()
+    }
+}
+
+/// How long to wait for the daemon to end after a SIGKILL. It may be waiting for a device.
+const KILL_TIMEOUT: Duration = Duration::from_secs(60);
