@@ -15,12 +15,13 @@
 //! ```no_run
 //! use std::process::ExitCode;
 //!
-//! use rawdaemon::{DaemonizeOptions, Identity};
+//! use rawdaemon::{DaemonizeOptions, Identity, Stdio};
 //!
 //! fn main() -> ExitCode {
-//!     let options = DaemonizeOptions::new().pidfile(c"/run/web.pid").stderr(c"/var/log/web.log");
+//!     let log = Stdio::append(c"/var/log/web.log");
+//!     let options = DaemonizeOptions::new().pidfile(c"/run/web.pid").stderr(log);
 //!     match options.daemonize() {
-//!         Ok(Identity::Original(pid)) => println!("the daemon runs as {pid}"),
+//!         Ok(Identity::Original(daemon)) => println!("the daemon runs as {}", daemon.pid()),
 //!         Ok(Identity::Daemon(ready)) => {
 //!             // … open sockets, read the configuration …
 //!             let _ = ready.notify(); // the original returns now, not when the timeout expires
@@ -50,8 +51,8 @@
 //! ```
 //! use rawdaemon::argv;
 //!
-//! let pid = rawdaemon::spawn(c"sleep", argv![c"sleep", c"0.1"], argv![c"PATH=/usr/bin:/bin"])?;
-//! println!("sleep runs as {pid}");
+//! let daemon = rawdaemon::spawn(c"sleep", argv![c"sleep", c"0.1"], argv![c"PATH=/usr/bin:/bin"])?;
+//! println!("sleep runs as {}", daemon.pid());
 //! # Ok::<(), rawdaemon::Error>(())
 //! ```
 //!
@@ -170,9 +171,9 @@ mod start;
 mod sys;
 mod text;
 
-pub use accounts::{Account, find_account, find_group, look_up, look_up_group};
-pub use options::{DaemonizeOptions, Limit, Readiness, Resource};
+pub use accounts::Account;
+pub use options::{DaemonizeOptions, IntoCStr, Limit, Readiness, Resource, Stdio};
 pub use pidfile::{Owner, Pidfile, Stage};
 pub use protocol::{Cause, Errno, Error, ErrorKind, Pid, Signal, Subject, WaitStatus, WithPath};
-pub use start::{Identity, Progress, Ready, daemonize, interpreter_of, spawn};
+pub use start::{DaemonProcess, Identity, Progress, Ready, daemonize, spawn};
 pub use sys::{CStrings, ThinCStr};

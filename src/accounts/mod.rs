@@ -5,5 +5,6 @@
 mod look_up;
 mod parse;
 
-pub use look_up::{look_up, look_up_group};
-pub use parse::{Account, find_account, find_group};
+pub(crate) use look_up::read_account_files;
+pub use parse::{Account, find_group};
+pub(crate) use parse::{GroupChoice, find_account};

@@ -7,10 +7,10 @@
 use crate::protocol::{Cause, Errno, Error, ErrorKind};
 use crate::text::{next_field, parse_number, split_once};
 
-/// The account that a daemon runs as: the ids for
-/// [`DaemonizeOptions::user`](crate::DaemonizeOptions::user), and the values for the environment
-/// variables USER, LOGNAME, HOME and SHELL.
+/// A user's account: the ids for [`DaemonizeOptions::user_ids`](crate::DaemonizeOptions::user_ids), and the
+/// values for the environment variables USER, LOGNAME, HOME and SHELL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Account<'a> {
     /// The user's name; the number itself if it has no entry.
     pub name: &'a [u8],
@@ -26,30 +26,57 @@ pub struct Account<'a> {
     pub shell: &'a [u8],
 }
 
-/// Finds a user in the contents of `/etc/passwd` and `/etc/group`. [`look_up`](crate::look_up) reads
-/// these files.
-///
-/// `user` is `USER` or `USER:GROUP`, and each part is a name or a number. `group` takes precedence over
-/// the group in `user`. A number is first looked up as a name, and then as an id. A number without an
-/// entry is accepted if a group is given too. The ids of the user's groups are stored in `ids`.
-///
-/// ```
-/// let passwd = b"web:x:33:33::/var/www:/usr/sbin/nologin\n";
-/// let groups = b"www:x:33:\nlogs:x:5:web\n";
-/// let mut ids = [0; 8];
-/// let account = rawdaemon::find_account(b"web", None, passwd, groups, &mut ids)?;
-/// assert_eq!((account.user, account.group, account.groups), (33, 33, &[33, 5][..]));
-/// # Ok::<(), rawdaemon::Error>(())
-/// ```
-///
-/// # Errors
-///
-/// - `SetuidFailed` or `SetgidFailed` with [`Cause::NotListed`] if there is no such user or group. A
-///   user that has no group, and is given none, is `SetuidFailed` too.
-/// - `GroupsFailed` with `E2BIG` if `ids` is too small.
-pub fn find_account<'a>(
+impl<'a> Account<'a> {
+    /// Finds a user in the contents of `/etc/passwd` and `/etc/group`. [`look_up`](Self::look_up) reads these
+    /// files.
+    ///
+    /// `user` is `USER` or `USER:GROUP`, and each part is a name or a number. `group` takes precedence over
+    /// the group in `user`. A number is first looked up as a name, and then as an id. A number without an
+    /// entry is accepted if a group is given too. The ids of the user's groups are stored in `ids`.
+    ///
+    /// ```
+    /// use rawdaemon::Account;
+    ///
+    /// let passwd = b"web:x:33:33::/var/www:/usr/sbin/nologin\n";
+    /// let groups = b"www:x:33:\nlogs:x:5:web\n";
+    /// let mut ids = [0; 8];
+    /// let account = Account::parse(b"web", None, passwd, groups, &mut ids)?;
+    /// assert_eq!((account.user, account.group, account.groups), (33, 33, &[33, 5][..]));
+    /// # Ok::<(), rawdaemon::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - `SetuidFailed` or `SetgidFailed` with [`Cause::NotListed`] if there is no such user or group. A
+    ///   user that has no group, and is given none, is `SetuidFailed` too.
+    /// - `GroupsFailed` with `E2BIG` if `ids` is too small.
+    pub fn parse(
+        user: &'a [u8],
+        group: Option<&[u8]>,
+        passwd: &'a [u8],
+        groups: &[u8],
+        ids: &'a mut [u32],
+    ) -> Result<Self, Error> {
+        let group = group.map_or(GroupChoice::Primary, GroupChoice::Name);
+        find_account(user, group, passwd, groups, ids)
+    }
+}
+
+/// The group of an account.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum GroupChoice<'g> {
+    /// The one that is given with the user, or that of the user's entry.
+    Primary,
+    /// The group with this name or number.
+    Name(&'g [u8]),
+    /// The group with this id.
+    Id(u32),
+}
+
+/// [`Account::parse`].
+pub(crate) fn find_account<'a>(
     user: &'a [u8],
-    group: Option<&[u8]>,
+    group: GroupChoice<'_>,
     passwd: &'a [u8],
     groups: &[u8],
     ids: &'a mut [u32],
@@ -60,9 +87,12 @@ pub fn find_account<'a>(
     next_field(&mut user.rest, b':');
     let home = next_field(&mut user.rest, b':');
     let shell = next_field(&mut user.rest, b':');
-    let group = match group.or(group_of_user) {
-        Some(group) => find_group(group, groups)?,
-        None => primary.ok_or(not_listed(ErrorKind::SetuidFailed))?,
+    let group = match (group, group_of_user) {
+        (GroupChoice::Id(id), _) => id,
+        (GroupChoice::Name(group), _) | (GroupChoice::Primary, Some(group)) => {
+            find_group(group, groups)?
+        }
+        (GroupChoice::Primary, None) => primary.ok_or(not_listed(ErrorKind::SetuidFailed))?,
     };
     Ok(Account {
         name: user.name,
@@ -74,8 +104,7 @@ pub fn find_account<'a>(
     })
 }
 
-/// Finds the id of a group in the contents of `/etc/group`. [`look_up_group`](crate::look_up_group)
-/// reads this file.
+/// Finds the id of a group in the contents of `/etc/group`.
 ///
 /// `name` is a name or a number. A number is first looked up as a name; without an entry it is the id
 /// itself.
@@ -187,7 +216,7 @@ fn id(digits: &[u8]) -> Option<u32> {
 mod tests {
     use std::vec::Vec;
 
-    use super::{find_account, find_group};
+    use super::{Account, GroupChoice, find_account, find_group};
     use crate::protocol::{Cause, Error, ErrorKind};
 
     const PASSWD: &[u8] = b"root:x:0:0:root:/root:/bin/bash\n\
@@ -210,7 +239,7 @@ mod tests {
     fn account(user: &str, group: Option<&str>) -> Result<(u32, u32, Vec<u32>), Error> {
         let mut ids = [0; 8];
         let group = group.map(str::as_bytes);
-        find_account(user.as_bytes(), group, PASSWD, GROUP, &mut ids)
+        Account::parse(user.as_bytes(), group, PASSWD, GROUP, &mut ids)
             .map(|account| (account.user, account.group, account.groups.to_vec()))
     }
     fn unlisted(code: ErrorKind) -> Error {
@@ -244,12 +273,20 @@ mod tests {
     }
 
     #[test]
+    fn a_group_can_be_given_as_an_id() {
+        let mut ids = [0; 8];
+        let choice = GroupChoice::Id(7);
+        let account = find_account(b"web:tape", choice, PASSWD, GROUP, &mut ids).unwrap();
+        assert_eq!((account.group, account.groups), (7, &[7, 4, 5, 6][..]));
+    }
+
+    #[test]
     fn a_number_without_an_entry_needs_a_group() {
         let alone = Ok((1234, 99, Vec::from([99])));
         assert_eq!(account("1234:99", None), alone);
         assert_eq!(account("1234", Some("99")), alone);
         let mut ids = [0; 1];
-        let account = find_account(b"1234:99", None, b"", b"", &mut ids).unwrap();
+        let account = Account::parse(b"1234:99", None, b"", b"", &mut ids).unwrap();
         assert_eq!(
             (account.name, account.home, account.shell),
             (&b"1234"[..], &b"/"[..], &b"/bin/sh"[..])
@@ -291,7 +328,7 @@ mod tests {
     fn too_many_groups_are_an_error() {
         for length in 0..4 {
             let mut ids = [0; 4][..length].to_vec();
-            let error = find_account(b"web", None, PASSWD, GROUP, &mut ids).unwrap_err();
+            let error = Account::parse(b"web", None, PASSWD, GROUP, &mut ids).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::GroupsFailed);
         }
     }

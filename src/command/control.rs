@@ -86,9 +86,9 @@ fn stop(invocation: &Invocation<'_>) -> Result<Option<Pid>, Error> {
     pidfile(invocation).stop(invocation.schedule().stages())
 }
 
-fn pidfile<'a>(invocation: &Invocation<'a>) -> Pidfile<'a> {
+fn pidfile<'i>(invocation: &'i Invocation<'_>) -> Pidfile<'i> {
     let path = invocation.pidfile().unwrap_or(ThinCStr::new(c""));
-    Pidfile::new(path.to_c_str())
+    Pidfile::new(path)
         .trust(invocation.trust_pidfile)
         .process_group(invocation.process_group)
 }

@@ -75,10 +75,10 @@ fn run(given: &Given) -> u8 {
             ErrorKind::Usage.exit_code()
         }
         Action::Restart => match control::stop_for_restart(&invocation) {
-            Ok(()) => start::start_daemon(given, &invocation),
+            Ok(()) => start::start_daemon(given, invocation),
             Err(code) => code,
         },
-        Action::Start => start::start_daemon(given, &invocation),
+        Action::Start => start::start_daemon(given, invocation),
     }
 }
 

@@ -1,44 +1,10 @@
-//! Prepares a start: looks up the user and the group, and builds the environment and the arguments of the
-//! command.
+//! Prepares a start: builds the environment and the arguments of the command.
 
 use rawdaemon::internal::{self, Zeroed, join, set_variable, variable};
-use rawdaemon::{
-    Account, CStrings, Cause, DaemonizeOptions, Errno, Error, ErrorKind, ThinCStr, look_up,
-    look_up_group,
-};
+use rawdaemon::{Account, CStrings, Cause, Errno, Error, ErrorKind, ThinCStr};
 
 use crate::args::{Invocation, assignments};
 use crate::entry::Given;
-
-/// The size of the buffer for `/etc/passwd` and `/etc/group`, in bytes. The kernel allocates a page when it is
-/// first written.
-const ACCOUNT_FILES_SIZE: usize = 4 << 20;
-
-/// The largest number of supplementary groups: the kernel's `NGROUPS_MAX`.
-const MAX_GROUPS: usize = 65536;
-
-/// Looks up the user and the group, sets their ids in the options, and returns the user's account.
-#[inline(never)]
-pub(crate) fn set_user_and_group(
-    invocation: &Invocation<'static>,
-    options: &mut DaemonizeOptions<'_>,
-) -> Result<Option<Account<'static>>, Error> {
-    let group = invocation.group.map(ThinCStr::to_c_str);
-    if let Some(user) = invocation.user {
-        let account = look_up(
-            user.to_c_str(),
-            group,
-            zeroed(ACCOUNT_FILES_SIZE)?,
-            zeroed(MAX_GROUPS)?,
-        )?;
-        *options = options.user(account.user, account.group, account.groups);
-        return Ok(Some(account));
-    }
-    if let Some(group) = group {
-        *options = options.group(look_up_group(group, zeroed(ACCOUNT_FILES_SIZE)?)?);
-    }
-    Ok(None)
-}
 
 /// The environment of the command: the inherited variables, then those of the user, then those of `--env`. A later
 /// variable replaces an earlier one of the same name.

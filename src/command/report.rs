@@ -1,16 +1,12 @@
 //! The report of a start: the steps that were taken, and the failure.
 
-use rawdaemon::internal::{self, Plan, Step, describe};
-use rawdaemon::{
-    CStrings, Cause, DaemonizeOptions, Errno, Error, ErrorKind, Subject, ThinCStr, interpreter_of,
-};
+use rawdaemon::internal::{self, Plan, Step, describe, interpreter_of};
+use rawdaemon::{CStrings, Cause, DaemonizeOptions, Errno, Error, ErrorKind, Subject, ThinCStr};
 
-use crate::args::Invocation;
 use crate::line::Line;
 
-/// The invocation that is reported on, and the command that it starts.
+/// The options of the start that is reported on, and its command.
 pub(crate) struct Report<'r> {
-    pub(crate) invocation: &'r Invocation<'static>,
     pub(crate) options: &'r DaemonizeOptions<'r>,
     pub(crate) program: ThinCStr<'static>,
     pub(crate) environment: CStrings<'static>,
@@ -28,8 +24,8 @@ impl Report<'_> {
                 None if *step == Step::Chdir => Some(ThinCStr::new(c"/")),
                 name => name,
             };
-            // In the foreground, only a stream that was closed gets /dev/null.
-            let is_uncertain = *step == Step::OpenDevNull && self.invocation.foreground;
+            // An inherited stream gets /dev/null only if it is closed.
+            let is_uncertain = *step == Step::OpenDevNull && !plan.needs_null();
             if !plan.includes(*step) || is_uncertain {
                 continue;
             }
@@ -74,7 +70,7 @@ impl Report<'_> {
             ErrorKind::AlreadyRunning => return None,
             ErrorKind::OpenFailed => error.subject()?,
             // The group is part of `--user USER:GROUP`.
-            ErrorKind::SetgidFailed if self.invocation.group.is_none() => Subject::User,
+            ErrorKind::SetgidFailed if self.subject_name(Subject::Group).is_none() => Subject::User,
             _ => Step::of(error)?.subject()?,
         };
         self.subject_name(subject)
@@ -83,10 +79,8 @@ impl Report<'_> {
     /// The subject, as the command line names it.
     fn subject_name(&self, subject: Subject) -> Option<ThinCStr<'_>> {
         match subject {
-            Subject::User => self.invocation.user,
-            Subject::Group => self.invocation.group,
             Subject::Command => Some(self.program),
-            path => internal::path(self.options, path),
+            other => internal::string(self.options, other),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The start of the daemon.
 
-use rawdaemon::internal::Step;
+use rawdaemon::internal::{self, LookUp, Step};
 use rawdaemon::{ErrorKind, ThinCStr};
 
 use crate::args::{Invocation, Verbosity};
@@ -12,38 +12,45 @@ use crate::progress::ProgressLine;
 use crate::report::Report;
 
 /// Starts the daemon, reports the outcome, and returns the exit code.
-pub(crate) fn start_daemon(given: &Given, invocation: &Invocation<'static>) -> u8 {
+pub(crate) fn start_daemon(given: &Given, mut invocation: Invocation<'static>) -> u8 {
     let command = given.arguments.skip(invocation.command);
     let program = command.iter().next().unwrap_or(ThinCStr::new(c""));
     let mut environment = given.environment;
-    let mut options = invocation.options();
+    let keep = invocation.keep;
+    let options = invocation.take_options(keep.get(..invocation.kept).unwrap_or_default());
+    let invocation = &invocation;
     let mut progress = ProgressLine::new(invocation.verbosity);
+    progress.set_goal(&options);
     let mut is_prepared = false;
-    let outcome = prepare::set_user_and_group(invocation, &mut options).and_then(|account| {
+    let mut look_up = LookUp::default();
+    let outcome = look_up.credentials(&options).and_then(|(ids, account)| {
         environment = prepare::environment(given, invocation, account)?;
         let command = prepare::command(command, invocation)?;
         // An empty command is refused before the start.
         is_prepared = program.first_byte() != 0;
-        progress.set_goal(&options);
-        options.spawn_with_progress(program.to_c_str(), command, environment, &mut |event| {
-            progress.show(event);
-        })
+        internal::spawn(
+            &options,
+            ids,
+            (program, command, environment),
+            &mut |event| {
+                progress.show(event);
+            },
+        )
     });
     progress.erase();
     let report = Report {
-        invocation,
         options: &options,
         program,
         environment,
     };
     let is_verbose = invocation.verbosity == Verbosity::Verbose;
     match outcome {
-        Ok(pid) => {
+        Ok(daemon) => {
             if is_verbose {
                 report.write_steps(Step::ALL);
                 let mut line = Line::new();
                 line.add(b"the daemon runs as pid ");
-                line.add_number(pid.get().unsigned_abs());
+                line.add_number(daemon.pid().get().unsigned_abs());
                 line.end();
             }
             SUCCESS

@@ -5,10 +5,14 @@
 //! removes the file. After taking the lock, it checks that the path still names the locked file: the
 //! previous owner may have removed it.
 
+use core::time::Duration;
+
 use super::fingerprint::pid_of;
 use super::process::find_unlocked_daemon;
 use crate::options::DaemonizeOptions;
-use crate::protocol::{Cause, Errno, Error, ErrorKind, Nanoseconds, Pid, Step, Subject, failed};
+use crate::protocol::{
+    Cause, Errno, Error, ErrorKind, Nanoseconds, Pid, Step, Subject, failed, nanoseconds,
+};
 use crate::sys::{self, Fd, LockOwner, Locker, Open, RawFd, ThinCStr};
 use crate::text::{NUMBER_LINE, number_line};
 
@@ -16,12 +20,37 @@ use crate::text::{NUMBER_LINE, number_line};
 const ATTEMPTS: u32 = 1000;
 const RETRY_INTERVAL: Nanoseconds = 1_000_000;
 
+/// How often a start that waits for a lock tries again.
+const WAIT_INTERVAL: Nanoseconds = 10_000_000;
+
 /// Opens the file at `path`, if any, and locks it. Creates it with mode 0644 if it does not exist, and
-/// does not change its contents.
+/// does not change its contents. If another process is the daemon of the file, waits for up to `timeout`.
 ///
 /// The descriptor must stay open: closing it releases the lock.
-pub(crate) fn lock(path: Option<ThinCStr<'_>>, locked: &mut RawFd) -> Result<(), Error> {
+pub(crate) fn lock(
+    path: Option<ThinCStr<'_>>,
+    timeout: Duration,
+    locked: &mut RawFd,
+) -> Result<(), Error> {
     let Some(path) = path else { return Ok(()) };
+    let mut left = nanoseconds(timeout);
+    loop {
+        match lock_once(path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyRunning && left > 0 => {
+                let wait = left.min(WAIT_INTERVAL);
+                sys::sleep(wait);
+                left = left.saturating_sub(wait);
+            }
+            Ok(file) => {
+                *locked = file.into_raw();
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn lock_once(path: ThinCStr<'_>) -> Result<Fd, Error> {
     for _ in 0..ATTEMPTS {
         let mask = sys::umask(0);
         let file = sys::open(path, Open::Lock);
@@ -30,8 +59,7 @@ pub(crate) fn lock(path: Option<ThinCStr<'_>>, locked: &mut RawFd) -> Result<(),
         if sys::fcntl_setlk(file.raw(), Locker::Daemon).map_err(pidfile_failed)? {
             if still_names(path, &file)? {
                 refuse_unlocked_daemon(&file)?;
-                *locked = file.into_raw();
-                return Ok(());
+                return Ok(file);
             }
         } else {
             match sys::fcntl_getlk(file.raw()).map_err(pidfile_failed)? {
@@ -107,7 +135,7 @@ pub(super) fn remove_stale(path: ThinCStr<'_>, daemon: Pid) {
 /// Removes the pidfile of a daemon that failed to start, unless the file is another daemon's, or the
 /// start failed before it was locked.
 pub(crate) fn remove_after_failure(options: &DaemonizeOptions<'_>, daemon: Pid, error: Error) {
-    let Some(path) = options.path(Subject::Pidfile) else {
+    let Some(path) = options.string(Subject::Pidfile) else {
         return;
     };
     let failed_before = match error.kind() {

@@ -1,11 +1,10 @@
 //! Which process is the daemon of a pidfile: the lock owner, or else the process that matches the
 //! fingerprint.
 
-use core::ffi::CStr;
-
 use super::fingerprint::Match;
 use super::process::{match_process, read_pid};
-use crate::protocol::{Cause, Errno, Error, ErrorKind, Nanoseconds, Pid, failed};
+use crate::options::{CStrArg, IntoCStr};
+use crate::protocol::{Cause, Errno, Error, ErrorKind, Nanoseconds, Pid, Subject, failed};
 use crate::sys::{self, Fd, LockOwner, Open, Stat, ThinCStr};
 
 /// A daemon's pidfile: finds the daemon, signals it and stops it.
@@ -27,9 +26,9 @@ use crate::sys::{self, Fd, LockOwner, Open, Stat, ThinCStr};
 /// }
 /// # Ok::<(), rawdaemon::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Pidfile<'a> {
-    pub(super) path: ThinCStr<'a>,
+    path: CStrArg<'a>,
     pub(super) trust: bool,
     pub(super) process_group: bool,
 }
@@ -71,9 +70,9 @@ pub(super) struct Observation {
 impl<'a> Pidfile<'a> {
     /// The pidfile at this path.
     #[must_use]
-    pub const fn new(path: &'a CStr) -> Self {
+    pub fn new(path: impl IntoCStr<'a>) -> Self {
         Self {
-            path: ThinCStr::new(path),
+            path: path.into_arg(),
             trust: false,
             process_group: false,
         }
@@ -111,9 +110,17 @@ impl<'a> Pidfile<'a> {
     ///
     /// `PidfileFailed`: with the errno if the file cannot be opened or its lock cannot be read, with
     /// [`Cause::NotAFile`] if it is not a regular file, and with `EMLINK` if it has more than one hard
-    /// link. A file that does not exist is not an error.
+    /// link. A file that does not exist is not an error. `Usage` if the path is empty or contains a zero byte.
     pub fn owner(&self) -> Result<Owner, Error> {
         Ok(self.observe()?.owner)
+    }
+
+    /// The path. `Usage` if it is empty or contains a zero byte.
+    pub(super) fn path(&self) -> Result<ThinCStr<'_>, Error> {
+        match self.path.get() {
+            path if path.first_byte() != 0 => Ok(path),
+            _ => Err(failed(ErrorKind::Usage)(Errno::EINVAL).about(Subject::Pidfile)),
+        }
     }
 
     /// Observes the file and its daemon. If the state is changing, observes it again, for up to a second.
@@ -138,7 +145,7 @@ impl<'a> Pidfile<'a> {
             is_plausible: false,
             is_changing: false,
         };
-        let file = match sys::open(self.path, Open::LockQuery) {
+        let file = match sys::open(self.path()?, Open::LockQuery) {
             Err(Errno::ENOENT) => return Ok(seen),
             file => file.map_err(&pidfile_failed)?,
         };

@@ -96,7 +96,7 @@ impl Pidfile<'_> {
     pub fn stop(&self, stages: &[Stage]) -> Result<Option<Pid>, Error> {
         let seen = self.observe()?;
         if seen.owner == Owner::Dead {
-            remove_stale(self.path, seen.named_pid.unwrap_or(Pid::LARGEST));
+            remove_stale(self.path()?, seen.named_pid.unwrap_or(Pid::LARGEST));
         }
         let Some(pinned) = self.pin()? else {
             return Ok(None);
@@ -104,7 +104,7 @@ impl Pidfile<'_> {
         for stage in stages {
             pinned.send(stage.signal)?;
             if pinned.ends_within(stage) {
-                remove_stale(self.path, pinned.pid);
+                remove_stale(self.path()?, pinned.pid);
                 return self.check_stopped(pinned.pid);
             }
         }

@@ -296,7 +296,7 @@ impl Error {
     #[must_use]
     pub fn descriptor(&self) -> Option<i32> {
         let is_descriptor = self.subject() == Some(Subject::Descriptor);
-        is_descriptor.then_some((self.large() >> 8) as i32)
+        is_descriptor.then_some(self.large() as i32 >> 8)
     }
 
     /// One more than the index of the subject; zero for none.

@@ -43,9 +43,9 @@ pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
     if let (Some(subject), false) = (subject, before.is_empty()) {
         out(before);
         out(subject.name());
-        if let Some(fd) = error.descriptor() {
+        if let Some(Ok(fd)) = error.descriptor().map(u32::try_from) {
             out(b" ");
-            write_number(fd as u32, out);
+            write_number(fd, out);
         }
         out(after);
     }

@@ -26,7 +26,6 @@ pub use record::{RECORD_SIZE, Record, decode, encode, outcome};
 pub use sd_notify::{Notice, STATUS_SIZE};
 pub use signal::Signal;
 pub use step::Step;
-pub(crate) use subject::PATHS;
 pub use subject::Subject;
 pub use verdict::{EXIT_GRACE, Event, Goal, Nanoseconds, Verdict};
 pub(crate) use verdict::{SECOND, nanoseconds};

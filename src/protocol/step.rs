@@ -31,17 +31,18 @@ macro_rules! steps {
 
 steps! {
     ResetSignals: Some(ErrorKind::SignalsFailed), None, "reset the signals";
-    CloseDescriptors: Some(ErrorKind::CloseFailed), None, "closed the inherited descriptors";
-    OpenDevNull: Some(ErrorKind::OpenDevNullFailed), None, "opened /dev/null";
     OpenStdin: Some(ErrorKind::OpenFailed), Some(Subject::Stdin), "opened standard input";
     OpenStdout: Some(ErrorKind::OpenFailed), Some(Subject::Stdout), "opened standard output";
     OpenStderr: Some(ErrorKind::OpenFailed), Some(Subject::Stderr), "opened standard error";
+    CloseDescriptors: Some(ErrorKind::CloseFailed), None, "closed the inherited descriptors";
+    OpenDevNull: Some(ErrorKind::OpenDevNullFailed), None, "opened /dev/null";
     PlaceStreams: Some(ErrorKind::StdioFailed), None, "put the standard streams in place";
     LockLockFile: Some(ErrorKind::PidfileFailed), Some(Subject::LockFile), "locked the lock file";
     LockPidfile: Some(ErrorKind::PidfileFailed), Some(Subject::Pidfile), "locked the pidfile";
     SetOomScoreAdj: Some(ErrorKind::LimitsFailed), Some(Subject::OomScoreAdj), "set the OOM score adjustment";
     // umask(2) cannot fail.
     SetUmask: None, None, "set the umask";
+    RunAction: Some(ErrorKind::Refused), None, "ran the action of the program";
     Chroot: Some(ErrorKind::ChrootFailed), Some(Subject::Chroot), "entered the root directory";
     Chdir: Some(ErrorKind::ChdirFailed), Some(Subject::Chdir), "entered the working directory";
     WritePidfile: Some(ErrorKind::PidfileFailed), Some(Subject::Pidfile), "wrote the pidfile";

@@ -34,6 +34,7 @@ fn wait_for_barrier(watch: &Watch<'_, '_>) -> End<()> {
     let _ = close_all_but(KeptFds {
         requested: &[],
         internal: &[socket, death],
+        streams: &[],
     });
     (0..3).for_each(sys::close);
 

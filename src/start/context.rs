@@ -26,6 +26,11 @@ pub(super) trait Role: Sized {
         watch: impl FnOnce(Result<Pid, Errno>) -> M,
     ) -> Fork<Forked<Self::Output>, M>;
 
+    /// Runs the program's action, if it has one.
+    fn run_action(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Restores in the daemon state of the caller that clone(2) does not pass on.
     fn restore(context: &Context<'_, Self>) -> Result<(), Errno>;
 

@@ -1,22 +1,25 @@
 //! `daemonize`: a program that becomes a daemon.
 
+use core::cell::Cell;
+
 use super::context::{Context, Role, Shared};
+use super::daemon_process::DaemonProcess;
 use super::intermediate::run_daemon;
+use super::look_up::LookUp;
 use super::original::start;
 use super::plan::Plan;
 use super::ready::Ready;
 use super::threads::refuse_threads;
 use crate::options::DaemonizeOptions;
-use crate::protocol::{Errno, Error, ErrorKind, Pid, Record, encode, failed};
+use crate::protocol::{Cause, Errno, Error, ErrorKind, Pid, Record, encode, failed};
 use crate::sys::{self, CStrings, ExitSignal, Fork, Forked, RawFd, SIGCHLD, SigAction, Thread};
 
 /// The process in which [`daemonize`] has returned.
 #[derive(Debug)]
 #[must_use]
 pub enum Identity {
-    /// The calling process. The daemon runs and has this pid. Its parent is init or the nearest child
-    /// subreaper (prctl(2)); if that is the caller itself, the caller must wait for the daemon.
-    Original(Pid),
+    /// The calling process. This daemon runs.
+    Original(DaemonProcess),
     /// The daemon.
     Daemon(Ready),
 }
@@ -33,7 +36,7 @@ pub enum Identity {
 /// use rawdaemon::Identity;
 ///
 /// match rawdaemon::daemonize()? {
-///     Identity::Original(pid) => println!("the daemon runs as {pid}"),
+///     Identity::Original(daemon) => println!("the daemon runs as {}", daemon.pid()),
 ///     Identity::Daemon(ready) => {
 ///         // … open sockets, read the configuration …
 ///         let _ = ready.notify();
@@ -78,13 +81,61 @@ impl DaemonizeOptions<'_> {
     /// - `TimedOut`: the daemon was not ready, or had not taken its steps, before the timeout expired.
     /// - `WaitFailed`: the original lost track of the intermediate, usually because another process
     ///   killed it.
-    /// - Any other code: the step that failed, in whichever process, with the errno.
+    /// - `Usage`: an option has an invalid value. Nothing was started.
+    /// - Any other kind: the step that failed, in whichever process, with the errno.
     ///
     /// After an error the daemon has ended and its pidfile is removed; processes that it started may
     /// remain. After `WaitFailed` the daemon itself may still run.
     pub fn daemonize(&self) -> Result<Identity, Error> {
         refuse_threads()?;
-        self.daemonize_self()
+        self.daemonize_self(None)
+    }
+
+    /// [`daemonize`](Self::daemonize), with an action that needs the privileges of the caller.
+    ///
+    /// The action runs in the daemon when its files are open and locked, before it changes its root directory
+    /// and its user, and before the pidfile is written. What it assigns to the variables that it captures is
+    /// there when `daemonize_with` returns in the daemon; the original's are unchanged. If it returns an error,
+    /// the start fails with `Refused` and this cause.
+    ///
+    /// The daemon is then already in the new session. Files and sockets can also be opened before the call:
+    /// they stay open, except those that [`close_fds`](Self::close_fds) closes.
+    ///
+    /// ```no_run
+    /// use rawdaemon::{DaemonizeOptions, Errno, Identity};
+    /// use std::net::TcpListener;
+    ///
+    /// let mut listener = None;
+    /// let options = DaemonizeOptions::new().user(c"www-data");
+    /// let identity = options.daemonize_with(|| {
+    ///     let bound = TcpListener::bind("0.0.0.0:80");
+    ///     let bound = bound.map_err(|error| error.raw_os_error().and_then(Errno::new));
+    ///     listener = Some(bound.map_err(|errno| errno.unwrap_or(Errno::EIO))?);
+    ///     Ok::<(), Errno>(())
+    /// })?;
+    /// if let (Identity::Daemon(ready), Some(listener)) = (identity, listener) {
+    ///     let _ = ready.notify();
+    ///     for stream in listener.incoming() {
+    ///         // … serve, as www-data …
+    /// #       drop(stream);
+    ///     }
+    /// }
+    /// # Ok::<(), rawdaemon::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`daemonize`](Self::daemonize).
+    pub fn daemonize_with<E: Into<Cause>>(
+        &self,
+        action: impl FnOnce() -> Result<(), E>,
+    ) -> Result<Identity, Error> {
+        refuse_threads()?;
+        let mut action = Some(action);
+        self.daemonize_self(Some(&mut || match action.take() {
+            Some(action) => action().map_err(E::into),
+            None => Ok(()),
+        }))
     }
 
     /// [`daemonize`](Self::daemonize) without the check for other threads.
@@ -101,29 +152,40 @@ impl DaemonizeOptions<'_> {
     /// functions only (signal-safety(7)): no allocator, no buffered standard streams.
     #[allow(unsafe_code)]
     pub unsafe fn daemonize_unchecked(&self) -> Result<Identity, Error> {
-        self.daemonize_self()
+        self.daemonize_self(None)
     }
 
-    fn daemonize_self(&self) -> Result<Identity, Error> {
+    fn daemonize_self(&self, action: Option<Action<'_>>) -> Result<Identity, Error> {
+        self.check(false)?;
+        let mut look_up = LookUp::default();
+        let (credentials, _) = look_up.credentials(self)?;
+        let mut plan = Plan::for_caller(self).with_credentials(credentials);
+        plan.has_action = action.is_some();
         let caller = Caller {
+            action: Cell::new(action),
             thread: Thread::current(),
             child_action: sys::sigaction(SIGCHLD).map_err(failed(ErrorKind::SignalsFailed))?,
         };
-        match start(&Plan::for_caller(self), &caller, &mut |_| {})? {
-            Fork::Parent(pid) => Ok(Identity::Original(pid)),
+        match start(&plan, &caller, &mut |_| {})? {
+            Fork::Parent(daemon) => Ok(Identity::Original(daemon)),
             Fork::Child(report) => Ok(Identity::Daemon(Ready::new(report, sys::getpid()))),
         }
     }
 }
 
+/// The action of a program that needs the privileges of the caller.
+type Action<'a> = &'a mut dyn FnMut() -> Result<(), Cause>;
+
 /// The calling process.
-struct Caller {
+struct Caller<'a> {
+    /// Taken when it runs.
+    action: Cell<Option<Action<'a>>>,
     thread: Thread,
     /// The action for SIGCHLD. The intermediate must not ignore this signal, so the daemon restores it.
     child_action: SigAction,
 }
 
-impl Role for Caller {
+impl Role for Caller<'_> {
     /// The write end of the report pipe.
     type Output = RawFd;
 
@@ -149,6 +211,13 @@ impl Role for Caller {
             Ok(Fork::Child(output)) => Fork::Child(output),
             Ok(Fork::Parent(daemon)) => Fork::Parent(watch(Ok(daemon))),
             Err(errno) => Fork::Parent(watch(Err(errno))),
+        }
+    }
+
+    fn run_action(&self) -> Result<(), Error> {
+        match self.action.take() {
+            Some(action) => action().map_err(|cause| Error::new(ErrorKind::Refused, cause)),
+            None => Ok(()),
         }
     }
 

@@ -10,12 +10,13 @@ const FIRST_FD: RawFd = 3;
 /// The limit for closing descriptors one by one.
 const MAX_FDS: RawFd = 1 << 20;
 
-/// The descriptors that stay open: those that the caller requested, and this crate's own, where [`NO_FD`]
-/// stands for an unused slot.
+/// The descriptors that stay open: those that the caller requested, this crate's own, and the files for the
+/// standard streams. [`NO_FD`] stands for an unused slot.
 #[derive(Clone, Copy)]
 pub(super) struct KeptFds<'a> {
     pub(super) requested: &'a [i32],
     pub(super) internal: &'a [RawFd],
+    pub(super) streams: &'a [RawFd],
 }
 
 impl KeptFds<'_> {
@@ -27,7 +28,7 @@ impl KeptFds<'_> {
                 lowest = lowest.min(*fd as RawFd);
             }
         }
-        for fd in self.internal {
+        for fd in self.internal.iter().chain(self.streams) {
             if *fd >= from {
                 lowest = lowest.min(*fd);
             }

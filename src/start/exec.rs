@@ -75,6 +75,7 @@ impl Role for Command<'_> {
         let kept = KeptFds {
             requested: context.shared.plan.options.keep.unwrap_or_default(),
             internal: &locks,
+            streams: &[],
         };
         let mut fd = kept.next_from(0);
         while fd != NO_FD {

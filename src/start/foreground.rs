@@ -6,7 +6,7 @@ use super::plan::Plan;
 use super::readiness::NotifyEnd;
 use super::steps;
 use super::streams::OpenFiles;
-use crate::options::{DaemonizeOptions, Readiness};
+use crate::options::{Readiness, Stream};
 use crate::pidfile::remove_after_failure;
 use crate::protocol::{Errno, Error, ErrorKind, Subject, failed};
 use crate::sys::{self, Fd, NO_FD, Open, Pipe, RawFd, SignalSet, Stack, ThinCStr};
@@ -17,7 +17,7 @@ pub(super) fn take_steps<R: Role>(plan: &Plan<'_>, role: &R) -> Result<R::Output
     let options = plan.options;
     let (notify, opened_here) =
         keep_notify_fd(plan.readiness).map_err(failed(ErrorKind::ChannelFailed))?;
-    let saved = SavedState::save(options)?;
+    let saved = SavedState::save(plan)?;
     let [input, output, error] = saved.streams.map(|copy| copy.unwrap_or(NO_FD));
     let internal_fds: [RawFd; INTERNAL_FDS] = [notify, input, output, error, saved.directory];
     let context = Context {
@@ -43,7 +43,7 @@ pub(super) fn take_steps<R: Role>(plan: &Plan<'_>, role: &R) -> Result<R::Output
             files.truncate_pidfile();
             saved.restore();
             // After a chroot, the path may name a different file.
-            if options.path(Subject::Chroot).is_none() {
+            if options.string(Subject::Chroot).is_none() {
                 remove_after_failure(options, sys::getpid(), error);
             }
             files.close();
@@ -85,15 +85,15 @@ struct SavedState {
 }
 
 impl SavedState {
-    fn save(options: &DaemonizeOptions<'_>) -> Result<Self, Error> {
+    fn save(plan: &Plan<'_>) -> Result<Self, Error> {
         let mut streams = [None; 3];
-        for ((stream, copy), path) in (0..).zip(&mut streams).zip(&options.streams()) {
-            *copy = match (sys::fcntl_getfd(stream), path) {
+        for ((stream, copy), new) in (0..).zip(&mut streams).zip(plan.streams) {
+            *copy = match (sys::fcntl_getfd(stream), new) {
                 (Err(_), _) => Some(NO_FD),
-                (Ok(()), Some(_)) => Some(sys::dupfd_cloexec(stream, 3).map_err(|errno| {
+                (Ok(()), Stream::Inherit) => None,
+                (Ok(()), _) => Some(sys::dupfd_cloexec(stream, 3).map_err(|errno| {
                     Error::of_descriptor(ErrorKind::StdioFailed, errno, stream as i32)
                 })?),
-                (Ok(()), None) => None,
             };
         }
         let directory = sys::open(ThinCStr::new(c"."), Open::Path);

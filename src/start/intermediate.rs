@@ -3,6 +3,7 @@
 
 use super::barrier;
 use super::context::{Context, Role, Shared};
+use super::daemon_process::DaemonProcess;
 use super::descriptors::{KeptFds, close_all_but};
 use super::pipes::send_verdict;
 use super::plan::Plan;
@@ -51,7 +52,7 @@ pub(super) fn lead_directly<R: Role>(
     plan: &Plan<'_>,
     role: &R,
     stack: &Stack,
-) -> Option<Result<Fork<R::Output>, Error>> {
+) -> Option<Result<Fork<R::Output, DaemonProcess>, Error>> {
     if !plan.may_lead_session {
         return None;
     }
@@ -72,7 +73,11 @@ pub(super) fn lead_directly<R: Role>(
             created
         });
     Some(created.map(|fork| match fork {
-        Fork::Parent(daemon) => Fork::Parent(daemon),
+        Fork::Parent(pid) => Fork::Parent(DaemonProcess {
+            pid,
+            session,
+            process_group: session,
+        }),
         Fork::Child(output) => Fork::Child(output.into_inner()),
     }))
 }
@@ -169,6 +174,7 @@ fn watch<R: Role>(
         let _ = close_all_but(KeptFds {
             requested: &[],
             internal: &[context.report.reader, verdict.writer, channel.fd()],
+            streams: &[],
         });
     }
     let mut watch = Watch::new(context, session, channel, daemon);

@@ -7,12 +7,14 @@
 
 mod barrier;
 mod context;
+mod daemon_process;
 mod daemonize;
 mod descriptors;
 mod exec;
 mod foreground;
 mod intermediate;
 mod interpreter;
+mod look_up;
 mod original;
 mod path_search;
 mod pipes;
@@ -26,8 +28,10 @@ mod streams;
 mod threads;
 mod watch;
 
+pub use daemon_process::DaemonProcess;
 pub use daemonize::{Identity, daemonize};
 pub use interpreter::interpreter_of;
+pub use look_up::LookUp;
 pub use plan::Plan;
 pub use progress::Progress;
 pub use ready::Ready;

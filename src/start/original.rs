@@ -8,13 +8,16 @@
 //! ```
 
 use super::context::{Role, Shared};
+use super::daemon_process::DaemonProcess;
 use super::foreground;
 use super::intermediate::{Intermediate, lead_directly};
 use super::pipes::wait_for_verdict;
 use super::plan::{Memory, Plan};
 use super::progress::Progress;
-use crate::options::Readiness;
-use crate::protocol::{Errno, Error, ErrorKind, Nanoseconds, Pid, RECORD_SIZE, failed, outcome};
+use crate::options::{Readiness, Stream};
+use crate::protocol::{
+    Errno, Error, ErrorKind, Nanoseconds, Pid, RECORD_SIZE, Subject, failed, outcome,
+};
 use crate::sys::{
     self, Child, End, ExitSignal, Fd, Fork, Forked, NO_FD, RawFd, SignalSet, Stack, clone_vm,
 };
@@ -24,8 +27,8 @@ pub(super) fn start<R: Role>(
     plan: &Plan<'_>,
     role: &R,
     show: &mut dyn FnMut(Progress<'_>),
-) -> Result<Fork<R::Output>, Error> {
-    check_kept_fds(plan)?;
+) -> Result<Fork<R::Output, DaemonProcess>, Error> {
+    check_descriptors(plan)?;
     if plan.options.foreground {
         return foreground::take_steps(plan, role).map(Fork::Child);
     }
@@ -52,7 +55,7 @@ fn start_intermediate<R: Role>(
     role: &R,
     daemon_stack: &Stack,
     show: &mut dyn FnMut(Progress<'_>),
-) -> Result<Fork<R::Output>, Error> {
+) -> Result<Fork<R::Output, DaemonProcess>, Error> {
     let stack = match role.thread() {
         Some(thread) if !thread.is_known() => Stack::none(),
         _ => Stack::new(),
@@ -82,7 +85,11 @@ fn start_intermediate<R: Role>(
                     stack.mark_released();
                 }
                 wait_for_daemon(daemon_stack, &reader);
-                outcome(record, ended)
+                outcome(record, ended).map(|pid| DaemonProcess {
+                    pid,
+                    session: intermediate,
+                    process_group: intermediate,
+                })
             }
             Err(errno) => {
                 sys::close(verdict.writer);
@@ -142,18 +149,22 @@ fn wait_for_daemon(stack: &Stack, reader: &Fd) {
     }
 }
 
-/// Checks that every descriptor to keep is open, so that none of this crate's own gets its number, and
-/// that the notification fd is neither one of them nor a standard stream.
-fn check_kept_fds(plan: &Plan<'_>) -> Result<(), Error> {
-    if matches!(plan.readiness, Readiness::Descriptor(..3)) {
-        return Err(failed(ErrorKind::ChannelFailed)(Errno::EINVAL));
-    }
+/// Checks that every descriptor to keep is open, so that none of this crate's own gets its number, that the
+/// notification fd is none of them, and that the descriptors for standard streams are open.
+fn check_descriptors(plan: &Plan<'_>) -> Result<(), Error> {
     for fd in plan.options.keep.unwrap_or_default() {
         let checked = match plan.readiness {
             Readiness::Descriptor(number) if number == *fd => Err(Errno::EBUSY),
             _ => sys::fcntl_getfd(*fd as RawFd),
         };
         checked.map_err(|errno| Error::of_descriptor(ErrorKind::CloseFailed, errno, *fd))?;
+    }
+    let subjects = [Subject::Stdin, Subject::Stdout, Subject::Stderr];
+    for (stream, subject) in plan.streams.iter().zip(subjects) {
+        if let Stream::Fd(fd) = stream {
+            let checked = sys::fcntl_getfd(*fd as RawFd);
+            checked.map_err(|errno| failed(ErrorKind::OpenFailed)(errno).about(subject))?;
+        }
     }
     Ok(())
 }

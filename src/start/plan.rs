@@ -3,13 +3,19 @@
 
 use core::time::Duration;
 
-use crate::options::{DaemonizeOptions, Readiness};
+use crate::options::{Credentials, DaemonizeOptions, Readiness, Stream};
 use crate::protocol::{Goal, Nanoseconds, Step, nanoseconds};
 
 /// The options of a start with every default resolved.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan<'a> {
     pub(super) options: &'a DaemonizeOptions<'a>,
+    /// The ids of the user and the groups.
+    pub(super) credentials: Credentials<'a>,
+    /// The standard streams.
+    pub(super) streams: [&'a Stream<'a>; 3],
+    /// Whether the program runs an action before its privileges are dropped.
+    pub(super) has_action: bool,
     /// Whether the daemon executes a command. A command always gets default dispositions and an empty
     /// signal mask, and no descriptor that was not asked for.
     pub(super) executes: bool,
@@ -50,6 +56,9 @@ impl<'a> Plan<'a> {
         let (goal, timeout) = resolve_goal(options.require_ready, timeout);
         Self {
             options,
+            credentials: options.credentials,
+            streams: options.streams(),
+            has_action: false,
             executes: false,
             goal,
             timeout,
@@ -70,6 +79,9 @@ impl<'a> Plan<'a> {
         let (goal, timeout) = resolve_goal(must_be_ready, options.timeout.unwrap_or(default));
         Self {
             options,
+            credentials: options.credentials,
+            streams: options.streams(),
+            has_action: false,
             executes: true,
             goal,
             timeout,
@@ -78,6 +90,12 @@ impl<'a> Plan<'a> {
             memory: command_memory(options, goal),
             may_lead_session: options.ends_after && matches!(goal, Goal::Begun),
         }
+    }
+
+    /// The same plan, with the ids of the names in the options.
+    pub(super) const fn with_credentials(mut self, credentials: Credentials<'a>) -> Self {
+        self.credentials = credentials;
+        self
     }
 
     /// The goal, and the time limit if there is one.
@@ -107,31 +125,47 @@ impl<'a> Plan<'a> {
         match step {
             Step::ResetSignals => self.resets_signals(),
             Step::CloseDescriptors => self.closes_descriptors(),
-            Step::OpenDevNull => options.streams().iter().any(Option::is_none),
+            // An inherited stream may be closed.
+            Step::OpenDevNull => self
+                .streams
+                .iter()
+                .any(|stream| matches!(stream, Stream::Null | Stream::Inherit)),
+            Step::OpenStdin => self.opens(0),
+            Step::OpenStdout => self.opens(1),
+            Step::OpenStderr => self.opens(2),
             Step::PlaceStreams | Step::SetUmask | Step::Chdir => true,
-            Step::OpenStdin
-            | Step::OpenStdout
-            | Step::OpenStderr
-            | Step::LockLockFile
-            | Step::LockPidfile
-            | Step::WritePidfile
-            | Step::Chroot => step
+            Step::LockLockFile | Step::LockPidfile | Step::WritePidfile | Step::Chroot => step
                 .subject()
-                .is_some_and(|subject| options.path(subject).is_some()),
+                .is_some_and(|subject| options.string(subject).is_some()),
             Step::SetOomScoreAdj => options.oom_score_adj.is_some(),
+            Step::RunAction => self.has_action,
             Step::SetLimits => {
                 options.nice.is_some()
                     || options.no_new_privs
                     || options.limits.iter().any(Option::is_some)
             }
-            Step::SetGroups | Step::SetGroup => options.group.is_some(),
-            Step::SetUser => options.user.is_some(),
+            Step::SetGroups | Step::SetGroup => options.sets_groups(),
+            Step::SetUser => options.sets_user(),
             Step::EmptyOutputs => {
-                let [_, outputs @ ..] = options.streams();
-                !options.append && outputs.iter().any(Option::is_some)
+                let [_, outputs @ ..] = &self.streams;
+                let mut outputs = outputs.iter();
+                outputs.any(|stream| matches!(stream, Stream::File(_)))
             }
             Step::Execute => self.executes,
         }
+    }
+
+    /// Whether the daemon certainly gets `/dev/null`.
+    #[must_use]
+    pub fn needs_null(&self) -> bool {
+        self.streams
+            .iter()
+            .any(|stream| matches!(stream, Stream::Null))
+    }
+
+    fn opens(&self, stream: usize) -> bool {
+        let stream = self.streams.get(stream);
+        !matches!(stream, None | Some(Stream::Null | Stream::Inherit))
     }
 }
 
@@ -149,14 +183,14 @@ const fn resolve_goal(must_be_ready: bool, timeout: Duration) -> (Goal, Nanoseco
 ///
 /// A daemon that changes its user or its OOM score adjustment gets a copy: the kernel keeps the
 /// "dumpable" flag (proc(5)), and since Linux 4.8 also the OOM score adjustment, with the memory, so the
-/// caller's would change too. A change of the user always includes a group.
+/// caller's would change too.
 ///
 /// The parent is stopped only if the start cannot be held up: with a timeout, a readiness notification,
 /// or a path on a file system that may hang, it must stay able to act.
 fn command_memory(options: &DaemonizeOptions<'_>, goal: Goal) -> Memory {
-    if options.group.is_some() || options.oom_score_adj.is_some() {
+    if options.sets_groups() || options.oom_score_adj.is_some() {
         Memory::Copied
-    } else if goal == Goal::Begun && options.paths.iter().all(Option::is_none) {
+    } else if goal == Goal::Begun && !options.has_path() {
         Memory::SharedStopping
     } else {
         Memory::Shared
@@ -169,7 +203,7 @@ mod tests {
     use std::vec::Vec;
 
     use super::{Memory, Plan};
-    use crate::options::{DaemonizeOptions, Limit, Readiness, Resource};
+    use crate::options::{DaemonizeOptions, Limit, Readiness, Resource, Stdio};
     use crate::protocol::{Goal, Nanoseconds, Step};
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -177,7 +211,7 @@ mod tests {
     #[test]
     fn goals_and_timeouts_have_defaults() {
         let new = DaemonizeOptions::new();
-        let zero = new.timeout(Duration::ZERO);
+        let zero = new.clone().timeout(Duration::ZERO);
         let caller = |options: DaemonizeOptions<'_>| {
             let plan = Plan::for_caller(&options);
             (plan.goal, plan.timeout)
@@ -186,33 +220,39 @@ mod tests {
             let plan = Plan::for_command(&options);
             (plan.goal, plan.timeout)
         };
-        assert_eq!(caller(new), (Goal::Alive, 1_000_000_000));
-        assert_eq!(caller(zero), (Goal::Begun, Nanoseconds::MAX));
+        assert_eq!(caller(new.clone()), (Goal::Alive, 1_000_000_000));
+        assert_eq!(caller(zero.clone()), (Goal::Begun, Nanoseconds::MAX));
         assert_eq!(
-            caller(new.require_ready(true)),
+            caller(new.clone().require_ready(true)),
             (Goal::Ready, 1_000_000_000)
         );
         assert_eq!(
-            caller(zero.require_ready(true)),
+            caller(zero.clone().require_ready(true)),
             (Goal::Ready, Nanoseconds::MAX)
         );
         // `ready` applies to commands only.
         assert_eq!(
-            caller(zero.ready(Readiness::Notify)),
+            caller(zero.clone().ready(Readiness::Notify)),
             (Goal::Begun, Nanoseconds::MAX)
         );
-        assert_eq!(command(new), (Goal::Begun, Nanoseconds::MAX));
-        assert_eq!(command(new.timeout(SECOND)), (Goal::Alive, 1_000_000_000));
+        assert_eq!(command(new.clone()), (Goal::Begun, Nanoseconds::MAX));
         assert_eq!(
-            command(new.require_ready(true)),
+            command(new.clone().timeout(SECOND)),
+            (Goal::Alive, 1_000_000_000)
+        );
+        assert_eq!(
+            command(new.clone().require_ready(true)),
             (Goal::Begun, Nanoseconds::MAX)
         );
         for readiness in [Readiness::Notify, Readiness::Descriptor(3)] {
-            let ready = new.ready(readiness);
-            assert_eq!(command(ready), (Goal::Ready, 60_000_000_000));
-            assert_eq!(command(ready.timeout(SECOND)), (Goal::Ready, 1_000_000_000));
+            let ready = new.clone().ready(readiness);
+            assert_eq!(command(ready.clone()), (Goal::Ready, 60_000_000_000));
             assert_eq!(
-                command(ready.timeout(Duration::ZERO)),
+                command(ready.clone().timeout(SECOND)),
+                (Goal::Ready, 1_000_000_000)
+            );
+            assert_eq!(
+                command(ready.clone().timeout(Duration::ZERO)),
                 (Goal::Ready, Nanoseconds::MAX)
             );
         }
@@ -222,14 +262,14 @@ mod tests {
     fn a_command_shares_the_memory_unless_that_would_change_the_caller() {
         let memory = |options: DaemonizeOptions<'_>| Plan::for_command(&options).memory;
         let new = DaemonizeOptions::new();
-        assert_eq!(memory(new), Memory::SharedStopping);
-        assert_eq!(memory(new.umask(0)), Memory::SharedStopping);
-        assert_eq!(memory(new.chdir(c"/tmp")), Memory::Shared);
-        assert_eq!(memory(new.timeout(SECOND)), Memory::Shared);
-        assert_eq!(memory(new.ready(Readiness::Notify)), Memory::Shared);
-        assert_eq!(memory(new.user(1, 1, &[])), Memory::Copied);
-        assert_eq!(memory(new.group(1)), Memory::Copied);
-        assert_eq!(memory(new.oom_score_adj(0)), Memory::Copied);
+        assert_eq!(memory(new.clone()), Memory::SharedStopping);
+        assert_eq!(memory(new.clone().umask(0)), Memory::SharedStopping);
+        assert_eq!(memory(new.clone().chdir(c"/tmp")), Memory::Shared);
+        assert_eq!(memory(new.clone().timeout(SECOND)), Memory::Shared);
+        assert_eq!(memory(new.clone().ready(Readiness::Notify)), Memory::Shared);
+        assert_eq!(memory(new.clone().user_ids(1, 1, &[])), Memory::Copied);
+        assert_eq!(memory(new.clone().group_id(1)), Memory::Copied);
+        assert_eq!(memory(new.clone().oom_score_adj(0)), Memory::Copied);
         assert_eq!(Plan::for_caller(&new).memory, Memory::Copied);
     }
 
@@ -238,7 +278,7 @@ mod tests {
         let new = DaemonizeOptions::new();
         assert_eq!(Plan::for_caller(&new).umask, 0);
         assert_eq!(Plan::for_command(&new).umask, 0o022);
-        let set = new.umask(0o077);
+        let set = new.clone().umask(0o077);
         assert_eq!(Plan::for_caller(&set).umask, 0o077);
         assert_eq!(Plan::for_command(&set).umask, 0o077);
     }
@@ -258,32 +298,51 @@ mod tests {
         ];
         assert_eq!(included(Plan::for_caller(&new)), least);
         let command = [
-            &[Step::ResetSignals, Step::CloseDescriptors],
-            &least[..],
-            &[Step::Execute],
+            Step::ResetSignals,
+            Step::CloseDescriptors,
+            Step::OpenDevNull,
+            Step::PlaceStreams,
+            Step::SetUmask,
+            Step::Chdir,
+            Step::Execute,
         ];
-        assert_eq!(included(Plan::for_command(&new)), command.concat());
+        assert_eq!(included(Plan::for_command(&new)), command);
+        let mut with_action = Plan::for_caller(&new);
+        with_action.has_action = true;
+        assert!(with_action.includes(Step::RunAction));
         let unlimited = Limit {
             soft: Limit::UNLIMITED,
             hard: Limit::UNLIMITED,
         };
         // Each option alone selects its steps.
         let alone: &[(DaemonizeOptions<'_>, &[Step])] = &[
-            (new.reset_signals(true), &[Step::ResetSignals]),
-            (new.close_fds(&[]), &[Step::CloseDescriptors]),
-            (new.stdin(c"a"), &[Step::OpenStdin]),
-            (new.stdout(c"a"), &[Step::OpenStdout, Step::EmptyOutputs]),
-            (new.stderr(c"a"), &[Step::OpenStderr, Step::EmptyOutputs]),
-            (new.lock_file(c"a"), &[Step::LockLockFile]),
-            (new.pidfile(c"a"), &[Step::LockPidfile, Step::WritePidfile]),
-            (new.oom_score_adj(0), &[Step::SetOomScoreAdj]),
-            (new.chroot(c"a"), &[Step::Chroot]),
-            (new.nice(0), &[Step::SetLimits]),
-            (new.no_new_privs(true), &[Step::SetLimits]),
-            (new.limit(Resource::Core, unlimited), &[Step::SetLimits]),
-            (new.group(1), &[Step::SetGroups, Step::SetGroup]),
+            (new.clone().reset_signals(true), &[Step::ResetSignals]),
+            (new.clone().close_fds(&[]), &[Step::CloseDescriptors]),
+            (new.clone().stdin(Stdio::file(c"a")), &[Step::OpenStdin]),
             (
-                new.user(1, 1, &[]),
+                new.clone().stdout(Stdio::file(c"a")),
+                &[Step::OpenStdout, Step::EmptyOutputs],
+            ),
+            (
+                new.clone().stderr(Stdio::file(c"a")),
+                &[Step::OpenStderr, Step::EmptyOutputs],
+            ),
+            (new.clone().lock_file(c"a"), &[Step::LockLockFile]),
+            (
+                new.clone().pidfile(c"a"),
+                &[Step::LockPidfile, Step::WritePidfile],
+            ),
+            (new.clone().oom_score_adj(0), &[Step::SetOomScoreAdj]),
+            (new.clone().chroot(c"a"), &[Step::Chroot]),
+            (new.clone().nice(0), &[Step::SetLimits]),
+            (new.clone().no_new_privs(true), &[Step::SetLimits]),
+            (
+                new.clone().limit(Resource::Core, unlimited),
+                &[Step::SetLimits],
+            ),
+            (new.clone().group_id(1), &[Step::SetGroups, Step::SetGroup]),
+            (
+                new.clone().user_ids(1, 1, &[]),
                 &[Step::SetGroups, Step::SetGroup, Step::SetUser],
             ),
         ];
@@ -292,25 +351,35 @@ mod tests {
             found.retain(|step| !least.contains(step));
             assert_eq!(found, *steps, "{options:?}");
         }
-        let (input, output) = (new.stdin(c"a"), new.stdout(c"a"));
-        for options in [input.stdout(c"b"), input.stderr(c"b"), output.stderr(c"b")] {
+        let (input, output) = (
+            new.clone().stdin(Stdio::file(c"a")),
+            new.clone().stdout(Stdio::file(c"a")),
+        );
+        for options in [
+            input.clone().stdout(Stdio::file(c"b")),
+            input.clone().stderr(Stdio::file(c"b")),
+            output.clone().stderr(Stdio::file(c"b")),
+        ] {
             let plan = Plan::for_command(&options);
             assert!(plan.includes(Step::OpenDevNull), "{options:?}");
         }
         let all = new
-            .stdin(c"a")
-            .stdout(c"b")
-            .stderr(c"c")
+            .stdin(Stdio::file(c"a"))
+            .stdout(Stdio::file(c"b"))
+            .stderr(Stdio::file(c"c"))
             .lock_file(c"d")
             .pidfile(c"e")
             .oom_score_adj(0)
             .chroot(c"f")
             .limit(Resource::Core, Limit { soft: 0, hard: 0 })
-            .user(1, 1, &[]);
+            .user_ids(1, 1, &[]);
         let mut expected = Step::ALL.to_vec();
-        expected.retain(|step| *step != Step::OpenDevNull);
+        expected.retain(|step| !matches!(step, Step::OpenDevNull | Step::RunAction));
         assert_eq!(included(Plan::for_command(&all)), expected);
-        let appending = all.append(true);
+        let appending = all
+            .clone()
+            .stdout(Stdio::append(c"b"))
+            .stderr(Stdio::append(c"c"));
         assert!(!Plan::for_command(&appending).includes(Step::EmptyOutputs));
     }
 }

@@ -2,16 +2,18 @@
 
 use core::ffi::CStr;
 
+use super::daemon_process::DaemonProcess;
 use super::exec::Command;
+use super::look_up::LookUp;
 use super::original::start;
 use super::plan::Plan;
 use super::progress::Progress;
-use crate::options::DaemonizeOptions;
-use crate::protocol::{Errno, Error, ErrorKind, Pid, failed};
-use crate::sys::{CStrings, Fork};
+use crate::options::{Credentials, DaemonizeOptions};
+use crate::protocol::{Errno, Error, ErrorKind, failed};
+use crate::sys::{CStrings, Fork, ThinCStr};
 
-/// Starts a command as a daemon, with the defaults of [`DaemonizeOptions::new`], and returns its pid as
-/// soon as it has been executed.
+/// Starts a command as a daemon, with the defaults of [`DaemonizeOptions::new`], and returns as soon as it
+/// has been executed.
 ///
 /// # Errors
 ///
@@ -22,8 +24,8 @@ use crate::sys::{CStrings, Fork};
 /// ```
 /// use rawdaemon::argv;
 ///
-/// let pid = rawdaemon::spawn(c"sleep", argv![c"sleep", c"0.1"], argv![c"PATH=/usr/bin:/bin"])?;
-/// println!("sleep runs as {pid}");
+/// let daemon = rawdaemon::spawn(c"sleep", argv![c"sleep", c"0.1"], argv![c"PATH=/usr/bin:/bin"])?;
+/// println!("sleep runs as {}", daemon.pid());
 /// # Ok::<(), rawdaemon::Error>(())
 /// ```
 ///
@@ -43,13 +45,16 @@ use crate::sys::{CStrings, Fork};
 /// rawdaemon::spawn(c"sleep", argv![c"sleep", c"0.1"], envp)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn spawn(program: &CStr, argv: CStrings<'_>, envp: CStrings<'_>) -> Result<Pid, Error> {
+pub fn spawn(
+    program: &CStr,
+    argv: CStrings<'_>,
+    envp: CStrings<'_>,
+) -> Result<DaemonProcess, Error> {
     DaemonizeOptions::new().spawn(program, argv, envp)
 }
 
 impl DaemonizeOptions<'_> {
-    /// Starts a command as a daemon and returns its pid. The calling process is unchanged, and may have
-    /// threads.
+    /// Starts a command as a daemon. The calling process is unchanged, and may have threads.
     ///
     /// A `program` without a slash is searched for in the PATH of `envp`, as execvp(3) does. Relative
     /// paths, including those in PATH, are resolved against the caller's working directory.
@@ -78,7 +83,7 @@ impl DaemonizeOptions<'_> {
         program: &CStr,
         argv: CStrings<'_>,
         envp: CStrings<'_>,
-    ) -> Result<Pid, Error> {
+    ) -> Result<DaemonProcess, Error> {
         self.spawn_with_progress(program, argv, envp, &mut |_| {})
     }
 
@@ -100,23 +105,39 @@ impl DaemonizeOptions<'_> {
     /// # Errors
     ///
     /// Those of [`spawn`](Self::spawn).
-    #[inline(never)]
     pub fn spawn_with_progress(
         &self,
         program: &CStr,
         argv: CStrings<'_>,
         envp: CStrings<'_>,
         show: &mut dyn FnMut(Progress<'_>),
-    ) -> Result<Pid, Error> {
-        if program.is_empty() {
+    ) -> Result<DaemonProcess, Error> {
+        self.check(true)?;
+        let mut look_up = LookUp::default();
+        let (credentials, _) = look_up.credentials(self)?;
+        self.spawn_as(credentials, program.into(), argv, envp, show)
+    }
+
+    /// [`spawn_with_progress`](Self::spawn_with_progress) with valid options, whose names are looked up.
+    #[inline(never)]
+    pub(crate) fn spawn_as(
+        &self,
+        credentials: Credentials<'_>,
+        program: ThinCStr<'_>,
+        argv: CStrings<'_>,
+        envp: CStrings<'_>,
+        show: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<DaemonProcess, Error> {
+        if program.first_byte() == 0 {
             return Err(failed(ErrorKind::CommandNotFound)(Errno::ENOENT));
         }
+        let plan = Plan::for_command(self).with_credentials(credentials);
         let command = Command {
-            program: program.into(),
+            program,
             argv,
             envp,
         };
-        let Fork::Parent(pid) = start(&Plan::for_command(self), &command, show)?;
-        Ok(pid)
+        let Fork::Parent(daemon) = start(&plan, &command, show)?;
+        Ok(daemon)
     }
 }

@@ -3,11 +3,12 @@
 use super::context::{Context, Role, Shared};
 use super::descriptors::{KeptFds, close_all_but};
 use super::path_search::PATH_SIZE;
+use super::plan::Plan;
 use super::streams::{OpenFiles, truncate_outputs};
 use crate::options::{DaemonizeOptions, Limit, Resource};
 use crate::pidfile::{self, own_mtime};
 use crate::protocol::{Errno, Error, ErrorKind, Step, Subject, failed};
-use crate::sys::{self, Open, ThinCStr};
+use crate::sys::{self, Open, RawFd, ThinCStr};
 use crate::text::{NUMBER_LINE, number_line};
 
 /// Takes the steps.
@@ -34,53 +35,66 @@ pub(super) fn take<R: Role>(
         let at_step = |result: Result<(), Errno>| result.map_err(|errno| step.error(errno));
         match step {
             Step::ResetSignals => at_step(sys::reset_dispositions()),
+            Step::OpenStdin => at_step(files.open_stream(0, plan, &context.internal_fds)),
+            Step::OpenStdout => at_step(files.open_stream(1, plan, &context.internal_fds)),
+            Step::OpenStderr => at_step(files.open_stream(2, plan, &context.internal_fds)),
+            // After the files are opened: their paths may name descriptors of the caller.
             Step::CloseDescriptors => at_step(close_all_but(KeptFds {
                 requested: options.keep.unwrap_or_default(),
                 internal: &context.internal_fds,
+                streams: &files.streams(),
             }))
             // Before another descriptor can take the number.
             .and_then(|()| {
                 let placed = context.notify.put_in_place();
                 placed.map_err(failed(ErrorKind::ChannelFailed))
             }),
-            Step::OpenDevNull => at_step(files.open_null(options)),
-            Step::OpenStdin | Step::OpenStdout | Step::OpenStderr => {
-                at_step(files.open_stream(*step, options))
-            }
+            Step::OpenDevNull => at_step(files.open_null(plan)),
             Step::PlaceStreams => at_step(files.place_streams(plan.executes)),
             Step::LockLockFile => {
                 let [_, lock_file] = &mut files.locks;
-                pidfile::lock(options.path(Subject::LockFile), lock_file)
-                    .map_err(|error| error.about(Subject::LockFile))
+                pidfile::lock(
+                    options.string(Subject::LockFile),
+                    options.lock_timeout,
+                    lock_file,
+                )
+                .map_err(|error| error.about(Subject::LockFile))
             }
             // The pidfile is locked after the lock file: this may create it, and a failed start must not
             // leave it.
             Step::LockPidfile => {
                 let [pidfile, _] = &mut files.locks;
                 // Before chroot(2), while `/proc` is still accessible.
-                pidfile::lock(options.path(Subject::Pidfile), pidfile)
-                    .map(|()| mtime = own_mtime())
-                    .map_err(|error| error.about(Subject::Pidfile))
+                pidfile::lock(
+                    options.string(Subject::Pidfile),
+                    options.lock_timeout,
+                    pidfile,
+                )
+                .map(|()| mtime = own_mtime())
+                .map_err(|error| error.about(Subject::Pidfile))
             }
             Step::SetOomScoreAdj => at_step(set_oom_score_adj(options)),
             Step::SetUmask => {
                 sys::umask(plan.umask);
                 Ok(())
             }
+            // As long as the daemon has all privileges and the root directory of the caller.
+            Step::RunAction => role.run_action(),
             Step::Chroot => at_step(change_root(options)),
-            Step::Chdir => at_step(sys::chdir(options.path(Subject::Chdir).unwrap_or(ROOT))),
+            Step::Chdir => at_step(sys::chdir(options.string(Subject::Chdir).unwrap_or(ROOT))),
             Step::WritePidfile => {
                 files.wrote_pidfile = true;
                 let [pidfile, _] = files.locks;
                 pidfile::write(pidfile, sys::getpid(), mtime)
+                    .and_then(|()| at_step(chown_pidfile(plan, pidfile)))
             }
             Step::SetLimits => set_limits(options),
             // The groups first: after the change of the user, the daemon may no longer change them.
-            Step::SetGroups => at_step(sys::setgroups(options.groups)),
-            Step::SetGroup => at_step(options.group.map_or(Ok(()), sys::setresgid)),
-            Step::SetUser => at_step(options.user.map_or(Ok(()), sys::setresuid)),
+            Step::SetGroups => at_step(sys::setgroups(plan.credentials.groups)),
+            Step::SetGroup => at_step(plan.credentials.group.map_or(Ok(()), sys::setresgid)),
+            Step::SetUser => at_step(plan.credentials.user.map_or(Ok(()), sys::setresuid)),
             // Last, so that a failed start loses no output: only the exec can still fail.
-            Step::EmptyOutputs => truncate_outputs(options),
+            Step::EmptyOutputs => truncate_outputs(plan),
             Step::Execute => break,
         }?;
     }
@@ -94,7 +108,7 @@ fn command_directory<'b, R: Role>(
     buffer: &'b mut Option<[u8; PATH_SIZE]>,
 ) -> &'b [u8] {
     let Shared { plan, role, .. } = context.shared;
-    match plan.options.path(Subject::Chroot) {
+    match plan.options.string(Subject::Chroot) {
         _ if !role.is_relative(context.environment) => b"",
         // After a chroot, relative paths are resolved in the daemon's working directory.
         Some(_) => b".",
@@ -113,8 +127,15 @@ fn set_oom_score_adj(options: &DaemonizeOptions<'_>) -> Result<(), Errno> {
     sys::write(file.raw(), number_line(adjustment.into(), &mut buffer)).map(drop)
 }
 
+fn chown_pidfile(plan: &Plan<'_>, pidfile: RawFd) -> Result<(), Errno> {
+    match plan.options.chown_pidfile {
+        true => sys::fchown(pidfile, plan.credentials.user, plan.credentials.group),
+        false => Ok(()),
+    }
+}
+
 fn change_root(options: &DaemonizeOptions<'_>) -> Result<(), Errno> {
-    match options.path(Subject::Chroot) {
+    match options.string(Subject::Chroot) {
         Some(path) => {
             sys::chroot(path)?;
             // chroot(2) leaves the working directory outside, which would be a way out.

@@ -1,14 +1,15 @@
 //! The standard streams, the pidfile and the lock file: the files that the steps open.
 
-use crate::options::DaemonizeOptions;
-use crate::protocol::{Errno, Error, ErrorKind, Step, Subject, failed};
+use super::plan::Plan;
+use crate::options::Stream;
+use crate::protocol::{Errno, Error, ErrorKind, Subject, failed};
 use crate::sys::{self, NO_FD, Open, RawFd, ThinCStr};
 
 /// The files that the steps have opened; [`NO_FD`] where there is none. When a start fails, a daemon
 /// exits and leaves them to the kernel; in the foreground, the process continues and closes them.
 pub(super) struct OpenFiles {
     null: RawFd,
-    /// Without a path it is `null`; standard output and standard error may be the same descriptor.
+    /// May be `null`; standard output and standard error may be the same descriptor.
     streams: [RawFd; 3],
     /// The pidfile and the lock file.
     pub(super) locks: [RawFd; 2],
@@ -26,12 +27,19 @@ impl OpenFiles {
         }
     }
 
-    /// Opens `/dev/null` for the streams without a path. In the foreground, an open stream without a path
-    /// is left as it is.
-    pub(super) fn open_null(&mut self, options: &DaemonizeOptions<'_>) -> Result<(), Errno> {
-        for ((stream, file), path) in (0..).zip(&mut self.streams).zip(&options.streams()) {
-            if path.is_some() || options.foreground && sys::fcntl_getfd(stream).is_ok() {
-                continue;
+    /// The descriptors for the standard streams.
+    pub(super) const fn streams(&self) -> [RawFd; 4] {
+        let [input, output, error] = self.streams;
+        [self.null, input, output, error]
+    }
+
+    /// Opens `/dev/null` for the streams that are to be it, and for inherited ones that are closed.
+    pub(super) fn open_null(&mut self, plan: &Plan<'_>) -> Result<(), Errno> {
+        for ((fd, file), stream) in (0..).zip(&mut self.streams).zip(plan.streams) {
+            match stream {
+                Stream::Null => {}
+                Stream::Inherit if sys::fcntl_getfd(fd).is_err() => {}
+                _ => continue,
             }
             if self.null == NO_FD {
                 let null = sys::open(ThinCStr::new(c"/dev/null"), Open::ReadWrite)?;
@@ -42,25 +50,34 @@ impl OpenFiles {
         Ok(())
     }
 
-    /// Opens the file for the stream of this step.
+    /// Opens the file for the stream with this index. A file that is one of the pipes `internal` is
+    /// refused: a path such as `/dev/fd/3` names it if the caller has no such descriptor.
     pub(super) fn open_stream(
         &mut self,
-        step: Step,
-        options: &DaemonizeOptions<'_>,
+        index: usize,
+        plan: &Plan<'_>,
+        internal: &[RawFd],
     ) -> Result<(), Errno> {
-        let [input, output, error] = &mut self.streams;
-        let (subject, how, file) = match step {
-            Step::OpenStdin => (Subject::Stdin, Open::Read, input),
-            Step::OpenStdout => (Subject::Stdout, Open::output(options.append), output),
-            _ => (Subject::Stderr, Open::output(options.append), error),
-        };
-        let Some(path) = options.path(subject) else {
+        let (Some(stream), Some(file)) = (plan.streams.get(index), self.streams.get_mut(index))
+        else {
             return Ok(());
         };
-        *file = sys::open(path, how)?.into_raw();
-        sys::set_status_flags(*file, how == Open::Append)?;
+        let purpose = if index == 0 { Open::Read } else { Open::Append };
+        match stream {
+            Stream::File(path) | Stream::Append(path) => {
+                *file = sys::open(path.get(), purpose)?.into_raw();
+                let stat = sys::fstat(*file)?;
+                if stat.is_fifo() && internal.iter().any(|fd| sys::fstat(*fd) == Ok(stat)) {
+                    return Err(Errno::EBADF);
+                }
+                sys::set_status_flags(*file, purpose == Open::Append)?;
+            }
+            // Above the standard streams, which other files are about to replace.
+            Stream::Fd(fd) => *file = sys::dupfd_cloexec(*fd as RawFd, 3)?,
+            Stream::Null | Stream::Inherit => {}
+        }
         let [_, output, error] = &mut self.streams;
-        if subject == Subject::Stderr && sys::fstat(*output) == sys::fstat(*error) {
+        if index == 2 && sys::fstat(*output) == sys::fstat(*error) {
             // Two open file descriptions have two offsets: the streams would overwrite each other's
             // output.
             sys::close(*error);
@@ -121,19 +138,18 @@ impl OpenFiles {
 }
 
 /// Truncates the files for standard output and standard error.
-pub(super) fn truncate_outputs(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
-    let [_, output, error] = options.streams();
-    truncate(1, Subject::Stdout, output)?;
-    truncate(2, Subject::Stderr, error)
-}
-
-fn truncate(stream: RawFd, subject: Subject, path: Option<ThinCStr<'_>>) -> Result<(), Error> {
-    match path.map(|_| sys::ftruncate(stream)) {
-        // FIFOs and devices cannot be truncated.
-        None | Some(Ok(()) | Err(Errno::EINVAL)) => Ok(()),
-        Some(Err(errno)) => {
-            let error = failed(ErrorKind::OpenFailed)(errno).about(subject);
-            Err(error.not_emptied())
+pub(super) fn truncate_outputs(plan: &Plan<'_>) -> Result<(), Error> {
+    let [_, output, error] = plan.streams;
+    for (fd, subject, stream) in [(1, Subject::Stdout, output), (2, Subject::Stderr, error)] {
+        let Stream::File(_) = stream else { continue };
+        match sys::ftruncate(fd) {
+            // FIFOs and devices cannot be truncated.
+            Ok(()) | Err(Errno::EINVAL) => {}
+            Err(errno) => {
+                let error = failed(ErrorKind::OpenFailed)(errno).about(subject);
+                return Err(error.not_emptied());
+            }
         }
     }
+    Ok(())
 }

@@ -5,6 +5,7 @@ use super::pipes::{read_record, send_status, send_verdict};
 use super::readiness::{Channel, is_from_daemon};
 use crate::protocol::{
     Errno, Error, ErrorKind, Event, Goal, Nanoseconds, Pid, Record, Signal, Verdict, failed,
+    nanoseconds,
 };
 use crate::sys::{self, Datagram, NO_FD, RawFd, SIGCHLD};
 
@@ -42,6 +43,8 @@ pub(super) struct Watch<'w, 'a> {
     /// Readable when the daemon may have ended: a pidfd, or, before Linux 5.3 and where a sandbox refuses
     /// pidfds, a signalfd for SIGCHLD, which also reports stops. [`NO_FD`] before the first wait.
     death: RawFd,
+    /// When the daemon starts its steps at the latest: it may wait for a lock before.
+    started: Nanoseconds,
     /// When the daemon was created; [`Nanoseconds::MAX`] with [`Goal::Begun`], which needs no clock.
     born: Nanoseconds,
     has_ended: bool,
@@ -56,6 +59,10 @@ impl<'w, 'a> Watch<'w, 'a> {
     ) -> Self {
         let plan = context.shared.plan;
         let verdict = context.shared.verdict.writer;
+        let born = match plan.goal {
+            Goal::Begun => Nanoseconds::MAX,
+            _ => sys::monotonic_time(),
+        };
         Self {
             daemon,
             session,
@@ -68,10 +75,8 @@ impl<'w, 'a> Watch<'w, 'a> {
             abandoned: verdict,
             channel,
             death: NO_FD,
-            born: match plan.goal {
-                Goal::Begun => Nanoseconds::MAX,
-                _ => sys::monotonic_time(),
-            },
+            started: born.saturating_add(nanoseconds(plan.options.lock_timeout)),
+            born,
             has_ended: false,
         }
     }
@@ -110,7 +115,7 @@ impl<'w, 'a> Watch<'w, 'a> {
     }
 
     fn reach_verdict(&mut self) -> Result<(), Error> {
-        let mut verdict = Verdict::new(self.goal, self.born, self.timeout);
+        let mut verdict = Verdict::new(self.goal, self.started, self.timeout);
         // If this process was stopped until the exec, there is nothing to wait for.
         let mut first = self.read_report().or_else(|| self.detect_exec());
         loop {

@@ -80,8 +80,8 @@ impl fmt::Debug for CStrings<'_> {
 /// ```
 /// use rawdaemon::argv;
 ///
-/// let pid = rawdaemon::spawn(c"sleep", argv![c"sleep", c"0.1"], argv![c"PATH=/usr/bin:/bin"])?;
-/// println!("sleep runs as {pid}");
+/// let daemon = rawdaemon::spawn(c"sleep", argv![c"sleep", c"0.1"], argv![c"PATH=/usr/bin:/bin"])?;
+/// println!("sleep runs as {}", daemon.pid());
 /// # Ok::<(), rawdaemon::Error>(())
 /// ```
 #[macro_export]

@@ -4,8 +4,9 @@ use linux_raw_sys::general::{PRIO_PROCESS, rlimit64};
 use linux_raw_sys::prctl::PR_SET_NO_NEW_PRIVS;
 use syscalls::Sysno;
 
-use super::arch::{GETRESGID, GETRESUID, SETGROUPS, SETRESGID, SETRESUID};
+use super::arch::{FCHOWN, GETRESGID, GETRESUID, SETGROUPS, SETRESGID, SETRESUID};
 use super::c_str::ThinCStr;
+use super::fd::RawFd;
 use crate::protocol::Errno;
 
 /// `setgroups(count, groups)`—Sets the supplementary groups.
@@ -58,6 +59,13 @@ pub(super) fn effective_user() -> u32 {
     };
     let [_, effective, _] = ids;
     effective
+}
+
+/// `fchown(fd, user, group)`—Changes the owner and the group of a file. `None` leaves them unchanged.
+pub(crate) fn fchown(fd: RawFd, user: Option<u32>, group: Option<u32>) -> Result<(), Errno> {
+    let (user, group) = (user.unwrap_or(u32::MAX), group.unwrap_or(u32::MAX));
+    // SAFETY: the call takes no pointers.
+    unsafe { attempt!(FCHOWN, fd, user, group) }
 }
 
 /// `chroot(path)`—Changes the root directory, but not the working directory.

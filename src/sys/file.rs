@@ -18,7 +18,7 @@ pub(crate) enum Open {
     /// For a device or a file of `/proc`.
     ReadWrite = O_RDWR,
     Read = O_RDONLY | O_NONBLOCK,
-    Write = O_WRONLY | O_CREAT | O_NONBLOCK,
+    /// For a file that a daemon writes its output to.
     Append = O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK,
     Lock = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK,
     LockExisting = O_RDWR | O_NOFOLLOW | O_NONBLOCK,
@@ -26,13 +26,6 @@ pub(crate) enum Open {
     Directory = O_RDONLY | O_DIRECTORY,
     /// For fchdir(2), which accepts such a descriptor since Linux 3.5.
     Path = O_PATH | O_DIRECTORY,
-}
-
-impl Open {
-    /// For a file that a daemon writes its output to.
-    pub(crate) const fn output(append: bool) -> Self {
-        if append { Self::Append } else { Self::Write }
-    }
 }
 
 /// `openat(AT_FDCWD, path, flags | O_CLOEXEC | O_NOCTTY, 0644)`—Opens a file. Retries after `EINTR`.

@@ -40,7 +40,7 @@ pub use c_strings::CStrings;
 pub(crate) use clock::{monotonic_time, time_of_boot};
 pub(crate) use clone_vm::{Child, clone_vm};
 pub(crate) use credentials::{
-    chroot, set_no_new_privs, setgroups, setpriority, setresgid, setresuid, setrlimit,
+    chroot, fchown, set_no_new_privs, setgroups, setpriority, setresgid, setresuid, setrlimit,
 };
 pub(crate) use fd::{
     Fd, NO_FD, Pipe, clear_cloexec, close, close_range, dup3, dupfd_cloexec, fcntl_getfd,

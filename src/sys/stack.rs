@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn no_child_comes_near_the_end_of_its_stack() {
-        let options = DaemonizeOptions::new().stdin(c"/dev/zero");
+        let options = DaemonizeOptions::new().stdin(crate::Stdio::file(c"/dev/zero"));
         let path = argv![c"PATH=.:/no/such:such::/bin:/usr/bin"];
         let argv = argv![c"sh", c"-c", c"exit 3"];
         options.spawn(c"sh", argv, path).unwrap();
@@ -170,6 +170,7 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::CommandNotFound);
         for readiness in [Readiness::Descriptor(3), Readiness::Notify] {
             let error = options
+                .clone()
                 .ready(readiness)
                 .spawn(c"sh", argv, path)
                 .unwrap_err();

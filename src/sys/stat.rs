@@ -3,7 +3,7 @@
 use core::mem::MaybeUninit;
 
 use linux_raw_sys::general::{
-    AT_FDCWD, AT_SYMLINK_NOFOLLOW, S_IFMT, S_IFREG, S_IFSOCK, S_IWGRP, S_IWOTH,
+    AT_FDCWD, AT_SYMLINK_NOFOLLOW, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK, S_IWGRP, S_IWOTH,
 };
 
 use super::arch::{FSTAT, FSTATAT, RawStat};
@@ -50,6 +50,11 @@ impl Stat {
     /// Whether this is a regular file.
     pub(crate) const fn is_regular(self) -> bool {
         self.mode & S_IFMT == S_IFREG
+    }
+
+    /// Whether this is a pipe.
+    pub(crate) const fn is_fifo(self) -> bool {
+        self.mode & S_IFMT == S_IFIFO
     }
 
     /// Whether this is a socket.

@@ -9,10 +9,10 @@ use std::time::Duration;
 use std::{env, mem, process, slice, thread};
 
 use libc::{c_int, pthread_mutex_t};
-use rawdaemon::{DaemonizeOptions, Error, Identity};
+use rawdaemon::{DaemonizeOptions, Error, Identity, Stdio};
 
 fn main() -> Result<(), Error> {
-    let options = DaemonizeOptions::new().stdout(c"out");
+    let options = DaemonizeOptions::new().stdout(Stdio::file(c"out"));
     let options = options.timeout(Duration::ZERO);
     match env::args().nth(1).unwrap_or_default().as_str() {
         "nothing" => daemonize(&options, || ()),
@@ -71,7 +71,7 @@ fn main() -> Result<(), Error> {
 /// Becomes a daemon that calls this and sleeps.
 fn daemonize(options: &DaemonizeOptions<'_>, daemon: impl FnOnce()) -> Result<(), Error> {
     match options.daemonize()? {
-        Identity::Original(pid) => println!("the daemon runs as pid {pid}"),
+        Identity::Original(daemon) => println!("the daemon runs as pid {}", daemon.pid()),
         Identity::Daemon(_) => {
             daemon();
             thread::sleep(Duration::from_secs(1000));
@@ -137,8 +137,8 @@ fn robust_mutexes(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
         (of_original, of_daemon, bytes.to_vec())
     };
     match options.daemonize()? {
-        Identity::Original(pid) => {
-            println!("the daemon runs as pid {pid}");
+        Identity::Original(daemon) => {
+            println!("the daemon runs as pid {}", daemon.pid());
             // SAFETY: as before.
             let after = unsafe { slice::from_raw_parts(of_original.cast::<u8>(), size) };
             println!(

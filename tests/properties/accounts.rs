@@ -1,6 +1,7 @@
 //! Properties of every lookup in every text of `/etc/passwd` and `/etc/group`.
 
-use rawdaemon::{Cause, Errno, Error, ErrorKind, find_account, find_group};
+use rawdaemon::internal::find_group;
+use rawdaemon::{Account, Cause, Errno, Error, ErrorKind};
 
 /// Checks one lookup. The data is four parts, separated by zero bytes: the user, the group (none if empty), and
 /// the texts of `/etc/passwd` and `/etc/group`.
@@ -90,7 +91,7 @@ fn check_group(name: &[u8], groups: &[u8]) {
 fn check_account(asked: &[u8], group: Option<&[u8]>, passwd: &[u8], groups: &[u8], room: usize) {
     let mut room = vec![0; room];
     let capacity = room.len();
-    let found = find_account(asked, group, passwd, groups, &mut room);
+    let found = Account::parse(asked, group, passwd, groups, &mut room);
 
     let mut parts = asked.splitn(2, |byte| *byte == b':');
     let name = parts.next().unwrap_or_default();

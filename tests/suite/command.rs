@@ -194,9 +194,9 @@ fn verbose_prints_each_step_and_quiet_prints_nothing() {
     let daemon = Daemon::new(output.pid());
     let expected = format!(
         "rawdaemon: reset the signals\n\
+         rawdaemon: opened standard output out\n\
          rawdaemon: closed the inherited descriptors\n\
          rawdaemon: opened /dev/null\n\
-         rawdaemon: opened standard output out\n\
          rawdaemon: put the standard streams in place\n\
          rawdaemon: locked the lock file lock\n\
          rawdaemon: locked the pidfile pid\n\

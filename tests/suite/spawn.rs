@@ -25,7 +25,8 @@ fn a_standard_stream_is_no_descriptor_for_readiness() {
     for fd in [-1, 0, 1, 2] {
         let options = DaemonizeOptions::new().ready(Readiness::Descriptor(fd));
         let error = options.spawn(c"true", argv![c"true"], argv![]).unwrap_err();
-        let expected = Error::new(ErrorKind::ChannelFailed, Cause::Errno(Errno::EINVAL));
+        let expected = Error::new(ErrorKind::Usage, Cause::Errno(Errno::EINVAL));
+        let expected = expected.about(rawdaemon::Subject::Readiness);
         assert_eq!(error, expected, "{fd}");
     }
 }

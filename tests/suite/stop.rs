@@ -266,7 +266,7 @@ fn a_restart_is_a_stop_and_a_start() {
 fn the_library_does_the_same() {
     let place = Place::new();
     let path = CString::new(place.path("pid").into_os_string().into_encoded_bytes()).unwrap();
-    let pidfile = Pidfile::new(&path);
+    let pidfile = Pidfile::new(path.as_c_str());
     let stages = [Stage::new(Signal::TERM, DEADLINE)];
     assert_eq!(pidfile.owner(), Ok(Owner::NotRunning));
     assert_eq!(pidfile.stop(&stages), Ok(None));

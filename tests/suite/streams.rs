@@ -32,7 +32,7 @@ fn files_for_input_and_output() {
     assert_eq!(flags(daemon.pid, 0) & libc::O_NONBLOCK, 0);
     assert_eq!(
         flags(daemon.pid, 1) & (libc::O_NONBLOCK | libc::O_APPEND),
-        0
+        libc::O_APPEND
     );
 }
 

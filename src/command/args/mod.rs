@@ -56,20 +56,21 @@ const MAX_KEPT_FDS: usize = 16;
 /// The default of `--kill-after`: how long to wait for the daemon to end before it is killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The default options.
+const UNSET: DaemonizeOptions<'_> = DaemonizeOptions::new();
+
 /// A parsed command line. If an option is repeated, the last one wins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Invocation<'a> {
     pub(crate) action: Action,
-    /// The options of the start that need no further lookup.
+    /// The options of the start.
     pub(crate) options: DaemonizeOptions<'a>,
     /// The timeout of the start or of the stop.
     pub(crate) timeout: Option<Duration>,
     /// Whether the command replaces the launcher.
     pub(crate) foreground: bool,
-    /// The user, by name or number, optionally followed by `:` and a group.
-    pub(crate) user: Option<ThinCStr<'a>>,
-    /// The group, by name or number.
-    pub(crate) group: Option<ThinCStr<'a>>,
+    /// Whether output is appended to files.
+    pub(crate) append: bool,
     /// The `argv[0]` of the command.
     pub(crate) argv0: Option<ThinCStr<'a>>,
     /// The descriptors that the daemon keeps: the first `kept` of these.
@@ -128,36 +129,35 @@ impl<'a> Invocation<'a> {
     /// Applies an option. Returns `None` if its value is invalid.
     fn apply(&mut self, name: Name, value: ThinCStr<'a>) -> Option<()> {
         let text = value.to_bytes();
+        let mut options = core::mem::replace(&mut self.options, UNSET);
         match name {
-            Name::Stdin => self.options = self.options.stdin(values::word(value)?.to_c_str()),
-            Name::Stdout => self.options = self.options.stdout(values::word(value)?.to_c_str()),
-            Name::Stderr => self.options = self.options.stderr(values::word(value)?.to_c_str()),
-            Name::Pidfile => self.options = self.options.pidfile(values::word(value)?.to_c_str()),
-            Name::LockFile => {
-                self.options = self.options.lock_file(values::word(value)?.to_c_str())
-            }
-            Name::Chroot => self.options = self.options.chroot(values::word(value)?.to_c_str()),
-            Name::Chdir => self.options = self.options.chdir(values::word(value)?.to_c_str()),
-            Name::User => self.user = Some(values::word(value)?),
-            Name::Group => self.group = Some(values::word(value)?),
+            Name::Stdin => options = options.stdin(values::stream(value)?),
+            Name::Stdout => options = options.stdout(values::stream(value)?),
+            Name::Stderr => options = options.stderr(values::stream(value)?),
+            Name::Pidfile => options = options.pidfile(values::word(value)?),
+            Name::LockFile => options = options.lock_file(values::word(value)?),
+            Name::Chroot => options = options.chroot(values::word(value)?),
+            Name::Chdir => options = options.chdir(values::word(value)?),
+            Name::User => options = options.user(values::word(value)?),
+            Name::Group => options = options.group(values::word(value)?),
             Name::Argv0 => self.argv0 = Some(values::word(value)?),
-            Name::Umask => self.options = self.options.umask(values::octal_mask(text)?),
+            Name::Umask => options = options.umask(values::octal_mask(text)?),
             Name::Timeout => self.timeout = Some(values::seconds(text)?),
-            Name::Ready => self.options = self.options.ready(values::readiness(value)?),
-            Name::Nice => self.options = self.options.nice(parse_signed(text, -20, 19)?),
+            Name::Ready => options = options.ready(values::readiness(value)?),
+            Name::Nice => options = options.nice(parse_signed(text, -20, 19)?),
             Name::OomScoreAdj => {
-                self.options = self.options.oom_score_adj(parse_signed(text, -1000, 1000)?);
+                options = options.oom_score_adj(parse_signed(text, -1000, 1000)?);
             }
             Name::Rlimit => {
                 let (resource, limit) = values::resource_limit(text)?;
-                self.options = self.options.limit(resource, limit);
+                options = options.limit(resource, limit);
             }
             Name::KeepFd => {
                 *self.keep.get_mut(self.kept)? = values::descriptor(text)?;
                 self.kept = self.kept.saturating_add(1);
             }
             Name::Env => drop(variable(value)?),
-            Name::NoNewPrivs => self.options = self.options.no_new_privs(true),
+            Name::NoNewPrivs => options = options.no_new_privs(true),
             Name::ClearEnv => self.clear_env = true,
             Name::Signal => {
                 self.signal = Some(Signal::parse(text)?);
@@ -176,19 +176,20 @@ impl<'a> Invocation<'a> {
             Name::Stop => self.action = Action::Stop,
             Name::Status => self.action = Action::Status,
             Name::Foreground => self.foreground = true,
-            Name::Append => self.options = self.options.append(true),
+            Name::Append => self.append = true,
             Name::Quiet => self.verbosity = Verbosity::Quiet,
             Name::Verbose => self.verbosity = Verbosity::Verbose,
             Name::Help => self.action = Action::Help,
             Name::Version => self.action = Action::Version,
         }
+        self.options = options;
         Some(())
     }
 
     /// The path of the pidfile, if any.
     #[must_use]
-    pub(crate) fn pidfile(&self) -> Option<ThinCStr<'a>> {
-        internal::path(&self.options, Subject::Pidfile)
+    pub(crate) fn pidfile(&self) -> Option<ThinCStr<'_>> {
+        internal::string(&self.options, Subject::Pidfile)
     }
 
     /// The schedule of a stop: that of `--retry`, or else the signal of `--signal` and a SIGKILL.
@@ -208,20 +209,23 @@ impl<'a> Invocation<'a> {
         Schedule::kill_after(self.signal.unwrap_or(Signal::TERM), wait)
     }
 
-    /// The options of the start. The user and the group are missing: their names must be looked up first.
-    pub(crate) fn options(&self) -> DaemonizeOptions<'_> {
-        let mut options = self
-            .options
-            .foreground(self.foreground)
-            .close_fds(self.keep.get(..self.kept).unwrap_or_default());
+    /// Takes the options of the start out of this. `keep` is the descriptors to keep.
+    pub(crate) fn take_options<'k>(&mut self, keep: &'k [i32]) -> DaemonizeOptions<'k>
+    where
+        'a: 'k,
+    {
+        let mut options = core::mem::replace(&mut self.options, UNSET);
+        if self.append {
+            options = internal::appending(options);
+        }
         if let Some(timeout) = self.timeout {
             options = options.timeout(timeout);
         }
-        match self.verbosity {
-            // The launcher prints its progress while it waits for an intermediate.
-            Verbosity::Verbose => options,
-            _ => internal::ends_after(options),
+        // With `--verbose`, the launcher prints its progress while it waits for an intermediate.
+        if self.verbosity != Verbosity::Verbose {
+            options = internal::ends_after(options);
         }
+        options.foreground(self.foreground).close_fds(keep)
     }
 }
 

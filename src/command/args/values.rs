@@ -3,11 +3,19 @@
 use core::time::Duration;
 
 use rawdaemon::internal::{Lines, join, parse_number, split_once};
-use rawdaemon::{Limit, Readiness, Resource, Subject, ThinCStr};
+use rawdaemon::{Limit, Readiness, Resource, Stdio, Subject, ThinCStr};
 
 /// A path or a name, which must not be empty: an empty one usually comes from an unset shell variable.
 pub(super) fn word(value: ThinCStr<'_>) -> Option<ThinCStr<'_>> {
     (value.first_byte() != 0).then_some(value)
+}
+
+/// `inherit`, or a file.
+pub(super) fn stream(value: ThinCStr<'_>) -> Option<Stdio<'_>> {
+    match value.to_bytes() {
+        b"inherit" => Some(Stdio::inherit()),
+        _ => Some(Stdio::file(word(value)?)),
+    }
 }
 
 /// A descriptor number above those of the standard streams.

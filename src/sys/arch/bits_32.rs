@@ -3,6 +3,6 @@
 
 pub(crate) use linux_raw_sys::general::stat64 as RawStat;
 pub(crate) use syscalls::Sysno::{
-    fstat64 as FSTAT, getresgid32 as GETRESGID, getresuid32 as GETRESUID, mmap2 as MMAP,
-    setgroups32 as SETGROUPS, setresgid32 as SETRESGID, setresuid32 as SETRESUID,
+    fchown32 as FCHOWN, fstat64 as FSTAT, getresgid32 as GETRESGID, getresuid32 as GETRESUID,
+    mmap2 as MMAP, setgroups32 as SETGROUPS, setresgid32 as SETRESGID, setresuid32 as SETRESUID,
 };

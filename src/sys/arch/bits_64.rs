@@ -2,6 +2,6 @@
 
 pub(crate) use linux_raw_sys::general::stat as RawStat;
 pub(crate) use syscalls::Sysno::{
-    fstat as FSTAT, getresgid as GETRESGID, getresuid as GETRESUID, mmap as MMAP,
+    fchown as FCHOWN, fstat as FSTAT, getresgid as GETRESGID, getresuid as GETRESUID, mmap as MMAP,
     setgroups as SETGROUPS, setresgid as SETRESGID, setresuid as SETRESUID,
 };

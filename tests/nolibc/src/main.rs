@@ -14,7 +14,7 @@ use core::time::Duration;
 
 use entry::{Given, entry};
 use rawdaemon::internal;
-use rawdaemon::{DaemonizeOptions, Error, ErrorKind, Identity, ThinCStr};
+use rawdaemon::{DaemonizeOptions, Error, Identity, ThinCStr};
 
 entry!(run);
 
@@ -34,8 +34,8 @@ fn daemonize(pidfile: &CStr) -> Result<(), Error> {
         .pidfile(pidfile)
         .timeout(Duration::from_secs(10));
     match options.daemonize()? {
-        Identity::Original(pid) => {
-            let _ = writeln!(StandardError, "nolibc: the daemon runs as pid {pid}");
+        Identity::Original(daemon) => {
+            let _ = writeln!(StandardError, "nolibc: the daemon runs as pid {}", daemon.pid());
             Ok(())
         }
         Identity::Daemon(ready) => {

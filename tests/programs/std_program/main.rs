@@ -13,7 +13,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, io, process, thread};
 
-use rawdaemon::{DaemonizeOptions, Error, Identity, Limit, Readiness, Ready, Resource, argv};
+use rawdaemon::{
+    Account, DaemonizeOptions, Error, Identity, Limit, Readiness, Ready, Resource, Stdio, argv,
+};
 
 use required::required;
 use spawning::{spawn, threads_that_spawn, what_goes_by_memory};
@@ -55,15 +57,17 @@ fn run(case: &str, began: Instant) -> Result<(), Error> {
         "files" => {
             // The paths are relative to this directory, not to the daemon's.
             let options = options
-                .stdin(c"in")
-                .stdout(c"out")
-                .stderr(c"out")
-                .append(true)
+                .stdin(Stdio::file(c"in"))
+                .stdout(Stdio::append(c"out"))
+                .stderr(Stdio::append(c"out"))
                 .pidfile(c"pid")
                 .umask(0o027);
             let folder = CString::new(env::args().nth(2).unwrap()).unwrap();
             started(
-                options.chdir(&folder).timeout(Duration::ZERO).daemonize()?,
+                options
+                    .chdir(folder.as_c_str())
+                    .timeout(Duration::ZERO)
+                    .daemonize()?,
                 began,
                 |_ready| {
                     println!("{}", io::read_to_string(io::stdin()).unwrap());
@@ -130,7 +134,9 @@ fn run(case: &str, began: Instant) -> Result<(), Error> {
         "late" => {
             // SAFETY: no handler is installed.
             unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
-            let options = options.stdout(c"out").timeout(Duration::from_millis(500));
+            let options = options
+                .stdout(Stdio::file(c"out"))
+                .timeout(Duration::from_millis(500));
             started(options.daemonize()?, began, |ready| {
                 // When the parent changes, the launcher is gone.
                 let launcher = parent();
@@ -202,8 +208,8 @@ fn run(case: &str, began: Instant) -> Result<(), Error> {
             println!("{}", what_goes_by_memory());
             let adjustment = env::args().nth(2).unwrap().parse().unwrap();
             for options in [
-                options.user(65534, 65534, &[]),
-                options.group(65534),
+                options.clone().user_ids(65534, 65534, &[]),
+                options.clone().group_id(65534),
                 options.oom_score_adj(adjustment),
             ] {
                 spawn(&options)?;
@@ -222,16 +228,32 @@ fn run(case: &str, began: Instant) -> Result<(), Error> {
             unsafe { libc::close(0) };
             let before = (open_descriptors(), umask());
             for failing in [
-                options.stdin(c"/dev/zero").stdout(c"/no/such/file"),
-                options.lock_file(c"lock").chdir(c"/no/such/directory"),
-                options.lock_file(c"lock").user(u32::MAX, u32::MAX, &[]),
+                options
+                    .clone()
+                    .stdin(Stdio::file(c"/dev/zero"))
+                    .stdout(Stdio::file(c"/no/such/file")),
+                options
+                    .clone()
+                    .lock_file(c"lock")
+                    .chdir(c"/no/such/directory"),
+                options
+                    .clone()
+                    .lock_file(c"lock")
+                    // More than any user may set.
+                    .limit(
+                        Resource::Nofile,
+                        Limit {
+                            soft: 0,
+                            hard: 1 << 40,
+                        },
+                    ),
             ] {
                 println!("{}", failing.daemonize().unwrap_err());
                 println!("{}", env::current_dir().unwrap().display());
                 assert!(!fs_exists("pid"));
                 assert_eq!((open_descriptors(), umask()), before, "{failing:?}");
             }
-            let failing = options.ready(Readiness::Descriptor(9));
+            let failing = options.clone().ready(Readiness::Descriptor(9));
             println!(
                 "{}",
                 failing
@@ -294,14 +316,14 @@ fn everything(began: Instant) -> Result<(), Error> {
         unsafe { libc::fcntl(0, libc::F_DUPFD_CLOEXEC, fd) };
     }
     let (mut buffer, mut groups) = (vec![0; 1 << 20], [0; 64]);
-    let nobody = rawdaemon::look_up(c"nobody", Some(c"5100"), &mut buffer, &mut groups)?;
+    let nobody = Account::look_up(c"nobody", Some(c"5100"), &mut buffer, &mut groups)?;
     assert!(nobody.groups.contains(&5100));
     let options = DaemonizeOptions::new()
         .timeout(Duration::ZERO)
         .chroot(c"root")
         .chdir(c"data")
-        .stdin(c"in")
-        .stdout(c"out")
+        .stdin(Stdio::file(c"in"))
+        .stdout(Stdio::file(c"out"))
         .pidfile(c"pid")
         .lock_file(c"lock")
         .nice(19)
@@ -314,17 +336,25 @@ fn everything(began: Instant) -> Result<(), Error> {
             },
         )
         .oom_score_adj(7)
-        .user(nobody.user, nobody.group, &[5100, 5200])
+        .user_ids(nobody.user, nobody.group, &[5100, 5200])
         .no_new_privs(true)
         .reset_signals(true)
         .close_fds(&[41]);
-    let error = options.close_fds(&[41, 99]).daemonize().unwrap_err();
+    let error = options
+        .clone()
+        .close_fds(&[41, 99])
+        .daemonize()
+        .unwrap_err();
     assert_eq!(
         error.to_string(),
         "cannot keep descriptor 99: Bad file descriptor (EBADF)"
     );
-    let error = options.close_fds(&[-1]).daemonize().unwrap_err();
-    assert_eq!(error.kind(), rawdaemon::ErrorKind::CloseFailed);
+    let error = options.clone().close_fds(&[-1]).daemonize().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "invalid option (descriptor): Invalid argument (EINVAL)"
+    );
+    assert_eq!((error.exit_code(), error.descriptor()), (64, Some(-1)));
     started(options.daemonize()?, began, sleep_on);
     Ok(())
 }
@@ -343,9 +373,9 @@ fn most_core() -> u64 {
 /// The original prints the daemon's pid and the time. The daemon calls this function.
 fn started(identity: Identity, began: Instant, daemon: impl FnOnce(Ready)) {
     match identity {
-        Identity::Original(pid) => {
+        Identity::Original(daemon) => {
             println!("after {} ms", began.elapsed().as_millis());
-            println!("the daemon runs as pid {pid}");
+            println!("the daemon runs as pid {}", daemon.pid());
         }
         Identity::Daemon(ready) => {
             assert_eq!(ready.pid().get().unsigned_abs(), process::id());

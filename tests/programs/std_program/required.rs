@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 use std::{process, thread};
 
-use rawdaemon::{DaemonizeOptions, Errno, Error};
+use rawdaemon::{DaemonizeOptions, Errno, Error, Stdio};
 
 use crate::{sleep, sleep_on, started};
 
@@ -13,19 +13,23 @@ pub(crate) fn required(
     options: DaemonizeOptions<'_>,
     began: Instant,
 ) -> Result<(), Error> {
-    let long = options.timeout(Duration::from_secs(60));
-    let short = options.timeout(Duration::from_millis(100));
+    let long = options.clone().timeout(Duration::from_secs(60));
+    let short = options.clone().timeout(Duration::from_millis(100));
     match case {
         "ready" => started(long.daemonize()?, began, |ready| {
             thread::sleep(Duration::from_millis(50));
             ready.notify().unwrap();
             sleep();
         }),
-        "refuse" => started(long.stdout(c"out").daemonize()?, began, |ready| {
-            ready.fail(Errno::EADDRINUSE).unwrap();
-            println!("tidied up");
-            process::exit(1);
-        }),
+        "refuse" => started(
+            long.stdout(Stdio::file(c"out")).daemonize()?,
+            began,
+            |ready| {
+                ready.fail(Errno::EADDRINUSE).unwrap();
+                println!("tidied up");
+                process::exit(1);
+            },
+        ),
         "refuse by a number" => started(long.daemonize()?, began, |ready| {
             ready.fail(7).unwrap();
             process::exit(1);

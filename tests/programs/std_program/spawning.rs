@@ -18,8 +18,8 @@ pub(crate) fn spawn(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
         .chain([None])
         .collect();
     let envp = CStrings::new(&list).unwrap();
-    let pid = options.spawn(c"sleep", argv![c"sleep", c"1000"], envp)?;
-    println!("the daemon runs as pid {pid}");
+    let daemon = options.spawn(c"sleep", argv![c"sleep", c"1000"], envp)?;
+    println!("the daemon runs as pid {}", daemon.pid());
     // A list without an end is no list.
     assert!(CStrings::new(&list[..1]).is_none());
     assert!(CStrings::new(&[]).is_none());

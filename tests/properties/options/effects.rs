@@ -1,10 +1,11 @@
 //! The effect of each option: parsing a command line gives the sum of the effects of its options.
 
 use std::ffi::{CStr, CString};
+use std::mem;
 use std::time::Duration;
 
 use crate::args::{Action, Invocation, Name, Schedule, Verbosity};
-use rawdaemon::{Limit, Readiness, Resource, Signal, Stage, ThinCStr};
+use rawdaemon::{DaemonizeOptions, Limit, Readiness, Resource, Signal, Stage, Stdio};
 
 use super::list;
 use super::spelling::{Given, STYLES, spell};
@@ -84,7 +85,7 @@ pub fn check_effects(given: &[Given], words: &[CString]) {
         .iter()
         .any(|option| matches!(option.name, Name::Help | Name::Version));
     if !prints && expected.action != Action::Start && expected.pidfile().is_none() {
-        expected.options = expected.options.pidfile(c"pid");
+        expected.options = mem::take(&mut expected.options).pidfile(c"pid");
         options.push(Given {
             name: Name::Pidfile,
             value: b"pid".to_vec(),
@@ -99,30 +100,42 @@ pub fn check_effects(given: &[Given], words: &[CString]) {
         Err(error) => panic!("{style:?} {words:?}: {error:?}"),
     };
     expected.command = found.command;
+    let (found, expected) = (format!("{found:?}"), format!("{expected:?}"));
     assert_eq!(found, expected, "{style:?} {words:?}");
 }
 
 /// Adds the effect of the option to the expected result. Returns the value of the option.
 fn add_effect<'v>(expected: &mut Invocation<'v>, name: Name, values: &Values<'v>) -> Vec<u8> {
+    let mut options = mem::take(&mut expected.options);
+    let value = add_effect_to(&mut options, expected, name, values);
+    expected.options = options;
+    value
+}
+
+fn add_effect_to<'v>(
+    options: &mut DaemonizeOptions<'v>,
+    expected: &mut Invocation<'v>,
+    name: Name,
+    values: &Values<'v>,
+) -> Vec<u8> {
     let path = values.path;
-    let options = expected.options;
-    let word = Some(ThinCStr::new(path));
+    let set = options.clone();
     let (number, time) = (values.number, values.time());
     let flag = Vec::new();
     match name {
-        Name::Stdin => expected.options = options.stdin(path),
-        Name::Stdout => expected.options = options.stdout(path),
-        Name::Stderr => expected.options = options.stderr(path),
-        Name::Pidfile => expected.options = options.pidfile(path),
-        Name::LockFile => expected.options = options.lock_file(path),
-        Name::Chroot => expected.options = options.chroot(path),
-        Name::Chdir => expected.options = options.chdir(path),
-        Name::User => expected.user = word,
-        Name::Group => expected.group = word,
-        Name::Argv0 => expected.argv0 = word,
+        Name::Stdin => *options = set.stdin(Stdio::file(path)),
+        Name::Stdout => *options = set.stdout(Stdio::file(path)),
+        Name::Stderr => *options = set.stderr(Stdio::file(path)),
+        Name::Pidfile => *options = set.pidfile(path),
+        Name::LockFile => *options = set.lock_file(path),
+        Name::Chroot => *options = set.chroot(path),
+        Name::Chdir => *options = set.chdir(path),
+        Name::User => *options = set.user(path),
+        Name::Group => *options = set.group(path),
+        Name::Argv0 => expected.argv0 = Some(path.into()),
         Name::Umask => {
             let mask = number as u32 % 0o1000;
-            expected.options = options.umask(mask);
+            *options = set.umask(mask);
             return format!("{mask:o}").into_bytes();
         }
         Name::Timeout => {
@@ -139,21 +152,21 @@ fn add_effect<'v>(expected: &mut Invocation<'v>, name: Name, values: &Values<'v>
                 _ => {
                     let bytes = &values.notify.to_bytes_with_nul()[b"notify:".len()..];
                     let path = CStr::from_bytes_with_nul(bytes).unwrap();
-                    expected.options = options.ready(Readiness::NotifyAt(path.into()));
+                    *options = set.ready(Readiness::NotifyAt(path.into()));
                     return values.notify.to_bytes().to_vec();
                 }
             };
-            expected.options = options.ready(readiness);
+            *options = set.ready(readiness);
             return text.into_bytes();
         }
         Name::Nice => {
             let nice = (number % 40) as i32 - 20;
-            expected.options = options.nice(nice);
+            *options = set.nice(nice);
             return nice.to_string().into_bytes();
         }
         Name::OomScoreAdj => {
             let adjustment = (number % 2001) as i32 - 1000;
-            expected.options = options.oom_score_adj(adjustment);
+            *options = set.oom_score_adj(adjustment);
             return adjustment.to_string().into_bytes();
         }
         Name::Rlimit => {
@@ -161,7 +174,7 @@ fn add_effect<'v>(expected: &mut Invocation<'v>, name: Name, values: &Values<'v>
                 "nofile", "core", "as", "data", "stack", "memlock", "nproc", "fsize", "cpu",
             ];
             let (index, limit) = (values.resource(), values.limit());
-            expected.options = options.limit(Resource::ALL[index], limit);
+            *options = set.limit(Resource::ALL[index], limit);
             return format!("{}={}", names[index], amounts(limit)).into_bytes();
         }
         Name::KeepFd => {
@@ -193,7 +206,7 @@ fn add_effect<'v>(expected: &mut Invocation<'v>, name: Name, values: &Values<'v>
             );
             return text.into_bytes();
         }
-        Name::NoNewPrivs => expected.options = options.no_new_privs(true),
+        Name::NoNewPrivs => *options = set.no_new_privs(true),
         Name::ClearEnv => expected.clear_env = true,
         Name::StartOrOk => expected.start_or_ok = true,
         Name::ProcessGroup => expected.process_group = true,
@@ -203,7 +216,7 @@ fn add_effect<'v>(expected: &mut Invocation<'v>, name: Name, values: &Values<'v>
         Name::Stop => expected.action = Action::Stop,
         Name::Status => expected.action = Action::Status,
         Name::Foreground => expected.foreground = true,
-        Name::Append => expected.options = options.append(true),
+        Name::Append => expected.append = true,
         Name::Quiet => expected.verbosity = Verbosity::Quiet,
         Name::Verbose => expected.verbosity = Verbosity::Verbose,
         Name::Help => expected.action = Action::Help,

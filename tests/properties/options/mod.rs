@@ -23,7 +23,7 @@ pub fn check(data: &[u8]) {
     let set: Vec<&CStr> = assignments(&arguments).map(ThinCStr::to_c_str).collect();
     match Invocation::parse(&arguments) {
         Ok(invocation) => {
-            check_values(&invocation);
+            check_values(invocation.clone());
             let given = given(&words);
             if !prints(invocation.action) {
                 check_environment(&set, &words);
@@ -72,25 +72,23 @@ fn check_error(error: &UsageError<'_>, words: &[CString]) {
 }
 
 /// The values of a parsed command line are in their ranges.
-fn check_values(invocation: &Invocation<'_>) {
+fn check_values(mut invocation: Invocation<'_>) {
     let Invocation {
-        user,
-        group,
         argv0,
         keep,
         kept,
         action,
         signal,
         ..
-    } = *invocation;
+    } = invocation;
     assert!(signal.is_some() || action != Action::Signal);
     assert!(!invocation.schedule().stages().is_empty());
     let needs_pidfile = !prints(action) && action != Action::Start;
     assert!(invocation.pidfile().is_some() || !needs_pidfile);
-    let words = [user, group, argv0, invocation.pidfile()];
+    let words = [argv0, invocation.pidfile()];
     assert!(words.iter().flatten().all(|word| word.first_byte() != 0));
     assert!(keep[..kept].iter().all(|fd| *fd > 2));
-    let _ = invocation.options();
+    let _ = invocation.take_options(&keep[..kept]);
 }
 
 /// `--env` sets each variable to the last value given, and leaves other variables unchanged.

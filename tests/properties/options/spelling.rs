@@ -46,9 +46,10 @@ pub fn check_spellings(invocation: &Invocation<'_>, given: &[Given], command: &[
         };
         let expected = Invocation {
             command: again.command,
-            ..*invocation
+            ..invocation.clone()
         };
-        assert_eq!(again, expected, "{style:?} {words:?}");
+        let texts = [&again, &expected].map(|invocation| format!("{invocation:?}"));
+        assert_eq!(texts[0], texts[1], "{style:?} {words:?}");
         assert_eq!(&words[again.command..], command, "{style:?} {words:?}");
     }
 }

@@ -39,7 +39,7 @@ pub use programs::{
     fails_under_strace, has, has_for, run, std_program, strace, strace_rawdaemon, under_strace,
     without_core,
 };
-pub use root::{is_root, is_root_for, may_become_others, may_set_groups};
+pub use root::{is_root, is_root_for, may_become_others};
 pub use sandbox::{mount, mount_empty, own_mounts, without_pidfds, without_proc};
 pub use skipped::{skip, skip_part};
 pub use state::{State, environment, status_line};

@@ -41,12 +41,6 @@ pub fn may_become_others() -> bool {
     may(&[KILL, SETGID, SETUID])
 }
 
-/// Whether the kernel lets this process set its groups.
-pub fn may_set_groups() -> bool {
-    let user_namespace = fs::read_to_string("/proc/self/setgroups");
-    lacks(&[SETGID]).is_empty() && user_namespace.is_ok_and(|answer| answer == "allow\n")
-}
-
 fn may(capabilities: &[Capability]) -> bool {
     let report = |missing: &String| skip(format!("needs {missing}"));
     missing(capabilities).inspect(report).is_none()

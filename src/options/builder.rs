@@ -1,0 +1,434 @@
+//! The options and their builder.
+
+use core::time::Duration;
+
+use super::c_str_arg::{CStrArg, IntoCStr};
+use super::credentials::Credentials;
+use super::limit::{Limit, RESOURCES, Resource};
+use super::readiness::Readiness;
+use super::stdio::{Stdio, Stream};
+use super::strings::Strings;
+
+use crate::protocol::Subject;
+use crate::sys::ThinCStr;
+
+/// Options for a daemon, and for how long to watch it start.
+///
+/// Building them has no effect until [`daemonize`](Self::daemonize) or [`spawn`](Self::spawn) is called.
+/// They can be used several times. Relative paths are resolved against the caller's working directory,
+/// not against that of [`chdir`](Self::chdir).
+///
+/// ```no_run
+/// use core::time::Duration;
+/// use rawdaemon::{DaemonizeOptions, Identity, Stdio};
+///
+/// let options = DaemonizeOptions::new()
+///     .chdir(c"/var/lib/web")
+///     .umask(0o027)
+///     .stdout(Stdio::append(c"/var/log/web.log"))
+///     .stderr(Stdio::append(c"/var/log/web.log"))
+///     .pidfile(c"/run/web.pid")
+///     .timeout(Duration::from_secs(5));
+/// match options.daemonize()? {
+///     Identity::Original(daemon) => println!("the daemon runs as {}", daemon.pid()),
+///     Identity::Daemon(ready) => {
+///         // … open sockets, read the configuration …
+///         let _ = ready.notify();
+///         loop {
+///             std::thread::park(); // … serve …
+///         }
+///     }
+/// }
+/// # Ok::<(), rawdaemon::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "options do nothing until daemonize or spawn is called"]
+pub struct DaemonizeOptions<'a> {
+    pub(crate) timeout: Option<Duration>,
+    /// Standard input, output and error.
+    pub(crate) streams: [Option<Stdio<'a>>; 3],
+    strings: Strings<'a>,
+    /// Whether the daemon's user becomes the owner of the pidfile.
+    pub(crate) chown_pidfile: bool,
+    pub(crate) lock_timeout: Duration,
+    pub(crate) umask: Option<u32>,
+    pub(crate) nice: Option<i32>,
+    pub(crate) oom_score_adj: Option<i32>,
+    /// In the order of [`Resource::ALL`].
+    pub(crate) limits: [Option<Limit>; RESOURCES],
+    /// The ids. A name takes precedence.
+    pub(crate) credentials: Credentials<'a>,
+    pub(crate) no_new_privs: bool,
+    pub(crate) reset_signals: bool,
+    pub(crate) keep: Option<&'a [i32]>,
+    pub(crate) readiness: Readiness<'a>,
+    pub(crate) require_ready: bool,
+    pub(crate) foreground: bool,
+    /// Whether the calling process exits after the start, so that it may lead the new session itself.
+    pub(crate) ends_after: bool,
+}
+
+impl<'a> DaemonizeOptions<'a> {
+    /// The default options: the working directory is `/`, and descriptors 0 to 2 are `/dev/null`. For
+    /// other defaults see [`timeout`](Self::timeout), [`umask`](Self::umask),
+    /// [`reset_signals`](Self::reset_signals) and [`close_fds`](Self::close_fds). The daemon inherits
+    /// everything else from the caller.
+    pub const fn new() -> Self {
+        Self {
+            timeout: None,
+            streams: [None, None, None],
+            strings: Strings::NONE,
+            chown_pidfile: false,
+            lock_timeout: Duration::ZERO,
+            umask: None,
+            nice: None,
+            oom_score_adj: None,
+            limits: [None; RESOURCES],
+            credentials: Credentials::INHERITED,
+            no_new_privs: false,
+            reset_signals: false,
+            keep: None,
+            readiness: Readiness::Executed,
+            require_ready: false,
+            foreground: false,
+            ends_after: false,
+        }
+    }
+
+    /// How long the daemon must stay alive for its start to be a success, with a resolution of one
+    /// nanosecond.
+    ///
+    /// The default is one second for `daemonize` and zero for `spawn`. The time starts when the daemon
+    /// has taken all its steps, or has executed the command. The steps may take as long again; a daemon
+    /// that takes longer is stopped, and the start fails with `TimedOut`. Zero means not to watch: the
+    /// start is a success once the steps are taken or the command is executed, however long that takes.
+    /// If the daemon ends before the time expires, the start fails with `DaemonDied`. When it calls
+    /// [`Ready::notify`](crate::Ready::notify), the start is a success at once.
+    ///
+    /// With [`require_ready`](Self::require_ready) or [`ready`](Self::ready), this is instead how long
+    /// the daemon may take to become ready. The default is one second for `daemonize` and 60 seconds for
+    /// `spawn`; zero means forever.
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// How a command reports that it is ready. [`spawn`](Self::spawn) waits for this report. By default
+    /// it waits only until the command has been executed.
+    ///
+    /// A command that is not ready when the [`timeout`](Self::timeout) expires gets a SIGTERM and, one
+    /// second later, a SIGKILL; the start fails with `TimedOut`. If the command reports that it cannot
+    /// start, the start fails with `Refused`. If the pipe or socket cannot be made, it fails with
+    /// `ChannelFailed`.
+    ///
+    /// `daemonize` ignores this option; see [`require_ready`](Self::require_ready).
+    pub const fn ready(mut self, readiness: Readiness<'a>) -> Self {
+        self.readiness = readiness;
+        self
+    }
+
+    /// Whether a process that daemonizes itself must report that it is ready
+    /// ([`Ready::notify`](crate::Ready::notify)) before the [`timeout`](Self::timeout) expires. Off by
+    /// default: it is enough that the daemon is alive when the timeout expires.
+    ///
+    /// A daemon that is not ready in time gets a SIGTERM and, one second later, a SIGKILL; the start
+    /// fails with `TimedOut`. If the daemon drops its [`Ready`](crate::Ready), the start fails with
+    /// `Refused` at once.
+    ///
+    /// `spawn` ignores this option; see [`ready`](Self::ready).
+    pub const fn require_ready(mut self, require: bool) -> Self {
+        self.require_ready = require;
+        self
+    }
+
+    /// Whether the calling process itself becomes the daemon, for use under a supervisor or in a
+    /// container. It takes every step except the forks and setsid(2). Off by default.
+    ///
+    /// `daemonize` then returns as in the daemon. `spawn` executes the command in place of the caller
+    /// and returns only if that fails. Open standard streams without a file of their own stay as they
+    /// are, for the supervisor to read. A command reports its readiness to the supervisor:
+    /// `NOTIFY_SOCKET` is not changed, and the descriptor of [`Readiness::Descriptor`] stays open; if it
+    /// is not open, it is opened on `/dev/null`. Timeouts are ignored, since no process watches.
+    ///
+    /// After a failure the caller's standard streams, working directory (since Linux 3.5) and umask are
+    /// restored, and the pidfile is removed. It is only emptied if it cannot be removed from within
+    /// another root directory or as another user. Other steps are not undone: the signals stay reset,
+    /// descriptors closed, and root directory, limits and user changed.
+    pub const fn foreground(mut self, foreground: bool) -> Self {
+        self.foreground = foreground;
+        self
+    }
+
+    /// Sets the daemon's working directory. The default is `/`, so that the daemon keeps no file system
+    /// busy (daemon(7), step 11). With [`chroot`](Self::chroot), the path is resolved inside the new
+    /// root directory.
+    ///
+    /// If chdir(2) fails, the start fails with `ChdirFailed`.
+    pub fn chdir(self, path: impl IntoCStr<'a>) -> Self {
+        self.set(Subject::Chdir, path.into_arg())
+    }
+
+    /// Sets the daemon's root directory (chroot(2)). The daemon then changes to its `/`, and to the
+    /// directory of [`chdir`](Self::chdir) if there is one.
+    ///
+    /// The command of [`spawn`](Self::spawn) is searched for and executed inside. All other paths,
+    /// except that of `chdir`, are resolved outside.
+    ///
+    /// This needs CAP_SYS_CHROOT. If chroot(2) fails, the start fails with `ChrootFailed`.
+    pub fn chroot(self, path: impl IntoCStr<'a>) -> Self {
+        self.set(Subject::Chroot, path.into_arg())
+    }
+
+    /// Sets the daemon's file mode creation mask (umask(2)).
+    ///
+    /// `daemonize` sets 0 by default (daemon(7), step 10): the program knows about it and gives each
+    /// file the mode that it wants. `spawn` sets 0o022 by default: under 0, a program that does not know
+    /// about it would create files that every user can write to. Values above 0o777 are invalid.
+    pub const fn umask(mut self, mask: u32) -> Self {
+        self.umask = Some(mask);
+        self
+    }
+
+    /// Sets the daemon's standard input. The default is `/dev/null`.
+    ///
+    /// If the file cannot be opened, the start fails with `OpenFailed`.
+    pub fn stdin(mut self, stream: impl Into<Stdio<'a>>) -> Self {
+        let [stdin, ..] = &mut self.streams;
+        *stdin = Some(stream.into());
+        self
+    }
+
+    /// Sets the daemon's standard output. The default is `/dev/null`.
+    ///
+    /// A file is opened before the user and the group change. If it cannot be opened or truncated, the start
+    /// fails with `OpenFailed`.
+    pub fn stdout(mut self, stream: impl Into<Stdio<'a>>) -> Self {
+        let [_, stdout, _] = &mut self.streams;
+        *stdout = Some(stream.into());
+        self
+    }
+
+    /// Sets the daemon's standard error, in the same way as [`stdout`](Self::stdout). If both are the same
+    /// file, even by different paths, the two streams share one open file description.
+    pub fn stderr(mut self, stream: impl Into<Stdio<'a>>) -> Self {
+        let [.., stderr] = &mut self.streams;
+        *stderr = Some(stream.into());
+        self
+    }
+
+    /// Writes the daemon's pid to a file, and keeps the file locked as long as the daemon lives, with a
+    /// POSIX record lock (fcntl(2)). [`Pidfile`](crate::Pidfile) finds the daemon by this file.
+    ///
+    /// The file is complete before the start is reported as a success. If another process is the daemon
+    /// of the file, the start fails with `AlreadyRunning`. That is the process that holds the lock, or a
+    /// daemon that has released its lock ([`Owner::Unlocked`](crate::Owner::Unlocked)); any other file
+    /// does not block a start, whatever its contents. A failed start removes the pidfile that it has
+    /// written.
+    ///
+    /// A new file gets mode 0644, whatever the umask is. Symbolic links, files with more than one hard
+    /// link, and everything but regular files are refused. If the file cannot be opened, locked or
+    /// written, the start fails with `PidfileFailed`.
+    ///
+    /// A process releases its locks on a file when it closes any descriptor for it. A daemon must
+    /// therefore not open and close its pidfile, and not write it as a pidfile of its own.
+    pub fn pidfile(self, path: impl IntoCStr<'a>) -> Self {
+        self.set(Subject::Pidfile, path.into_arg())
+    }
+
+    /// Locks a file in the same way as the [`pidfile`](Self::pidfile), without writing to it or removing
+    /// it: for a daemon that writes its own pidfile or needs none. It fails with the same errors.
+    pub fn lock_file(self, path: impl IntoCStr<'a>) -> Self {
+        self.set(Subject::LockFile, path.into_arg())
+    }
+
+    /// Whether the daemon's user and group own the pidfile. Off by default: the caller's do. Without effect
+    /// if the daemon changes neither.
+    ///
+    /// The daemon can then write to its pidfile, but it can remove it only if it may write to the directory.
+    /// [`Pidfile::trust`](crate::Pidfile::trust) does not apply to a file that another user owns. If
+    /// fchown(2) fails, the start fails with `PidfileFailed`.
+    pub const fn chown_pidfile(mut self, chown: bool) -> Self {
+        self.chown_pidfile = chown;
+        self
+    }
+
+    /// How long to wait for the lock of the [`pidfile`](Self::pidfile) and of the
+    /// [`lock_file`](Self::lock_file) if another process is the daemon of the file. By default the start
+    /// fails with `AlreadyRunning` at once; with a time, it fails when the time has passed. The
+    /// [`timeout`](Self::timeout) starts later by as much.
+    pub const fn lock_timeout(mut self, timeout: Duration) -> Self {
+        self.lock_timeout = timeout;
+        self
+    }
+
+    /// Sets the daemon's nice value, from -20 to 19, whatever the caller's is (setpriority(2)).
+    ///
+    /// A value below the caller's needs CAP_SYS_NICE or RLIMIT_NICE. If it cannot be set, the start
+    /// fails with `LimitsFailed`.
+    pub const fn nice(mut self, nice: i32) -> Self {
+        self.nice = Some(nice);
+        self
+    }
+
+    /// Sets one of the daemon's resource limits (setrlimit(2)). Can be called for several resources.
+    ///
+    /// If the limit cannot be set, the start fails with `LimitsFailed`: with `EPERM` if the hard limit
+    /// is above the caller's and CAP_SYS_RESOURCE is missing, with `EINVAL` if the soft limit is above
+    /// the hard limit.
+    pub fn limit(mut self, resource: Resource, limit: Limit) -> Self {
+        for (slot, other) in self.limits.iter_mut().zip(Resource::ALL) {
+            if *other == resource {
+                *slot = Some(limit);
+            }
+        }
+        self
+    }
+
+    /// Sets the daemon's OOM score adjustment: how likely the kernel is to kill it when memory runs out,
+    /// from -1000 (never) to 1000 (proc_pid_oom_score_adj(5)).
+    ///
+    /// This needs `/proc`, and CAP_SYS_RESOURCE to lower the value. If it cannot be set, the start fails
+    /// with `LimitsFailed`.
+    pub const fn oom_score_adj(mut self, adjustment: i32) -> Self {
+        self.oom_score_adj = Some(adjustment);
+        self
+    }
+
+    /// Sets the user of the daemon, its groups, and its supplementary groups (credentials(7)).
+    ///
+    /// `user` is `USER` or `USER:GROUP`, and each part is a name or a number, as for chown(1). They are looked
+    /// up in `/etc/passwd` and `/etc/group` before anything else happens, in the way of
+    /// [`Account::look_up`](crate::Account::look_up). The groups are that of the user's entry, or the one that
+    /// is given, and all of which the user is a member; no others.
+    ///
+    /// The ids are set after all files have been opened, and verified afterwards. This needs CAP_SETUID and
+    /// CAP_SETGID. If there is no such user, the start fails with `SetuidFailed` and
+    /// [`Cause::NotListed`](crate::Cause::NotListed). If the ids cannot be set, it fails with `GroupsFailed`,
+    /// `SetgidFailed` or `SetuidFailed`.
+    pub fn user(mut self, user: impl IntoCStr<'a>) -> Self {
+        // With the ids of a user came those of its groups.
+        if self.credentials.user.is_some() {
+            self.credentials = Credentials::INHERITED;
+        }
+        self.set(Subject::User, user.into_arg())
+    }
+
+    /// Sets the group of the daemon: a name in `/etc/group` or a number. With [`user`](Self::user), it
+    /// replaces the user's group; without, the daemon has no supplementary groups.
+    ///
+    /// This needs CAP_SETGID. If there is no such group, the start fails with `SetgidFailed` and
+    /// [`Cause::NotListed`](crate::Cause::NotListed). If the ids cannot be set, it fails with `GroupsFailed`
+    /// or `SetgidFailed`.
+    pub fn group(mut self, group: impl IntoCStr<'a>) -> Self {
+        self.credentials.groups = &[];
+        self.set(Subject::Group, group.into_arg())
+    }
+
+    /// Sets the real, effective and saved user and group ids of the daemon, and its supplementary groups,
+    /// which are these and no others. Fails as [`user`](Self::user) does.
+    pub fn user_ids(mut self, user: u32, group: u32, groups: &'a [u32]) -> Self {
+        self.credentials = Credentials {
+            user: Some(user),
+            group: Some(group),
+            groups,
+        };
+        self.strings.set(Subject::User, None);
+        self.strings.set(Subject::Group, None);
+        self
+    }
+
+    /// Sets the real, effective and saved group ids of the daemon, in the same way as [`group`](Self::group).
+    /// This replaces the groups of an earlier call of [`user_ids`](Self::user_ids).
+    pub fn group_id(mut self, group: u32) -> Self {
+        self.credentials.group = Some(group);
+        self.credentials.groups = &[];
+        self.strings.set(Subject::Group, None);
+        self
+    }
+
+    /// Whether the daemon, and everything that it executes, can never gain privileges through
+    /// set-user-ID programs and the like (PR_SET_NO_NEW_PRIVS, prctl(2)). Off by default.
+    ///
+    /// Before Linux 3.5 the start fails with `LimitsFailed`.
+    pub const fn no_new_privs(mut self, no_new_privs: bool) -> Self {
+        self.no_new_privs = no_new_privs;
+        self
+    }
+
+    /// Whether a process that daemonizes itself resets every signal to its default disposition and
+    /// empties its signal mask (daemon(7), steps 2 and 3). A command always gets this.
+    ///
+    /// Off by default, since the program and its language have usually set up their signals already.
+    /// Rust's standard library ignores SIGPIPE, so that a write to a closed connection returns an error
+    /// instead of killing the program, and handles SIGSEGV and SIGBUS to report stack overflows. This
+    /// option undoes both.
+    ///
+    /// If it fails, the start fails with `SignalsFailed`.
+    pub const fn reset_signals(mut self, reset: bool) -> Self {
+        self.reset_signals = reset;
+        self
+    }
+
+    /// Closes every inherited descriptor above 2 except these (daemon(7), step 1).
+    ///
+    /// A command always gets only these, the descriptors that hold its locks, and its notification fd.
+    /// They are open in it even if they are close-on-exec in the caller. A process that daemonizes
+    /// itself keeps all descriptors by default. Only the program knows which of them it needs: closing
+    /// one that the runtime of its language uses, for example, breaks that runtime.
+    ///
+    /// If one to be kept is not open, the start fails with `CloseFailed` and `EBADF` before it changes
+    /// anything; with `EBUSY` if it is also the notification fd of [`ready`](Self::ready).
+    pub const fn close_fds(mut self, keep: &'a [i32]) -> Self {
+        self.keep = Some(keep);
+        self
+    }
+}
+
+impl<'a> DaemonizeOptions<'a> {
+    fn set(mut self, subject: Subject, string: CStrArg<'a>) -> Self {
+        self.strings.set(subject, Some(string));
+        self
+    }
+
+    /// The path or the name for this subject, if it is one and is set.
+    pub(crate) fn string(&self, subject: Subject) -> Option<ThinCStr<'_>> {
+        match self.streams.get(subject as usize) {
+            Some(stream) => stream.as_ref()?.stream().path(),
+            None => self.strings.get(subject),
+        }
+    }
+
+    /// The standard streams, with the default for the daemon, or that for the foreground.
+    pub(crate) fn streams(&self) -> [&Stream<'a>; 3] {
+        let default = match self.foreground {
+            true => &Stream::Inherit,
+            false => &Stream::Null,
+        };
+        let [stdin, stdout, stderr] = &self.streams;
+        [stdin, stdout, stderr].map(|stream| stream.as_ref().map_or(default, Stdio::stream))
+    }
+
+    /// Whether the daemon opens or enters a path that the options name.
+    pub(crate) fn has_path(&self) -> bool {
+        let mut streams = self.streams.iter().flatten();
+        self.strings.has_path() || streams.any(|stream| stream.stream().path().is_some())
+    }
+
+    /// Whether the daemon changes its user.
+    pub(crate) fn sets_user(&self) -> bool {
+        self.credentials.user.is_some() || self.string(Subject::User).is_some()
+    }
+
+    /// Whether the daemon changes its groups.
+    pub(crate) fn sets_groups(&self) -> bool {
+        self.sets_user()
+            || self.credentials.group.is_some()
+            || self.string(Subject::Group).is_some()
+    }
+}
+
+impl Default for DaemonizeOptions<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
