@@ -1,8 +1,8 @@
 //! Private items that the command, the tests and the fuzz targets share with the library. Not part of
 //! the API: any release may change them.
 
-pub use crate::__start as start;
 pub use crate::accounts::find_group;
+pub use crate::entry::{enter, memcmp, memcpy, memmove, memset, panic, strlen};
 pub use crate::environment::{set_variable, variable};
 pub use crate::options::Credentials;
 pub use crate::pidfile::{Match, Process, compare, date, pid_in, pid_of, process};
@@ -12,7 +12,7 @@ pub use crate::protocol::{
 };
 pub use crate::start::{LookUp, Plan, interpreter_of};
 pub use crate::sys::{
-    RawFd, SignalSet, Zeroed, block_signals, exit, getpid, leak_zeroed, terminal_width, write,
+    RawFd, SignalSet, Zeroed, block_signals, getpid, leak_zeroed, terminal_width, write,
 };
 pub use crate::text::{
     Lines, Sink, join, next_field, parse_number, parse_signed, split_once, write_number,

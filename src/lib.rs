@@ -160,6 +160,8 @@ compile_error!("rawdaemon speaks to the Linux kernel directly and builds for Lin
 extern crate std;
 
 mod accounts;
+#[allow(unsafe_code)]
+mod entry;
 mod environment;
 #[doc(hidden)]
 pub mod internal;
@@ -172,6 +174,7 @@ mod sys;
 mod text;
 
 pub use accounts::Account;
+pub use entry::{Stderr, Stdout};
 pub use options::{DaemonizeOptions, IntoCStr, Limit, Readiness, Resource, Stdio};
 pub use pidfile::{Owner, Pidfile, Stage};
 pub use protocol::{Cause, Errno, Error, ErrorKind, Pid, Signal, Subject, WaitStatus, WithPath};

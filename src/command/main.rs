@@ -4,21 +4,18 @@
 
 mod args;
 mod control;
-mod entry;
 mod line;
-mod mem;
 mod os;
 mod prepare;
 mod progress;
 mod report;
 mod start;
 
-use rawdaemon::ErrorKind;
+use rawdaemon::{CStrings, ErrorKind};
 
 use crate::args::{Action, Invocation};
-use crate::entry::{Given, entry};
 use crate::line::{Line, write_line};
-use crate::os::SUCCESS;
+use crate::os::{Given, SUCCESS};
 
 const HELP: &str = "\
 Usage: rawdaemon [OPTIONS] [--] COMMAND [ARGUMENTS]
@@ -48,9 +45,13 @@ runs; 18 it cannot start; 126, 127 not executed, not found. See rawdaemon(8).
 
 const VERSION: &str = concat!("rawdaemon ", env!("CARGO_PKG_VERSION"), "\n");
 
-entry!(run);
+rawdaemon::entry!(main);
 
-fn run(given: &Given) -> u8 {
+fn main(argv: CStrings<'static>, envp: CStrings<'static>) -> u8 {
+    let given = &Given {
+        arguments: argv.skip(1),
+        environment: envp,
+    };
     let invocation = match Invocation::parse(given.arguments.as_slice()) {
         Ok(invocation) => invocation,
         Err(error) => {

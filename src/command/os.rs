@@ -1,6 +1,14 @@
-//! System calls that the command makes itself.
+//! What the command gets from the kernel, and the system calls that it makes itself.
 
+use rawdaemon::CStrings;
 use rawdaemon::internal::{self, RawFd, SignalSet};
+
+/// The lists that the command was executed with.
+pub(crate) struct Given {
+    /// The arguments, without the name of the command.
+    pub(crate) arguments: CStrings<'static>,
+    pub(crate) environment: CStrings<'static>,
+}
 
 pub(crate) const STDOUT: RawFd = 1;
 

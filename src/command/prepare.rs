@@ -4,7 +4,7 @@ use rawdaemon::internal::{self, Zeroed, join, set_variable, variable};
 use rawdaemon::{Account, CStrings, Cause, Errno, Error, ErrorKind, ThinCStr};
 
 use crate::args::{Invocation, assignments};
-use crate::entry::Given;
+use crate::os::Given;
 
 /// The environment of the command: the inherited variables, then those of the user, then those of `--env`. A later
 /// variable replaces an earlier one of the same name.

@@ -4,9 +4,8 @@ use rawdaemon::internal::{self, LookUp, Step};
 use rawdaemon::{ErrorKind, ThinCStr};
 
 use crate::args::{Invocation, Verbosity};
-use crate::entry::Given;
 use crate::line::Line;
-use crate::os::SUCCESS;
+use crate::os::{Given, SUCCESS};
 use crate::prepare;
 use crate::progress::ProgressLine;
 use crate::report::Report;

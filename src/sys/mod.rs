@@ -1,7 +1,8 @@
 //! How is the kernel called?
 //!
 //! Each system call has one thin typed function, which has the name of the call; each topic has one file. All
-//! `unsafe` blocks of the library are here. Code that differs between architectures is in [`arch`].
+//! `unsafe` blocks of the library are here and in `entry`. Code that differs between architectures is
+//! in [`arch`].
 //!
 //! # Safety
 //!
@@ -57,9 +58,8 @@ pub use pid::getpid;
 pub(crate) use pid::{getpgid, getppid, getsid, kill, killpg};
 pub(crate) use pidfd::{pidfd_open, pidfd_send_signal};
 pub(crate) use poll::{ppoll, sleep};
-pub use process::exit;
 pub(crate) use process::{
-    End, ExitSignal, Fork, Forked, check_single_threaded, clone, execve, has_exited, setpgid,
+    End, ExitSignal, Fork, Forked, check_single_threaded, clone, execve, exit, has_exited, setpgid,
     setsid, try_wait, waitpid,
 };
 pub(crate) use signal::{

@@ -107,7 +107,7 @@ fn fork(exit_signal: ExitSignal, tid: TidAddress) -> Result<Option<Pid>, Errno> 
 
 /// `exit_group(status)`—Terminates the process. Runs no atexit handlers and flushes no buffers, which belong
 /// to the original.
-pub fn exit(status: u8) -> ! {
+pub(crate) fn exit(status: u8) -> ! {
     loop {
         // The call fails only if a sandbox refuses it. The process cannot go on, so it tries again.
         // SAFETY: the call takes no pointers.

@@ -1,4 +1,4 @@
-//! Links the program without C start files, like the command of rawdaemon.
+//! Links the program as a static executable, without C start files and without libc.
 
 fn main() {
     for argument in ["-nostartfiles", "-nostdlib", "-static", "-no-pie"] {

@@ -10,7 +10,7 @@
 //! - `trampoline`: the asm block of [`trampoline`].
 //! - `__start!`: the entry point of a program without a C library. It calls a function with the stack pointer
 //!   as its argument, on a stack that is aligned as the ABI requires, and marks the outermost frame for
-//!   debuggers. `src/command/entry.rs` uses it.
+//!   debuggers. `entry!` uses it.
 //!
 //! `bits_64` and `bits_32` have the calls and structures that depend on the word size only. A port adds a file
 //! here.

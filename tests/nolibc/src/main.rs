@@ -2,57 +2,38 @@
 #![no_std]
 #![no_main]
 
-// The entry point of the command suits any program without a C library.
-#[path = "../../../src/command/entry.rs"]
-mod entry;
-#[path = "../../../src/command/mem.rs"]
-mod mem;
-
 use core::ffi::CStr;
-use core::fmt::{self, Write};
-use core::time::Duration;
+use core::fmt::Write;
 
-use entry::{Given, entry};
-use rawdaemon::internal;
-use rawdaemon::{DaemonizeOptions, Error, Identity, ThinCStr};
+use rawdaemon::{CStrings, DaemonizeOptions, Error, Identity, Stderr, Stdout};
 
-entry!(run);
+rawdaemon::entry!(main);
 
-fn run(given: &Given) -> u8 {
-    let pidfile = given.arguments.iter().next();
-    match daemonize(pidfile.map_or(c"", ThinCStr::to_c_str)) {
+fn main(argv: CStrings, _envp: CStrings) -> u8 {
+    let Some(pidfile) = argv.iter().nth(1) else {
+        let _ = writeln!(Stderr, "usage: nolibc PIDFILE");
+        return 64;
+    };
+    match run(pidfile.to_c_str()) {
         Ok(()) => 0,
         Err(error) => {
-            let _ = writeln!(StandardError, "nolibc: {error}");
+            let _ = writeln!(Stderr, "nolibc: {error}");
             error.exit_code()
         }
     }
 }
 
-fn daemonize(pidfile: &CStr) -> Result<(), Error> {
-    let options = DaemonizeOptions::new()
-        .pidfile(pidfile)
-        .timeout(Duration::from_secs(10));
-    match options.daemonize()? {
+fn run(pidfile: &CStr) -> Result<(), Error> {
+    match DaemonizeOptions::new().pidfile(pidfile).daemonize()? {
         Identity::Original(daemon) => {
-            let _ = writeln!(StandardError, "nolibc: the daemon runs as pid {}", daemon.pid());
+            let _ = writeln!(Stdout, "the daemon runs as pid {}", daemon.pid());
             Ok(())
         }
         Identity::Daemon(ready) => {
             let _ = ready.notify();
             loop {
-                // SAFETY: no pointers are passed.
-                let _ = unsafe { syscalls::syscall!(syscalls::Sysno::ppoll, 0, 0, 0, 0, 0) };
+                rustix::event::pause(); // … serve …
             }
         }
-    }
-}
-
-struct StandardError;
-
-impl Write for StandardError {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let written = internal::write(2, text.as_bytes());
-        written.map(drop).map_err(|_| fmt::Error)
     }
 }

@@ -5,17 +5,15 @@
 //!
 //! # Safety
 //!
-//! Each function has the contract of the C library function of the same name.
-
-#![allow(unsafe_code)]
+//! Each function has the contract of the C library function of the same name. `bcmp` is `memcmp`.
 
 use core::arch::asm;
 
 /// # Safety
 ///
 /// As memcpy(3).
-#[unsafe(no_mangle)]
-unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, size: usize) -> *mut u8 {
+#[inline]
+pub unsafe fn memcpy(to: *mut u8, from: *const u8, size: usize) -> *mut u8 {
     for index in 0..size {
         // SAFETY: guaranteed by the caller; the asm block is empty.
         unsafe {
@@ -29,8 +27,8 @@ unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, size: usize) -> *mut u
 /// # Safety
 ///
 /// As memmove(3).
-#[unsafe(no_mangle)]
-unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, size: usize) -> *mut u8 {
+#[inline]
+pub unsafe fn memmove(to: *mut u8, from: *const u8, size: usize) -> *mut u8 {
     if to.cast_const() <= from {
         // SAFETY: this `memcpy` copies forwards, so it reads each byte before it overwrites it.
         return unsafe { memcpy(to, from, size) };
@@ -49,8 +47,8 @@ unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, size: usize) -> *mut 
 /// # Safety
 ///
 /// As memset(3).
-#[unsafe(no_mangle)]
-unsafe extern "C" fn memset(to: *mut u8, byte: i32, size: usize) -> *mut u8 {
+#[inline]
+pub unsafe fn memset(to: *mut u8, byte: i32, size: usize) -> *mut u8 {
     for index in 0..size {
         // SAFETY: guaranteed by the caller; the asm block is empty.
         unsafe {
@@ -64,8 +62,8 @@ unsafe extern "C" fn memset(to: *mut u8, byte: i32, size: usize) -> *mut u8 {
 /// # Safety
 ///
 /// As memcmp(3).
-#[unsafe(no_mangle)]
-unsafe extern "C" fn memcmp(left: *const u8, right: *const u8, size: usize) -> i32 {
+#[inline]
+pub unsafe fn memcmp(left: *const u8, right: *const u8, size: usize) -> i32 {
     for index in 0..size {
         // SAFETY: guaranteed by the caller; the asm block is empty.
         let (left, right) = unsafe {
@@ -81,18 +79,9 @@ unsafe extern "C" fn memcmp(left: *const u8, right: *const u8, size: usize) -> i
 
 /// # Safety
 ///
-/// As bcmp(3).
-#[unsafe(no_mangle)]
-unsafe extern "C" fn bcmp(left: *const u8, right: *const u8, size: usize) -> i32 {
-    // SAFETY: guaranteed by the caller.
-    unsafe { memcmp(left, right, size) }
-}
-
-/// # Safety
-///
 /// As strlen(3).
-#[unsafe(no_mangle)]
-unsafe extern "C" fn strlen(string: *const u8) -> usize {
+#[inline]
+pub unsafe fn strlen(string: *const u8) -> usize {
     let mut length = 0_usize;
     // SAFETY: guaranteed by the caller; the asm block is empty.
     while unsafe { *string.add(length) } != 0 {
