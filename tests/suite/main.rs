@@ -60,6 +60,7 @@ mod stop;
 mod c_library;
 mod library;
 mod nolibc;
+mod origin;
 mod spawn;
 
 // Real daemons and init scripts.

@@ -86,23 +86,32 @@ fn build_examples() -> Result<(), String> {
 
 /// The path of the program in `tests/nolibc`, a package of its own. Without it, the test is skipped.
 pub fn nolibc_program() -> Option<PathBuf> {
-    static BUILT: LazyLock<Result<PathBuf, String>> = LazyLock::new(build_nolibc);
+    static BUILT: LazyLock<Result<PathBuf, String>> =
+        LazyLock::new(|| build_package("nolibc", "nolibc"));
     BUILT.clone().inspect_err(|why| skip(why)).ok()
 }
 
-fn build_nolibc() -> Result<PathBuf, String> {
-    if let Some(program) = built_before("nolibc") {
+/// The path of the program in `tests/origin`, a package of its own. Without it, the test is skipped.
+pub fn origin_program() -> Option<PathBuf> {
+    static BUILT: LazyLock<Result<PathBuf, String>> =
+        LazyLock::new(|| build_package("origin", "origin-daemon"));
+    BUILT.clone().inspect_err(|why| skip(why)).ok()
+}
+
+/// Builds the package in this folder of `tests`, and returns the path of its program.
+fn build_package(folder: &str, program: &str) -> Result<PathBuf, String> {
+    if let Some(program) = built_before(program) {
         return Ok(program);
     }
-    let manifest = Path::new("tests/nolibc/Cargo.toml");
-    if !package_folder().join(manifest).exists() {
-        return Err("the packaged crate has no tests/nolibc".into());
+    let manifest = Path::new("tests").join(folder).join("Cargo.toml");
+    if !package_folder().join(&manifest).exists() {
+        return Err(format!("the packaged crate has no tests/{folder}"));
     }
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("nolibc");
-    let program = folder.join("release/nolibc");
-    let mut cargo = cargo_build(manifest, &folder);
+    let target_folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
+    let program = target_folder.join("release").join(program);
+    let mut cargo = cargo_build(&manifest, &target_folder);
     cargo.args(["--release", "--locked"]);
-    run(cargo, &folder, &[&program])?;
+    run(cargo, &target_folder, &[&program])?;
     Ok(program)
 }
 

@@ -30,8 +30,8 @@ use rustix::process::Pid;
 use rustix::pty::OpenptFlags;
 
 pub use built::{
-    OTHER_COMMAND, PROGRAMS, example, has_test_programs, nolibc_program, package_folder,
-    tested_command,
+    OTHER_COMMAND, PROGRAMS, example, has_test_programs, nolibc_program, origin_program,
+    package_folder, tested_command,
 };
 pub use daemon::{Daemon, wait_for, watch};
 pub use place::{Output, Place, fails_beside};
