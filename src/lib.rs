@@ -125,9 +125,15 @@
 //!   or through the address given to set_tid_address(2); glibc up to 2.43 registers at least one of
 //!   them.
 //! - musl caches the thread id where no other code can write. In a process that has daemonized itself,
-//!   its `raise` and `abort` signal the original's thread.
+//!   its `raise` and `abort` signal the original's thread. The chapter
+//!   [`guide::no_libc`](guide::no_libc#with-musl) says what to do instead.
 //!
 //! A command that [`spawn`] has started is not affected by any of this.
+//!
+//! # In a program without a C library
+//!
+//! [`entry!`] defines the entry point of such a program. The chapter [`guide::no_libc`] builds two of them, step
+//! by step: one with this macro, one with the crate `origin`.
 //!
 //! # Limits
 //!
@@ -172,6 +178,13 @@ mod start;
 #[allow(unsafe_code)]
 mod sys;
 mod text;
+
+/// The guide, in chapters.
+#[cfg(any(doc, doctest))]
+pub mod guide {
+    #[doc = include_str!("guide/no_libc.md")]
+    pub mod no_libc {}
+}
 
 pub use accounts::Account;
 pub use entry::{Stderr, Stdout};

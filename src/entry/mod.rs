@@ -38,7 +38,8 @@ pub use stack::enter;
 /// [`Stderr`](crate::Stderr) write to the standard streams.
 ///
 /// A program uses the macro once, in a crate with `#![no_std]` and `#![no_main]`. The crate needs a build script
-/// that links it without C start files, and a profile with `panic = "abort"`.
+/// that links it without C start files, and a profile with `panic = "abort"`. The chapter
+/// [`guide::no_libc`](crate::guide::no_libc) has a whole program, step by step.
 ///
 /// The macro defines:
 ///

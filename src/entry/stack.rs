@@ -3,6 +3,8 @@
 //! The stack pointer points to the number of arguments. The pointers to the arguments follow, then a null
 //! pointer, the pointers to the environment, and a null pointer (System V ABI). All of this is valid until the
 //! process exits.
+//!
+//! `_start` itself is in `sys/arch`, because it differs between architectures.
 
 use crate::sys::{CStrings, ThinCStr, exit};
 

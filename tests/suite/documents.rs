@@ -8,6 +8,7 @@ use rawdaemon::ErrorKind;
 use rawdaemon::internal::Step;
 
 use crate::args::Name;
+use crate::support::{package_folder, skip};
 
 /// A file of the package.
 fn document(path: &str) -> String {
@@ -90,5 +91,28 @@ fn every_option_is_in_every_list_of_options() {
             "the completion for bash lacks --{name}"
         );
         assert!(names(&zsh, &name), "the completion for zsh lacks --{name}");
+    }
+}
+
+/// The tests build these programs and run them, so a reader who follows the chapter gets what it says.
+#[test]
+fn the_chapter_on_programs_without_libc_shows_programs_that_are_tested() {
+    let chapter = document("src/guide/no_libc.md");
+    for package in ["nolibc", "origin"] {
+        let folder = Path::new("tests").join(package);
+        if !package_folder().join(&folder).exists() {
+            skip("the packaged crate has no programs without libc");
+            return;
+        }
+        let file = |name: &str| document(folder.join(name).to_str().unwrap());
+        let manifest = file("Cargo.toml").replace("\"../..\"", "\"../rawdaemon\"");
+        let (_, sections) = manifest.split_once("\n[dependencies]\n").unwrap();
+        for block in [
+            format!("\n```toml\n[dependencies]\n{sections}```\n"),
+            format!("\n```rust,no_run\n{}```\n", file("build.rs")),
+            format!("\n```rust,ignore\n{}```\n", file("src/main.rs")),
+        ] {
+            assert!(chapter.contains(&block), "the chapter lacks: {block}");
+        }
     }
 }

@@ -7,7 +7,9 @@ use core::fmt::Write;
 use core::ptr::NonNull;
 
 use origin::thread;
-use rawdaemon::{CStrings, DaemonizeOptions, Error, Identity, Stderr, Stdout, ThinCStr, argv};
+use rawdaemon::{
+    CStrings, DaemonizeOptions, Error, Identity, Stderr, Stdio, Stdout, ThinCStr, argv,
+};
 
 /// # Safety
 ///
@@ -20,9 +22,11 @@ unsafe fn origin_main(argc: usize, argv: *mut *mut u8, _envp: *mut *mut u8) -> i
     let argv = CStrings::new(argv).unwrap_or(CStrings::EMPTY);
     let mut arguments = argv.skip(1).iter().map(ThinCStr::to_c_str);
     let outcome = match (arguments.next(), arguments.next(), arguments.next()) {
-        (Some(pidfile), Some(log), None) => {
-            become_daemon(&DaemonizeOptions::new().pidfile(pidfile).stdout(log))
-        }
+        (Some(pidfile), Some(log), None) => become_daemon(
+            &DaemonizeOptions::new()
+                .pidfile(pidfile)
+                .stdout(Stdio::file(log)),
+        ),
         (Some(option), None, None) if option == c"--spawn" => start_daemon(),
         (Some(option), None, None) if option == c"--threads" => {
             create_thread();
@@ -37,15 +41,15 @@ unsafe fn origin_main(argc: usize, argv: *mut *mut u8, _envp: *mut *mut u8) -> i
         Ok(()) => 0,
         Err(error) => {
             let _ = writeln!(Stderr, "origin-daemon: {error}");
-            u8::from(error).into()
+            error.exit_code().into()
         }
     }
 }
 
 fn become_daemon(options: &DaemonizeOptions) -> Result<(), Error> {
     match options.daemonize()? {
-        Identity::Original(pid) => {
-            let _ = writeln!(Stdout, "the daemon runs as pid {pid}");
+        Identity::Original(daemon) => {
+            let _ = writeln!(Stdout, "the daemon runs as pid {}", daemon.pid());
             Ok(())
         }
         Identity::Daemon(ready) => {
@@ -62,8 +66,8 @@ fn become_daemon(options: &DaemonizeOptions) -> Result<(), Error> {
 }
 
 fn start_daemon() -> Result<(), Error> {
-    let pid = rawdaemon::spawn(c"/bin/sleep", argv![c"sleep", c"100"], argv![])?;
-    let _ = writeln!(Stdout, "the daemon runs as pid {pid}");
+    let daemon = rawdaemon::spawn(c"/bin/sleep", argv![c"sleep", c"100"], argv![])?;
+    let _ = writeln!(Stdout, "the daemon runs as pid {}", daemon.pid());
     Ok(())
 }
 
