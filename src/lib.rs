@@ -162,13 +162,17 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("rawdaemon speaks to the Linux kernel directly and builds for Linux only");
 
-#[cfg(test)]
+#[cfg(feature = "alloc")]
+extern crate alloc;
+#[cfg(any(feature = "std", test))]
 extern crate std;
 
 mod accounts;
 #[allow(unsafe_code)]
 mod entry;
 mod environment;
+#[cfg(feature = "alloc")]
+mod hosted;
 #[doc(hidden)]
 pub mod internal;
 mod options;
@@ -188,6 +192,10 @@ pub mod guide {
 
 pub use accounts::Account;
 pub use entry::{Stderr, Stdout};
+#[cfg(feature = "alloc")]
+pub use hosted::CStringVec;
+#[cfg(feature = "std")]
+pub use hosted::Command;
 pub use options::{DaemonizeOptions, IntoCStr, Limit, Readiness, Resource, Stdio};
 pub use pidfile::{Owner, Pidfile, Stage};
 pub use protocol::{Cause, Errno, Error, ErrorKind, Pid, Signal, Subject, WaitStatus, WithPath};

@@ -2,6 +2,11 @@
 #![no_std]
 #![no_main]
 
+#[cfg(feature = "alloc")]
+compile_error!(
+    "the command is built without the features alloc and std; build the library with --lib"
+);
+
 mod args;
 mod control;
 mod line;

@@ -17,16 +17,24 @@ pub trait IntoCStr<'a> {
 
 /// A string that an option holds.
 #[derive(Clone, Debug)]
-pub struct CStrArg<'a>(pub(super) Held<'a>);
+pub struct CStrArg<'a>(Held<'a>);
 
 #[derive(Clone, Debug)]
-pub(super) enum Held<'a> {
+enum Held<'a> {
     Borrowed(ThinCStr<'a>),
     #[cfg(feature = "alloc")]
     Owned(alloc::ffi::CString),
     /// It contained a zero byte.
     #[cfg(feature = "alloc")]
     Invalid,
+}
+
+#[cfg(feature = "alloc")]
+impl CStrArg<'_> {
+    /// A string of its own.
+    pub(crate) fn owned(string: Result<alloc::ffi::CString, alloc::ffi::NulError>) -> Self {
+        Self(string.map_or(Held::Invalid, Held::Owned))
+    }
 }
 
 impl CStrArg<'_> {

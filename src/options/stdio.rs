@@ -30,6 +30,9 @@ pub(crate) enum Stream<'a> {
     Append(CStrArg<'a>),
     /// A descriptor of the caller.
     Fd(i32),
+    /// A descriptor that the options own.
+    #[cfg(feature = "std")]
+    Owned(alloc::sync::Arc<std::os::fd::OwnedFd>),
 }
 
 impl<'a> Stdio<'a> {
@@ -71,6 +74,11 @@ impl<'a> Stdio<'a> {
         Self(Stream::Fd(fd))
     }
 
+    #[cfg(feature = "std")]
+    pub(crate) fn owned(fd: std::os::fd::OwnedFd) -> Self {
+        Self(Stream::Owned(alloc::sync::Arc::new(fd)))
+    }
+
     pub(crate) const fn stream(&self) -> &Stream<'a> {
         &self.0
     }
@@ -85,6 +93,16 @@ impl<'a> Stdio<'a> {
 }
 
 impl Stream<'_> {
+    /// The descriptor, if it is one.
+    pub(crate) fn fd(&self) -> Option<i32> {
+        match self {
+            Stream::Fd(fd) => Some(*fd),
+            #[cfg(feature = "std")]
+            Stream::Owned(fd) => Some(std::os::fd::AsRawFd::as_raw_fd(&**fd)),
+            _ => None,
+        }
+    }
+
     /// The path, if it is a file.
     pub(crate) fn path(&self) -> Option<ThinCStr<'_>> {
         match self {

@@ -14,7 +14,7 @@ use super::intermediate::{Intermediate, lead_directly};
 use super::pipes::wait_for_verdict;
 use super::plan::{Memory, Plan};
 use super::progress::Progress;
-use crate::options::{Readiness, Stream};
+use crate::options::Readiness;
 use crate::protocol::{
     Errno, Error, ErrorKind, Nanoseconds, Pid, RECORD_SIZE, Subject, failed, outcome,
 };
@@ -161,8 +161,8 @@ fn check_descriptors(plan: &Plan<'_>) -> Result<(), Error> {
     }
     let subjects = [Subject::Stdin, Subject::Stdout, Subject::Stderr];
     for (stream, subject) in plan.streams.iter().zip(subjects) {
-        if let Stream::Fd(fd) = stream {
-            let checked = sys::fcntl_getfd(*fd as RawFd);
+        if let Some(fd) = stream.fd() {
+            let checked = sys::fcntl_getfd(fd as RawFd);
             checked.map_err(|errno| failed(ErrorKind::OpenFailed)(errno).about(subject))?;
         }
     }

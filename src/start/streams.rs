@@ -63,18 +63,17 @@ impl OpenFiles {
             return Ok(());
         };
         let purpose = if index == 0 { Open::Read } else { Open::Append };
-        match stream {
-            Stream::File(path) | Stream::Append(path) => {
-                *file = sys::open(path.get(), purpose)?.into_raw();
-                let stat = sys::fstat(*file)?;
-                if stat.is_fifo() && internal.iter().any(|fd| sys::fstat(*fd) == Ok(stat)) {
-                    return Err(Errno::EBADF);
-                }
-                sys::set_status_flags(*file, purpose == Open::Append)?;
+        if let Some(path) = stream.path() {
+            *file = sys::open(path, purpose)?.into_raw();
+            let stat = sys::fstat(*file)?;
+            if stat.is_fifo() && internal.iter().any(|fd| sys::fstat(*fd) == Ok(stat)) {
+                return Err(Errno::EBADF);
             }
+            sys::set_status_flags(*file, purpose == Open::Append)?;
+        }
+        if let Some(fd) = stream.fd() {
             // Above the standard streams, which other files are about to replace.
-            Stream::Fd(fd) => *file = sys::dupfd_cloexec(*fd as RawFd, 3)?,
-            Stream::Null | Stream::Inherit => {}
+            *file = sys::dupfd_cloexec(fd as RawFd, 3)?;
         }
         let [_, output, error] = &mut self.streams;
         if index == 2 && sys::fstat(*output) == sys::fstat(*error) {
