@@ -2,7 +2,7 @@
 //! fingerprint.
 
 use super::fingerprint::Match;
-use super::process::{match_process, read_pid};
+use super::process::{is_own, match_process, read_pid};
 use crate::options::{CStrArg, IntoCStr};
 use crate::protocol::{Cause, Errno, Error, ErrorKind, Nanoseconds, Pid, Subject, failed};
 use crate::sys::{self, Fd, LockOwner, Open, Stat, ThinCStr};
@@ -14,8 +14,8 @@ use crate::sys::{self, Fd, LockOwner, Open, Stat, ThinCStr};
 /// (`F_GETLK`, see fcntl(2)). The pid in the file alone is not trusted. The path may also be that of a
 /// [`lock_file`](crate::DaemonizeOptions::lock_file).
 ///
-/// **A process must not use this for its own pidfile.** The kernel does not report a process's own lock
-/// to it, and releases that lock when this closes the file.
+/// A process that asks for its own pidfile gets the error `PidfileFailed` with `EDEADLK`, and keeps a
+/// descriptor for the file open: closing it would release the lock (fcntl(2)).
 ///
 /// ```
 /// use rawdaemon::{Owner, Pidfile};
@@ -110,7 +110,8 @@ impl<'a> Pidfile<'a> {
     ///
     /// `PidfileFailed`: with the errno if the file cannot be opened or its lock cannot be read, with
     /// [`Cause::NotAFile`] if it is not a regular file, and with `EMLINK` if it has more than one hard
-    /// link. A file that does not exist is not an error. `Usage` if the path is empty or contains a zero byte.
+    /// link, with `EDEADLK` if the calling process itself is the daemon. A file that does not exist is not an
+    /// error. `Usage` if the path is empty or contains a zero byte.
     pub fn owner(&self) -> Result<Owner, Error> {
         Ok(self.observe()?.owner)
     }
@@ -149,6 +150,11 @@ impl<'a> Pidfile<'a> {
             Err(Errno::ENOENT) => return Ok(seen),
             file => file.map_err(&pidfile_failed)?,
         };
+        if is_own(&file) {
+            // Closing it would release the lock.
+            let _ = file.into_raw();
+            return Err(pidfile_failed(Errno::EDEADLK));
+        }
         let stat = sys::fstat(file.raw()).map_err(&pidfile_failed)?;
         if !stat.is_regular() {
             return Err(Error::new(ErrorKind::PidfileFailed, Cause::NotAFile));

@@ -2,10 +2,12 @@
 
 use core::mem::MaybeUninit;
 
-use linux_raw_sys::general::{F_GETLK, F_SETLK, F_WRLCK, flock};
+use linux_raw_sys::general::{F_GETLK, F_OFD_GETLK, F_SETLK, F_WRLCK, flock};
 use syscalls::Sysno;
 
+use super::arch::{FCNTL_64, Flock64};
 use super::fd::RawFd;
+use super::pid::getpid;
 use crate::protocol::{Errno, Pid};
 
 /// The process that locks a pidfile. The ranges of the two locks overlap, so each excludes the other. They
@@ -69,4 +71,17 @@ pub(crate) fn fcntl_getlk(fd: RawFd) -> Result<LockOwner, Errno> {
         return Ok(LockOwner::None);
     }
     Ok(Pid::new(lock.l_pid).map_or(LockOwner::Unknown, LockOwner::Process))
+}
+
+/// `fcntl(fd, F_OFD_GETLK, {F_WRLCK, ...})`—Returns whether the calling process itself holds a daemon's lock on
+/// a file, which F_GETLK does not report.
+///
+/// Since Linux 3.15; `EINVAL` before that.
+pub(crate) fn holds_lock(fd: RawFd) -> Result<bool, Errno> {
+    // SAFETY: a flock consists of integers, which may be zero.
+    let mut lock: Flock64 = unsafe { MaybeUninit::zeroed().assume_init() };
+    lock.l_type = F_WRLCK as _;
+    // SAFETY: the kernel reads a flock from `lock` and writes one to it.
+    unsafe { attempt!(FCNTL_64, fd, F_OFD_GETLK, &raw mut lock) }?;
+    Ok(lock.l_type == F_WRLCK as _ && lock.l_pid == getpid().get())
 }

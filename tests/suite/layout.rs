@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The parts of the library, from the bottom to the top. Each imports from parts to its left only.
-const ORDER: [&str; 10] = [
+const ORDER: [&str; 11] = [
     "text",
     "protocol",
     "sys",
@@ -15,6 +15,7 @@ const ORDER: [&str; 10] = [
     "environment",
     "pidfile",
     "start",
+    "hosted",
     "internal",
 ];
 

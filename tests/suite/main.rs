@@ -53,6 +53,7 @@ mod readiness;
 // The pidfile, and the daemon that it names.
 mod owner;
 mod pidfile;
+mod ported;
 mod races;
 mod stop;
 

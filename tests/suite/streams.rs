@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::support::{Place, before_exec, eventually, skip};
+use crate::support::{Daemon, Place, before_exec, eventually, pid_in, skip, tested_command};
 use rustix::process::Pid;
 
 const SLEEP: [&str; 2] = ["sleep", "1000"];
@@ -181,4 +181,93 @@ fn files_of_others_are_refused() {
         &says,
     );
     let _: PathBuf = place.path("mine");
+}
+
+#[test]
+fn output_goes_to_the_end_of_a_file_that_was_truncated() {
+    let place = Place::new();
+    let program = "echo first; read -r _ < go; echo second; exec sleep 1000";
+    rustix::fs::mkfifoat(rustix::fs::CWD, place.path("go"), 0o600.into()).unwrap();
+    let _daemon = place.start(["-c", ".", "-o", "log", "sh", "-c", program]);
+    eventually("the first line is written", || {
+        place.read("log") == "first\n"
+    });
+    // As logrotate's copytruncate does.
+    fs::OpenOptions::new()
+        .write(true)
+        .truncate(true)
+        .open(place.path("log"))
+        .unwrap();
+    fs::write(place.path("go"), "\n").unwrap();
+    eventually("the second is the first", || {
+        place.read("log") == "second\n"
+    });
+}
+
+#[test]
+fn streams_are_inherited_on_request() {
+    let place = Place::new();
+    let mut command = place.rawdaemon(["-i", "inherit", "-oinherit", "--stderr=inherit"]);
+    let file = |name: &str| fs::File::create(place.path(name)).unwrap();
+    fs::write(place.path("in"), "read this\n").unwrap();
+    command
+        .args([
+            "-p",
+            "pid",
+            "sh",
+            "-c",
+            "cat; echo on standard error >&2; exec sleep 1000",
+        ])
+        .stdin(fs::File::open(place.path("in")).unwrap())
+        .stdout(file("out"))
+        .stderr(file("err"));
+    assert!(command.status().unwrap().success());
+    let daemon = Daemon::new(pid_in(&place.path("pid")));
+    eventually("both are written", || {
+        place.read("out") == "read this\n" && place.read("err") == "on standard error\n"
+    });
+    daemon.kill();
+
+    // A stream that is closed becomes /dev/null.
+    let script = "exec \"$0\" -v -o inherit sleep 1000 >&-";
+    let mut command = place.program(Path::new("/bin/sh"), ["-c", script, tested_command()]);
+    let output = place.run(&mut command);
+    let daemon = Daemon::new(output.pid());
+    let null = PathBuf::from("/dev/null");
+    assert_eq!(daemon.state().descriptors[&1], null);
+}
+
+#[test]
+fn paths_of_descriptors_are_those_of_the_launcher() {
+    let place = Place::new();
+    // Neither is kept, and each has the number of one of this crate's own.
+    let script = "exec 3>log 4<in; \"$0\" -v -i /dev/fd/4 -o /dev/fd/3 -e /proc/self/fd/3 \
+        -- sh -c 'cat; echo on standard error >&2; exec sleep 1000'";
+    fs::write(place.path("in"), "read this\n").unwrap();
+    let mut command = place.program(Path::new("/bin/sh"), ["-c", script, tested_command()]);
+    let output = place.run(&mut command);
+    let daemon = Daemon::new(output.pid());
+    eventually("both are written", || {
+        place.read("log") == "read this\non standard error\n"
+    });
+    let numbers: Vec<_> = daemon.state().descriptors.into_keys().collect();
+    assert_eq!(numbers, [0, 1, 2]);
+}
+
+#[test]
+fn no_path_names_a_pipe_of_the_start() {
+    let place = Place::new();
+    // Bytes that, on the verdict pipe, would be a success.
+    let forge = "printf '\\376\\0\\0\\0\\071\\005\\0\\0'; exit 7";
+    for fd in 3..12 {
+        for how in [&["-t", "1"][..], &[], &["-R", "fd:20"], &["-v"]] {
+            let path = format!("/dev/fd/{fd}");
+            let mut command = place.rawdaemon(how);
+            command.args(["-p", "pid", "-o", &path, "--", "sh", "-c", forge]);
+            let output = place.run(&mut command);
+            assert_eq!(output.code(), 8, "{path} {how:?}: {output:?}");
+            assert!(!place.path("pid").exists(), "{path} {how:?}");
+            place.assert_no_process();
+        }
+    }
 }

@@ -3,6 +3,7 @@
 #![allow(missing_docs, unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod ported;
 mod required;
 mod spawning;
 
@@ -17,6 +18,7 @@ use rawdaemon::{
     Account, DaemonizeOptions, Error, Identity, Limit, Readiness, Ready, Resource, Stdio, argv,
 };
 
+use ported::ported;
 use required::required;
 use spawning::{spawn, threads_that_spawn, what_goes_by_memory};
 
@@ -270,7 +272,10 @@ fn run(case: &str, began: Instant) -> Result<(), Error> {
                 sleep();
             });
         }
-        _ => required(case, options.require_ready(true), began)?,
+        _ => match ported(case, options.clone(), began) {
+            Some(outcome) => outcome?,
+            None => required(case, options.require_ready(true), began)?,
+        },
     }
     Ok(())
 }
