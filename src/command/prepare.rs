@@ -68,9 +68,9 @@ fn assignment(name: &[u8], value: &[u8]) -> Result<ThinCStr<'static>, Error> {
 /// The arguments of the command. `--argv0` replaces the first one.
 pub(crate) fn command(
     command: CStrings<'static>,
-    invocation: &Invocation<'static>,
+    argv0: Option<ThinCStr<'static>>,
 ) -> Result<CStrings<'static>, Error> {
-    let Some(argv0) = invocation.argv0 else {
+    let Some(argv0) = argv0 else {
         return Ok(command);
     };
     let arguments = zeroed(command.as_slice().len())?;

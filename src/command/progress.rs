@@ -1,7 +1,7 @@
 //! The progress of a start.
 
-use rawdaemon::internal::{Goal, Plan, STATUS_SIZE, join, terminal_width};
-use rawdaemon::{DaemonizeOptions, Progress};
+use rawdaemon::Progress;
+use rawdaemon::internal::{Goal, Plan, STATUS_SIZE, Settings, join, terminal_width};
 
 use crate::args::Verbosity;
 use crate::line::{ERASE_TO_END, Line};
@@ -39,9 +39,9 @@ impl ProgressLine {
         }
     }
 
-    /// Reads from the options what the launcher waits for, and for how long.
-    pub(crate) fn set_goal(&mut self, options: &DaemonizeOptions<'_>) {
-        let (goal, time) = Plan::for_command(options).goal_and_time();
+    /// Reads from the settings what the launcher waits for, and for how long.
+    pub(crate) fn set_goal(&mut self, settings: &Settings<'_>) {
+        let (goal, time) = Plan::for_command(settings).goal_and_time();
         self.activity = match goal {
             Goal::Begun => b"waiting for the daemon to be executed",
             Goal::Alive => b"watching whether the daemon stays alive",

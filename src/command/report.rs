@@ -1,13 +1,13 @@
 //! The report of a start: the steps that were taken, and the failure.
 
-use rawdaemon::internal::{self, Plan, Step, describe, interpreter_of};
-use rawdaemon::{CStrings, Cause, DaemonizeOptions, Errno, Error, ErrorKind, Subject, ThinCStr};
+use rawdaemon::internal::{Plan, Settings, Step, describe, interpreter_of};
+use rawdaemon::{CStrings, Cause, Errno, Error, ErrorKind, Subject, ThinCStr};
 
 use crate::line::Line;
 
-/// The options of the start that is reported on, and its command.
+/// The settings of the start that is reported on, and its command.
 pub(crate) struct Report<'r> {
-    pub(crate) options: &'r DaemonizeOptions<'r>,
+    pub(crate) settings: &'r Settings<'r>,
     pub(crate) program: ThinCStr<'static>,
     pub(crate) environment: CStrings<'static>,
 }
@@ -15,7 +15,7 @@ pub(crate) struct Report<'r> {
 impl Report<'_> {
     /// Writes a line for each of these steps that the plan includes.
     pub(crate) fn write_steps(&self, steps: &[Step]) {
-        let plan = Plan::for_command(self.options);
+        let plan = Plan::for_command(self.settings);
         for step in steps {
             let name = match step
                 .subject()
@@ -80,7 +80,7 @@ impl Report<'_> {
     fn subject_name(&self, subject: Subject) -> Option<ThinCStr<'_>> {
         match subject {
             Subject::Command => Some(self.program),
-            other => internal::string(self.options, other),
+            other => self.settings.string(other),
         }
     }
 }

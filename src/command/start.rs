@@ -1,6 +1,6 @@
 //! The start of the daemon.
 
-use rawdaemon::internal::{self, LookUp, Step};
+use rawdaemon::internal::{LookUp, Step, spawn_as};
 use rawdaemon::{ErrorKind, ThinCStr};
 
 use crate::args::{Invocation, Verbosity};
@@ -11,34 +11,30 @@ use crate::progress::ProgressLine;
 use crate::report::Report;
 
 /// Starts the daemon, reports the outcome, and returns the exit code.
-pub(crate) fn start_daemon(given: &Given, mut invocation: Invocation<'static>) -> u8 {
+pub(crate) fn start_daemon(given: &Given, invocation: Invocation<'static>) -> u8 {
     let command = given.arguments.skip(invocation.command);
     let program = command.iter().next().unwrap_or(ThinCStr::new(c""));
     let mut environment = given.environment;
-    let keep = invocation.keep;
-    let options = invocation.take_options(keep.get(..invocation.kept).unwrap_or_default());
-    let invocation = &invocation;
+    let (argv0, keep, kept) = (invocation.argv0, invocation.keep, invocation.kept);
+    let mut invocation: Invocation<'_> = invocation;
+    invocation.start.keep = keep.get(..kept);
+    invocation.complete();
+    let settings = &invocation.start;
     let mut progress = ProgressLine::new(invocation.verbosity);
-    progress.set_goal(&options);
+    progress.set_goal(settings);
     let mut is_prepared = false;
     let mut look_up = LookUp::default();
-    let outcome = look_up.credentials(&options).and_then(|(ids, account)| {
-        environment = prepare::environment(given, invocation, account)?;
-        let command = prepare::command(command, invocation)?;
+    let outcome = look_up.credentials(settings).and_then(|(ids, account)| {
+        environment = prepare::environment(given, &invocation, account)?;
+        let command = prepare::command(command, argv0)?;
         // An empty command is refused before the start.
         is_prepared = program.first_byte() != 0;
-        internal::spawn(
-            &options,
-            ids,
-            (program, command, environment),
-            &mut |event| {
-                progress.show(event);
-            },
-        )
+        let command = (program, command, environment);
+        spawn_as(settings, ids, command, &mut |event| progress.show(event))
     });
     progress.erase();
     let report = Report {
-        options: &options,
+        settings,
         program,
         environment,
     };

@@ -164,10 +164,10 @@ mod tests {
             new().pidfile(&c_string),
             new().pidfile(c_string.clone()),
         ] {
-            let pidfile = options.string(Subject::Pidfile).unwrap();
+            let pidfile = options.settings.string(Subject::Pidfile).unwrap();
             assert_eq!(pidfile.to_c_str(), c"/run/web.pid");
         }
-        let error = new().pidfile("a\0b").check(false).unwrap_err();
+        let error = new().pidfile("a\0b").settings.check(false).unwrap_err();
         assert_eq!(error.subject(), Some(Subject::Pidfile));
         assert_eq!(error.kind(), ErrorKind::Usage);
     }

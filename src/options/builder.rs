@@ -1,16 +1,13 @@
-//! The options and their builder.
+//! The builder of the options.
 
 use core::time::Duration;
 
-use super::c_str_arg::{CStrArg, IntoCStr};
+use super::c_str_arg::IntoCStr;
 use super::credentials::Credentials;
-use super::limit::{Limit, RESOURCES, Resource};
+use super::limit::{Limit, Resource};
 use super::readiness::Readiness;
-use super::stdio::{Stdio, Stream};
-use super::strings::Strings;
-
-use crate::protocol::Subject;
-use crate::sys::ThinCStr;
+use super::settings::Settings;
+use super::stdio::Stdio;
 
 /// Options for a daemon, and for how long to watch it start.
 ///
@@ -44,28 +41,7 @@ use crate::sys::ThinCStr;
 #[derive(Clone, Debug)]
 #[must_use = "options do nothing until daemonize or spawn is called"]
 pub struct DaemonizeOptions<'a> {
-    pub(crate) timeout: Option<Duration>,
-    /// Standard input, output and error.
-    pub(crate) streams: [Option<Stdio<'a>>; 3],
-    strings: Strings<'a>,
-    /// Whether the daemon's user becomes the owner of the pidfile.
-    pub(crate) chown_pidfile: bool,
-    pub(crate) lock_timeout: Duration,
-    pub(crate) umask: Option<u32>,
-    pub(crate) nice: Option<i32>,
-    pub(crate) oom_score_adj: Option<i32>,
-    /// In the order of [`Resource::ALL`].
-    pub(crate) limits: [Option<Limit>; RESOURCES],
-    /// The ids. A name takes precedence.
-    pub(crate) credentials: Credentials<'a>,
-    pub(crate) no_new_privs: bool,
-    pub(crate) reset_signals: bool,
-    pub(crate) keep: Option<&'a [i32]>,
-    pub(crate) readiness: Readiness<'a>,
-    pub(crate) require_ready: bool,
-    pub(crate) foreground: bool,
-    /// Whether the calling process exits after the start, so that it may lead the new session itself.
-    pub(crate) ends_after: bool,
+    pub(crate) settings: Settings<'a>,
 }
 
 impl<'a> DaemonizeOptions<'a> {
@@ -75,23 +51,7 @@ impl<'a> DaemonizeOptions<'a> {
     /// everything else from the caller.
     pub const fn new() -> Self {
         Self {
-            timeout: None,
-            streams: [None, None, None],
-            strings: Strings::NONE,
-            chown_pidfile: false,
-            lock_timeout: Duration::ZERO,
-            umask: None,
-            nice: None,
-            oom_score_adj: None,
-            limits: [None; RESOURCES],
-            credentials: Credentials::INHERITED,
-            no_new_privs: false,
-            reset_signals: false,
-            keep: None,
-            readiness: Readiness::Executed,
-            require_ready: false,
-            foreground: false,
-            ends_after: false,
+            settings: Settings::new(),
         }
     }
 
@@ -109,7 +69,7 @@ impl<'a> DaemonizeOptions<'a> {
     /// the daemon may take to become ready. The default is one second for `daemonize` and 60 seconds for
     /// `spawn`; zero means forever.
     pub const fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
+        self.settings.timeout = Some(timeout);
         self
     }
 
@@ -123,7 +83,7 @@ impl<'a> DaemonizeOptions<'a> {
     ///
     /// `daemonize` ignores this option; see [`require_ready`](Self::require_ready).
     pub const fn ready(mut self, readiness: Readiness<'a>) -> Self {
-        self.readiness = readiness;
+        self.settings.readiness = readiness;
         self
     }
 
@@ -137,7 +97,7 @@ impl<'a> DaemonizeOptions<'a> {
     ///
     /// `spawn` ignores this option; see [`ready`](Self::ready).
     pub const fn require_ready(mut self, require: bool) -> Self {
-        self.require_ready = require;
+        self.settings.require_ready = require;
         self
     }
 
@@ -155,7 +115,7 @@ impl<'a> DaemonizeOptions<'a> {
     /// another root directory or as another user. Other steps are not undone: the signals stay reset,
     /// descriptors closed, and root directory, limits and user changed.
     pub const fn foreground(mut self, foreground: bool) -> Self {
-        self.foreground = foreground;
+        self.settings.foreground = foreground;
         self
     }
 
@@ -164,8 +124,9 @@ impl<'a> DaemonizeOptions<'a> {
     /// root directory.
     ///
     /// If chdir(2) fails, the start fails with `ChdirFailed`.
-    pub fn chdir(self, path: impl IntoCStr<'a>) -> Self {
-        self.set(Subject::Chdir, path.into_arg())
+    pub fn chdir(mut self, path: impl IntoCStr<'a>) -> Self {
+        self.settings.chdir = Some(path.into_arg());
+        self
     }
 
     /// Sets the daemon's root directory (chroot(2)). The daemon then changes to its `/`, and to the
@@ -175,8 +136,9 @@ impl<'a> DaemonizeOptions<'a> {
     /// except that of `chdir`, are resolved outside.
     ///
     /// This needs CAP_SYS_CHROOT. If chroot(2) fails, the start fails with `ChrootFailed`.
-    pub fn chroot(self, path: impl IntoCStr<'a>) -> Self {
-        self.set(Subject::Chroot, path.into_arg())
+    pub fn chroot(mut self, path: impl IntoCStr<'a>) -> Self {
+        self.settings.chroot = Some(path.into_arg());
+        self
     }
 
     /// Sets the daemon's file mode creation mask (umask(2)).
@@ -185,7 +147,7 @@ impl<'a> DaemonizeOptions<'a> {
     /// file the mode that it wants. `spawn` sets 0o022 by default: under 0, a program that does not know
     /// about it would create files that every user can write to. Values above 0o777 are invalid.
     pub const fn umask(mut self, mask: u32) -> Self {
-        self.umask = Some(mask);
+        self.settings.umask = Some(mask);
         self
     }
 
@@ -193,7 +155,7 @@ impl<'a> DaemonizeOptions<'a> {
     ///
     /// If the file cannot be opened, the start fails with `OpenFailed`.
     pub fn stdin(mut self, stream: impl Into<Stdio<'a>>) -> Self {
-        let [stdin, ..] = &mut self.streams;
+        let [stdin, ..] = &mut self.settings.streams;
         *stdin = Some(stream.into());
         self
     }
@@ -203,7 +165,7 @@ impl<'a> DaemonizeOptions<'a> {
     /// A file is opened before the user and the group change. If it cannot be opened or truncated, the start
     /// fails with `OpenFailed`.
     pub fn stdout(mut self, stream: impl Into<Stdio<'a>>) -> Self {
-        let [_, stdout, _] = &mut self.streams;
+        let [_, stdout, _] = &mut self.settings.streams;
         *stdout = Some(stream.into());
         self
     }
@@ -211,7 +173,7 @@ impl<'a> DaemonizeOptions<'a> {
     /// Sets the daemon's standard error, in the same way as [`stdout`](Self::stdout). If both are the same
     /// file, even by different paths, the two streams share one open file description.
     pub fn stderr(mut self, stream: impl Into<Stdio<'a>>) -> Self {
-        let [.., stderr] = &mut self.streams;
+        let [.., stderr] = &mut self.settings.streams;
         *stderr = Some(stream.into());
         self
     }
@@ -231,14 +193,16 @@ impl<'a> DaemonizeOptions<'a> {
     ///
     /// A process releases its locks on a file when it closes any descriptor for it. A daemon must
     /// therefore not open and close its pidfile, and not write it as a pidfile of its own.
-    pub fn pidfile(self, path: impl IntoCStr<'a>) -> Self {
-        self.set(Subject::Pidfile, path.into_arg())
+    pub fn pidfile(mut self, path: impl IntoCStr<'a>) -> Self {
+        self.settings.pidfile = Some(path.into_arg());
+        self
     }
 
     /// Locks a file in the same way as the [`pidfile`](Self::pidfile), without writing to it or removing
     /// it: for a daemon that writes its own pidfile or needs none. It fails with the same errors.
-    pub fn lock_file(self, path: impl IntoCStr<'a>) -> Self {
-        self.set(Subject::LockFile, path.into_arg())
+    pub fn lock_file(mut self, path: impl IntoCStr<'a>) -> Self {
+        self.settings.lock_file = Some(path.into_arg());
+        self
     }
 
     /// Whether the daemon's user and group own the pidfile. Off by default: the caller's do. Without effect
@@ -248,7 +212,7 @@ impl<'a> DaemonizeOptions<'a> {
     /// [`Pidfile::trust`](crate::Pidfile::trust) does not apply to a file that another user owns. If
     /// fchown(2) fails, the start fails with `PidfileFailed`.
     pub const fn chown_pidfile(mut self, chown: bool) -> Self {
-        self.chown_pidfile = chown;
+        self.settings.chown_pidfile = chown;
         self
     }
 
@@ -257,7 +221,7 @@ impl<'a> DaemonizeOptions<'a> {
     /// fails with `AlreadyRunning` at once; with a time, it fails when the time has passed. The
     /// [`timeout`](Self::timeout) starts later by as much.
     pub const fn lock_timeout(mut self, timeout: Duration) -> Self {
-        self.lock_timeout = timeout;
+        self.settings.lock_timeout = timeout;
         self
     }
 
@@ -266,7 +230,7 @@ impl<'a> DaemonizeOptions<'a> {
     /// A value below the caller's needs CAP_SYS_NICE or RLIMIT_NICE. If it cannot be set, the start
     /// fails with `LimitsFailed`.
     pub const fn nice(mut self, nice: i32) -> Self {
-        self.nice = Some(nice);
+        self.settings.nice = Some(nice);
         self
     }
 
@@ -276,7 +240,7 @@ impl<'a> DaemonizeOptions<'a> {
     /// is above the caller's and CAP_SYS_RESOURCE is missing, with `EINVAL` if the soft limit is above
     /// the hard limit.
     pub fn limit(mut self, resource: Resource, limit: Limit) -> Self {
-        for (slot, other) in self.limits.iter_mut().zip(Resource::ALL) {
+        for (slot, other) in self.settings.limits.iter_mut().zip(Resource::ALL) {
             if *other == resource {
                 *slot = Some(limit);
             }
@@ -290,7 +254,7 @@ impl<'a> DaemonizeOptions<'a> {
     /// This needs `/proc`, and CAP_SYS_RESOURCE to lower the value. If it cannot be set, the start fails
     /// with `LimitsFailed`.
     pub const fn oom_score_adj(mut self, adjustment: i32) -> Self {
-        self.oom_score_adj = Some(adjustment);
+        self.settings.oom_score_adj = Some(adjustment);
         self
     }
 
@@ -307,10 +271,11 @@ impl<'a> DaemonizeOptions<'a> {
     /// `SetgidFailed` or `SetuidFailed`.
     pub fn user(mut self, user: impl IntoCStr<'a>) -> Self {
         // With the ids of a user came those of its groups.
-        if self.credentials.user.is_some() {
-            self.credentials = Credentials::INHERITED;
+        if self.settings.credentials.user.is_some() {
+            self.settings.credentials = Credentials::INHERITED;
         }
-        self.set(Subject::User, user.into_arg())
+        self.settings.user = Some(user.into_arg());
+        self
     }
 
     /// Sets the group of the daemon: a name in `/etc/group` or a number. With [`user`](Self::user), it
@@ -320,29 +285,30 @@ impl<'a> DaemonizeOptions<'a> {
     /// [`Cause::NotListed`](crate::Cause::NotListed). If the ids cannot be set, it fails with `GroupsFailed`
     /// or `SetgidFailed`.
     pub fn group(mut self, group: impl IntoCStr<'a>) -> Self {
-        self.credentials.groups = &[];
-        self.set(Subject::Group, group.into_arg())
+        self.settings.credentials.groups = &[];
+        self.settings.group = Some(group.into_arg());
+        self
     }
 
     /// Sets the real, effective and saved user and group ids of the daemon, and its supplementary groups,
     /// which are these and no others. Fails as [`user`](Self::user) does.
     pub fn user_ids(mut self, user: u32, group: u32, groups: &'a [u32]) -> Self {
-        self.credentials = Credentials {
+        self.settings.credentials = Credentials {
             user: Some(user),
             group: Some(group),
             groups,
         };
-        self.strings.set(Subject::User, None);
-        self.strings.set(Subject::Group, None);
+        self.settings.user = None;
+        self.settings.group = None;
         self
     }
 
     /// Sets the real, effective and saved group ids of the daemon, in the same way as [`group`](Self::group).
     /// This replaces the groups of an earlier call of [`user_ids`](Self::user_ids).
     pub fn group_id(mut self, group: u32) -> Self {
-        self.credentials.group = Some(group);
-        self.credentials.groups = &[];
-        self.strings.set(Subject::Group, None);
+        self.settings.credentials.group = Some(group);
+        self.settings.credentials.groups = &[];
+        self.settings.group = None;
         self
     }
 
@@ -351,7 +317,7 @@ impl<'a> DaemonizeOptions<'a> {
     ///
     /// Before Linux 3.5 the start fails with `LimitsFailed`.
     pub const fn no_new_privs(mut self, no_new_privs: bool) -> Self {
-        self.no_new_privs = no_new_privs;
+        self.settings.no_new_privs = no_new_privs;
         self
     }
 
@@ -365,7 +331,7 @@ impl<'a> DaemonizeOptions<'a> {
     ///
     /// If it fails, the start fails with `SignalsFailed`.
     pub const fn reset_signals(mut self, reset: bool) -> Self {
-        self.reset_signals = reset;
+        self.settings.reset_signals = reset;
         self
     }
 
@@ -379,51 +345,8 @@ impl<'a> DaemonizeOptions<'a> {
     /// If one to be kept is not open, the start fails with `CloseFailed` and `EBADF` before it changes
     /// anything; with `EBUSY` if it is also the notification fd of [`ready`](Self::ready).
     pub const fn close_fds(mut self, keep: &'a [i32]) -> Self {
-        self.keep = Some(keep);
+        self.settings.keep = Some(keep);
         self
-    }
-}
-
-impl<'a> DaemonizeOptions<'a> {
-    fn set(mut self, subject: Subject, string: CStrArg<'a>) -> Self {
-        self.strings.set(subject, Some(string));
-        self
-    }
-
-    /// The path or the name for this subject, if it is one and is set.
-    pub(crate) fn string(&self, subject: Subject) -> Option<ThinCStr<'_>> {
-        match self.streams.get(subject as usize) {
-            Some(stream) => stream.as_ref()?.stream().path(),
-            None => self.strings.get(subject),
-        }
-    }
-
-    /// The standard streams, with the default for the daemon, or that for the foreground.
-    pub(crate) fn streams(&self) -> [&Stream<'a>; 3] {
-        let default = match self.foreground {
-            true => &Stream::Inherit,
-            false => &Stream::Null,
-        };
-        let [stdin, stdout, stderr] = &self.streams;
-        [stdin, stdout, stderr].map(|stream| stream.as_ref().map_or(default, Stdio::stream))
-    }
-
-    /// Whether the daemon opens or enters a path that the options name.
-    pub(crate) fn has_path(&self) -> bool {
-        let mut streams = self.streams.iter().flatten();
-        self.strings.has_path() || streams.any(|stream| stream.stream().path().is_some())
-    }
-
-    /// Whether the daemon changes its user.
-    pub(crate) fn sets_user(&self) -> bool {
-        self.credentials.user.is_some() || self.string(Subject::User).is_some()
-    }
-
-    /// Whether the daemon changes its groups.
-    pub(crate) fn sets_groups(&self) -> bool {
-        self.sets_user()
-            || self.credentials.group.is_some()
-            || self.string(Subject::Group).is_some()
     }
 }
 

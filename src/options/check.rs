@@ -1,8 +1,8 @@
 //! Refuses values that no start can mean. The command refuses the same ones when it parses its options.
 
-use super::builder::DaemonizeOptions;
 use super::limit::{Limit, Resource};
 use super::readiness::Readiness;
+use super::settings::Settings;
 use crate::protocol::{Errno, Error, ErrorKind, Subject, failed};
 
 /// The subjects that are paths or names.
@@ -18,7 +18,7 @@ const STRINGS: &[Subject] = &[
     Subject::Group,
 ];
 
-impl DaemonizeOptions<'_> {
+impl Settings<'_> {
     /// Checks the values, and for a command also those that a program ignores.
     ///
     /// # Errors
@@ -111,14 +111,14 @@ mod tests {
             (limit(2, 1), Subject::As),
             (new().close_fds(&[3, 2]), Subject::Descriptor),
         ] {
-            let error = options.check(true).unwrap_err();
+            let error = options.settings.check(true).unwrap_err();
             assert_eq!(
                 (error.kind(), error.cause(), error.subject()),
                 (ErrorKind::Usage, Cause::Errno(Errno::EINVAL), Some(subject)),
                 "{options:?}"
             );
         }
-        let kept: Error = new().close_fds(&[-1]).check(false).unwrap_err();
+        let kept: Error = new().close_fds(&[-1]).settings.check(false).unwrap_err();
         assert_eq!(kept.subject(), Some(Subject::Descriptor));
         for options in [
             new(),
@@ -129,7 +129,7 @@ mod tests {
             limit(1, 1),
             new().user_ids(0, 0, &[]).stdin(Stdio::fd(0)),
         ] {
-            assert_eq!(options.check(true), Ok(()), "{options:?}");
+            assert_eq!(options.settings.check(true), Ok(()), "{options:?}");
         }
     }
 }

@@ -8,8 +8,8 @@ mod check;
 mod credentials;
 mod limit;
 mod readiness;
+mod settings;
 mod stdio;
-mod strings;
 
 pub use builder::DaemonizeOptions;
 pub(crate) use c_str_arg::CStrArg;
@@ -17,5 +17,6 @@ pub use c_str_arg::IntoCStr;
 pub use credentials::Credentials;
 pub use limit::{Limit, Resource};
 pub use readiness::Readiness;
+pub use settings::Settings;
 pub use stdio::Stdio;
 pub(crate) use stdio::Stream;

@@ -84,7 +84,8 @@ impl<'a> Stdio<'a> {
     }
 
     /// The same file, appended to.
-    pub(crate) fn appending(self) -> Self {
+    #[must_use]
+    pub fn appending(self) -> Self {
         match self.0 {
             Stream::File(path) => Self(Stream::Append(path)),
             other => Self(other),

@@ -9,7 +9,7 @@ use core::time::Duration;
 
 use super::fingerprint::pid_of;
 use super::process::find_unlocked_daemon;
-use crate::options::DaemonizeOptions;
+use crate::options::Settings;
 use crate::protocol::{
     Cause, Errno, Error, ErrorKind, Nanoseconds, Pid, Step, Subject, failed, nanoseconds,
 };
@@ -134,7 +134,7 @@ pub(super) fn remove_stale(path: ThinCStr<'_>, daemon: Pid) {
 
 /// Removes the pidfile of a daemon that failed to start, unless the file is another daemon's, or the
 /// start failed before it was locked.
-pub(crate) fn remove_after_failure(options: &DaemonizeOptions<'_>, daemon: Pid, error: Error) {
+pub(crate) fn remove_after_failure(options: &Settings<'_>, daemon: Pid, error: Error) {
     let Some(path) = options.string(Subject::Pidfile) else {
         return;
     };

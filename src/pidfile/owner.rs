@@ -2,7 +2,7 @@
 //! fingerprint.
 
 use super::fingerprint::Match;
-use super::process::{is_own, match_process, read_pid};
+use super::process::{match_process, read_pid};
 use crate::options::{CStrArg, IntoCStr};
 use crate::protocol::{Cause, Errno, Error, ErrorKind, Nanoseconds, Pid, Subject, failed};
 use crate::sys::{self, Fd, LockOwner, Open, Stat, ThinCStr};
@@ -15,7 +15,8 @@ use crate::sys::{self, Fd, LockOwner, Open, Stat, ThinCStr};
 /// [`lock_file`](crate::DaemonizeOptions::lock_file).
 ///
 /// A process that asks for its own pidfile gets the error `PidfileFailed` with `EDEADLK`, and keeps a
-/// descriptor for the file open: closing it would release the lock (fcntl(2)).
+/// descriptor for the file open: closing it would release the lock (fcntl(2)). Before Linux 3.15 the kernel does
+/// not tell that the lock is the process's own: such a process must not ask.
 ///
 /// ```
 /// use rawdaemon::{Owner, Pidfile};
@@ -150,7 +151,7 @@ impl<'a> Pidfile<'a> {
             Err(Errno::ENOENT) => return Ok(seen),
             file => file.map_err(&pidfile_failed)?,
         };
-        if is_own(&file) {
+        if sys::holds_lock(file.raw()) == Ok(true) {
             // Closing it would release the lock.
             let _ = file.into_raw();
             return Err(pidfile_failed(Errno::EDEADLK));

@@ -24,17 +24,6 @@ pub(super) fn read_pid(file: RawFd) -> (Option<Pid>, bool) {
     (pid, pid_of(text).is_some())
 }
 
-/// Whether the calling process itself holds the lock on the file. Before Linux 3.15, the kernel does not
-/// tell: it does if the file names it.
-pub(super) fn is_own(file: &Fd) -> bool {
-    sys::holds_lock(file.raw()).unwrap_or_else(|_| {
-        let mut text = [0; NUMBER_LINE];
-        let length = sys::read(file.raw(), &mut text).unwrap_or_default();
-        let _ = sys::rewind(file.raw());
-        pid_in(text.get(..length as usize).unwrap_or_default()) == Some(sys::getpid())
-    })
-}
-
 /// Compares a process with the file that names it. Without `/proc`, a process that exists is `Older`.
 pub(super) fn match_process(pid: Pid, stat: Stat) -> Match {
     if has_ended(pid) {

@@ -156,10 +156,10 @@ impl DaemonizeOptions<'_> {
     }
 
     fn daemonize_self(&self, action: Option<Action<'_>>) -> Result<Identity, Error> {
-        self.check(false)?;
+        self.settings.check(false)?;
         let mut look_up = LookUp::default();
-        let (credentials, _) = look_up.credentials(self)?;
-        let mut plan = Plan::for_caller(self).with_credentials(credentials);
+        let (credentials, _) = look_up.credentials(&self.settings)?;
+        let mut plan = Plan::for_caller(&self.settings).with_credentials(credentials);
         plan.has_action = action.is_some();
         let caller = Caller {
             action: Cell::new(action),

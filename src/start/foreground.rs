@@ -6,7 +6,7 @@ use super::plan::Plan;
 use super::readiness::NotifyEnd;
 use super::steps;
 use super::streams::OpenFiles;
-use crate::options::{Readiness, Stream};
+use crate::options::{Readiness, Settings, Stream};
 use crate::pidfile::remove_after_failure;
 use crate::protocol::{Errno, Error, ErrorKind, Subject, failed};
 use crate::sys::{self, Fd, NO_FD, Open, Pipe, RawFd, SignalSet, Stack, ThinCStr};
@@ -17,7 +17,7 @@ pub(super) fn take_steps<R: Role>(plan: &Plan<'_>, role: &R) -> Result<R::Output
     let options = plan.options;
     let (notify, opened_here) =
         keep_notify_fd(plan.readiness).map_err(failed(ErrorKind::ChannelFailed))?;
-    let saved = SavedState::save(plan)?;
+    let saved = SavedState::save(options)?;
     let [input, output, error] = saved.streams.map(|copy| copy.unwrap_or(NO_FD));
     let internal_fds: [RawFd; INTERNAL_FDS] = [notify, input, output, error, saved.directory];
     let context = Context {
@@ -85,9 +85,10 @@ struct SavedState {
 }
 
 impl SavedState {
-    fn save(plan: &Plan<'_>) -> Result<Self, Error> {
+    fn save(options: &Settings<'_>) -> Result<Self, Error> {
         let mut streams = [None; 3];
-        for ((stream, copy), new) in (0..).zip(&mut streams).zip(plan.streams) {
+        for (stream, copy) in (0..).zip(&mut streams) {
+            let new = options.stream(stream as usize);
             *copy = match (sys::fcntl_getfd(stream), new) {
                 (Err(_), _) => Some(NO_FD),
                 (Ok(()), Stream::Inherit) => None,

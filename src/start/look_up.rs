@@ -1,7 +1,7 @@
 //! Looks up the names of the user and the group.
 
 use crate::accounts::{Account, GroupChoice, find_account, find_group, read_account_files};
-use crate::options::{Credentials, DaemonizeOptions};
+use crate::options::{Credentials, Settings};
 use crate::protocol::{Error, ErrorKind, Subject, failed};
 use crate::sys::Mapping;
 
@@ -12,9 +12,12 @@ const ACCOUNT_FILES_SIZE: usize = 4 << 20;
 /// The largest number of supplementary groups: the kernel's `NGROUPS_MAX`.
 const MAX_GROUPS: usize = 65536;
 
-/// The memory for a lookup of names: the contents of the files, and ids of groups.
+/// The memory for a lookup of names.
 #[derive(Debug, Default)]
-pub struct LookUp(Option<(Mapping<u8>, Mapping<u32>)>);
+pub struct LookUp(Option<Mapping<Buffers>>);
+
+/// The contents of the files, and the ids of groups.
+type Buffers = ([u8; ACCOUNT_FILES_SIZE], [u32; MAX_GROUPS]);
 
 impl LookUp {
     /// Returns the ids for the user and the group of the options, and the user's account if it was looked up.
@@ -24,7 +27,7 @@ impl LookUp {
     /// Those of [`Account::look_up`].
     pub fn credentials<'l>(
         &'l mut self,
-        options: &'l DaemonizeOptions<'_>,
+        options: &'l Settings<'_>,
     ) -> Result<(Credentials<'l>, Option<Account<'l>>), Error> {
         let ids = options.credentials;
         let user = options.string(Subject::User);
@@ -32,11 +35,10 @@ impl LookUp {
         if user.is_none() && group.is_none() {
             return Ok((ids, None));
         }
-        let no_memory = failed(ErrorKind::SetuidFailed);
-        let (files, group_ids) = self.0.insert((
-            Mapping::new(ACCOUNT_FILES_SIZE).map_err(&no_memory)?,
-            Mapping::new(MAX_GROUPS).map_err(&no_memory)?,
-        ));
+        let buffers = Mapping::new(1).map_err(failed(ErrorKind::SetuidFailed))?;
+        let [(files, group_ids)] = &mut **self.0.insert(buffers) else {
+            return Ok((ids, None));
+        };
         let (passwd, groups) = read_account_files(files)?;
         let choice = match (group, ids.group) {
             (Some(name), _) => GroupChoice::Name(name.to_bytes()),

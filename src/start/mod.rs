@@ -35,4 +35,4 @@ pub use look_up::LookUp;
 pub use plan::Plan;
 pub use progress::Progress;
 pub use ready::Ready;
-pub use spawn::spawn;
+pub use spawn::{spawn, spawn_as};

@@ -160,8 +160,8 @@ fn check_descriptors(plan: &Plan<'_>) -> Result<(), Error> {
         checked.map_err(|errno| Error::of_descriptor(ErrorKind::CloseFailed, errno, *fd))?;
     }
     let subjects = [Subject::Stdin, Subject::Stdout, Subject::Stderr];
-    for (stream, subject) in plan.streams.iter().zip(subjects) {
-        if let Some(fd) = stream.fd() {
+    for (index, subject) in (0..).zip(subjects) {
+        if let Some(fd) = plan.options.stream(index).fd() {
             let checked = sys::fcntl_getfd(fd as RawFd);
             checked.map_err(|errno| failed(ErrorKind::OpenFailed)(errno).about(subject))?;
         }

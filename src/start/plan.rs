@@ -3,17 +3,15 @@
 
 use core::time::Duration;
 
-use crate::options::{Credentials, DaemonizeOptions, Readiness, Stream};
+use crate::options::{Credentials, Readiness, Settings, Stream};
 use crate::protocol::{Goal, Nanoseconds, Step, nanoseconds};
 
 /// The options of a start with every default resolved.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan<'a> {
-    pub(super) options: &'a DaemonizeOptions<'a>,
+    pub(super) options: &'a Settings<'a>,
     /// The ids of the user and the groups.
     pub(super) credentials: Credentials<'a>,
-    /// The standard streams.
-    pub(super) streams: [&'a Stream<'a>; 3],
     /// Whether the program runs an action before its privileges are dropped.
     pub(super) has_action: bool,
     /// Whether the daemon executes a command. A command always gets default dispositions and an empty
@@ -51,13 +49,12 @@ const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl<'a> Plan<'a> {
     /// The plan of a program that daemonizes itself.
-    pub(super) fn for_caller(options: &'a DaemonizeOptions<'a>) -> Self {
+    pub(super) fn for_caller(options: &'a Settings<'a>) -> Self {
         let timeout = options.timeout.unwrap_or(CALLER_TIMEOUT);
         let (goal, timeout) = resolve_goal(options.require_ready, timeout);
         Self {
             options,
             credentials: options.credentials,
-            streams: options.streams(),
             has_action: false,
             executes: false,
             goal,
@@ -71,7 +68,7 @@ impl<'a> Plan<'a> {
 
     /// The plan of a command.
     #[must_use]
-    pub fn for_command(options: &'a DaemonizeOptions<'a>) -> Self {
+    pub fn for_command(options: &'a Settings<'a>) -> Self {
         let (must_be_ready, default) = match options.readiness {
             Readiness::Executed => (false, Duration::ZERO),
             _ => (true, READY_TIMEOUT),
@@ -80,7 +77,6 @@ impl<'a> Plan<'a> {
         Self {
             options,
             credentials: options.credentials,
-            streams: options.streams(),
             has_action: false,
             executes: true,
             goal,
@@ -126,10 +122,7 @@ impl<'a> Plan<'a> {
             Step::ResetSignals => self.resets_signals(),
             Step::CloseDescriptors => self.closes_descriptors(),
             // An inherited stream may be closed.
-            Step::OpenDevNull => self
-                .streams
-                .iter()
-                .any(|stream| matches!(stream, Stream::Null | Stream::Inherit)),
+            Step::OpenDevNull => (0..3).any(|index| !self.opens(index)),
             Step::OpenStdin => self.opens(0),
             Step::OpenStdout => self.opens(1),
             Step::OpenStderr => self.opens(2),
@@ -147,9 +140,7 @@ impl<'a> Plan<'a> {
             Step::SetGroups | Step::SetGroup => options.sets_groups(),
             Step::SetUser => options.sets_user(),
             Step::EmptyOutputs => {
-                let [_, outputs @ ..] = &self.streams;
-                let mut outputs = outputs.iter();
-                outputs.any(|stream| matches!(stream, Stream::File(_)))
+                (1..3).any(|index| matches!(options.stream(index), Stream::File(_)))
             }
             Step::Execute => self.executes,
         }
@@ -158,14 +149,11 @@ impl<'a> Plan<'a> {
     /// Whether the daemon certainly gets `/dev/null`.
     #[must_use]
     pub fn needs_null(&self) -> bool {
-        self.streams
-            .iter()
-            .any(|stream| matches!(stream, Stream::Null))
+        (0..3).any(|index| matches!(self.options.stream(index), Stream::Null))
     }
 
     fn opens(&self, stream: usize) -> bool {
-        let stream = self.streams.get(stream);
-        !matches!(stream, None | Some(Stream::Null | Stream::Inherit))
+        !matches!(self.options.stream(stream), Stream::Null | Stream::Inherit)
     }
 }
 
@@ -187,7 +175,7 @@ const fn resolve_goal(must_be_ready: bool, timeout: Duration) -> (Goal, Nanoseco
 ///
 /// The parent is stopped only if the start cannot be held up: with a timeout, a readiness notification,
 /// or a path on a file system that may hang, it must stay able to act.
-fn command_memory(options: &DaemonizeOptions<'_>, goal: Goal) -> Memory {
+fn command_memory(options: &Settings<'_>, goal: Goal) -> Memory {
     if options.sets_groups() || options.oom_score_adj.is_some() {
         Memory::Copied
     } else if goal == Goal::Begun && !options.has_path() {
@@ -213,11 +201,11 @@ mod tests {
         let new = DaemonizeOptions::new();
         let zero = new.clone().timeout(Duration::ZERO);
         let caller = |options: DaemonizeOptions<'_>| {
-            let plan = Plan::for_caller(&options);
+            let plan = Plan::for_caller(&options.settings);
             (plan.goal, plan.timeout)
         };
         let command = |options: DaemonizeOptions<'_>| {
-            let plan = Plan::for_command(&options);
+            let plan = Plan::for_command(&options.settings);
             (plan.goal, plan.timeout)
         };
         assert_eq!(caller(new.clone()), (Goal::Alive, 1_000_000_000));
@@ -260,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_command_shares_the_memory_unless_that_would_change_the_caller() {
-        let memory = |options: DaemonizeOptions<'_>| Plan::for_command(&options).memory;
+        let memory = |options: DaemonizeOptions<'_>| Plan::for_command(&options.settings).memory;
         let new = DaemonizeOptions::new();
         assert_eq!(memory(new.clone()), Memory::SharedStopping);
         assert_eq!(memory(new.clone().umask(0)), Memory::SharedStopping);
@@ -270,17 +258,17 @@ mod tests {
         assert_eq!(memory(new.clone().user_ids(1, 1, &[])), Memory::Copied);
         assert_eq!(memory(new.clone().group_id(1)), Memory::Copied);
         assert_eq!(memory(new.clone().oom_score_adj(0)), Memory::Copied);
-        assert_eq!(Plan::for_caller(&new).memory, Memory::Copied);
+        assert_eq!(Plan::for_caller(&new.settings).memory, Memory::Copied);
     }
 
     #[test]
     fn a_program_and_a_command_have_different_default_umasks() {
         let new = DaemonizeOptions::new();
-        assert_eq!(Plan::for_caller(&new).umask, 0);
-        assert_eq!(Plan::for_command(&new).umask, 0o022);
+        assert_eq!(Plan::for_caller(&new.settings).umask, 0);
+        assert_eq!(Plan::for_command(&new.settings).umask, 0o022);
         let set = new.clone().umask(0o077);
-        assert_eq!(Plan::for_caller(&set).umask, 0o077);
-        assert_eq!(Plan::for_command(&set).umask, 0o077);
+        assert_eq!(Plan::for_caller(&set.settings).umask, 0o077);
+        assert_eq!(Plan::for_command(&set.settings).umask, 0o077);
     }
 
     #[test]
@@ -296,7 +284,7 @@ mod tests {
             Step::SetUmask,
             Step::Chdir,
         ];
-        assert_eq!(included(Plan::for_caller(&new)), least);
+        assert_eq!(included(Plan::for_caller(&new.settings)), least);
         let command = [
             Step::ResetSignals,
             Step::CloseDescriptors,
@@ -306,8 +294,8 @@ mod tests {
             Step::Chdir,
             Step::Execute,
         ];
-        assert_eq!(included(Plan::for_command(&new)), command);
-        let mut with_action = Plan::for_caller(&new);
+        assert_eq!(included(Plan::for_command(&new.settings)), command);
+        let mut with_action = Plan::for_caller(&new.settings);
         with_action.has_action = true;
         assert!(with_action.includes(Step::RunAction));
         let unlimited = Limit {
@@ -347,7 +335,7 @@ mod tests {
             ),
         ];
         for (options, steps) in alone {
-            let mut found = included(Plan::for_caller(options));
+            let mut found = included(Plan::for_caller(&options.settings));
             found.retain(|step| !least.contains(step));
             assert_eq!(found, *steps, "{options:?}");
         }
@@ -360,7 +348,7 @@ mod tests {
             input.clone().stderr(Stdio::file(c"b")),
             output.clone().stderr(Stdio::file(c"b")),
         ] {
-            let plan = Plan::for_command(&options);
+            let plan = Plan::for_command(&options.settings);
             assert!(plan.includes(Step::OpenDevNull), "{options:?}");
         }
         let all = new
@@ -375,11 +363,11 @@ mod tests {
             .user_ids(1, 1, &[]);
         let mut expected = Step::ALL.to_vec();
         expected.retain(|step| !matches!(step, Step::OpenDevNull | Step::RunAction));
-        assert_eq!(included(Plan::for_command(&all)), expected);
+        assert_eq!(included(Plan::for_command(&all.settings)), expected);
         let appending = all
             .clone()
             .stdout(Stdio::append(c"b"))
             .stderr(Stdio::append(c"c"));
-        assert!(!Plan::for_command(&appending).includes(Step::EmptyOutputs));
+        assert!(!Plan::for_command(&appending.settings).includes(Step::EmptyOutputs));
     }
 }

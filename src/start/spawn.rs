@@ -8,7 +8,7 @@ use super::look_up::LookUp;
 use super::original::start;
 use super::plan::Plan;
 use super::progress::Progress;
-use crate::options::{Credentials, DaemonizeOptions};
+use crate::options::{Credentials, DaemonizeOptions, Settings};
 use crate::protocol::{Errno, Error, ErrorKind, failed};
 use crate::sys::{CStrings, Fork, ThinCStr};
 
@@ -112,32 +112,39 @@ impl DaemonizeOptions<'_> {
         envp: CStrings<'_>,
         show: &mut dyn FnMut(Progress<'_>),
     ) -> Result<DaemonProcess, Error> {
-        self.check(true)?;
+        self.settings.check(true)?;
         let mut look_up = LookUp::default();
-        let (credentials, _) = look_up.credentials(self)?;
-        self.spawn_as(credentials, program.into(), argv, envp, show)
+        let (credentials, _) = look_up.credentials(&self.settings)?;
+        spawn_as(
+            &self.settings,
+            credentials,
+            (program.into(), argv, envp),
+            show,
+        )
     }
+}
 
-    /// [`spawn_with_progress`](Self::spawn_with_progress) with valid options, whose names are looked up.
-    #[inline(never)]
-    pub(crate) fn spawn_as(
-        &self,
-        credentials: Credentials<'_>,
-        program: ThinCStr<'_>,
-        argv: CStrings<'_>,
-        envp: CStrings<'_>,
-        show: &mut dyn FnMut(Progress<'_>),
-    ) -> Result<DaemonProcess, Error> {
-        if program.first_byte() == 0 {
-            return Err(failed(ErrorKind::CommandNotFound)(Errno::ENOENT));
-        }
-        let plan = Plan::for_command(self).with_credentials(credentials);
-        let command = Command {
-            program,
-            argv,
-            envp,
-        };
-        let Fork::Parent(daemon) = start(&plan, &command, show)?;
-        Ok(daemon)
+/// Starts a command with settings that are valid, as these ids.
+///
+/// # Errors
+///
+/// Those of [`DaemonizeOptions::spawn`], except `Usage`.
+#[inline(never)]
+pub fn spawn_as(
+    settings: &Settings<'_>,
+    credentials: Credentials<'_>,
+    (program, argv, envp): (ThinCStr<'_>, CStrings<'_>, CStrings<'_>),
+    show: &mut dyn FnMut(Progress<'_>),
+) -> Result<DaemonProcess, Error> {
+    if program.first_byte() == 0 {
+        return Err(failed(ErrorKind::CommandNotFound)(Errno::ENOENT));
     }
+    let plan = Plan::for_command(settings).with_credentials(credentials);
+    let command = Command {
+        program,
+        argv,
+        envp,
+    };
+    let Fork::Parent(daemon) = start(&plan, &command, show)?;
+    Ok(daemon)
 }

@@ -5,7 +5,7 @@ use super::descriptors::{KeptFds, close_all_but};
 use super::path_search::PATH_SIZE;
 use super::plan::Plan;
 use super::streams::{OpenFiles, truncate_outputs};
-use crate::options::{DaemonizeOptions, Limit, Resource};
+use crate::options::{Limit, Resource, Settings};
 use crate::pidfile::{self, own_mtime};
 use crate::protocol::{Errno, Error, ErrorKind, Step, Subject, failed};
 use crate::sys::{self, Open, RawFd, ThinCStr};
@@ -35,9 +35,9 @@ pub(super) fn take<R: Role>(
         let at_step = |result: Result<(), Errno>| result.map_err(|errno| step.error(errno));
         match step {
             Step::ResetSignals => at_step(sys::reset_dispositions()),
-            Step::OpenStdin => at_step(files.open_stream(0, plan, &context.internal_fds)),
-            Step::OpenStdout => at_step(files.open_stream(1, plan, &context.internal_fds)),
-            Step::OpenStderr => at_step(files.open_stream(2, plan, &context.internal_fds)),
+            Step::OpenStdin => at_step(files.open_stream(0, options, &context.internal_fds)),
+            Step::OpenStdout => at_step(files.open_stream(1, options, &context.internal_fds)),
+            Step::OpenStderr => at_step(files.open_stream(2, options, &context.internal_fds)),
             // After the files are opened: their paths may name descriptors of the caller.
             Step::CloseDescriptors => at_step(close_all_but(KeptFds {
                 requested: options.keep.unwrap_or_default(),
@@ -49,7 +49,7 @@ pub(super) fn take<R: Role>(
                 let placed = context.notify.put_in_place();
                 placed.map_err(failed(ErrorKind::ChannelFailed))
             }),
-            Step::OpenDevNull => at_step(files.open_null(plan)),
+            Step::OpenDevNull => at_step(files.open_null(options)),
             Step::PlaceStreams => at_step(files.place_streams(plan.executes)),
             Step::LockLockFile => {
                 let [_, lock_file] = &mut files.locks;
@@ -94,7 +94,7 @@ pub(super) fn take<R: Role>(
             Step::SetGroup => at_step(plan.credentials.group.map_or(Ok(()), sys::setresgid)),
             Step::SetUser => at_step(plan.credentials.user.map_or(Ok(()), sys::setresuid)),
             // Last, so that a failed start loses no output: only the exec can still fail.
-            Step::EmptyOutputs => truncate_outputs(plan),
+            Step::EmptyOutputs => truncate_outputs(options),
             Step::Execute => break,
         }?;
     }
@@ -117,7 +117,7 @@ fn command_directory<'b, R: Role>(
 }
 
 /// Writes `/proc/self/oom_score_adj`, so this step precedes chroot(2).
-fn set_oom_score_adj(options: &DaemonizeOptions<'_>) -> Result<(), Errno> {
+fn set_oom_score_adj(options: &Settings<'_>) -> Result<(), Errno> {
     let Some(adjustment) = options.oom_score_adj else {
         return Ok(());
     };
@@ -134,7 +134,7 @@ fn chown_pidfile(plan: &Plan<'_>, pidfile: RawFd) -> Result<(), Errno> {
     }
 }
 
-fn change_root(options: &DaemonizeOptions<'_>) -> Result<(), Errno> {
+fn change_root(options: &Settings<'_>) -> Result<(), Errno> {
     match options.string(Subject::Chroot) {
         Some(path) => {
             sys::chroot(path)?;
@@ -148,7 +148,7 @@ fn change_root(options: &DaemonizeOptions<'_>) -> Result<(), Errno> {
 const ROOT: ThinCStr<'static> = ThinCStr::new(c"/");
 
 /// Sets resource limits, the nice value and no_new_privs.
-fn set_limits(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
+fn set_limits(options: &Settings<'_>) -> Result<(), Error> {
     for (resource, limit) in Resource::ALL.iter().zip(&options.limits) {
         if let Some(Limit { soft, hard }) = *limit {
             sys::setrlimit(*resource as u32, soft, hard)

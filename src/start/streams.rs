@@ -1,7 +1,6 @@
 //! The standard streams, the pidfile and the lock file: the files that the steps open.
 
-use super::plan::Plan;
-use crate::options::Stream;
+use crate::options::{Settings, Stream};
 use crate::protocol::{Errno, Error, ErrorKind, Subject, failed};
 use crate::sys::{self, NO_FD, Open, RawFd, ThinCStr};
 
@@ -34,11 +33,11 @@ impl OpenFiles {
     }
 
     /// Opens `/dev/null` for the streams that are to be it, and for inherited ones that are closed.
-    pub(super) fn open_null(&mut self, plan: &Plan<'_>) -> Result<(), Errno> {
-        for ((fd, file), stream) in (0..).zip(&mut self.streams).zip(plan.streams) {
-            match stream {
+    pub(super) fn open_null(&mut self, options: &Settings<'_>) -> Result<(), Errno> {
+        for (index, file) in (0..).zip(&mut self.streams) {
+            match options.stream(index) {
                 Stream::Null => {}
-                Stream::Inherit if sys::fcntl_getfd(fd).is_err() => {}
+                Stream::Inherit if sys::fcntl_getfd(index as RawFd).is_err() => {}
                 _ => continue,
             }
             if self.null == NO_FD {
@@ -55,11 +54,11 @@ impl OpenFiles {
     pub(super) fn open_stream(
         &mut self,
         index: usize,
-        plan: &Plan<'_>,
+        options: &Settings<'_>,
         internal: &[RawFd],
     ) -> Result<(), Errno> {
-        let (Some(stream), Some(file)) = (plan.streams.get(index), self.streams.get_mut(index))
-        else {
+        let stream = options.stream(index);
+        let Some(file) = self.streams.get_mut(index) else {
             return Ok(());
         };
         let purpose = if index == 0 { Open::Read } else { Open::Append };
@@ -137,10 +136,11 @@ impl OpenFiles {
 }
 
 /// Truncates the files for standard output and standard error.
-pub(super) fn truncate_outputs(plan: &Plan<'_>) -> Result<(), Error> {
-    let [_, output, error] = plan.streams;
-    for (fd, subject, stream) in [(1, Subject::Stdout, output), (2, Subject::Stderr, error)] {
-        let Stream::File(_) = stream else { continue };
+pub(super) fn truncate_outputs(options: &Settings<'_>) -> Result<(), Error> {
+    for (fd, subject) in [(1, Subject::Stdout), (2, Subject::Stderr)] {
+        let Stream::File(_) = options.stream(fd as usize) else {
+            continue;
+        };
         match sys::ftruncate(fd) {
             // FIFOs and devices cannot be truncated.
             Ok(()) | Err(Errno::EINVAL) => {}

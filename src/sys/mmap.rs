@@ -23,6 +23,10 @@ pub unsafe trait Zeroed: Sized {}
 unsafe impl Zeroed for u8 {}
 // SAFETY: zero is a valid integer.
 unsafe impl Zeroed for u32 {}
+// SAFETY: each element is zero.
+unsafe impl<T: Zeroed, const N: usize> Zeroed for [T; N] {}
+// SAFETY: both parts are zero.
+unsafe impl<A: Zeroed, B: Zeroed> Zeroed for (A, B) {}
 // SAFETY: zero is the null pointer, which represents `None`.
 unsafe impl Zeroed for Option<ThinCStr<'_>> {}
 

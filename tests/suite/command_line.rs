@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::time::Duration;
 
-use rawdaemon::internal::set_variable;
+use rawdaemon::internal::{set_variable, settings};
 use rawdaemon::{DaemonizeOptions, Stdio, ThinCStr};
 
 use crate::args::{Action, Invocation, Verbosity, assignments};
@@ -39,7 +39,7 @@ fn every_way_to_write_an_option() {
         let invocation = Invocation::parse(&list).unwrap();
         assert_eq!(invocation.command, way.len() - 1);
         let expected = Invocation {
-            options: DaemonizeOptions::new().stdout(Stdio::file(c"out")),
+            start: settings(DaemonizeOptions::new().stdout(Stdio::file(c"out"))),
             append: true,
             verbosity: Verbosity::Verbose,
             command: invocation.command,
@@ -77,7 +77,8 @@ fn a_value_may_look_like_anything() {
         .stdout(Stdio::file(c"--"))
         .stderr(Stdio::file(c"-v"))
         .pidfile(c"a=b");
-    assert_eq!(format!("{:?}", invocation.options), format!("{expected:?}"));
+    let expected = settings(expected);
+    assert_eq!(format!("{:?}", invocation.start), format!("{expected:?}"));
 }
 
 #[test]
@@ -96,7 +97,7 @@ fn errors_name_the_option() {
         error(&[c"--append=1", c"web"]),
         "option --append takes no value"
     );
-    assert_eq!(error(&[c"-o"]), "option --stdout needs a file or 'inherit'");
+    assert_eq!(error(&[c"-o"]), "option --stdout needs a file");
     assert_eq!(error(&[c"--chdir"]), "option --chdir needs a directory");
     assert_eq!(
         error(&[c"--pidfile=", c"web"]),

@@ -10,8 +10,8 @@ mod values;
 
 use core::time::Duration;
 
-use rawdaemon::internal::{self, parse_signed, variable};
-use rawdaemon::{DaemonizeOptions, Signal, Subject, ThinCStr};
+use rawdaemon::internal::{Settings, parse_signed, variable};
+use rawdaemon::{IntoCStr, Signal, Stdio, Subject, ThinCStr};
 
 pub(crate) use arguments::{Arguments, Options};
 pub(crate) use options::Name;
@@ -56,15 +56,12 @@ const MAX_KEPT_FDS: usize = 16;
 /// The default of `--kill-after`: how long to wait for the daemon to end before it is killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The default options.
-const UNSET: DaemonizeOptions<'_> = DaemonizeOptions::new();
-
 /// A parsed command line. If an option is repeated, the last one wins.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Invocation<'a> {
     pub(crate) action: Action,
-    /// The options of the start.
-    pub(crate) options: DaemonizeOptions<'a>,
+    /// The settings of the start.
+    pub(crate) start: Settings<'a>,
     /// The timeout of the start or of the stop.
     pub(crate) timeout: Option<Duration>,
     /// Whether the command replaces the launcher.
@@ -129,35 +126,34 @@ impl<'a> Invocation<'a> {
     /// Applies an option. Returns `None` if its value is invalid.
     fn apply(&mut self, name: Name, value: ThinCStr<'a>) -> Option<()> {
         let text = value.to_bytes();
-        let mut options = core::mem::replace(&mut self.options, UNSET);
         match name {
-            Name::Stdin => options = options.stdin(values::stream(value)?),
-            Name::Stdout => options = options.stdout(values::stream(value)?),
-            Name::Stderr => options = options.stderr(values::stream(value)?),
-            Name::Pidfile => options = options.pidfile(values::word(value)?),
-            Name::LockFile => options = options.lock_file(values::word(value)?),
-            Name::Chroot => options = options.chroot(values::word(value)?),
-            Name::Chdir => options = options.chdir(values::word(value)?),
-            Name::User => options = options.user(values::word(value)?),
-            Name::Group => options = options.group(values::word(value)?),
+            Name::Stdin => self.start.streams[0] = Some(values::stream(value)?),
+            Name::Stdout => self.start.streams[1] = Some(values::stream(value)?),
+            Name::Stderr => self.start.streams[2] = Some(values::stream(value)?),
+            Name::Pidfile => self.start.pidfile = Some(values::word(value)?.into_arg()),
+            Name::LockFile => self.start.lock_file = Some(values::word(value)?.into_arg()),
+            Name::Chroot => self.start.chroot = Some(values::word(value)?.into_arg()),
+            Name::Chdir => self.start.chdir = Some(values::word(value)?.into_arg()),
+            Name::User => self.start.user = Some(values::word(value)?.into_arg()),
+            Name::Group => self.start.group = Some(values::word(value)?.into_arg()),
             Name::Argv0 => self.argv0 = Some(values::word(value)?),
-            Name::Umask => options = options.umask(values::octal_mask(text)?),
+            Name::Umask => self.start.umask = Some(values::octal_mask(text)?),
             Name::Timeout => self.timeout = Some(values::seconds(text)?),
-            Name::Ready => options = options.ready(values::readiness(value)?),
-            Name::Nice => options = options.nice(parse_signed(text, -20, 19)?),
+            Name::Ready => self.start.readiness = values::readiness(value)?,
+            Name::Nice => self.start.nice = Some(parse_signed(text, -20, 19)?),
             Name::OomScoreAdj => {
-                options = options.oom_score_adj(parse_signed(text, -1000, 1000)?);
+                self.start.oom_score_adj = Some(parse_signed(text, -1000, 1000)?);
             }
             Name::Rlimit => {
-                let (resource, limit) = values::resource_limit(text)?;
-                options = options.limit(resource, limit);
+                let (index, limit) = values::resource_limit(text)?;
+                *self.start.limits.get_mut(index)? = Some(limit);
             }
             Name::KeepFd => {
                 *self.keep.get_mut(self.kept)? = values::descriptor(text)?;
                 self.kept = self.kept.saturating_add(1);
             }
             Name::Env => drop(variable(value)?),
-            Name::NoNewPrivs => options = options.no_new_privs(true),
+            Name::NoNewPrivs => self.start.no_new_privs = true,
             Name::ClearEnv => self.clear_env = true,
             Name::Signal => {
                 self.signal = Some(Signal::parse(text)?);
@@ -182,14 +178,13 @@ impl<'a> Invocation<'a> {
             Name::Help => self.action = Action::Help,
             Name::Version => self.action = Action::Version,
         }
-        self.options = options;
         Some(())
     }
 
     /// The path of the pidfile, if any.
     #[must_use]
     pub(crate) fn pidfile(&self) -> Option<ThinCStr<'_>> {
-        internal::string(&self.options, Subject::Pidfile)
+        self.start.string(Subject::Pidfile)
     }
 
     /// The schedule of a stop: that of `--retry`, or else the signal of `--signal` and a SIGKILL.
@@ -209,23 +204,17 @@ impl<'a> Invocation<'a> {
         Schedule::kill_after(self.signal.unwrap_or(Signal::TERM), wait)
     }
 
-    /// Takes the options of the start out of this. `keep` is the descriptors to keep.
-    pub(crate) fn take_options<'k>(&mut self, keep: &'k [i32]) -> DaemonizeOptions<'k>
-    where
-        'a: 'k,
-    {
-        let mut options = core::mem::replace(&mut self.options, UNSET);
+    /// Completes the settings of the start.
+    pub(crate) fn complete(&mut self) {
         if self.append {
-            options = internal::appending(options);
+            for stream in &mut self.start.streams {
+                *stream = stream.take().map(Stdio::appending);
+            }
         }
-        if let Some(timeout) = self.timeout {
-            options = options.timeout(timeout);
-        }
+        self.start.timeout = self.timeout;
+        self.start.foreground = self.foreground;
         // With `--verbose`, the launcher prints its progress while it waits for an intermediate.
-        if self.verbosity != Verbosity::Verbose {
-            options = internal::ends_after(options);
-        }
-        options.foreground(self.foreground).close_fds(keep)
+        self.start.ends_after = self.verbosity != Verbosity::Verbose;
     }
 }
 

@@ -23,9 +23,9 @@ macro_rules! options {
 }
 
 options! {
-    Stdin "i stdin a file or 'inherit'",
-    Stdout "o stdout a file or 'inherit'",
-    Stderr "e stderr a file or 'inherit'",
+    Stdin "i stdin a file",
+    Stdout "o stdout a file",
+    Stderr "e stderr a file",
     Pidfile "p pidfile a file",
     LockFile "l lock a file",
     Chroot "r chroot a directory",

@@ -40,16 +40,17 @@ pub(super) fn readiness(value: ThinCStr<'_>) -> Option<Readiness<'_>> {
     }
 }
 
-/// `NAME=SOFT` or `NAME=SOFT:HARD`. A single value sets both limits.
-pub(super) fn resource_limit(text: &[u8]) -> Option<(Resource, Limit)> {
+/// `NAME=SOFT` or `NAME=SOFT:HARD`, as an index in [`Resource::ALL`] and the limit. A single value sets both
+/// limits.
+pub(super) fn resource_limit(text: &[u8]) -> Option<(usize, Limit)> {
     let (name, limits) = split_once(text, b'=');
     let (soft, hard) = split_once(limits?, b':');
     let soft = limit(soft)?;
     let hard = hard.map_or(Some(soft), limit)?;
     let subject = Subject::from_name(name)?;
-    let mut resources = Resource::ALL.iter().copied();
-    let resource = resources.find(|resource| resource.subject() == subject)?;
-    (soft <= hard).then_some((resource, Limit { soft, hard }))
+    let mut resources = Resource::ALL.iter();
+    let index = resources.position(|resource| resource.subject() == subject)?;
+    (soft <= hard).then_some((index, Limit { soft, hard }))
 }
 
 /// A number, or `unlimited`.

@@ -1,10 +1,10 @@
 //! The effect of each option: parsing a command line gives the sum of the effects of its options.
 
 use std::ffi::{CStr, CString};
-use std::mem;
 use std::time::Duration;
 
 use crate::args::{Action, Invocation, Name, Schedule, Verbosity};
+use rawdaemon::internal::settings;
 use rawdaemon::{DaemonizeOptions, Limit, Readiness, Resource, Signal, Stage, Stdio};
 
 use super::list;
@@ -74,8 +74,9 @@ pub fn check_effects(given: &[Given], words: &[CString]) {
     let is_given = |name: Name| given.iter().any(|other| other.name == name);
     let mut options = Vec::new();
     let mut expected = Invocation::default();
+    let mut start = DaemonizeOptions::new();
     for name in Name::ALL.iter().copied().filter(|name| !is_given(*name)) {
-        let value = add_effect(&mut expected, name, &values);
+        let value = add_effect(&mut expected, &mut start, name, &values);
         options.push(Given { name, value });
         if name == Name::Help {
             break;
@@ -84,8 +85,8 @@ pub fn check_effects(given: &[Given], words: &[CString]) {
     let prints = options
         .iter()
         .any(|option| matches!(option.name, Name::Help | Name::Version));
-    if !prints && expected.action != Action::Start && expected.pidfile().is_none() {
-        expected.options = mem::take(&mut expected.options).pidfile(c"pid");
+    if !prints && expected.action != Action::Start && is_given(Name::Pidfile) {
+        start = start.pidfile(c"pid");
         options.push(Given {
             name: Name::Pidfile,
             value: b"pid".to_vec(),
@@ -100,21 +101,15 @@ pub fn check_effects(given: &[Given], words: &[CString]) {
         Err(error) => panic!("{style:?} {words:?}: {error:?}"),
     };
     expected.command = found.command;
+    expected.start = settings(start);
     let (found, expected) = (format!("{found:?}"), format!("{expected:?}"));
     assert_eq!(found, expected, "{style:?} {words:?}");
 }
 
 /// Adds the effect of the option to the expected result. Returns the value of the option.
-fn add_effect<'v>(expected: &mut Invocation<'v>, name: Name, values: &Values<'v>) -> Vec<u8> {
-    let mut options = mem::take(&mut expected.options);
-    let value = add_effect_to(&mut options, expected, name, values);
-    expected.options = options;
-    value
-}
-
-fn add_effect_to<'v>(
-    options: &mut DaemonizeOptions<'v>,
+fn add_effect<'v>(
     expected: &mut Invocation<'v>,
+    options: &mut DaemonizeOptions<'v>,
     name: Name,
     values: &Values<'v>,
 ) -> Vec<u8> {
