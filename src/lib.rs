@@ -78,6 +78,45 @@
 //! );
 //! ```
 //!
+//! | kind | exit code | what happened |
+//! | --- | --- | --- |
+//! | [`ForkFailed`](ErrorKind::ForkFailed) | 1 | the intermediate could not create the daemon |
+//! | [`SetsidFailed`](ErrorKind::SetsidFailed) | 2 | the intermediate could not create a new session |
+//! | [`ChdirFailed`](ErrorKind::ChdirFailed) | 3 | the daemon could not enter its working directory |
+//! | [`OpenDevNullFailed`](ErrorKind::OpenDevNullFailed) | 4 | `/dev/null` could not be opened |
+//! | [`DaemonDied`](ErrorKind::DaemonDied) | 5 | the daemon ended too soon; the cause says how |
+//! | [`TimedOut`](ErrorKind::TimedOut) | 6 | the daemon did not become ready in time |
+//! | [`SignalsFailed`](ErrorKind::SignalsFailed) | 7 | the signals could not be reset |
+//! | [`OpenFailed`](ErrorKind::OpenFailed) | 8 | a file for a standard stream could not be opened or emptied |
+//! | [`StdioFailed`](ErrorKind::StdioFailed) | 9 | descriptors 0 to 2 could not be put in place |
+//! | [`CloseFailed`](ErrorKind::CloseFailed) | 10 | inherited descriptors could not be closed, or kept |
+//! | [`PidfileFailed`](ErrorKind::PidfileFailed) | 11 | the pidfile or lock file could not be used |
+//! | [`AlreadyRunning`](ErrorKind::AlreadyRunning) | 12 | another process is the daemon; the cause says which |
+//! | [`ChrootFailed`](ErrorKind::ChrootFailed) | 13 | the root directory could not be changed |
+//! | [`GroupsFailed`](ErrorKind::GroupsFailed) | 14 | the supplementary groups could not be set |
+//! | [`SetgidFailed`](ErrorKind::SetgidFailed) | 15 | the group could not be set, or does not exist |
+//! | [`SetuidFailed`](ErrorKind::SetuidFailed) | 16 | the user could not be set, or does not exist |
+//! | [`LimitsFailed`](ErrorKind::LimitsFailed) | 17 | a limit could not be set; the subject says which |
+//! | [`Refused`](ErrorKind::Refused) | 18 | the daemon reported that it cannot start |
+//! | [`Threaded`](ErrorKind::Threaded) | 19 | the process has other threads |
+//! | [`ChannelFailed`](ErrorKind::ChannelFailed) | 20 | a pipe or socket could not be made |
+//! | [`FirstForkFailed`](ErrorKind::FirstForkFailed) | 21 | the original could not create the intermediate |
+//! | [`WaitFailed`](ErrorKind::WaitFailed) | 22 | the outcome is not known: the intermediate was killed |
+//! | [`SignalFailed`](ErrorKind::SignalFailed) | 23 | the daemon of a pidfile could not be signalled |
+//! | [`NoLock`](ErrorKind::NoLock) | 24 | the process of a pidfile may not be the daemon |
+//! | [`StillRunning`](ErrorKind::StillRunning) | 25 | the daemon of a pidfile has not ended in time |
+//! | [`Usage`](ErrorKind::Usage) | 64 | an option is invalid; the subject says which |
+//! | [`ExecFailed`](ErrorKind::ExecFailed) | 126 | the command could not be executed |
+//! | [`CommandNotFound`](ErrorKind::CommandNotFound) | 127 | the command was not found |
+//!
+//! # Features
+//!
+//! None is on by default, and none adds a dependency.
+//!
+//! - `alloc`: options take strings that are made at run time, and `CStringVec` makes lists of them.
+//! - `std`: options take paths and open files. `Command` is a builder for [`spawn`], with the current environment
+//!   by default. [`Error`] converts to `std::io::Error` and to `std::process::ExitCode`.
+//!
 //! # Finding and stopping a daemon
 //!
 //! A daemon with a [`pidfile`](DaemonizeOptions::pidfile) holds a lock on the file as long as it runs.

@@ -28,7 +28,7 @@ Usage: rawdaemon [OPTIONS] [--] COMMAND [ARGUMENTS]
 Start COMMAND as a daemon, and exit with a code that says whether it started.
   -p, --pidfile FILE    write the pid to FILE; lock it while the daemon lives
   -l, --lock FILE       only lock FILE
-  -i, --stdin FILE, -o, --stdout FILE, -e, --stderr FILE (default: /dev/null)
+  -i, --stdin, -o, --stdout, -e, --stderr FILE or inherit (default: /dev/null)
   -a, --append; -c, --chdir DIR (/); -r, --chroot DIR; -m, --umask MASK (022)
   -u, --user USER[:GROUP], -g, --group GROUP    names or numbers
   -n, --nice N; --oom-score-adj N; --rlimit NAME=SOFT[:HARD]; --no-new-privs

@@ -1,6 +1,6 @@
 //! What does a program without a C library need at its start?
 //!
-//! [`entry!`](crate::entry) defines the symbols in the crate that uses it. The library defines none of them: in
+//! [`entry!`](macro@crate::entry) defines the symbols in the crate that uses it. The library defines none of them: in
 //! a program with a C library they would be defined twice. What the symbols do is in functions of this folder,
 //! which the macro finds in [`internal`](crate::internal).
 
@@ -34,8 +34,8 @@ pub use stack::enter;
 /// ```
 ///
 /// `argv` begins with the name of the program, unless it is empty (execve(2)); `argv.skip(1)` are its
-/// arguments. Both lists stay valid until the process exits. [`Stdout`](crate::Stdout) and
-/// [`Stderr`](crate::Stderr) write to the standard streams.
+/// arguments. Both lists stay valid until the process exits. [`Stdout`] and
+/// [`Stderr`] write to the standard streams.
 ///
 /// A program uses the macro once, in a crate with `#![no_std]` and `#![no_main]`. The crate needs a build script
 /// that links it without C start files, and a profile with `panic = "abort"`. The chapter

@@ -45,7 +45,7 @@ fn the_readme_lists_the_steps() {
 }
 
 #[test]
-fn the_manual_page_lists_the_steps_and_the_exit_codes() {
+fn the_steps_and_the_exit_codes_are_listed() {
     let page = document("src/command/rawdaemon.8");
     let (_, section) = page.split_once("\n.Sh STEPS\n").unwrap();
     let listed: Vec<&str> = section
@@ -55,7 +55,13 @@ fn the_manual_page_lists_the_steps_and_the_exit_codes() {
         .map(|line| line.trim_end_matches(" :"))
         .collect();
     assert_eq!(listed, steps());
+    let front = document("src/lib.rs");
     for kind in ErrorKind::ALL {
+        let row = format!(
+            "//! | [`{kind:?}`](ErrorKind::{kind:?}) | {} | ",
+            kind.exit_code()
+        );
+        assert!(front.lines().any(|line| line.starts_with(&row)), "{row}");
         let item = format!(".It {} Ta {kind:?} Ta ", kind.exit_code());
         assert!(page.lines().any(|line| line.starts_with(&item)), "{item}");
     }
