@@ -68,7 +68,7 @@ pub fn measure(launchers: &[Launcher]) -> io::Result<()> {
 fn is_dynamic(path: &Path) -> bool {
     let mut head = [0; 4096];
     let path = CString::new(path.as_os_str().as_bytes()).unwrap_or_default();
-    rawdaemon::interpreter_of(&path, rawdaemon::argv![], &mut head).is_some()
+    rawdaemon::internal::interpreter_of(&path, rawdaemon::argv![], &mut head).is_some()
 }
 
 /// Starts a launcher that waits, measures its processes, and kills them.
