@@ -127,9 +127,11 @@ impl<'w, 'a> Watch<'w, 'a> {
                 Goal::Begun => 0,
                 Goal::Alive | Goal::Ready => sys::monotonic_time(),
             };
+            // Its own report counts, whatever comes after it.
+            let is_ready = matches!(event, Event::Reported(Record::Runs(_)));
             match verdict.judge(event, now) {
                 // The daemon may have ended since.
-                Some(Ok(())) if self.goal != Goal::Begun => match self.try_wait() {
+                Some(Ok(())) if self.goal != Goal::Begun && !is_ready => match self.try_wait() {
                     Some(death) => {
                         return verdict
                             .judge(death, sys::monotonic_time())

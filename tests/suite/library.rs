@@ -105,6 +105,20 @@ fn a_daemon_that_reports_readiness_releases_the_original() {
     );
 }
 
+/// Whether the intermediate sees the report or the end first is chance.
+#[test]
+fn a_daemon_may_end_as_soon_as_it_has_reported_readiness() {
+    if !has_test_programs() {
+        return;
+    }
+    let place = Place::new();
+    for _ in 0..50 {
+        let output = run(&place, "ready and done");
+        assert_eq!(output.code(), 0, "{output:?}");
+        Daemon::new(output.pid()).ended();
+    }
+}
+
 #[test]
 fn without_a_timeout_the_original_waits_for_the_steps_only() {
     if !has_test_programs() {

@@ -21,6 +21,10 @@ pub(crate) fn required(
             ready.notify().unwrap();
             sleep();
         }),
+        "ready and done" => started(long.daemonize()?, began, |ready| {
+            ready.notify().unwrap();
+            process::exit(0);
+        }),
         "refuse" => started(
             long.stdout(Stdio::file(c"out")).daemonize()?,
             began,
