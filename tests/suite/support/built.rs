@@ -84,44 +84,13 @@ fn build_examples() -> Result<(), String> {
     run(cargo, profile_folder(), &EXAMPLES.map(example_path))
 }
 
-/// The path of the program in `tests/nolibc`, a package of its own. Without it, the test is skipped.
-pub fn nolibc_program() -> Option<PathBuf> {
-    static BUILT: LazyLock<Result<PathBuf, String>> =
-        LazyLock::new(|| build_package("nolibc", "nolibc"));
-    BUILT.clone().inspect_err(|why| skip(why)).ok()
-}
-
-/// The path of the program in `tests/origin`, a package of its own. Without it, the test is skipped.
-pub fn origin_program() -> Option<PathBuf> {
-    static BUILT: LazyLock<Result<PathBuf, String>> =
-        LazyLock::new(|| build_package("origin", "origin-daemon"));
-    BUILT.clone().inspect_err(|why| skip(why)).ok()
-}
-
-/// Builds the package in this folder of `tests`, and returns the path of its program.
-fn build_package(folder: &str, program: &str) -> Result<PathBuf, String> {
-    if let Some(program) = built_before(program) {
-        return Ok(program);
-    }
-    let manifest = Path::new("tests").join(folder).join("Cargo.toml");
-    if !package_folder().join(&manifest).exists() {
-        return Err(format!("the packaged crate has no tests/{folder}"));
-    }
-    let target_folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
-    let program = target_folder.join("release").join(program);
-    let mut cargo = cargo_build(&manifest, &target_folder);
-    cargo.args(["--release", "--locked"]);
-    run(cargo, &target_folder, &[&program])?;
-    Ok(program)
-}
-
 /// Cargo sets the variable when it builds the tests and when it runs them.
 pub fn package_folder() -> PathBuf {
     let folder = std::env::var_os("CARGO_MANIFEST_DIR");
     folder.map_or(env!("CARGO_MANIFEST_DIR").into(), PathBuf::from)
 }
 
-fn cargo_build(manifest: &Path, target_folder: &Path) -> Command {
+pub(super) fn cargo_build(manifest: &Path, target_folder: &Path) -> Command {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "--manifest-path"]);
     cargo.arg(package_folder().join(manifest));
@@ -131,7 +100,11 @@ fn cargo_build(manifest: &Path, target_folder: &Path) -> Command {
 
 /// Runs Cargo, which must succeed. A user who cannot run it, or may not write to this folder, gets the
 /// programs that are there.
-fn run(mut cargo: Command, folder: &Path, programs: &[impl AsRef<Path>]) -> Result<(), String> {
+pub(super) fn run(
+    mut cargo: Command,
+    folder: &Path,
+    programs: &[impl AsRef<Path>],
+) -> Result<(), String> {
     if std::env::var_os(PROGRAMS).is_some() {
         return Ok(());
     }

@@ -6,6 +6,7 @@
 mod built;
 pub mod control;
 mod daemon;
+mod packages;
 mod place;
 mod programs;
 pub mod readiness;
@@ -30,10 +31,10 @@ use rustix::process::Pid;
 use rustix::pty::OpenptFlags;
 
 pub use built::{
-    OTHER_COMMAND, PROGRAMS, example, has_test_programs, nolibc_program, origin_program,
-    package_folder, tested_command,
+    OTHER_COMMAND, PROGRAMS, example, has_test_programs, package_folder, tested_command,
 };
 pub use daemon::{Daemon, wait_for, watch};
+pub use packages::{nolibc_program, origin_program};
 pub use place::{Output, Place, fails_beside};
 pub use programs::{
     fails_under_strace, has, has_for, run, std_program, strace, strace_rawdaemon, under_strace,
