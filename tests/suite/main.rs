@@ -62,6 +62,7 @@ mod c_library;
 mod library;
 mod nolibc;
 mod origin;
+mod ports;
 mod spawn;
 
 // Real daemons and init scripts.

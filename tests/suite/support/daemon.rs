@@ -93,3 +93,17 @@ pub fn wait_for(pidfd: &OwnedFd, time: Duration) -> bool {
     let timeout = Timespec::try_from(time).unwrap();
     poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&timeout)).unwrap() == 1
 }
+
+/// The children of this process whose programs have this name. The name is unique to the test.
+pub fn children(name: &str) -> Vec<Pid> {
+    let own = rustix::process::getpid().as_raw_pid().to_string();
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let children = processes.filter_map(|entry| {
+        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+        let (pid, rest) = stat.split_once(" (")?;
+        let (comm, rest) = rest.rsplit_once(") ")?;
+        let is_child = comm == name && rest.split(' ').nth(1) == Some(&own);
+        is_child.then(|| Pid::from_raw(pid.parse().unwrap()).unwrap())
+    });
+    children.collect()
+}

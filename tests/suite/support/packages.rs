@@ -22,6 +22,28 @@ pub fn origin_program() -> Option<PathBuf> {
     program(&BUILT, "origin-daemon")
 }
 
+/// The programs in `tests/ports`, a package of its own.
+const PORTS: [&str; 10] = [
+    "checked_fork",
+    "checked_rawdaemon",
+    "gateway_daemonize",
+    "gateway_rawdaemon",
+    "network_daemonize",
+    "network_rawdaemon",
+    "tokio_daemonize",
+    "tokio_spawn",
+    "wallet_daemonize",
+    "wallet_rawdaemon",
+];
+
+/// The path of a program in `tests/ports`. Without it, the test is skipped.
+pub fn port(name: &str) -> Option<PathBuf> {
+    static BUILT: LazyLock<Result<PathBuf, String>> =
+        LazyLock::new(|| build_package("ports", "dev", &PORTS));
+    assert!(PORTS.contains(&name), "{name} is not among the ports");
+    program(&BUILT, name)
+}
+
 fn program(folder: &Result<PathBuf, String>, name: &str) -> Option<PathBuf> {
     let folder = folder.as_ref().inspect_err(|why| skip(why)).ok()?;
     Some(folder.join(name))

@@ -1,0 +1,55 @@
+//! An agent that its caller may use as soon as it returns: the socket is there, or the error is shown.
+
+use std::env;
+use std::error::Error;
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::net::UnixListener;
+use std::process::exit;
+use std::time::Duration;
+
+use fork::{CheckedDaemon, DaemonOptions, checked_daemon};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = env::args().collect();
+    let [_, folder, seconds] = arguments.as_slice() else {
+        return Err("usage: agent FOLDER SECONDS".into());
+    };
+    let timeout = Duration::from_secs(seconds.parse()?);
+
+    let mut options = DaemonOptions::new();
+    options
+        .current_directory(folder)?
+        .redirect_standard_io_to_null()?;
+    match checked_daemon(options, timeout) {
+        Ok(CheckedDaemon::Parent(daemon)) => {
+            println!("the agent runs as pid {}", daemon.process().get());
+            Ok(())
+        }
+        Ok(CheckedDaemon::Daemon(notifier)) => match open() {
+            Ok((greeting, listener)) => {
+                notifier.notify_ready()?;
+                serve(&greeting, &listener);
+                Ok(())
+            }
+            Err(error) => notifier.fail_and_exit(&error),
+        },
+        Err(error) => {
+            eprintln!("agent: {error}");
+            exit(1);
+        }
+    }
+}
+
+/// The paths are relative to the daemon's working directory.
+fn open() -> io::Result<(String, UnixListener)> {
+    let greeting = fs::read_to_string("greeting")?;
+    Ok((greeting, UnixListener::bind("agent.sock")?))
+}
+
+fn serve(greeting: &str, listener: &UnixListener) {
+    for stream in listener.incoming() {
+        // A client that is gone is no reason to stop.
+        let _ = stream.and_then(|mut stream| stream.write_all(greeting.as_bytes()));
+    }
+}
