@@ -59,6 +59,7 @@ mod stop;
 
 // The library in programs of several kinds.
 mod c_library;
+mod fork_crate;
 mod library;
 mod nolibc;
 mod origin;

@@ -34,7 +34,7 @@ pub use built::{
     OTHER_COMMAND, PROGRAMS, example, has_test_programs, package_folder, tested_command,
 };
 pub use daemon::{Daemon, children, wait_for, watch};
-pub use packages::{nolibc_program, origin_program, port};
+pub use packages::{fork_tests, nolibc_program, origin_program, port};
 pub use place::{Output, Place, fails_beside};
 pub use programs::{
     fails_under_strace, has, has_for, run, std_program, strace, strace_rawdaemon, under_strace,
