@@ -174,6 +174,10 @@
 //! [`entry!`] defines the entry point of such a program. The chapter [`guide::no_libc`] builds two of them, step
 //! by step: one with this macro, one with the crate `origin`.
 //!
+//! # In place of another crate
+//!
+//! The chapter [`guide::migration`] is for programs that use `daemonize` or `fork`, and for those on tokio.
+//!
 //! # Limits
 //!
 //! - valgrind 3 ends a program that starts a process sharing its memory. For valgrind, build with
@@ -225,6 +229,8 @@ mod text;
 /// The guide, in chapters.
 #[cfg(any(doc, doctest))]
 pub mod guide {
+    #[doc = include_str!("guide/migration.md")]
+    pub mod migration {}
     #[doc = include_str!("guide/no_libc.md")]
     pub mod no_libc {}
 }

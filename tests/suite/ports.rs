@@ -17,7 +17,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 
 use crate::support::{
     DEADLINE, Daemon, Output, Place, State, before_exec, children, eventually, free_address,
-    is_root, pid_in, port, status_line, wait_for, watch,
+    is_root, package_folder, pid_in, port, skip, status_line, wait_for, watch,
 };
 
 /// Connects to a server that may not listen yet.
@@ -557,4 +557,70 @@ fn a_tokio_runtime_spawns_daemons_and_becomes_none() {
         .filter(|line| line.starts_with(missing));
     assert_eq!(missing.count(), 20, "{output:?}");
     place.assert_no_process();
+}
+
+/// The lines of a program in `tests/ports`.
+fn source(name: &str) -> Vec<String> {
+    let path = package_folder().join("tests/ports/src/bin").join(name);
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+    text.lines().map(str::to_owned).collect()
+}
+
+/// Where the lines stand in others, from the first on.
+#[track_caller]
+fn position(lines: &[&str], others: &[String]) -> usize {
+    let position = others
+        .windows(lines.len())
+        .position(|window| window == lines);
+    position.unwrap_or_else(|| panic!("not in the program: {lines:#?}"))
+}
+
+/// Applies a diff, whose hunks begin with `@@` alone.
+fn apply(diff: &[&str], old: &[String]) -> Vec<String> {
+    let (mut new, mut rest) = (Vec::new(), old);
+    for hunk in diff.split(|line| *line == "@@").skip(1) {
+        let side = |sign: char| -> Vec<&str> {
+            let lines = hunk.iter().filter_map(|line| match line.chars().next() {
+                None => Some(""),
+                Some(first) => (first == ' ' || first == sign).then(|| &line[1..]),
+            });
+            lines.collect()
+        };
+        let (before, after) = (side('-'), side('+'));
+        let at = position(&before, rest);
+        new.extend_from_slice(&rest[..at]);
+        new.extend(after.iter().map(|line| (*line).to_owned()));
+        rest = &rest[at + before.len()..];
+    }
+    new.extend_from_slice(rest);
+    new
+}
+
+#[test]
+fn the_guide_shows_the_programs() {
+    if !package_folder().join("tests/ports").exists() {
+        return skip("the packaged crate has no tests/ports");
+    }
+    let guide = include_str!("../../src/guide/migration.md");
+    let mut shown = [0, 0];
+    for block in guide.split("\n```").skip(1).step_by(2) {
+        let lines: Vec<&str> = block.lines().collect();
+        match lines[0] {
+            "diff" => {
+                let old = source(lines[1].strip_prefix("--- ").unwrap());
+                let new = source(lines[2].strip_prefix("+++ ").unwrap());
+                assert_eq!(apply(&lines[3..], &old), new, "{}", lines[1]);
+                shown[0] += 1;
+            }
+            "rust,ignore" => {
+                let source = source(lines[1].strip_prefix("// ").unwrap());
+                let source: Vec<_> = source.iter().map(|line| line.trim().to_owned()).collect();
+                let lines: Vec<_> = lines[2..].iter().map(|line| line.trim()).collect();
+                position(&lines, &source);
+                shown[1] += 1;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(shown, [4, 3], "programs, and parts of programs");
 }
