@@ -4,7 +4,7 @@
 //! Lines that are not entries are skipped: those without a name or a valid id, and those of NIS, which
 //! begin with `+` or `-`. If several entries have the same name or id, the first one applies.
 
-use crate::protocol::{Cause, Errno, Error, ErrorKind};
+use crate::protocol::{Cause, Errno, Error, ErrorKind, Subject};
 use crate::text::{next_field, parse_number, split_once};
 
 /// A user's account: the ids for [`DaemonizeOptions::user_ids`](crate::DaemonizeOptions::user_ids), and the
@@ -82,7 +82,7 @@ pub(crate) fn find_account<'a>(
     ids: &'a mut [u32],
 ) -> Result<Account<'a>, Error> {
     let (name, group_of_user) = split_once(user, b':');
-    let mut user = find(passwd, name).ok_or(not_listed(ErrorKind::SetuidFailed))?;
+    let mut user = find(passwd, name).ok_or_else(|| not_listed(ErrorKind::SetuidFailed))?;
     let primary = id(next_field(&mut user.rest, b':'));
     next_field(&mut user.rest, b':');
     let home = next_field(&mut user.rest, b':');
@@ -92,7 +92,9 @@ pub(crate) fn find_account<'a>(
         (GroupChoice::Name(group), _) | (GroupChoice::Primary, Some(group)) => {
             find_group(group, groups)?
         }
-        (GroupChoice::Primary, None) => primary.ok_or(not_listed(ErrorKind::SetuidFailed))?,
+        (GroupChoice::Primary, None) => {
+            primary.ok_or_else(|| not_listed(ErrorKind::SetuidFailed))?
+        }
     };
     Ok(Account {
         name: user.name,
@@ -113,12 +115,16 @@ pub(crate) fn find_account<'a>(
 ///
 /// `SetgidFailed` with [`Cause::NotListed`] if there is no such group.
 pub fn find_group(name: &[u8], groups: &[u8]) -> Result<u32, Error> {
-    let group = find(groups, name).ok_or(not_listed(ErrorKind::SetgidFailed))?;
+    let group = find(groups, name).ok_or_else(|| not_listed(ErrorKind::SetgidFailed))?;
     Ok(group.id)
 }
 
-const fn not_listed(code: ErrorKind) -> Error {
-    Error::new(code, Cause::NotListed)
+fn not_listed(kind: ErrorKind) -> Error {
+    let subject = match kind {
+        ErrorKind::SetuidFailed => Subject::User,
+        _ => Subject::Group,
+    };
+    Error::new(kind, Cause::NotListed).about(subject)
 }
 
 /// An entry of either file: `name:password:id:`, and then `group:comment:home:shell` of a user, or
@@ -217,7 +223,7 @@ mod tests {
     use std::vec::Vec;
 
     use super::{Account, GroupChoice, find_account, find_group};
-    use crate::protocol::{Cause, Error, ErrorKind};
+    use crate::protocol::{Error, ErrorKind};
 
     const PASSWD: &[u8] = b"root:x:0:0:root:/root:/bin/bash\n\
         +nis:x:7:7:::\n\
@@ -242,8 +248,8 @@ mod tests {
         Account::parse(user.as_bytes(), group, PASSWD, GROUP, &mut ids)
             .map(|account| (account.user, account.group, account.groups.to_vec()))
     }
-    fn unlisted(code: ErrorKind) -> Error {
-        Error::new(code, Cause::NotListed)
+    fn unlisted(kind: ErrorKind) -> Error {
+        super::not_listed(kind)
     }
 
     #[test]

@@ -34,11 +34,11 @@ impl From<Error> for ExitCode {
     }
 }
 
-/// The errno of the error; `EIO` if it has none.
+/// The errno of the error; [`Cause::Unknown`] if it has none.
 impl From<io::Error> for Cause {
     fn from(error: io::Error) -> Self {
         let errno = error.raw_os_error().and_then(Errno::new);
-        Self::Errno(errno.unwrap_or(Errno::EIO))
+        errno.map_or(Self::Unknown, Self::Errno)
     }
 }
 
@@ -56,14 +56,14 @@ impl<'a, F: AsFd> From<&'a F> for Stdio<'a> {
     }
 }
 
-/// As [`Stdio::fd`]. The descriptor is closed when the options are dropped.
+/// As [`Stdio::fd`]. The descriptor is closed when the options are dropped: in the daemon, too.
 impl From<OwnedFd> for Stdio<'_> {
     fn from(fd: OwnedFd) -> Self {
         Self::owned(fd)
     }
 }
 
-/// As [`Stdio::fd`]. The file is closed when the options are dropped.
+/// As [`Stdio::fd`]. The file is closed when the options are dropped: in the daemon, too.
 impl From<File> for Stdio<'_> {
     fn from(file: File) -> Self {
         Self::owned(file.into())
@@ -143,7 +143,7 @@ mod tests {
         let errno = io::Error::from_raw_os_error(Errno::EACCES.number());
         assert_eq!(Cause::from(errno), Cause::Errno(Errno::EACCES));
         let other = io::Error::other("no errno");
-        assert_eq!(Cause::from(other), Cause::Errno(Errno::EIO));
+        assert_eq!(Cause::from(other), Cause::Unknown);
     }
 
     #[test]

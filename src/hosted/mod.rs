@@ -7,6 +7,8 @@
 mod command;
 #[cfg(feature = "std")]
 mod conversions;
+#[cfg(feature = "std")]
+mod daemonize_or_exit;
 mod strings;
 
 #[cfg(feature = "std")]

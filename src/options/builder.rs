@@ -8,6 +8,8 @@ use super::limit::{Limit, Resource};
 use super::readiness::Readiness;
 use super::settings::Settings;
 use super::stdio::Stdio;
+use crate::protocol::{Error, Subject, WithPath};
+use crate::sys::ThinCStr;
 
 /// Options for a daemon, and for how long to watch it start.
 ///
@@ -120,7 +122,7 @@ impl<'a> DaemonizeOptions<'a> {
     }
 
     /// Sets the daemon's working directory. The default is `/`, so that the daemon keeps no file system
-    /// busy (daemon(7), step 11). With [`chroot`](Self::chroot), the path is resolved inside the new
+    /// busy (daemon(7), step 11). `.` is that of the caller. With [`chroot`](Self::chroot), the path is resolved inside the new
     /// root directory.
     ///
     /// If chdir(2) fails, the start fails with `ChdirFailed`.
@@ -148,6 +150,13 @@ impl<'a> DaemonizeOptions<'a> {
     /// about it would create files that every user can write to. Values above 0o777 are invalid.
     pub const fn umask(mut self, mask: u32) -> Self {
         self.settings.umask = Some(mask);
+        self.settings.inherit_umask = false;
+        self
+    }
+
+    /// Leaves the daemon's file mode creation mask as it is in the caller.
+    pub const fn inherit_umask(mut self) -> Self {
+        self.settings.inherit_umask = true;
         self
     }
 
@@ -342,11 +351,37 @@ impl<'a> DaemonizeOptions<'a> {
     /// itself keeps all descriptors by default. Only the program knows which of them it needs: closing
     /// one that the runtime of its language uses, for example, breaks that runtime.
     ///
-    /// If one to be kept is not open, the start fails with `CloseFailed` and `EBADF` before it changes
+    /// The numbers are borrowed, not the descriptors: they must be open when the start begins. If one to be
+    /// kept is not open, the start fails with `CloseFailed` and `EBADF` before it changes
     /// anything; with `EBUSY` if it is also the notification fd of [`ready`](Self::ready).
     pub const fn close_fds(mut self, keep: &'a [i32]) -> Self {
         self.settings.keep = Some(keep);
         self
+    }
+
+    /// The error of a start with these options, for display: with the path or the name that it is about.
+    ///
+    /// ```
+    /// use rawdaemon::{DaemonizeOptions, argv};
+    ///
+    /// let options = DaemonizeOptions::new().chdir(c"/no/such/directory");
+    /// let error = options.spawn(c"/bin/true", argv![c"true"], argv![]).unwrap_err();
+    /// assert_eq!(
+    ///     options.describe(&error).to_string(),
+    ///     "cannot enter the working directory /no/such/directory: No such file or directory (ENOENT)",
+    /// );
+    /// ```
+    #[must_use]
+    pub fn describe<'e>(&'e self, error: &'e Error) -> WithPath<'e> {
+        let name = error.subject().and_then(|subject| {
+            let name = self.settings.string(subject);
+            match subject {
+                // The group may be part of `USER:GROUP`.
+                Subject::Group => name.or(self.settings.string(Subject::User)),
+                _ => name,
+            }
+        });
+        WithPath::new(error, name.map(ThinCStr::to_c_str))
     }
 }
 

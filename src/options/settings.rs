@@ -36,6 +36,8 @@ pub struct Settings<'a> {
     pub lock_timeout: Duration,
     /// As [`DaemonizeOptions::umask`](crate::DaemonizeOptions::umask).
     pub umask: Option<u32>,
+    /// As [`DaemonizeOptions::inherit_umask`](crate::DaemonizeOptions::inherit_umask).
+    pub inherit_umask: bool,
     /// As [`DaemonizeOptions::nice`](crate::DaemonizeOptions::nice).
     pub nice: Option<i32>,
     /// As [`DaemonizeOptions::oom_score_adj`](crate::DaemonizeOptions::oom_score_adj).
@@ -75,6 +77,7 @@ impl<'a> Settings<'a> {
             chown_pidfile: false,
             lock_timeout: Duration::ZERO,
             umask: None,
+            inherit_umask: false,
             nice: None,
             oom_score_adj: None,
             limits: [None; RESOURCES],

@@ -26,6 +26,7 @@ pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
         _ => out(kind.words()),
     }
     match (path, kind) {
+        (_, ErrorKind::AlreadyRunning) => {}
         (Some(path), _) => {
             out(b" ");
             out(path.to_bytes());
@@ -65,6 +66,11 @@ pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
         CauseKind::NotListed => out(b"group"),
         CauseKind::Unknown | CauseKind::NotAFile | CauseKind::Silent => {}
     }
+    if let (Some(path), ErrorKind::AlreadyRunning) = (path, kind) {
+        out(b" (");
+        out(path.to_bytes());
+        out(b")");
+    }
 }
 
 /// The beginning of each kind of cause.
@@ -78,10 +84,13 @@ impl Error {
     /// step makes a wrong message.
     #[must_use]
     pub const fn with_path<'a>(&'a self, path: &'a CStr) -> WithPath<'a> {
-        WithPath {
-            error: self,
-            path: Some(path),
-        }
+        WithPath::new(self, Some(path))
+    }
+}
+
+impl<'a> WithPath<'a> {
+    pub(crate) const fn new(error: &'a Error, path: Option<&'a CStr>) -> Self {
+        Self { error, path }
     }
 }
 
@@ -100,11 +109,11 @@ impl fmt::Debug for Error {
 
 /// An [`Error`] together with the path that the step used, for display.
 ///
-/// Made by [`Error::with_path`].
+/// Made by [`Error::with_path`] and [`DaemonizeOptions::describe`](crate::DaemonizeOptions::describe).
 #[derive(Clone, Copy, Debug)]
 pub struct WithPath<'a> {
-    pub(super) error: &'a Error,
-    pub(super) path: Option<&'a CStr>,
+    error: &'a Error,
+    path: Option<&'a CStr>,
 }
 
 impl fmt::Display for WithPath<'_> {

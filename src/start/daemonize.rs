@@ -94,9 +94,8 @@ impl DaemonizeOptions<'_> {
     /// [`daemonize`](Self::daemonize), with an action that needs the privileges of the caller.
     ///
     /// The action runs in the daemon when its files are open and locked, before it changes its root directory
-    /// and its user, and before the pidfile is written. What it assigns to the variables that it captures is
-    /// there when `daemonize_with` returns in the daemon; the original's are unchanged. If it returns an error,
-    /// the start fails with `Refused` and this cause.
+    /// and its user, and before the pidfile is written. What it returns is returned in the daemon, and `None`
+    /// in the original. If it returns an error, the start fails with `Refused` and this cause.
     ///
     /// The daemon is then already in the new session. Files and sockets can also be opened before the call:
     /// they stay open, except those that [`close_fds`](Self::close_fds) closes.
@@ -105,15 +104,13 @@ impl DaemonizeOptions<'_> {
     /// use rawdaemon::{DaemonizeOptions, Errno, Identity};
     /// use std::net::TcpListener;
     ///
-    /// let mut listener = None;
     /// let options = DaemonizeOptions::new().user(c"www-data");
-    /// let identity = options.daemonize_with(|| {
-    ///     let bound = TcpListener::bind("0.0.0.0:80");
-    ///     let bound = bound.map_err(|error| error.raw_os_error().and_then(Errno::new));
-    ///     listener = Some(bound.map_err(|errno| errno.unwrap_or(Errno::EIO))?);
-    ///     Ok::<(), Errno>(())
+    /// let started = options.daemonize_with(|| {
+    ///     let listener = TcpListener::bind("0.0.0.0:80");
+    ///     // With the feature `std`, an `io::Error` is a cause, too.
+    ///     listener.map_err(|error| error.raw_os_error().and_then(Errno::new).unwrap_or(Errno::EIO))
     /// })?;
-    /// if let (Identity::Daemon(ready), Some(listener)) = (identity, listener) {
+    /// if let (Identity::Daemon(ready), Some(listener)) = started {
     ///     let _ = ready.notify();
     ///     for stream in listener.incoming() {
     ///         // … serve, as www-data …
@@ -126,16 +123,19 @@ impl DaemonizeOptions<'_> {
     /// # Errors
     ///
     /// Those of [`daemonize`](Self::daemonize).
-    pub fn daemonize_with<E: Into<Cause>>(
+    pub fn daemonize_with<T, E: Into<Cause>>(
         &self,
-        action: impl FnOnce() -> Result<(), E>,
-    ) -> Result<Identity, Error> {
+        action: impl FnOnce() -> Result<T, E>,
+    ) -> Result<(Identity, Option<T>), Error> {
         refuse_threads()?;
-        let mut action = Some(action);
-        self.daemonize_self(Some(&mut || match action.take() {
-            Some(action) => action().map_err(E::into),
-            None => Ok(()),
-        }))
+        let (mut action, mut output) = (Some(action), None);
+        let identity = self.daemonize_self(Some(&mut || {
+            if let Some(action) = action.take() {
+                output = Some(action().map_err(E::into)?);
+            }
+            Ok(())
+        }))?;
+        Ok((identity, output))
     }
 
     /// [`daemonize`](Self::daemonize) without the check for other threads.

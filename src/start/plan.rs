@@ -126,7 +126,8 @@ impl<'a> Plan<'a> {
             Step::OpenStdin => self.opens(0),
             Step::OpenStdout => self.opens(1),
             Step::OpenStderr => self.opens(2),
-            Step::PlaceStreams | Step::SetUmask | Step::Chdir => true,
+            Step::SetUmask => !options.inherit_umask,
+            Step::PlaceStreams | Step::Chdir => true,
             Step::LockLockFile | Step::LockPidfile | Step::WritePidfile | Step::Chroot => step
                 .subject()
                 .is_some_and(|subject| options.string(subject).is_some()),

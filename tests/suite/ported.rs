@@ -183,6 +183,16 @@ fn a_user_that_does_not_exist_is_found_out_first() {
 }
 
 #[test]
+fn the_umask_is_inherited_on_request() {
+    if !has_test_programs() {
+        return;
+    }
+    let place = Place::new();
+    let daemon = Daemon::new(run(&place, "inherited umask").pid());
+    assert_eq!(status_line(daemon.pid, "Umask:"), ["0123"]);
+}
+
+#[test]
 fn the_caller_knows_the_session_and_the_group() {
     if !has_test_programs() {
         return;

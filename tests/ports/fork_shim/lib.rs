@@ -14,7 +14,7 @@ pub use fork::*;
 /// As the function of `fork`: both parents exit.
 pub fn daemon(nochdir: bool, noclose: bool) -> io::Result<Fork> {
     let mut options = DaemonizeOptions::new()
-        .umask(umask())
+        .inherit_umask()
         .timeout(Duration::ZERO);
     if nochdir {
         options = options.chdir(".");
@@ -122,7 +122,7 @@ pub fn checked_daemon(
     let preserved: Vec<RawFd> = options.preserved.iter().map(|fd| fd.as_raw_fd()).collect();
     let mut daemonize = DaemonizeOptions::new()
         .chdir(options.current_directory.unwrap_or_else(|| ".".into()))
-        .umask(umask())
+        .inherit_umask()
         .reset_signals(true)
         .close_fds(&preserved)
         .require_ready(true)
@@ -180,15 +180,5 @@ fn daemon_error(error: Error, timeout: Duration, cleanup_pending: DaemonCleanup)
         stage,
         error,
         cleanup_pending,
-    }
-}
-
-/// `fork` leaves it as it is.
-fn umask() -> u32 {
-    // SAFETY: numbers only.
-    unsafe {
-        let mask = libc::umask(0o077);
-        libc::umask(mask);
-        mask
     }
 }

@@ -37,8 +37,8 @@ pub(crate) fn ported(
         "action" => action(options.pidfile(c"pid").chroot(c"."), began),
         "action fails" => options
             .pidfile(c"pid")
-            .daemonize_with(|| Err(Errno::EADDRINUSE))
-            .map(|identity| started(identity, began, sleep_on)),
+            .daemonize_with(|| Err::<(), Errno>(Errno::EADDRINUSE))
+            .map(|(identity, _)| started(identity, began, sleep_on)),
         "own pidfile" => own_pidfile(
             options.pidfile(c"pid").lock_file(c"lock").chdir(c"."),
             began,
@@ -65,6 +65,14 @@ pub(crate) fn ported(
             .user(c"no such user")
             .daemonize()
             .map(|identity| started(identity, began, sleep_on)),
+        "inherited umask" => {
+            // SAFETY: numbers only.
+            unsafe { libc::umask(0o123) };
+            options
+                .inherit_umask()
+                .daemonize()
+                .map(|identity| started(identity, began, sleep_on))
+        }
         "session" => session(options),
         _ => return None,
     })
@@ -105,12 +113,10 @@ fn say_on_both(options: DaemonizeOptions<'_>, began: Instant) -> Result<(), Erro
 
 /// The action runs in the daemon, outside the new root directory and before the pidfile is written.
 fn action(options: DaemonizeOptions<'_>, began: Instant) -> Result<(), Error> {
-    let mut secret = None;
-    let identity = options.daemonize_with(|| {
-        secret = fs::read_to_string("../secret").ok();
+    let (identity, secret) = options.daemonize_with(|| {
         fs::write("seen", fs::read_to_string("pid").unwrap_or_default()).unwrap();
         fs::write("action", process::id().to_string()).unwrap();
-        Ok::<(), Errno>(())
+        fs::read_to_string("../secret").map_err(|_| Errno::EIO)
     })?;
     if matches!(identity, Identity::Original(_)) {
         assert_eq!(secret, None);

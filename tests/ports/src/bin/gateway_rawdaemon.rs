@@ -6,10 +6,9 @@ use std::fs::OpenOptions;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::exit;
 use std::thread;
 
-use rawdaemon::{DaemonizeOptions, Identity};
+use rawdaemon::DaemonizeOptions;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().collect();
@@ -28,14 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .umask(0o027)
         .stdout(log.try_clone()?)
         .stderr(log);
-    let ready = match options.daemonize() {
-        Ok(Identity::Daemon(ready)) => ready,
-        Ok(Identity::Original(_)) => exit(0),
-        Err(error) => {
-            eprintln!("gateway: {error}");
-            exit(error.exit_code().into());
-        }
-    };
+    let ready = options.daemonize_or_exit();
 
     let listener = TcpListener::bind(address)?;
     ready.notify()?;

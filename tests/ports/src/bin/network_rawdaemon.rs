@@ -16,24 +16,21 @@ fn main() -> ExitCode {
         return failed("usage: network USER GROUP ROOT PIDFILE KEY ADDRESS");
     };
 
-    let mut opened = None;
-    let identity = DaemonizeOptions::new()
+    let options = DaemonizeOptions::new()
         .user(user.as_str())
         .group(group.as_str())
         .chroot(root)
         .umask(0o077)
         .pidfile(pidfile)
-        .chown_pidfile(true)
-        .daemonize_with(|| open(key, address).map(|both| opened = Some(both)));
-    let ready = match identity {
-        Ok(Identity::Daemon(ready)) => ready,
-        Ok(Identity::Original(_)) => return ExitCode::SUCCESS,
+        .chown_pidfile(true);
+    let (ready, key, listener) = match options.daemonize_with(|| open(key, address)) {
+        Ok((Identity::Daemon(ready), Some((key, listener)))) => (ready, key, listener),
+        Ok(_) => return ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("network: {error}");
+            eprintln!("network: {}", options.describe(&error));
             return error.into();
         }
     };
-    let (key, listener) = opened.expect("the daemon has opened both");
     let _ = ready.notify();
 
     for stream in listener.incoming() {

@@ -6,20 +6,17 @@ use std::error::Error;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 
-use rawdaemon::{DaemonizeOptions, Identity, Stdio};
+use rawdaemon::{DaemonizeOptions, Stdio};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let socket = env::args().nth(1).ok_or("usage: wallet SOCKET")?;
 
-    let identity = DaemonizeOptions::new()
+    let ready = DaemonizeOptions::new()
         .chdir(env::current_dir()?)
         .umask(0o027)
         .stdout(Stdio::inherit())
         .stderr(Stdio::inherit())
-        .daemonize()?;
-    let Identity::Daemon(ready) = identity else {
-        return Ok(());
-    };
+        .daemonize_or_exit();
 
     let listener = UnixListener::bind(&socket)?;
     println!("WALLET_SOCKET={socket}; export WALLET_SOCKET");
