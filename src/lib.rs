@@ -131,7 +131,8 @@
 //! # Ok::<(), rawdaemon::Error>(())
 //! ```
 //!
-//! [`Pidfile::stop`] sends one signal after the other until the daemon has ended.
+//! [`Pidfile::stop`] sends one signal after the other until the daemon has ended. The chapter
+//! [`guide::service`] has a whole program with `start`, `status`, `reload` and `stop`.
 //!
 //! # How it works
 //!
@@ -233,6 +234,8 @@ pub mod guide {
     pub mod migration {}
     #[doc = include_str!("guide/no_libc.md")]
     pub mod no_libc {}
+    #[doc = include_str!("guide/service.md")]
+    pub mod service {}
 }
 
 pub use accounts::Account;

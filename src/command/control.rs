@@ -5,7 +5,7 @@
 use rawdaemon::internal::{describe, write_number};
 use rawdaemon::{Cause, Error, ErrorKind, Owner, Pid, Pidfile, Signal, ThinCStr};
 
-use crate::args::{Invocation, Verbosity};
+use crate::args::{Invocation, Name, Verbosity};
 use crate::line::{Line, write_line};
 use crate::os::{STDOUT, SUCCESS, write_all};
 
@@ -52,7 +52,6 @@ pub(crate) fn print_status(invocation: &Invocation<'_>) -> u8 {
 }
 
 /// Sends the daemon the signal of `--signal`.
-#[inline(never)]
 pub(crate) fn signal_daemon(invocation: &Invocation<'_>) -> u8 {
     let signal = invocation.signal.unwrap_or(Signal::TERM);
     let outcome = pidfile(invocation).signal(signal);
@@ -70,7 +69,7 @@ pub(crate) fn stop_daemon(invocation: &Invocation<'_>) -> u8 {
 /// started all the same: a start ignores such a pidfile too.
 pub(crate) fn stop_for_restart(invocation: &Invocation<'_>) -> Result<(), u8> {
     let owner = pidfile(invocation).owner();
-    if matches!(owner, Ok(Owner::Unknown(_))) && !invocation.trust_pidfile {
+    if matches!(owner, Ok(Owner::Unknown(_))) && !invocation.has(Name::TrustPidfile) {
         return Ok(());
     }
     match stop(invocation) {
@@ -89,8 +88,8 @@ fn stop(invocation: &Invocation<'_>) -> Result<Option<Pid>, Error> {
 fn pidfile<'i>(invocation: &'i Invocation<'_>) -> Pidfile<'i> {
     let path = invocation.pidfile().unwrap_or(ThinCStr::new(c""));
     Pidfile::new(path)
-        .trust(invocation.trust_pidfile)
-        .process_group(invocation.process_group)
+        .trust(invocation.has(Name::TrustPidfile))
+        .process_group(invocation.has(Name::ProcessGroup))
 }
 
 /// Reports the outcome of a signal or a stop, and returns its exit code.
@@ -113,7 +112,7 @@ fn report_outcome(
             if invocation.verbosity != Verbosity::Quiet {
                 write_line(b"not running");
             }
-            if invocation.strict {
+            if invocation.has(Name::Strict) {
                 NOTHING_TO_STOP
             } else {
                 SUCCESS

@@ -18,7 +18,7 @@ mod start;
 
 use rawdaemon::{CStrings, ErrorKind};
 
-use crate::args::{Action, Invocation};
+use crate::args::{Action, Invocation, Name};
 use crate::line::{Line, write_line};
 use crate::os::{Given, SUCCESS};
 
@@ -74,7 +74,7 @@ fn main(argv: CStrings<'static>, envp: CStrings<'static>) -> u8 {
         Action::Signal => control::signal_daemon(&invocation),
         Action::Stop => control::stop_daemon(&invocation),
         // When the init process exits, the kernel kills every process of its pid namespace (pid_namespaces(7)).
-        _ if os::is_init() && !invocation.foreground => {
+        _ if os::is_init() && !invocation.has(Name::Foreground) => {
             write_line(
                 b"the first process must stay, and its daemons end with it; use --foreground",
             );

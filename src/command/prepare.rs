@@ -3,7 +3,7 @@
 use rawdaemon::internal::{self, Zeroed, join, set_variable, variable};
 use rawdaemon::{Account, CStrings, Cause, Errno, Error, ErrorKind, ThinCStr};
 
-use crate::args::{Invocation, assignments};
+use crate::args::{Invocation, Name, assignments};
 use crate::os::Given;
 
 /// The environment of the command: the inherited variables, then those of the user, then those of `--env`. A later
@@ -19,7 +19,7 @@ pub(crate) fn environment(
 ) -> Result<CStrings<'static>, Error> {
     let mut inherited = given.environment.iter();
     let is_unchanged = account.is_none()
-        && !invocation.clear_env
+        && !invocation.has(Name::ClearEnv)
         && assignments(given.arguments.as_slice()).next().is_none()
         && !inherited.any(|string| variable(string) == Some(b"NOTIFY_SOCKET"));
     if is_unchanged {
@@ -32,9 +32,9 @@ pub(crate) fn environment(
     let mut slots = environment.iter_mut();
     for string in given.environment.iter() {
         let is_inherited = match variable(string) {
-            Some(name) if name == b"NOTIFY_SOCKET" => invocation.foreground,
+            Some(name) if name == b"NOTIFY_SOCKET" => invocation.has(Name::Foreground),
             Some(name) if name == b"PATH" => true,
-            _ => !invocation.clear_env,
+            _ => !invocation.has(Name::ClearEnv),
         };
         if is_inherited {
             if let Some(slot) = slots.next() {

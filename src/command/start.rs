@@ -3,7 +3,7 @@
 use rawdaemon::internal::{LookUp, Step, spawn_as};
 use rawdaemon::{ErrorKind, ThinCStr};
 
-use crate::args::{Invocation, Verbosity};
+use crate::args::{Invocation, Name, Verbosity};
 use crate::line::Line;
 use crate::os::{Given, SUCCESS};
 use crate::prepare;
@@ -51,7 +51,8 @@ pub(crate) fn start_daemon(given: &Given, invocation: Invocation<'static>) -> u8
             SUCCESS
         }
         Err(error) => {
-            let is_ok = invocation.start_or_ok && error.kind() == ErrorKind::AlreadyRunning;
+            let is_ok =
+                invocation.has(Name::StartOrOk) && error.kind() == ErrorKind::AlreadyRunning;
             if is_verbose && is_prepared {
                 report.write_steps(Step::taken_before(&error));
             }

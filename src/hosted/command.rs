@@ -9,7 +9,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use super::strings::CStringVec;
 use crate::options::DaemonizeOptions;
-use crate::protocol::{Errno, Error, ErrorKind, Subject, failed};
+use crate::protocol::{Errno, Error, ErrorKind, Subject, WithPath, failed};
 use crate::start::{DaemonProcess, Progress};
 
 /// A command that is to be started as a daemon, with the feature `std`.
@@ -28,11 +28,14 @@ use crate::start::{DaemonProcess, Progress};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
+/// The command must not daemonize itself: see [`DaemonizeOptions::spawn`].
+///
 /// The environment is that of the calling process when [`spawn`](Self::spawn) is called, with the changes
 /// made here.
 #[derive(Clone, Debug)]
 pub struct Command<'a> {
-    program: OsString,
+    /// Empty if it contained a zero byte.
+    program: CString,
     argv: Vec<OsString>,
     clears_env: bool,
     /// The variables that are set, or removed.
@@ -45,10 +48,10 @@ impl<'a> Command<'a> {
     /// command's environment.
     #[must_use]
     pub fn new(program: impl AsRef<OsStr>) -> Self {
-        let program = program.as_ref().to_owned();
+        let program = program.as_ref();
         Self {
-            argv: Vec::from([program.clone()]),
-            program,
+            argv: Vec::from([program.to_owned()]),
+            program: CString::new(program.as_bytes()).unwrap_or_default(),
             clears_env: false,
             env: BTreeMap::new(),
             options: DaemonizeOptions::new(),
@@ -133,7 +136,6 @@ impl<'a> Command<'a> {
         &self,
         show: &mut dyn FnMut(Progress<'_>),
     ) -> Result<DaemonProcess, Error> {
-        let program = c_string(self.program.as_bytes())?;
         let argv = self.argv.iter();
         let argv: Vec<CString> = argv
             .map(|argument| c_string(argument.as_bytes()))
@@ -141,8 +143,23 @@ impl<'a> Command<'a> {
         let envp = self.environment()?;
         let (argv, envp): (CStringVec<'_>, CStringVec<'_>) =
             (argv.iter().collect(), envp.iter().collect());
-        self.options
-            .spawn_with_progress(&program, argv.as_c_strings(), envp.as_c_strings(), show)
+        self.options.spawn_with_progress(
+            &self.program,
+            argv.as_c_strings(),
+            envp.as_c_strings(),
+            show,
+        )
+    }
+
+    /// The error of a start, for display: with the program, the path or the name that it is about.
+    #[must_use]
+    pub fn describe<'e>(&'e self, error: &'e Error) -> WithPath<'e> {
+        match error.subject() {
+            Some(Subject::Command) if error.kind() != ErrorKind::Usage => {
+                error.with_path(&self.program)
+            }
+            _ => self.options.describe(error),
+        }
     }
 
     fn environment(&self) -> Result<Vec<CString>, Error> {

@@ -4,10 +4,12 @@ use alloc::ffi::CString;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
+use std::net::TcpStream;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{ChildStderr, ChildStdin, ChildStdout, ExitCode};
 
 use crate::options::{CStrArg, IntoCStr, Stdio};
 use crate::protocol::{Cause, Errno, Error, ErrorKind};
@@ -63,11 +65,21 @@ impl From<OwnedFd> for Stdio<'_> {
     }
 }
 
-/// As [`Stdio::fd`]. The file is closed when the options are dropped: in the daemon, too.
-impl From<File> for Stdio<'_> {
-    fn from(file: File) -> Self {
-        Self::owned(file.into())
-    }
+macro_rules! streams {
+    ($($type:ty,)*) => {
+        $(
+            /// As [`Stdio::fd`]. It is closed when the options are dropped: in the daemon, too.
+            impl From<$type> for Stdio<'_> {
+                fn from(file: $type) -> Self {
+                    Self::owned(file.into())
+                }
+            }
+        )*
+    };
+}
+
+streams! {
+    File, UnixStream, UnixDatagram, TcpStream, ChildStdin, ChildStdout, ChildStderr,
 }
 
 impl<'a> IntoCStr<'a> for &OsStr {

@@ -47,10 +47,10 @@ pub struct DaemonizeOptions<'a> {
 }
 
 impl<'a> DaemonizeOptions<'a> {
-    /// The default options: the working directory is `/`, and descriptors 0 to 2 are `/dev/null`. For
-    /// other defaults see [`timeout`](Self::timeout), [`umask`](Self::umask),
+    /// The default options: the working directory is `/`, descriptors 0 to 2 are `/dev/null`, and the umask is
+    /// 0 for `daemonize` and 0o022 for `spawn`. For other defaults see [`timeout`](Self::timeout),
     /// [`reset_signals`](Self::reset_signals) and [`close_fds`](Self::close_fds). The daemon inherits
-    /// everything else from the caller.
+    /// everything else from the caller, the environment too.
     pub const fn new() -> Self {
         Self {
             settings: Settings::new(),
@@ -95,7 +95,7 @@ impl<'a> DaemonizeOptions<'a> {
     ///
     /// A daemon that is not ready in time gets a SIGTERM and, one second later, a SIGKILL; the start
     /// fails with `TimedOut`. If the daemon drops its [`Ready`](crate::Ready), the start fails with
-    /// `Refused` at once.
+    /// `Refused`; with `DaemonDied` if it also exits within 50 ms.
     ///
     /// `spawn` ignores this option; see [`ready`](Self::ready).
     pub const fn require_ready(mut self, require: bool) -> Self {
@@ -127,7 +127,7 @@ impl<'a> DaemonizeOptions<'a> {
     ///
     /// If chdir(2) fails, the start fails with `ChdirFailed`.
     pub fn chdir(mut self, path: impl IntoCStr<'a>) -> Self {
-        self.settings.chdir = Some(path.into_arg());
+        self.settings.set(Subject::Chdir, Some(path.into_arg()));
         self
     }
 
@@ -139,7 +139,7 @@ impl<'a> DaemonizeOptions<'a> {
     ///
     /// This needs CAP_SYS_CHROOT. If chroot(2) fails, the start fails with `ChrootFailed`.
     pub fn chroot(mut self, path: impl IntoCStr<'a>) -> Self {
-        self.settings.chroot = Some(path.into_arg());
+        self.settings.set(Subject::Chroot, Some(path.into_arg()));
         self
     }
 
@@ -169,7 +169,8 @@ impl<'a> DaemonizeOptions<'a> {
         self
     }
 
-    /// Sets the daemon's standard output. The default is `/dev/null`.
+    /// Sets the daemon's standard output. The default is `/dev/null`. For a path, pass
+    /// [`Stdio::append`] or [`Stdio::file`], which truncates the file.
     ///
     /// A file is opened before the user and the group change. If it cannot be opened or truncated, the start
     /// fails with `OpenFailed`.
@@ -194,7 +195,8 @@ impl<'a> DaemonizeOptions<'a> {
     /// of the file, the start fails with `AlreadyRunning`. That is the process that holds the lock, or a
     /// daemon that has released its lock ([`Owner::Unlocked`](crate::Owner::Unlocked)); any other file
     /// does not block a start, whatever its contents. A failed start removes the pidfile that it has
-    /// written.
+    /// written. A daemon that ends by itself leaves the file, which does no harm; it may remove it as its last
+    /// act, if it may write to the directory. [`Pidfile::stop`](crate::Pidfile::stop) removes it.
     ///
     /// A new file gets mode 0644, whatever the umask is. Symbolic links, files with more than one hard
     /// link, and everything but regular files are refused. If the file cannot be opened, locked or
@@ -203,14 +205,14 @@ impl<'a> DaemonizeOptions<'a> {
     /// A process releases its locks on a file when it closes any descriptor for it. A daemon must
     /// therefore not open and close its pidfile, and not write it as a pidfile of its own.
     pub fn pidfile(mut self, path: impl IntoCStr<'a>) -> Self {
-        self.settings.pidfile = Some(path.into_arg());
+        self.settings.set(Subject::Pidfile, Some(path.into_arg()));
         self
     }
 
     /// Locks a file in the same way as the [`pidfile`](Self::pidfile), without writing to it or removing
     /// it: for a daemon that writes its own pidfile or needs none. It fails with the same errors.
     pub fn lock_file(mut self, path: impl IntoCStr<'a>) -> Self {
-        self.settings.lock_file = Some(path.into_arg());
+        self.settings.set(Subject::LockFile, Some(path.into_arg()));
         self
     }
 
@@ -246,8 +248,7 @@ impl<'a> DaemonizeOptions<'a> {
     /// Sets one of the daemon's resource limits (setrlimit(2)). Can be called for several resources.
     ///
     /// If the limit cannot be set, the start fails with `LimitsFailed`: with `EPERM` if the hard limit
-    /// is above the caller's and CAP_SYS_RESOURCE is missing, with `EINVAL` if the soft limit is above
-    /// the hard limit.
+    /// is above the caller's and CAP_SYS_RESOURCE is missing. A soft limit above the hard limit is invalid.
     pub fn limit(mut self, resource: Resource, limit: Limit) -> Self {
         for (slot, other) in self.settings.limits.iter_mut().zip(Resource::ALL) {
             if *other == resource {
@@ -270,8 +271,9 @@ impl<'a> DaemonizeOptions<'a> {
     /// Sets the user of the daemon, its groups, and its supplementary groups (credentials(7)).
     ///
     /// `user` is `USER` or `USER:GROUP`, and each part is a name or a number, as for chown(1). They are looked
-    /// up in `/etc/passwd` and `/etc/group` before anything else happens, in the way of
-    /// [`Account::look_up`](crate::Account::look_up). The groups are that of the user's entry, or the one that
+    /// up in `/etc/passwd` and `/etc/group` before anything else happens, as by
+    /// [`Account::look_up`](crate::Account::look_up). A number without an entry needs a group. The environment,
+    /// HOME for example, stays that of the caller. The groups are that of the user's entry, or the one that
     /// is given, and all of which the user is a member; no others.
     ///
     /// The ids are set after all files have been opened, and verified afterwards. This needs CAP_SETUID and
@@ -283,7 +285,7 @@ impl<'a> DaemonizeOptions<'a> {
         if self.settings.credentials.user.is_some() {
             self.settings.credentials = Credentials::INHERITED;
         }
-        self.settings.user = Some(user.into_arg());
+        self.settings.set(Subject::User, Some(user.into_arg()));
         self
     }
 
@@ -295,7 +297,7 @@ impl<'a> DaemonizeOptions<'a> {
     /// or `SetgidFailed`.
     pub fn group(mut self, group: impl IntoCStr<'a>) -> Self {
         self.settings.credentials.groups = &[];
-        self.settings.group = Some(group.into_arg());
+        self.settings.set(Subject::Group, Some(group.into_arg()));
         self
     }
 
@@ -307,8 +309,8 @@ impl<'a> DaemonizeOptions<'a> {
             group: Some(group),
             groups,
         };
-        self.settings.user = None;
-        self.settings.group = None;
+        self.settings.set(Subject::User, None);
+        self.settings.set(Subject::Group, None);
         self
     }
 
@@ -317,7 +319,7 @@ impl<'a> DaemonizeOptions<'a> {
     pub fn group_id(mut self, group: u32) -> Self {
         self.settings.credentials.group = Some(group);
         self.settings.credentials.groups = &[];
-        self.settings.group = None;
+        self.settings.set(Subject::Group, None);
         self
     }
 
@@ -351,6 +353,21 @@ impl<'a> DaemonizeOptions<'a> {
     /// itself keeps all descriptors by default. Only the program knows which of them it needs: closing
     /// one that the runtime of its language uses, for example, breaks that runtime.
     ///
+    /// ```
+    /// use rawdaemon::{DaemonizeOptions, argv};
+    /// use std::os::fd::AsRawFd;
+    ///
+    /// let (reader, writer) = std::os::unix::net::UnixStream::pair()?;
+    /// let keep = [writer.as_raw_fd()];
+    /// let options = DaemonizeOptions::new().close_fds(&keep);
+    /// let script = std::ffi::CString::new(format!("echo said >&{}", keep[0]))?;
+    /// let argv = [Some(c"sh".into()), Some(c"-c".into()), Some(script.as_c_str().into()), None];
+    /// options.spawn(c"sh", rawdaemon::CStrings::new(&argv).unwrap(), argv![])?;
+    /// drop(writer); // the daemon has its own
+    /// assert_eq!(std::io::read_to_string(reader)?, "said\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// The numbers are borrowed, not the descriptors: they must be open when the start begins. If one to be
     /// kept is not open, the start fails with `CloseFailed` and `EBADF` before it changes
     /// anything; with `EBUSY` if it is also the notification fd of [`ready`](Self::ready).
@@ -359,7 +376,8 @@ impl<'a> DaemonizeOptions<'a> {
         self
     }
 
-    /// The error of a start with these options, for display: with the path or the name that it is about.
+    /// The error of a start with these options, for display: with the path or the name that it is about. The
+    /// command of `spawn` is not known here: see [`Error::with_path`].
     ///
     /// ```
     /// use rawdaemon::{DaemonizeOptions, argv};
@@ -381,6 +399,8 @@ impl<'a> DaemonizeOptions<'a> {
                 _ => name,
             }
         });
+        // A string with a zero byte is empty here.
+        let name = name.filter(|name| name.first_byte() != 0);
         WithPath::new(error, name.map(ThinCStr::to_c_str))
     }
 }

@@ -12,8 +12,8 @@ pub enum Readiness<'a> {
     Executed,
     /// By a notification fd, the protocol of s6, dinit and OpenRC. The command has the writing end of a
     /// pipe open as this descriptor, which must be above 2, and writes a newline to it. Text before the
-    /// newline is ignored. If every writer closes the pipe without a newline, the start fails with
-    /// `Refused` at once.
+    /// newline is ignored. If every writer closes the pipe without a newline, the start fails at once: with
+    /// `DaemonDied` if the daemon also ends, else with `Refused`.
     Descriptor(i32),
     /// By sd_notify(3): the command sends `READY=1` to the datagram socket that NOTIFY_SOCKET names.
     ///
@@ -25,7 +25,7 @@ pub enum Readiness<'a> {
     /// `BARRIER=1` usually follows `READY=1`. A process of this crate therefore keeps listening after
     /// success, until the message comes, the daemon ends, or five seconds have passed.
     Notify,
-    /// As [`Notify`](Self::Notify), with a socket at this absolute path: for a command in another network
+    /// As [`Notify`](Self::Notify), with a socket at this absolute path, `c"/run/web.notify".into()` say: for a command in another network
     /// namespace, where abstract names are not visible. A socket on which no process listens any longer is
     /// replaced. The socket is removed when the start is over.
     NotifyAt(ThinCStr<'a>),

@@ -10,6 +10,14 @@ use super::stdio::{Stdio, Stream};
 use crate::protocol::Subject;
 use crate::sys::ThinCStr;
 
+/// The number of paths and names, without those of the standard streams.
+const STRINGS: usize = 6;
+
+/// The index of this subject in [`Settings::strings`].
+fn index(subject: Subject) -> Option<usize> {
+    (subject as usize).checked_sub(Subject::Pidfile as usize)
+}
+
 /// The values of the options, which [`DaemonizeOptions`](crate::DaemonizeOptions) builds. The command fills them
 /// in directly: passing the builder by value for each option would make it larger.
 #[derive(Clone, Debug)]
@@ -18,18 +26,8 @@ pub struct Settings<'a> {
     pub timeout: Option<Duration>,
     /// Standard input, output and error.
     pub streams: [Option<Stdio<'a>>; 3],
-    /// As [`DaemonizeOptions::pidfile`](crate::DaemonizeOptions::pidfile).
-    pub pidfile: Option<CStrArg<'a>>,
-    /// As [`DaemonizeOptions::lock_file`](crate::DaemonizeOptions::lock_file).
-    pub lock_file: Option<CStrArg<'a>>,
-    /// As [`DaemonizeOptions::chroot`](crate::DaemonizeOptions::chroot).
-    pub chroot: Option<CStrArg<'a>>,
-    /// As [`DaemonizeOptions::chdir`](crate::DaemonizeOptions::chdir).
-    pub chdir: Option<CStrArg<'a>>,
-    /// The name of the user. It takes precedence over the id.
-    pub user: Option<CStrArg<'a>>,
-    /// The name of the group. It takes precedence over the id.
-    pub group: Option<CStrArg<'a>>,
+    /// The paths and names, by their subjects, from [`Subject::Pidfile`] on. Names take precedence over ids.
+    pub strings: [Option<CStrArg<'a>>; STRINGS],
     /// Whether the daemon's user becomes the owner of the pidfile.
     pub chown_pidfile: bool,
     /// As [`DaemonizeOptions::lock_timeout`](crate::DaemonizeOptions::lock_timeout).
@@ -68,12 +66,7 @@ impl<'a> Settings<'a> {
         Self {
             timeout: None,
             streams: [None, None, None],
-            pidfile: None,
-            lock_file: None,
-            chroot: None,
-            chdir: None,
-            user: None,
-            group: None,
+            strings: [const { None }; STRINGS],
             chown_pidfile: false,
             lock_timeout: Duration::ZERO,
             umask: None,
@@ -92,27 +85,30 @@ impl<'a> Settings<'a> {
         }
     }
 
+    /// Sets the path or the name for this subject.
+    pub(crate) fn set(&mut self, subject: Subject, string: Option<CStrArg<'a>>) {
+        let slot = index(subject).and_then(|index| self.strings.get_mut(index));
+        if let Some(slot) = slot {
+            *slot = string;
+        }
+    }
+
     /// The path or the name for this subject, if it is one and is set.
     #[must_use]
     pub fn string(&self, subject: Subject) -> Option<ThinCStr<'_>> {
-        match self.streams.get(subject as usize) {
-            Some(stream) => stream.as_ref()?.stream().path(),
-            None => {
-                let string = match subject {
-                    Subject::Pidfile => &self.pidfile,
-                    Subject::LockFile => &self.lock_file,
-                    Subject::Chroot => &self.chroot,
-                    Subject::Chdir => &self.chdir,
-                    Subject::User => &self.user,
-                    Subject::Group => &self.group,
-                    _ => return None,
-                };
-                string.as_ref().map(CStrArg::get)
-            }
+        match index(subject) {
+            Some(index) => self.strings.get(index)?.as_ref().map(CStrArg::get),
+            None => self
+                .streams
+                .get(subject as usize)?
+                .as_ref()?
+                .stream()
+                .path(),
         }
     }
 
     /// A standard stream, with the default for the daemon, or that for the foreground.
+    #[inline(never)]
     pub(crate) fn stream(&self, index: usize) -> &Stream<'a> {
         match self.streams.get(index) {
             Some(Some(stream)) => stream.stream(),
@@ -124,21 +120,20 @@ impl<'a> Settings<'a> {
     /// Whether the daemon opens or enters a path that the options name.
     pub(crate) fn has_path(&self) -> bool {
         let mut streams = self.streams.iter().flatten();
-        self.pidfile.is_some()
-            || self.lock_file.is_some()
-            || self.chroot.is_some()
-            || self.chdir.is_some()
-            || streams.any(|stream| stream.stream().path().is_some())
+        let [paths @ .., _, _] = &self.strings;
+        paths.iter().any(Option::is_some) || streams.any(|stream| stream.stream().path().is_some())
     }
 
     /// Whether the daemon changes its user.
     pub(crate) fn sets_user(&self) -> bool {
-        self.credentials.user.is_some() || self.user.is_some()
+        self.credentials.user.is_some() || self.string(Subject::User).is_some()
     }
 
     /// Whether the daemon changes its groups.
     pub(crate) fn sets_groups(&self) -> bool {
-        self.sets_user() || self.credentials.group.is_some() || self.group.is_some()
+        self.sets_user()
+            || self.credentials.group.is_some()
+            || self.string(Subject::Group).is_some()
     }
 }
 

@@ -6,8 +6,9 @@ use crate::sys::ThinCStr;
 /// What a standard stream of the daemon is, for [`DaemonizeOptions::stdin`](crate::DaemonizeOptions::stdin),
 /// [`stdout`](crate::DaemonizeOptions::stdout) and [`stderr`](crate::DaemonizeOptions::stderr).
 ///
-/// With the feature `std`, a reference to an open `File`, or to anything else that is `AsFd`, converts into
-/// this.
+/// With the feature `std`, an open `File`, socket or `OwnedFd` converts into this, and so does a reference to
+/// anything that is `AsFd`. Who reads the other end of a pipe sees its end only when the caller has closed its own
+/// copies, too: drop the options, which own what was passed by value.
 ///
 /// ```
 /// use rawdaemon::{DaemonizeOptions, Stdio};
@@ -49,7 +50,7 @@ impl<'a> Stdio<'a> {
         Self(Stream::Inherit)
     }
 
-    /// The file at this path. Standard input is read from it, and an output is truncated.
+    /// The file at this path, truncated if it is an output. Standard input is read from it.
     ///
     /// Output always goes to the end of the file (`O_APPEND`), also after another process has truncated it.
     /// The file is truncated last, when only an exec can still fail. A missing file is created with mode
@@ -83,7 +84,8 @@ impl<'a> Stdio<'a> {
         &self.0
     }
 
-    /// The same file, appended to.
+    /// The same file, appended to. For the command: its option --append may follow the file.
+    #[doc(hidden)]
     #[must_use]
     pub fn appending(self) -> Self {
         match self.0 {

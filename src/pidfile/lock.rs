@@ -55,7 +55,10 @@ fn lock_once(path: ThinCStr<'_>) -> Result<Fd, Error> {
         let mask = sys::umask(0);
         let file = sys::open(path, Open::Lock);
         sys::umask(mask);
-        let file = file.map_err(pidfile_failed)?;
+        let file = file.map_err(|errno| match errno {
+            Errno::EISDIR => Error::new(ErrorKind::PidfileFailed, Cause::NotAFile),
+            errno => pidfile_failed(errno),
+        })?;
         if sys::fcntl_setlk(file.raw(), Locker::Daemon).map_err(pidfile_failed)? {
             if still_names(path, &file)? {
                 refuse_unlocked_daemon(&file)?;

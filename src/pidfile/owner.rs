@@ -50,7 +50,7 @@ pub enum Owner {
     /// does. It is recognised by the file's modification time, which this crate derives from the creation
     /// time of the process. This needs `/proc`, and a clock that has not been set since the start.
     Unlocked(Pid),
-    /// No process holds the lock, but a process with the pid in the file exists. It may be a daemon that
+    /// No process holds the lock, but another process with the pid in the file exists. It may be a daemon that
     /// this crate did not start, or an unrelated process that has been given the pid of a dead daemon.
     Unknown(Pid),
 }

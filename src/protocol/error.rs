@@ -14,7 +14,7 @@ use super::wait_status::WaitStatus;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cause {
-    /// No more is known than the code.
+    /// The cause is not known.
     Unknown,
     /// A system call failed with this error.
     Errno(Errno),
@@ -334,6 +334,7 @@ impl Hash for Error {
 }
 
 /// For `map_err`: makes an errno an error of this kind.
+#[inline(never)]
 pub(crate) fn failed(kind: ErrorKind) -> impl Fn(Errno) -> Error {
     move |errno| Error::new(kind, Cause::Errno(errno))
 }

@@ -75,7 +75,7 @@ kinds! {
     /// [`Cause::Silent`](crate::Cause::Silent).
     Refused = 18, "the daemon refused to start";
     /// The caller has other threads, or it is not known whether it has: a copy of it would not be sound.
-    Threaded = 19, "cannot fork soundly, the process has other threads";
+    Threaded = 19, "the process has other threads";
     /// A pipe or socket between the processes could not be made, or has no reader.
     ChannelFailed = 20, "cannot make a channel between the processes";
     /// The original could not create the intermediate (clone(2)).

@@ -15,26 +15,26 @@ use crate::text::{Lines, Sink, display, lines, write_number};
 pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
     let (kind, large) = (error.kind(), error.large());
     let subject = error.subject();
-    match (kind, subject) {
-        (ErrorKind::PidfileFailed, Some(Subject::LockFile)) => out(b"cannot use the lock file"),
-        (ErrorKind::StdioFailed, Some(_)) => out(b"cannot save"),
-        (ErrorKind::CloseFailed, Some(_)) => out(b"cannot keep"),
-        (ErrorKind::OpenFailed, _) if error.is_not_emptied() => out(b"cannot empty"),
+    out(match (kind, subject) {
+        (ErrorKind::PidfileFailed, Some(Subject::LockFile)) => b"cannot use the lock file",
+        (ErrorKind::StdioFailed, Some(_)) => b"cannot save",
+        (ErrorKind::CloseFailed, Some(_)) => b"cannot keep",
+        (ErrorKind::OpenFailed, _) if error.is_not_emptied() => b"cannot empty",
         (ErrorKind::Refused, _) if error.cause_kind() == CauseKind::Silent => {
-            out(b"the daemon did not become ready");
+            b"the daemon did not become ready"
         }
-        _ => out(kind.words()),
-    }
-    match (path, kind) {
-        (_, ErrorKind::AlreadyRunning) => {}
-        (Some(path), _) => {
-            out(b" ");
-            out(path.to_bytes());
-        }
-        (None, ErrorKind::OpenFailed) => out(b" the file"),
-        (None, ErrorKind::ExecFailed) => out(b" the command"),
-        (None, _) => {}
-    }
+        _ => kind.words(),
+    });
+    let (before, object, after): (&[u8], &[u8], &[u8]) = match (path, kind) {
+        (Some(path), ErrorKind::AlreadyRunning) => (b" (", path.to_bytes(), b")"),
+        (Some(path), _) => (b" ", path.to_bytes(), b""),
+        (None, ErrorKind::OpenFailed) => (b" the file", b"", b""),
+        (None, ErrorKind::ExecFailed) => (b" the command", b"", b""),
+        (None, _) => (b"", b"", b""),
+    };
+    out(before);
+    out(object);
+    out(after);
     let (before, after): (&[u8], &[u8]) = match kind {
         ErrorKind::OpenFailed => (b" for ", b""),
         ErrorKind::StdioFailed | ErrorKind::CloseFailed => (b" ", b""),
@@ -65,11 +65,6 @@ pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
         CauseKind::NotListed if kind == ErrorKind::SetuidFailed => out(b"passwd"),
         CauseKind::NotListed => out(b"group"),
         CauseKind::Unknown | CauseKind::NotAFile | CauseKind::Silent => {}
-    }
-    if let (Some(path), ErrorKind::AlreadyRunning) = (path, kind) {
-        out(b" (");
-        out(path.to_bytes());
-        out(b")");
     }
 }
 

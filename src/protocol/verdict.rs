@@ -16,6 +16,7 @@ pub type Nanoseconds = u64;
 pub(crate) const SECOND: Nanoseconds = 1_000_000_000;
 
 /// A duration in nanoseconds; the largest value if it is longer than that.
+#[inline(never)]
 pub(crate) const fn nanoseconds(time: Duration) -> Nanoseconds {
     let whole = time.as_secs().saturating_mul(SECOND);
     whole.saturating_add(time.subsec_nanos() as Nanoseconds)

@@ -94,8 +94,8 @@ impl DaemonizeOptions<'_> {
     /// [`daemonize`](Self::daemonize), with an action that needs the privileges of the caller.
     ///
     /// The action runs in the daemon when its files are open and locked, before it changes its root directory
-    /// and its user, and before the pidfile is written. What it returns is returned in the daemon, and `None`
-    /// in the original. If it returns an error, the start fails with `Refused` and this cause.
+    /// and its user, and before the pidfile is written. What it returns is returned in the daemon, always, and
+    /// `None` in the original. If it returns an error, the start fails with `Refused` and this cause.
     ///
     /// The daemon is then already in the new session. Files and sockets can also be opened before the call:
     /// they stay open, except those that [`close_fds`](Self::close_fds) closes.
@@ -106,9 +106,9 @@ impl DaemonizeOptions<'_> {
     ///
     /// let options = DaemonizeOptions::new().user(c"www-data");
     /// let started = options.daemonize_with(|| {
-    ///     let listener = TcpListener::bind("0.0.0.0:80");
-    ///     // With the feature `std`, an `io::Error` is a cause, too.
-    ///     listener.map_err(|error| error.raw_os_error().and_then(Errno::new).unwrap_or(Errno::EIO))
+    ///     // With the feature `std`, an `io::Error` is a cause, too: `Ok::<_, std::io::Error>(listener)`.
+    ///     let listener = TcpListener::bind("0.0.0.0:80").map_err(|_| Errno::EADDRINUSE)?;
+    ///     Ok::<_, Errno>(listener)
     /// })?;
     /// if let (Identity::Daemon(ready), Some(listener)) = started {
     ///     let _ = ready.notify();

@@ -93,6 +93,7 @@ impl Role for Command<'_> {
 impl Command<'_> {
     /// Executes the command from the first directory in which execve(2) succeeds. Returns only on
     /// failure.
+    #[inline(never)]
     fn execute(&self, envp: CStrings<'_>, working_directory: &[u8]) -> Error {
         let Self { program, argv, .. } = *self;
         let is_searched = split_once(program.to_bytes(), b'/').1.is_none();

@@ -25,6 +25,7 @@ impl LookUp {
     /// # Errors
     ///
     /// Those of [`Account::look_up`].
+    #[inline(never)]
     pub fn credentials<'l>(
         &'l mut self,
         options: &'l Settings<'_>,

@@ -8,7 +8,7 @@ use crate::sys::{self, NO_FD, RawFd};
 /// Dropping it reports nothing: the timeout then decides, or, with
 /// [`require_ready`](crate::DaemonizeOptions::require_ready), the start fails at once with `Refused`. It
 /// owns a close-on-exec descriptor above 2. In the [foreground](crate::DaemonizeOptions::foreground)
-/// there is no process to report to, and every report returns `Ok`.
+/// nothing is sent, also not to a supervisor's NOTIFY_SOCKET, and every report returns `Ok`.
 #[derive(Debug)]
 pub struct Ready {
     /// [`NO_FD`] in the foreground.
@@ -38,8 +38,9 @@ impl Ready {
         self.send(Record::Runs(self.pid))
     }
 
-    /// Reports that the daemon cannot start, and why: an [`Errno`](crate::Errno), or a number of the
-    /// daemon's choice. The original fails with `Refused` and this cause.
+    /// Reports that the daemon cannot start, and why: an [`Errno`](crate::Errno), a number of the daemon's
+    /// choice, or, with the feature `std`, an `std::io::Error`. The original fails with `Refused` and this
+    /// cause. There is no room for a text: write it to standard error.
     ///
     /// The daemon should then exit. After 100 ms it receives a SIGTERM, and one second later a SIGKILL;
     /// the original returns when it has ended.

@@ -9,7 +9,7 @@ use super::original::start;
 use super::plan::Plan;
 use super::progress::Progress;
 use crate::options::{Credentials, DaemonizeOptions, Settings};
-use crate::protocol::{Errno, Error, ErrorKind, failed};
+use crate::protocol::{Errno, Error, ErrorKind, Subject, failed};
 use crate::sys::{CStrings, Fork, ThinCStr};
 
 /// Starts a command as a daemon, with the defaults of [`DaemonizeOptions::new`], and returns as soon as it
@@ -55,6 +55,9 @@ pub fn spawn(
 
 impl DaemonizeOptions<'_> {
     /// Starts a command as a daemon. The calling process is unchanged, and may have threads.
+    ///
+    /// The command must not daemonize itself: if it forks and exits, it is reported as ended, or the returned
+    /// pid is that of a process that is gone. Most programs have an option to stay in the foreground.
     ///
     /// A `program` without a slash is searched for in the PATH of `envp`, as execvp(3) does. Relative
     /// paths, including those in PATH, are resolved against the caller's working directory.
@@ -115,12 +118,11 @@ impl DaemonizeOptions<'_> {
         self.settings.check(true)?;
         let mut look_up = LookUp::default();
         let (credentials, _) = look_up.credentials(&self.settings)?;
-        spawn_as(
-            &self.settings,
-            credentials,
-            (program.into(), argv, envp),
-            show,
-        )
+        let command = (program.into(), argv, envp);
+        spawn_as(&self.settings, credentials, command, show).map_err(|error| match error.kind() {
+            ErrorKind::ExecFailed | ErrorKind::CommandNotFound => error.about(Subject::Command),
+            _ => error,
+        })
     }
 }
 

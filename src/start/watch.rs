@@ -103,6 +103,7 @@ impl<'w, 'a> Watch<'w, 'a> {
     /// Watches the daemon until there is a verdict, and reports a success to the original. On an error,
     /// which includes the death of the original, the daemon has ended when this returns, unless it cannot
     /// be killed.
+    #[inline(never)]
     pub(super) fn run(&mut self) -> Result<(), Error> {
         let judged = self.reach_verdict();
         let runs = Record::Runs(self.daemon);

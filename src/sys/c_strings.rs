@@ -75,7 +75,9 @@ impl fmt::Debug for CStrings<'_> {
     }
 }
 
-/// Makes a [`CStrings`] of `&CStr` constants, at compile time. For an environment too.
+/// Makes a [`CStrings`] of `&CStr` constants, at compile time. For an environment too. Strings that are known
+/// at run time only need `CStringVec` (with the feature `alloc`), `Command` (with `std`) or
+/// [`CStrings::new`](crate::CStrings::new).
 ///
 /// ```
 /// use rawdaemon::argv;

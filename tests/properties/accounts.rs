@@ -1,7 +1,7 @@
 //! Properties of every lookup in every text of `/etc/passwd` and `/etc/group`.
 
 use rawdaemon::internal::find_group;
-use rawdaemon::{Account, Cause, Errno, Error, ErrorKind};
+use rawdaemon::{Account, Cause, Errno, Error, ErrorKind, Subject};
 
 /// Checks one lookup. The data is four parts, separated by zero bytes: the user, the group (none if empty), and
 /// the texts of `/etc/passwd` and `/etc/group`.
@@ -83,7 +83,7 @@ fn expected_group(name: &[u8], groups: &[u8]) -> Option<u32> {
 }
 
 fn check_group(name: &[u8], groups: &[u8]) {
-    let not_listed = Error::new(ErrorKind::SetgidFailed, Cause::NotListed);
+    let not_listed = Error::new(ErrorKind::SetgidFailed, Cause::NotListed).about(Subject::Group);
     let expected = expected_group(name, groups).ok_or(not_listed);
     assert_eq!(find_group(name, groups), expected);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rawdaemon::internal::{set_variable, settings};
 use rawdaemon::{DaemonizeOptions, Stdio, ThinCStr};
 
-use crate::args::{Action, Invocation, Verbosity, assignments};
+use crate::args::{Action, Invocation, Name, Verbosity, assignments};
 
 fn list<'a>(arguments: &[&'a CStr]) -> Vec<Option<ThinCStr<'a>>> {
     arguments
@@ -38,13 +38,13 @@ fn every_way_to_write_an_option() {
         let list = list(way);
         let invocation = Invocation::parse(&list).unwrap();
         assert_eq!(invocation.command, way.len() - 1);
-        let expected = Invocation {
+        let mut expected = Invocation {
             start: settings(DaemonizeOptions::new().stdout(Stdio::file(c"out"))),
-            append: true,
             verbosity: Verbosity::Verbose,
             command: invocation.command,
             ..Invocation::default()
         };
+        expected.add_flag(Name::Append);
         assert_eq!(format!("{invocation:?}"), format!("{expected:?}"));
     }
 }

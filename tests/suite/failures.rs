@@ -133,7 +133,7 @@ fn a_step_that_fails() {
         (
             ["-p", "folder"],
             11,
-            "cannot use the pidfile folder: Is a directory (EISDIR)".into(),
+            "cannot use the pidfile folder: not a regular file".into(),
         ),
         (
             ["-p", "link"],

@@ -35,7 +35,7 @@ fn a_program_of_origin_with_threads_is_not_forked() {
     };
     let place = Place::new();
     let output = place.run(&mut place.program(&program, ["--threads"]));
-    let says = "origin-daemon: cannot fork soundly, the process has other threads\n";
+    let says = "origin-daemon: the process has other threads\n";
     assert_eq!((output.code(), &*output.stderr), (19, says));
     place.assert_no_process();
 }

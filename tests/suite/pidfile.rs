@@ -146,7 +146,7 @@ fn other_files_are_no_lock_files() {
     fs::write(place.path("target"), "").unwrap();
     std::os::unix::fs::symlink("target", place.path("link")).unwrap();
     for (path, why) in [
-        ("folder", "Is a directory (EISDIR)"),
+        ("folder", "not a regular file"),
         ("link", "Too many levels of symbolic links (ELOOP)"),
         ("nowhere/lock", "No such file or directory (ENOENT)"),
     ] {
@@ -375,7 +375,7 @@ fn a_failure_before_the_pidfile_leaves_it() {
         &["-f", "-p", "pid", "-l", "folder"],
     ] {
         let mut command = place.rawdaemon(options);
-        let says = "rawdaemon: cannot use the lock file folder: Is a directory (EISDIR)";
+        let says = "rawdaemon: cannot use the lock file folder: not a regular file";
         place.fails(command.args(["sleep", "1000"]), 11, says);
         assert!(place.path("pid").exists(), "{options:?}");
     }

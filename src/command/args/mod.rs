@@ -64,31 +64,19 @@ pub(crate) struct Invocation<'a> {
     pub(crate) start: Settings<'a>,
     /// The timeout of the start or of the stop.
     pub(crate) timeout: Option<Duration>,
-    /// Whether the command replaces the launcher.
-    pub(crate) foreground: bool,
-    /// Whether output is appended to files.
-    pub(crate) append: bool,
     /// The `argv[0]` of the command.
     pub(crate) argv0: Option<ThinCStr<'a>>,
     /// The descriptors that the daemon keeps: the first `kept` of these.
     pub(crate) keep: [i32; MAX_KEPT_FDS],
     pub(crate) kept: usize,
-    /// Whether to drop the inherited environment.
-    pub(crate) clear_env: bool,
     /// The signal to send, or the first signal of a stop.
     pub(crate) signal: Option<Signal>,
     /// How long a stop waits before it sends a SIGKILL.
     pub(crate) kill_after: Option<Duration>,
     pub(crate) retry: Option<Schedule>,
-    /// Whether the start succeeds if the daemon already runs.
-    pub(crate) start_or_ok: bool,
-    /// Whether to signal the daemon's process group.
-    pub(crate) process_group: bool,
-    /// Whether to trust a pidfile that is not locked.
-    pub(crate) trust_pidfile: bool,
-    /// Whether a stop or a signal fails if no daemon runs.
-    pub(crate) strict: bool,
     pub(crate) verbosity: Verbosity,
+    /// The flags that were given, as bits.
+    pub(crate) flags: u64,
     /// The index of the command in the arguments.
     pub(crate) command: usize,
 }
@@ -124,18 +112,24 @@ impl<'a> Invocation<'a> {
     }
 
     /// Applies an option. Returns `None` if its value is invalid.
+    #[inline(never)]
     fn apply(&mut self, name: Name, value: ThinCStr<'a>) -> Option<()> {
         let text = value.to_bytes();
         match name {
-            Name::Stdin => self.start.streams[0] = Some(values::stream(value)?),
-            Name::Stdout => self.start.streams[1] = Some(values::stream(value)?),
-            Name::Stderr => self.start.streams[2] = Some(values::stream(value)?),
-            Name::Pidfile => self.start.pidfile = Some(values::word(value)?.into_arg()),
-            Name::LockFile => self.start.lock_file = Some(values::word(value)?.into_arg()),
-            Name::Chroot => self.start.chroot = Some(values::word(value)?.into_arg()),
-            Name::Chdir => self.start.chdir = Some(values::word(value)?.into_arg()),
-            Name::User => self.start.user = Some(values::word(value)?.into_arg()),
-            Name::Group => self.start.group = Some(values::word(value)?.into_arg()),
+            // In the order of the settings, as the next six are.
+            Name::Stdin | Name::Stdout | Name::Stderr => {
+                *self.start.streams.get_mut(name as usize)? = Some(values::stream(value)?);
+            }
+            Name::Pidfile
+            | Name::LockFile
+            | Name::Chroot
+            | Name::Chdir
+            | Name::User
+            | Name::Group => {
+                let index = (name as usize).checked_sub(Name::Pidfile as usize)?;
+                let string = values::word(value)?.into_arg();
+                *self.start.strings.get_mut(index)? = Some(string);
+            }
             Name::Argv0 => self.argv0 = Some(values::word(value)?),
             Name::Umask => self.start.umask = Some(values::octal_mask(text)?),
             Name::Timeout => self.timeout = Some(values::seconds(text)?),
@@ -153,8 +147,6 @@ impl<'a> Invocation<'a> {
                 self.kept = self.kept.saturating_add(1);
             }
             Name::Env => drop(variable(value)?),
-            Name::NoNewPrivs => self.start.no_new_privs = true,
-            Name::ClearEnv => self.clear_env = true,
             Name::Signal => {
                 self.signal = Some(Signal::parse(text)?);
                 // With --stop or --restart, this is the first signal.
@@ -164,15 +156,17 @@ impl<'a> Invocation<'a> {
             }
             Name::KillAfter => self.kill_after = Some(values::seconds(text)?),
             Name::Retry => self.retry = Some(Schedule::parse(text)?),
-            Name::StartOrOk => self.start_or_ok = true,
-            Name::ProcessGroup => self.process_group = true,
-            Name::TrustPidfile => self.trust_pidfile = true,
-            Name::Strict => self.strict = true,
+            Name::NoNewPrivs
+            | Name::ClearEnv
+            | Name::StartOrOk
+            | Name::ProcessGroup
+            | Name::TrustPidfile
+            | Name::Strict
+            | Name::Foreground
+            | Name::Append => self.add_flag(name),
             Name::Restart => self.action = Action::Restart,
             Name::Stop => self.action = Action::Stop,
             Name::Status => self.action = Action::Status,
-            Name::Foreground => self.foreground = true,
-            Name::Append => self.append = true,
             Name::Quiet => self.verbosity = Verbosity::Quiet,
             Name::Verbose => self.verbosity = Verbosity::Verbose,
             Name::Help => self.action = Action::Help,
@@ -204,15 +198,25 @@ impl<'a> Invocation<'a> {
         Schedule::kill_after(self.signal.unwrap_or(Signal::TERM), wait)
     }
 
+    pub(crate) const fn add_flag(&mut self, flag: Name) {
+        self.flags |= 1 << flag as u8;
+    }
+
+    /// Whether this flag was given: an option without a value that is not an action.
+    pub(crate) const fn has(&self, flag: Name) -> bool {
+        self.flags & 1 << flag as u8 != 0
+    }
+
     /// Completes the settings of the start.
     pub(crate) fn complete(&mut self) {
-        if self.append {
+        if self.has(Name::Append) {
             for stream in &mut self.start.streams {
                 *stream = stream.take().map(Stdio::appending);
             }
         }
         self.start.timeout = self.timeout;
-        self.start.foreground = self.foreground;
+        self.start.foreground = self.has(Name::Foreground);
+        self.start.no_new_privs = self.has(Name::NoNewPrivs);
         // With `--verbose`, the launcher prints its progress while it waits for an intermediate.
         self.start.ends_after = self.verbosity != Verbosity::Verbose;
     }
