@@ -75,9 +75,7 @@ fn main(argv: CStrings<'static>, envp: CStrings<'static>) -> u8 {
         Action::Stop => control::stop_daemon(&invocation),
         // When the init process exits, the kernel kills every process of its pid namespace (pid_namespaces(7)).
         _ if os::is_init() && !invocation.has(Name::Foreground) => {
-            write_line(
-                b"the first process must stay, and its daemons end with it; use --foreground",
-            );
+            write_line(b"process 1 must not exit; use --foreground");
             ErrorKind::Usage.exit_code()
         }
         Action::Restart => match control::stop_for_restart(&invocation) {

@@ -43,8 +43,8 @@ impl ProgressLine {
     pub(crate) fn set_goal(&mut self, settings: &Settings<'_>) {
         let (goal, time) = Plan::for_command(settings).goal_and_time();
         self.activity = match goal {
-            Goal::Begun => b"waiting for the daemon to be executed",
-            Goal::Alive => b"watching whether the daemon stays alive",
+            Goal::Begun => b"waiting for the exec",
+            Goal::Alive => b"watching whether it stays alive",
             Goal::Ready => b"waiting for the daemon to become ready",
         };
         self.timeout = time.map_or(0, |time| time.as_secs());

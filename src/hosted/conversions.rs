@@ -159,6 +159,10 @@ mod tests {
     }
 
     #[test]
+    #[allow(
+        clippy::needless_borrows_for_generic_args,
+        reason = "references are types of their own"
+    )]
     fn every_type_of_string_is_a_path() {
         let path = Path::new("/run/web.pid");
         let c_string = CString::new("/run/web.pid").unwrap();

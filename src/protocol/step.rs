@@ -42,7 +42,7 @@ steps! {
     SetOomScoreAdj: Some(ErrorKind::LimitsFailed), Some(Subject::OomScoreAdj), "set the OOM score adjustment";
     // umask(2) cannot fail.
     SetUmask: None, None, "set the umask";
-    RunAction: Some(ErrorKind::Refused), None, "ran the action of the program";
+    RunAction: Some(ErrorKind::Refused), None, "ran the program's action";
     Chroot: Some(ErrorKind::ChrootFailed), Some(Subject::Chroot), "entered the root directory";
     Chdir: Some(ErrorKind::ChdirFailed), Some(Subject::Chdir), "entered the working directory";
     WritePidfile: Some(ErrorKind::PidfileFailed), Some(Subject::Pidfile), "wrote the pidfile";

@@ -32,11 +32,11 @@ subjects! {
     /// The pidfile.
     Pidfile "pidfile",
     /// The lock file.
-    LockFile "lock file",
+    LockFile "lock_file",
     /// The root directory.
-    Chroot "root directory",
+    Chroot "chroot",
     /// The working directory.
-    Chdir "working directory",
+    Chdir "chdir",
     /// The user.
     User "user",
     /// The group.
@@ -46,7 +46,7 @@ subjects! {
     /// A descriptor: [`Error::descriptor`](crate::Error::descriptor) has its number.
     Descriptor "descriptor",
     /// The way in which a command reports that it is ready.
-    Readiness "readiness",
+    Readiness "ready",
     /// The file mode creation mask.
     Umask "umask",
     /// The nice value.

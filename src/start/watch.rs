@@ -236,6 +236,7 @@ impl<'w, 'a> Watch<'w, 'a> {
 
     /// Detects an exec whose end of file is still to come: the kernel resumes a parent that was stopped
     /// until the exec shortly before it closes the pipe.
+    #[inline(never)]
     fn detect_exec(&self) -> Option<Event> {
         let has_executed = self.goal == Goal::Begun
             && sys::setpgid(self.daemon, self.session) == Err(Errno::EACCES);

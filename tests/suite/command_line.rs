@@ -203,6 +203,7 @@ fn seconds_may_have_a_fraction() {
     let parsed = |text: &CStr| {
         Invocation::parse(&list(&[c"-t", text, c"web"]))
             .ok()?
+            .start
             .timeout
     };
     for (text, time) in [

@@ -60,10 +60,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Invocation<'a> {
     pub(crate) action: Action,
-    /// The settings of the start.
+    /// The settings of the start. A stop uses the timeout.
     pub(crate) start: Settings<'a>,
-    /// The timeout of the start or of the stop.
-    pub(crate) timeout: Option<Duration>,
     /// The `argv[0]` of the command.
     pub(crate) argv0: Option<ThinCStr<'a>>,
     /// The descriptors that the daemon keeps: the first `kept` of these.
@@ -132,7 +130,7 @@ impl<'a> Invocation<'a> {
             }
             Name::Argv0 => self.argv0 = Some(values::word(value)?),
             Name::Umask => self.start.umask = Some(values::octal_mask(text)?),
-            Name::Timeout => self.timeout = Some(values::seconds(text)?),
+            Name::Timeout => self.start.timeout = Some(values::seconds(text)?),
             Name::Ready => self.start.readiness = values::readiness(value)?,
             Name::Nice => self.start.nice = Some(parse_signed(text, -20, 19)?),
             Name::OomScoreAdj => {
@@ -190,7 +188,7 @@ impl<'a> Invocation<'a> {
         // With --restart, --timeout applies to the start only.
         let timeout = match self.action {
             Action::Restart => None,
-            _ => self.timeout,
+            _ => self.start.timeout,
         };
         let wait = self.kill_after.or(timeout).unwrap_or(STOP_TIMEOUT);
         // Zero means no limit.
@@ -214,7 +212,6 @@ impl<'a> Invocation<'a> {
                 *stream = stream.take().map(Stdio::appending);
             }
         }
-        self.start.timeout = self.timeout;
         self.start.foreground = self.has(Name::Foreground);
         self.start.no_new_privs = self.has(Name::NoNewPrivs);
         // With `--verbose`, the launcher prints its progress while it waits for an intermediate.

@@ -134,7 +134,7 @@ fn add_effect<'v>(
             return format!("{mask:o}").into_bytes();
         }
         Name::Timeout => {
-            expected.timeout = Some(time);
+            *options = set.timeout(time);
             return values.seconds().into_bytes();
         }
         Name::Ready => {
