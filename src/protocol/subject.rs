@@ -76,7 +76,8 @@ subjects! {
 }
 
 impl Subject {
-    /// The subject with this name.
+    /// The subject with this name, for the command: the names of limits are those of its option --rlimit.
+    #[doc(hidden)]
     #[must_use]
     pub fn from_name(name: &[u8]) -> Option<Self> {
         Self::ALL.get(NAMES.position(name)?).copied()
