@@ -83,7 +83,7 @@ fn lock_once(path: ThinCStr<'_>) -> Result<Fd, Error> {
 /// Fails with `AlreadyRunning` if the daemon of this file runs, although it has released its lock.
 fn refuse_unlocked_daemon(file: &Fd) -> Result<(), Error> {
     let stat = sys::fstat(file.raw()).map_err(pidfile_failed)?;
-    match find_unlocked_daemon(file, stat) {
+    match find_unlocked_daemon(file, stat).map_err(pidfile_failed)? {
         Some(pid) => Err(Error::new(ErrorKind::AlreadyRunning, Cause::Owner(pid))),
         None => Ok(()),
     }
@@ -112,10 +112,10 @@ pub(crate) fn write(file: RawFd, pid: Pid, mtime: Option<Nanoseconds>) -> Result
     Err(pidfile_failed(errno))
 }
 
-/// Removes the pidfile of a daemon that has ended: a regular file that is empty or contains its pid. A
-/// file that another process has locked, that has other contents, or that is not regular is left as it
-/// is.
-pub(super) fn remove_stale(path: ThinCStr<'_>, daemon: Pid) {
+/// Removes the pidfile of a daemon that has ended: a regular file that contains its pid, or, if the start has
+/// created it, is empty. A file that another process has locked, that has other contents, or that is not
+/// regular is left as it is.
+pub(super) fn remove_stale(path: ThinCStr<'_>, daemon: Pid, is_new: bool) {
     let Ok(file) = sys::open(path, Open::LockExisting) else {
         return;
     };
@@ -128,16 +128,27 @@ pub(super) fn remove_stale(path: ThinCStr<'_>, daemon: Pid) {
     let mut text = [0; NUMBER_LINE + 1];
     if let Ok(length) = sys::read(file.raw(), &mut text) {
         let text = text.get(..length as usize).unwrap_or_default();
-        if text.is_empty() || pid_of(text) == Some(daemon) {
+        if text.is_empty() && is_new || pid_of(text) == Some(daemon) {
             // If it cannot be removed, at least remove the pid from it.
             let _ = sys::unlink(path).or_else(|_| sys::ftruncate(file.raw()));
         }
     }
 }
 
+/// Whether the pidfile, if any, does not exist yet.
+pub(crate) fn is_missing(options: &Settings<'_>) -> bool {
+    let path = options.string(Subject::Pidfile);
+    path.is_some_and(|path| sys::lstat(path) == Err(Errno::ENOENT))
+}
+
 /// Removes the pidfile of a daemon that failed to start, unless the file is another daemon's, or the
-/// start failed before it was locked.
-pub(crate) fn remove_after_failure(options: &Settings<'_>, daemon: Pid, error: Error) {
+/// start failed before it was locked. `is_new` is what [`is_missing`] returned before the start.
+pub(crate) fn remove_after_failure(
+    options: &Settings<'_>,
+    daemon: Pid,
+    error: Error,
+    is_new: bool,
+) {
     let Some(path) = options.string(Subject::Pidfile) else {
         return;
     };
@@ -147,7 +158,7 @@ pub(crate) fn remove_after_failure(options: &Settings<'_>, daemon: Pid, error: E
         _ => Step::of(&error).is_some_and(|step| step < Step::LockPidfile),
     };
     if !failed_before {
-        remove_stale(path, daemon);
+        remove_stale(path, daemon, is_new);
     }
 }
 

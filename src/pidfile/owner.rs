@@ -151,7 +151,8 @@ impl<'a> Pidfile<'a> {
             Err(Errno::ENOENT) => return Ok(seen),
             file => file.map_err(&pidfile_failed)?,
         };
-        if sys::holds_lock(file.raw()) == Ok(true) {
+        let lock_owner = sys::fcntl_getlk(file.raw());
+        if lock_owner == Ok(LockOwner::Process(sys::getpid())) {
             // Closing it would release the lock.
             let _ = file.into_raw();
             return Err(pidfile_failed(Errno::EDEADLK));
@@ -163,10 +164,10 @@ impl<'a> Pidfile<'a> {
         if stat.has_other_links() {
             return Err(pidfile_failed(Errno::EMLINK));
         }
-        seen.owner = match sys::fcntl_getlk(file.raw()).map_err(&pidfile_failed)? {
+        seen.owner = match lock_owner.map_err(&pidfile_failed)? {
             LockOwner::Process(pid) => Owner::Running(pid),
             LockOwner::Unknown => Owner::Elsewhere,
-            LockOwner::None => seen.unlocked_owner(&file, stat),
+            LockOwner::None => seen.unlocked_owner(&file, stat).map_err(&pidfile_failed)?,
         };
         seen.file = Some(file);
         Ok(seen)
@@ -179,21 +180,21 @@ const POLL_INTERVAL: Nanoseconds = 10_000_000;
 
 impl Observation {
     /// Determines the owner of a file that no process has locked.
-    fn unlocked_owner(&mut self, file: &Fd, stat: Stat) -> Owner {
-        let (named_pid, is_exact) = read_pid(file.raw());
+    fn unlocked_owner(&mut self, file: &Fd, stat: Stat) -> Result<Owner, Errno> {
+        let (named_pid, is_exact) = read_pid(file.raw())?;
         self.named_pid = named_pid;
         let Some(pid) = named_pid else {
-            return Owner::Dead;
+            return Ok(Owner::Dead);
         };
         let found = match_process(pid, stat);
         self.is_plausible = is_exact && pid.get() != 1 && stat.is_safe() && found != Match::Younger;
         // A start may have locked and written the file in the meantime.
         self.is_changing =
             found == Match::Ending || sys::fcntl_getlk(file.raw()) != Ok(LockOwner::None);
-        match found {
+        Ok(match found {
             Match::Ended => Owner::Dead,
             Match::Daemon if is_exact => Owner::Unlocked(pid),
             _ => Owner::Unknown(pid),
-        }
+        })
     }
 }

@@ -6,22 +6,22 @@ use crate::sys::{self, Fd, NO_FD, Open, RawFd, Stat, ThinCStr};
 use crate::text::{NUMBER_LINE, join, number_line, split_once};
 
 /// The daemon that has released its lock on this file and still runs.
-pub(super) fn find_unlocked_daemon(file: &Fd, stat: Stat) -> Option<Pid> {
-    match read_pid(file.raw()) {
+pub(super) fn find_unlocked_daemon(file: &Fd, stat: Stat) -> Result<Option<Pid>, Errno> {
+    Ok(match read_pid(file.raw())? {
         (Some(pid), true) if match_process(pid, stat) == Match::Daemon => Some(pid),
         _ => None,
-    }
+    })
 }
 
 /// Reads the pid at the start of the file, and whether it is all that the file contains. The caller's own
 /// pid is left out: the file is then that of a dead daemon.
-pub(super) fn read_pid(file: RawFd) -> (Option<Pid>, bool) {
+pub(super) fn read_pid(file: RawFd) -> Result<(Option<Pid>, bool), Errno> {
     // One byte more than the longest pid, to detect longer contents.
     let mut text = [0; NUMBER_LINE + 1];
-    let length = sys::read(file, &mut text).unwrap_or_default();
+    let length = sys::read(file, &mut text)?;
     let text = text.get(..length as usize).unwrap_or_default();
     let pid = pid_in(text).filter(|pid| *pid != sys::getpid());
-    (pid, pid_of(text).is_some())
+    Ok((pid, pid_of(text).is_some()))
 }
 
 /// Compares a process with the file that names it. Without `/proc`, a process that exists is `Older`.

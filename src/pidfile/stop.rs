@@ -95,8 +95,8 @@ impl Pidfile<'_> {
     /// stage.
     pub fn stop(&self, stages: &[Stage]) -> Result<Option<Pid>, Error> {
         let seen = self.observe()?;
-        if seen.owner == Owner::Dead {
-            remove_stale(self.path()?, seen.named_pid.unwrap_or(Pid::LARGEST));
+        if let (Owner::Dead, Some(daemon)) = (seen.owner, seen.named_pid) {
+            remove_stale(self.path()?, daemon, false);
         }
         let Some(pinned) = self.pin()? else {
             return Ok(None);
@@ -104,7 +104,7 @@ impl Pidfile<'_> {
         for stage in stages {
             pinned.send(stage.signal)?;
             if pinned.ends_within(stage) {
-                remove_stale(self.path()?, pinned.pid);
+                remove_stale(self.path()?, pinned.pid, false);
                 return self.check_stopped(pinned.pid);
             }
         }
@@ -229,7 +229,9 @@ impl PinnedProcess {
             Some(pidfd) => pidfd_has_ended(pidfd),
             // The kernel releases the lock when the process exits, shortly before it has ended.
             None if self.is_locked => {
-                sys::fcntl_getlk(self.file.raw()) != Ok(LockOwner::Process(self.pid))
+                let owner = sys::fcntl_getlk(self.file.raw());
+                // An error is no answer.
+                owner.is_ok_and(|owner| owner != LockOwner::Process(self.pid))
             }
             None => {
                 has_ended(self.pid)

@@ -7,7 +7,7 @@ use super::readiness::NotifyEnd;
 use super::steps;
 use super::streams::OpenFiles;
 use crate::options::{Readiness, Settings, Stream};
-use crate::pidfile::remove_after_failure;
+use crate::pidfile::{is_missing, remove_after_failure};
 use crate::protocol::{Errno, Error, ErrorKind, Subject, failed};
 use crate::sys::{self, Fd, NO_FD, Open, Pipe, RawFd, SignalSet, Stack, ThinCStr};
 
@@ -32,6 +32,7 @@ pub(super) fn take_steps<R: Role>(plan: &Plan<'_>, role: &R) -> Result<R::Output
         environment: role.environment(),
         internal_fds,
     };
+    let is_new = is_missing(options);
     let mut files = OpenFiles::new();
     let result = steps::take(&context, &mut files);
     match result {
@@ -44,7 +45,7 @@ pub(super) fn take_steps<R: Role>(plan: &Plan<'_>, role: &R) -> Result<R::Output
             saved.restore();
             // After a chroot, the path may name a different file.
             if options.string(Subject::Chroot).is_none() {
-                remove_after_failure(options, sys::getpid(), error);
+                remove_after_failure(options, sys::getpid(), error, is_new);
             }
             files.close();
             if opened_here {

@@ -12,7 +12,7 @@ use super::steps;
 use super::streams::OpenFiles;
 use super::watch::Watch;
 use crate::environment::copy_with_variable;
-use crate::pidfile::remove_after_failure;
+use crate::pidfile::{is_missing, remove_after_failure};
 use crate::protocol::{Errno, Error, ErrorKind, Goal, Pid, Record, encode, failed};
 use crate::sys::{
     self, End, Fork, Forked, Mapping, NO_FD, Pipe, SIGCHLD, SignalSet, Stack, ThinCStr,
@@ -123,6 +123,7 @@ fn create_daemon<R: Role>(
         }
         _ => inherited,
     };
+    let is_new = is_missing(shared.plan.options);
     let report = sys::pipe().map_err(&channel_failed)?;
     let notify = channel.notify_end();
     // A command's exec closes these two. Keeping them until then saves a close_range(2), and if the
@@ -141,7 +142,7 @@ fn create_daemon<R: Role>(
     };
     let fork = R::create(&context, |daemon: Result<Pid, Errno>| {
         let daemon = daemon.map_err(failed(ErrorKind::ForkFailed))?;
-        watch(&context, session, channel, daemon)?;
+        watch(&context, session, channel, daemon, is_new)?;
         Ok(daemon)
     });
     match fork {
@@ -150,12 +151,13 @@ fn create_daemon<R: Role>(
     }
 }
 
-/// Watches the daemon, and removes its pidfile if it fails.
+/// Watches the daemon, and removes its pidfile if it fails. `is_new`: the file did not exist before.
 fn watch<R: Role>(
     context: &Context<'_, R>,
     session: Pid,
     channel: &mut Channel<'_>,
     daemon: Pid,
+    is_new: bool,
 ) -> Result<(), Error> {
     let Shared {
         plan,
@@ -185,7 +187,7 @@ fn watch<R: Role>(
     }
     match outcome {
         Ok(()) => barrier::leave_listener(&watch),
-        Err(error) => remove_after_failure(plan.options, daemon, error),
+        Err(error) => remove_after_failure(plan.options, daemon, error, is_new),
     }
     outcome
 }

@@ -2,12 +2,10 @@
 
 use core::mem::MaybeUninit;
 
-use linux_raw_sys::general::{F_GETLK, F_OFD_GETLK, F_SETLK, F_WRLCK, flock};
-use syscalls::Sysno;
+use linux_raw_sys::general::{F_OFD_GETLK, F_WRLCK};
 
-use super::arch::{FCNTL_64, Flock64};
+use super::arch::{F_GETLK_64, F_SETLK_64, FCNTL_64, Flock64};
 use super::fd::RawFd;
-use super::pid::getpid;
 use crate::protocol::{Errno, Pid};
 
 /// The process that locks a pidfile. The ranges of the two locks overlap, so each excludes the other. They
@@ -21,10 +19,10 @@ pub(crate) enum Locker {
 }
 
 /// Describes a write lock from the first byte of this locker to the end of the file.
-fn write_lock(locker: Locker) -> flock {
+fn write_lock(locker: Locker) -> Flock64 {
     // SAFETY: a flock consists of integers, which may be zero. An offset and a length of zero mean the whole
-    // file.
-    let mut lock: flock = unsafe { MaybeUninit::zeroed().assume_init() };
+    // file, and F_OFD_GETLK wants a pid of zero.
+    let mut lock: Flock64 = unsafe { MaybeUninit::zeroed().assume_init() };
     lock.l_type = F_WRLCK as _;
     lock.l_start = locker as _;
     lock
@@ -40,7 +38,7 @@ fn write_lock(locker: Locker) -> flock {
 pub(crate) fn fcntl_setlk(fd: RawFd, locker: Locker) -> Result<bool, Errno> {
     let lock = write_lock(locker);
     // SAFETY: the kernel reads a flock from `lock`.
-    match unsafe { attempt!(Sysno::fcntl, fd, F_SETLK, &raw const lock) } {
+    match unsafe { attempt!(FCNTL_64, fd, F_SETLK_64, &raw const lock) } {
         Ok(()) => Ok(true),
         Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
         Err(errno) => Err(errno),
@@ -59,29 +57,21 @@ pub(crate) enum LockOwner {
     Unknown,
 }
 
-/// `fcntl(fd, F_GETLK, {F_WRLCK, ...})`—Returns which daemon holds the lock of a file.
+/// `fcntl(fd, F_OFD_GETLK, {F_WRLCK, ...})`—Returns which daemon holds the lock of a file.
 ///
 /// Ignores read locks: a daemon holds a write lock, and any process that may read the file can lock it for
-/// reading.
+/// reading. Before Linux 3.15 it uses F_GETLK, which does not report a lock of the calling process.
 pub(crate) fn fcntl_getlk(fd: RawFd) -> Result<LockOwner, Errno> {
     let mut lock = write_lock(Locker::Daemon);
     // SAFETY: the kernel reads a flock from `lock` and writes one to it.
-    unsafe { attempt!(Sysno::fcntl, fd, F_GETLK, &raw mut lock) }?;
+    let mut result = unsafe { attempt!(FCNTL_64, fd, F_OFD_GETLK, &raw mut lock) };
+    if result == Err(Errno::EINVAL) {
+        // SAFETY: as before.
+        result = unsafe { attempt!(FCNTL_64, fd, F_GETLK_64, &raw mut lock) };
+    }
+    result?;
     if lock.l_type != F_WRLCK as _ || lock.l_start == Locker::Remover as _ {
         return Ok(LockOwner::None);
     }
     Ok(Pid::new(lock.l_pid).map_or(LockOwner::Unknown, LockOwner::Process))
-}
-
-/// `fcntl(fd, F_OFD_GETLK, {F_WRLCK, ...})`—Returns whether the calling process itself holds a daemon's lock on
-/// a file, which F_GETLK does not report.
-///
-/// Since Linux 3.15; `EINVAL` before that.
-pub(crate) fn holds_lock(fd: RawFd) -> Result<bool, Errno> {
-    // SAFETY: a flock consists of integers, which may be zero.
-    let mut lock: Flock64 = unsafe { MaybeUninit::zeroed().assume_init() };
-    lock.l_type = F_WRLCK as _;
-    // SAFETY: the kernel reads a flock from `lock` and writes one to it.
-    unsafe { attempt!(FCNTL_64, fd, F_OFD_GETLK, &raw mut lock) }?;
-    Ok(lock.l_type == F_WRLCK as _ && lock.l_pid == getpid().get())
 }

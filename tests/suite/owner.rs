@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::support::control::{NOT_RUNNING, UNKNOWN, ask, ask_on, kernels, says, start_unlocked};
 use crate::support::{
-    Place, eventually, has, has_for, is_root, pid_in, skip, tested_command, wait_for, watch,
+    Place, eventually, has, has_for, is_root, pid_in, skip, tested_command, under_strace, wait_for,
+    watch,
 };
 use rustix::process::Signal;
 
@@ -125,8 +126,7 @@ fn an_unlocked_pidfile_is_not_believed() {
                 };
                 says(&output, code, "", &line);
                 bystander.assert_alive();
-                let is_removed = text.is_empty() && action[0] == "--stop";
-                assert_eq!(place.path("pid").exists(), !is_removed, "{text:?}");
+                assert_eq!(fs::read_to_string(place.path("pid")).unwrap(), text);
             }
         }
     }
@@ -398,4 +398,27 @@ fn a_read_lock_is_no_claim() {
         busy,
     );
     says(&ask(&place, &["--signal", "TERM"]), 0, "", NOT_RUNNING);
+}
+
+#[test]
+fn a_pidfile_that_cannot_be_read_is_an_error() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    let stranger = std::process::id();
+    fs::write(place.path("pid"), format!("{stranger}\n")).unwrap();
+    let path = place.path("pid");
+    let options = ["-P", path.to_str().unwrap(), "--inject=read:error=EIO"];
+    for (arguments, code) in [
+        (&["--status", "-p", "pid"][..], 4),
+        (&["--stop", "-p", "pid"], 4),
+        (&["-p", "pid", "sleep", "1000"], 11),
+    ] {
+        let output = under_strace(&place, &options, arguments);
+        assert_eq!(output.code(), code, "{output:?}");
+        let says = "cannot use the pidfile pid: Input/output error (EIO)";
+        assert!(output.stderr.contains(says), "{output:?}");
+        assert_eq!(place.read("pid"), format!("{stranger}\n"));
+    }
 }

@@ -396,3 +396,13 @@ fn a_failure_before_the_pidfile_leaves_it() {
         }
     }
 }
+
+#[test]
+fn a_failed_start_leaves_an_empty_file_that_was_there() {
+    let place = Place::new();
+    fs::write(place.path("pid"), "").unwrap();
+    let start = ["-p", "pid", "-c", "/nowhere", "sleep", "1000"];
+    assert_eq!(place.run(&mut place.rawdaemon(start)).code(), 3);
+    assert_eq!(place.read("pid"), "");
+    place.assert_no_process();
+}

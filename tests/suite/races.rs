@@ -200,7 +200,7 @@ fn a_daemon_that_starts_during_the_look_is_found() {
             place.run(command.arg("--status").arg("-p").arg(place.path("pid")))
         });
         eventually("it has asked", || {
-            fs::read_to_string(place.path("trace")).is_ok_and(|said| said.contains("F_GETLK"))
+            fs::read_to_string(place.path("trace")).is_ok_and(|said| said.contains("GETLK"))
         });
         let daemon = place.start(["-p", "pid", "sleep", "1000"]);
         says(&status.join().unwrap(), 0, &format!("{}\n", daemon.pid), "");

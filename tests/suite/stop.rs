@@ -1,6 +1,7 @@
 //! `--stop`, `--signal`, and `--restart`: the signals that the daemon gets, and what it leaves.
 
 use std::ffi::CString;
+use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::time::Duration;
@@ -9,7 +10,8 @@ use crate::support::control::{
     NOT_RUNNING, ask, ask_on, kernels, says, start_script, start_unlocked,
 };
 use crate::support::{
-    DEADLINE, Daemon, Place, eventually, has, is_root, pid_in, tested_command, wait_for, watch,
+    DEADLINE, Daemon, Place, eventually, has, is_root, pid_in, tested_command, under_strace,
+    wait_for, watch,
 };
 use rawdaemon::{ErrorKind, Owner, Pidfile, Signal, Stage};
 
@@ -318,4 +320,40 @@ fn a_group_outlives_its_leader() {
         says(&stop.join().unwrap(), 0, "", "");
     });
     place.assert_no_process();
+}
+
+#[test]
+fn a_stop_removes_no_file_that_names_no_daemon() {
+    let place = Place::new();
+    fs::write(place.path("empty"), "").unwrap();
+    let output = place.run(&mut place.rawdaemon(["--stop", "-p", "empty"]));
+    assert_eq!(output.code(), 0, "{output:?}");
+    assert!(place.path("empty").exists());
+    // A lock file is not a pidfile.
+    let daemon = place.start(["-l", "lock", "sleep", "1000"]);
+    let output = place.run(&mut place.rawdaemon(["--stop", "-p", "lock"]));
+    assert_eq!(output.code(), 0, "{output:?}");
+    daemon.ended();
+    assert!(place.path("lock").exists());
+}
+
+#[test]
+fn a_lock_that_cannot_be_read_is_no_end() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    let program = "trap '' USR1; echo up; while :; do sleep 1000; done";
+    let daemon = place.start(["-p", "pid", "-c", ".", "-o", "log", "sh", "-c", program]);
+    eventually("it ignores the signal", || place.read("log") == "up\n");
+    // The first calls look the daemon up, thrice, and see whether it has ended.
+    let faults = [
+        "--inject=pidfd_open:error=ENOSYS",
+        "--inject=fcntl:error=EIO:when=5+",
+    ];
+    let arguments = ["--stop", "--retry", "USR1/0.3", "-p", "pid"];
+    let output = under_strace(&place, &faults, &arguments);
+    assert_eq!(output.code(), 1, "{output:?}");
+    daemon.assert_alive();
+    assert!(place.path("pid").exists());
 }
