@@ -5,6 +5,7 @@ pub use crate::accounts::find_group;
 pub use crate::entry::{enter, memcmp, memcpy, memmove, memset, panic, strlen};
 pub use crate::environment::{set_variable, variable};
 pub use crate::options::{Credentials, Settings};
+pub use crate::packed::{Packed, pack};
 pub use crate::pidfile::{Match, Process, compare, date, pid_in, pid_of, process};
 pub use crate::protocol::{
     EXIT_GRACE, Event, Goal, Nanoseconds, Notice, RECORD_SIZE, Record, STATUS_SIZE, Step, Verdict,

@@ -220,6 +220,7 @@ mod hosted;
 #[doc(hidden)]
 pub mod internal;
 mod options;
+mod packed;
 mod pidfile;
 mod protocol;
 mod start;

@@ -77,12 +77,17 @@ pub fn join<'b>(first: &[u8], second: &[u8], buffer: &'b mut [u8]) -> &'b [u8] {
 /// A table of short texts, packed as the lines of a single text. An array of `&str` would take 16 bytes
 /// more for each entry. C libraries pack the names of errors and signals in the same way.
 #[derive(Clone, Copy, Debug)]
-pub struct Lines(&'static str);
+pub struct Lines(&'static [u8]);
 
 impl Lines {
     /// Makes a table of a text whose lines all end in a newline. Use the macro `lines!`.
     #[must_use]
     pub const fn new(text: &'static str) -> Self {
+        Self(text.as_bytes())
+    }
+
+    /// The same for bytes.
+    pub(crate) const fn of_bytes(text: &'static [u8]) -> Self {
         Self(text)
     }
 
@@ -100,7 +105,7 @@ impl Lines {
 
     /// All lines, without their newlines.
     pub fn iter(self) -> impl Iterator<Item = &'static [u8]> {
-        let mut rest = self.0.as_bytes();
+        let mut rest = self.0;
         core::iter::from_fn(move || {
             let (line, after) = split_once(rest, b'\n');
             rest = after?;

@@ -30,7 +30,7 @@ impl Report<'_> {
                 continue;
             }
             let mut line = Line::new();
-            line.add(step.words());
+            step.words().write(&mut |piece| line.add(piece));
             if let Some(name) = name {
                 line.add(b" ");
                 line.add(name.to_bytes());

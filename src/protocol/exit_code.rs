@@ -1,6 +1,6 @@
 //! The exit codes: the kind of an error in one byte.
 
-use crate::text::{Lines, lines};
+use crate::packed::{Packed, packed};
 
 /// Defines [`ErrorKind`] and its messages from one table: documentation, name, number, and the beginning
 /// of the message, which the path that the step used may follow.
@@ -24,7 +24,7 @@ macro_rules! kinds {
         }
 
         /// The message of each kind.
-        static WORDS: Lines = lines![$($words;)*];
+        static WORDS: Packed = packed![$($words, "\n",)*];
     };
 }
 
@@ -119,9 +119,9 @@ impl ErrorKind {
         None
     }
 
-    pub(super) fn words(self) -> &'static [u8] {
+    pub(super) fn words(self) -> Packed {
         let index = Self::ALL.iter().position(|kind| *kind == self);
-        WORDS.get(index.unwrap_or_default())
+        WORDS.line(index.unwrap_or_default())
     }
 }
 

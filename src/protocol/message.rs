@@ -15,16 +15,16 @@ use crate::text::{Lines, Sink, display, lines, write_number};
 pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
     let (kind, large) = (error.kind(), error.large());
     let subject = error.subject();
-    out(match (kind, subject) {
-        (ErrorKind::PidfileFailed, Some(Subject::LockFile)) => b"cannot use the lock file",
-        (ErrorKind::StdioFailed, Some(_)) => b"cannot save",
-        (ErrorKind::CloseFailed, Some(_)) => b"cannot keep",
-        (ErrorKind::OpenFailed, _) if error.is_not_emptied() => b"cannot empty",
+    match (kind, subject) {
+        (ErrorKind::PidfileFailed, Some(Subject::LockFile)) => out(b"cannot use the lock file"),
+        (ErrorKind::StdioFailed, Some(_)) => out(b"cannot save"),
+        (ErrorKind::CloseFailed, Some(_)) => out(b"cannot keep"),
+        (ErrorKind::OpenFailed, _) if error.is_not_emptied() => out(b"cannot empty"),
         (ErrorKind::Refused, _) if error.cause_kind() == CauseKind::Silent => {
-            b"the daemon did not become ready"
+            out(b"the daemon did not become ready");
         }
-        _ => kind.words(),
-    });
+        _ => kind.words().write(out),
+    }
     let (before, object, after): (&[u8], &[u8], &[u8]) = match (path, kind) {
         (Some(path), ErrorKind::AlreadyRunning) => (b" (", path.to_bytes(), b")"),
         (Some(path), _) => (b" ", path.to_bytes(), b""),

@@ -16,10 +16,13 @@ fn document(path: &str) -> String {
 }
 
 fn steps() -> Vec<String> {
-    let words = Step::ALL.iter().map(|step| step.words().to_vec());
-    words
-        .map(|words| String::from_utf8(words).unwrap())
-        .collect()
+    let words = Step::ALL.iter().map(|step| {
+        let mut words = Vec::new();
+        step.words()
+            .write(&mut |piece| words.extend_from_slice(piece));
+        String::from_utf8(words).unwrap()
+    });
+    words.collect()
 }
 
 /// The long names of the options, without their dashes.
