@@ -2,12 +2,12 @@
 //!
 //! The first three exit with the codes that the Linux Standard Base defines for init scripts.
 
-use rawdaemon::internal::{describe, write_number};
+use rawdaemon::internal::describe;
 use rawdaemon::{Cause, Error, ErrorKind, Owner, Pid, Pidfile, Signal, ThinCStr};
 
 use crate::args::{Invocation, Name, Verbosity};
 use crate::line::{Line, write_line};
-use crate::os::{STDOUT, SUCCESS, write_all};
+use crate::os::SUCCESS;
 
 /// The daemon did not end in time.
 const FAILED: u8 = 1;
@@ -30,9 +30,13 @@ pub(crate) fn print_status(invocation: &Invocation<'_>) -> u8 {
     };
     let (code, text): (_, &[u8]) = match owner {
         Ok(Owner::Running(pid) | Owner::Unlocked(pid)) if !is_quiet => {
-            print_pid(pid);
-            if !is_verbose {
-                return SUCCESS;
+            let mut line = Line::empty();
+            line.add_number(pid.get().unsigned_abs());
+            line.push(b'\n');
+            // The code for a dead daemon would be a lie.
+            let code = line.print(UNKNOWN);
+            if !is_verbose || code != SUCCESS {
+                return code;
             }
             match owner {
                 Ok(Owner::Running(_)) => (SUCCESS, b"running, and holds the lock on its pidfile"),
@@ -137,10 +141,4 @@ fn report_error(invocation: &Invocation<'_>, error: &Error) -> u8 {
         ErrorKind::StillRunning => FAILED,
         _ => UNKNOWN,
     }
-}
-
-fn print_pid(pid: Pid) {
-    let mut print = |text: &[u8]| write_all(STDOUT, text);
-    write_number(pid.get().unsigned_abs(), &mut print);
-    print(b"\n");
 }

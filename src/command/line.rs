@@ -1,8 +1,8 @@
-//! Lines on standard error.
+//! Output: lines on standard error, and what a user has asked for on standard output.
 
 use rawdaemon::internal::write_number;
 
-use crate::os::{STDERR, write_all};
+use crate::os::{STDERR, STDOUT, SUCCESS, write_all};
 
 /// Writes a line that contains this text.
 pub(crate) fn write_line(text: &[u8]) {
@@ -14,18 +14,25 @@ pub(crate) fn write_line(text: &[u8]) {
 /// The escape sequence that erases from the cursor to the end of the line (EL of ECMA-48).
 pub(crate) const ERASE_TO_END: &[u8] = b"\x1b[K";
 
-/// A line for standard error. It is written with one write(2), unless it is longer than the buffer.
+/// A line for standard error, or text for standard output. It is written with one write(2). A line that is longer
+/// than the buffer takes several.
 pub(crate) struct Line {
-    bytes: [u8; 512],
+    bytes: [u8; 2048],
     length: usize,
 }
 
 impl Line {
-    pub(crate) fn new() -> Self {
-        let mut line = Self {
-            bytes: [0; 512],
+    /// Text for standard output, which must fit in the buffer.
+    pub(crate) fn empty() -> Self {
+        Self {
+            bytes: [0; 2048],
             length: 0,
-        };
+        }
+    }
+
+    /// A line for standard error.
+    pub(crate) fn new() -> Self {
+        let mut line = Self::empty();
         line.add(b"rawdaemon: ");
         line
     }
@@ -42,7 +49,8 @@ impl Line {
         }
     }
 
-    fn push(&mut self, byte: u8) {
+    /// Adds a byte as it is.
+    pub(crate) fn push(&mut self, byte: u8) {
         if self.length == self.bytes.len() {
             self.flush();
         }
@@ -52,17 +60,22 @@ impl Line {
         }
     }
 
+    fn text(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+
     fn flush(&mut self) {
-        write_all(STDERR, self.bytes.get(..self.length).unwrap_or_default());
+        let _ = write_all(STDERR, self.text());
         self.length = 0;
     }
 
     /// Replaces the line on the terminal with the first `width` bytes of this line.
     pub(crate) fn redraw(&self, width: usize) {
-        let line = self.bytes.get(..self.length).unwrap_or_default();
-        write_all(STDERR, b"\r");
-        write_all(STDERR, line.get(..width).unwrap_or(line));
-        write_all(STDERR, ERASE_TO_END);
+        let line = self.text();
+        let line = line.get(..width).unwrap_or(line);
+        let _ = write_all(STDERR, b"\r");
+        let _ = write_all(STDERR, line);
+        let _ = write_all(STDERR, ERASE_TO_END);
     }
 
     pub(crate) fn add_number(&mut self, number: u32) {
@@ -73,5 +86,17 @@ impl Line {
     pub(crate) fn end(&mut self) {
         self.push(b'\n');
         self.flush();
+    }
+
+    /// Writes the text to standard output. Returns `failure`, after a line, if it cannot be written.
+    pub(crate) fn print(&self, failure: u8) -> u8 {
+        let Err(errno) = write_all(STDOUT, self.text()) else {
+            return SUCCESS;
+        };
+        let mut line = Self::new();
+        line.add(b"cannot write to standard output: ");
+        errno.describe(&mut |piece| line.add(piece));
+        line.end();
+        failure
     }
 }

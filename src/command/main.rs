@@ -16,11 +16,12 @@ mod progress;
 mod report;
 mod start;
 
+use rawdaemon::internal::{Packed, pack};
 use rawdaemon::{CStrings, ErrorKind};
 
 use crate::args::{Action, Invocation, Name};
 use crate::line::{Line, write_line};
-use crate::os::{Given, SUCCESS};
+use crate::os::{Given, OUTPUT_LOST};
 
 const HELP: &str = "\
 Usage: rawdaemon [OPTIONS] [--] COMMAND [ARGUMENTS]
@@ -48,7 +49,11 @@ Exit codes: 0 it runs; 5 it ended too soon; 6 not ready in time; 12 it already
 runs; 18 it cannot start; 126, 127 not executed, not found. See rawdaemon(8).
 ";
 
+static PACKED_HELP: [u8; pack::<0>(HELP).1] = pack(HELP).0;
+
 const VERSION: &str = concat!("rawdaemon ", env!("CARGO_PKG_VERSION"), "\n");
+
+static PACKED_VERSION: [u8; pack::<0>(VERSION).1] = pack(VERSION).0;
 
 rawdaemon::entry!(main);
 
@@ -68,8 +73,8 @@ fn main(argv: CStrings<'static>, envp: CStrings<'static>) -> u8 {
         }
     };
     match invocation.action {
-        Action::Help => print(HELP),
-        Action::Version => print(VERSION),
+        Action::Help => print(&PACKED_HELP),
+        Action::Version => print(&PACKED_VERSION),
         Action::Status => control::print_status(&invocation),
         Action::Signal => control::signal_daemon(&invocation),
         Action::Stop => control::stop_daemon(&invocation),
@@ -86,7 +91,12 @@ fn main(argv: CStrings<'static>, envp: CStrings<'static>) -> u8 {
     }
 }
 
-fn print(text: &str) -> u8 {
-    os::write_all(os::STDOUT, text.as_bytes());
-    SUCCESS
+fn print(packed: &'static [u8]) -> u8 {
+    let mut text = Line::empty();
+    Packed::new(packed).write(&mut |piece| {
+        for byte in piece {
+            text.push(*byte);
+        }
+    });
+    text.print(OUTPUT_LOST)
 }

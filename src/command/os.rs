@@ -1,7 +1,7 @@
 //! What the command gets from the kernel, and the system calls that it makes itself.
 
-use rawdaemon::CStrings;
 use rawdaemon::internal::{self, RawFd, SignalSet};
+use rawdaemon::{CStrings, Errno};
 
 /// The lists that the command was executed with.
 pub(crate) struct Given {
@@ -17,17 +17,19 @@ pub(crate) const STDERR: RawFd = 2;
 /// The exit status of a command that has done what was asked for.
 pub(crate) const SUCCESS: u8 = 0;
 
+/// The exit status if the help or the version cannot be written.
+pub(crate) const OUTPUT_LOST: u8 = 1;
+
 /// Writes all bytes, or stops at the first error.
 ///
 /// SIGPIPE is blocked and stays blocked: a reader that has gone away must not change the exit code.
-pub(crate) fn write_all(fd: RawFd, mut bytes: &[u8]) {
+pub(crate) fn write_all(fd: RawFd, mut bytes: &[u8]) -> Result<(), Errno> {
     let _ = internal::block_signals(SignalSet::PIPE);
     while !bytes.is_empty() {
-        match internal::write(fd, bytes) {
-            Ok(written) => bytes = bytes.get(written as usize..).unwrap_or_default(),
-            Err(_) => return,
-        }
+        let written = internal::write(fd, bytes)?;
+        bytes = bytes.get(written as usize..).unwrap_or_default();
     }
+    Ok(())
 }
 
 /// Whether this is the init process of its pid namespace.

@@ -102,8 +102,8 @@ impl ProgressLine {
     /// Erases the line.
     pub(crate) fn erase(&self) {
         if self.is_drawn {
-            write_all(STDERR, b"\r");
-            write_all(STDERR, ERASE_TO_END);
+            let _ = write_all(STDERR, b"\r");
+            let _ = write_all(STDERR, ERASE_TO_END);
         }
     }
 }

@@ -306,3 +306,25 @@ fn a_closed_standard_error_does_not_change_the_exit_code() {
         assert_eq!(status.code(), Some(code), "{arguments:?}");
     }
 }
+
+#[test]
+fn output_that_cannot_be_written_is_a_failure() {
+    let place = Place::new();
+    let _daemon = place.start(["-p", "pid", "sleep", "1000"]);
+    let lines = [
+        (&["--help"][..], 1),
+        (&["--version"], 1),
+        // 1 would say that the daemon is dead.
+        (&["--status", "-p", "pid"], 4),
+        (&["-v", "--status", "-p", "pid"], 4),
+    ];
+    for (arguments, code) in lines {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = place.rawdaemon(arguments).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+        assert_eq!(
+            String::from_utf8_lossy(&output.stderr),
+            "rawdaemon: cannot write to standard output: No space left on device (ENOSPC)\n"
+        );
+    }
+}
