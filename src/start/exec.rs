@@ -6,6 +6,7 @@ use super::context::{Context, Role};
 use super::descriptors::KeptFds;
 use super::intermediate::run_daemon;
 use super::path_search::{any_path, is_relative};
+use super::plan::Memory;
 use crate::protocol::{Errno, Error, ErrorKind, Pid, failed};
 use crate::sys::{
     self, CStrings, Child, End, ExitSignal, Fork, Forked, NO_FD, RawFd, SignalSet, ThinCStr,
@@ -30,6 +31,10 @@ impl Child for Daemon<'_, '_> {
         match run_daemon(self.0) {
             End::Exit(status) => End::Exit(status),
         }
+    }
+
+    fn stops_parent(&self) -> bool {
+        self.0.shared.plan.memory == Memory::SharedStopping
     }
 }
 

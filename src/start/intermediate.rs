@@ -181,10 +181,7 @@ fn watch<R: Role>(
     }
     let mut watch = Watch::new(context, session, channel, daemon);
     let outcome = watch.run();
-    // A daemon that shares the memory has succeeded if it has executed its command.
-    if watch.has_ended() || outcome.is_ok() {
-        stack.mark_released();
-    }
+    watch.wait_until_released(stack);
     match outcome {
         Ok(()) => barrier::leave_listener(&watch),
         Err(error) => remove_after_failure(plan.options, daemon, error, is_new),

@@ -11,13 +11,11 @@ use super::context::{Role, Shared};
 use super::daemon_process::DaemonProcess;
 use super::foreground;
 use super::intermediate::{Intermediate, lead_directly};
-use super::pipes::wait_for_verdict;
+use super::pipes::{wait_for_verdict, wait_until_released};
 use super::plan::{Memory, Plan};
 use super::progress::Progress;
 use crate::options::Readiness;
-use crate::protocol::{
-    Errno, Error, ErrorKind, Nanoseconds, Pid, RECORD_SIZE, Subject, failed, outcome,
-};
+use crate::protocol::{Errno, Error, ErrorKind, Nanoseconds, Pid, Subject, failed, outcome};
 use crate::sys::{
     self, Child, End, ExitSignal, Fd, Fork, Forked, NO_FD, RawFd, SignalSet, Stack, clone_vm,
 };
@@ -32,18 +30,32 @@ pub(super) fn start<R: Role>(
     if plan.options.foreground {
         return foreground::take_steps(plan, role).map(Fork::Child);
     }
-    // Dropping a stack waits until no process uses it.
     let daemon_stack = match plan.memory {
         Memory::Copied => Stack::none(),
-        Memory::Shared => Stack::new(),
-        Memory::SharedStopping => Stack::stopping(),
+        Memory::Shared | Memory::SharedStopping => Stack::new(),
     };
     if let Some(outcome) = lead_directly(plan, role, &daemon_stack) {
         // This process is about to end: do not wait, and leave the stack to the kernel.
         core::mem::forget(daemon_stack);
         return outcome;
     }
-    start_intermediate(plan, role, &daemon_stack, show)
+    start_intermediate(plan, role, daemon_stack, show)
+}
+
+/// The stacks of the two children. Dropping them waits until no process uses them.
+struct Stacks {
+    daemon: Stack,
+    intermediate: Stack,
+}
+
+impl Drop for Stacks {
+    /// The daemon uses the intermediate's frames, too.
+    fn drop(&mut self) {
+        self.daemon.wait_until_released();
+        if self.daemon.is_leaked() {
+            self.intermediate.leak();
+        }
+    }
 }
 
 /// Creates the intermediate and waits for its verdict.
@@ -53,12 +65,16 @@ pub(super) fn start<R: Role>(
 fn start_intermediate<R: Role>(
     plan: &Plan<'_>,
     role: &R,
-    daemon_stack: &Stack,
+    daemon: Stack,
     show: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Fork<R::Output, DaemonProcess>, Error> {
-    let stack = match role.thread() {
+    let intermediate = match role.thread() {
         Some(thread) if !thread.is_known() => Stack::none(),
         _ => Stack::new(),
+    };
+    let stacks = Stacks {
+        daemon,
+        intermediate,
     };
     let mask = sys::block_signals(SignalSet::ALL).map_err(failed(ErrorKind::SignalsFailed))?;
     let verdict = match sys::pipe() {
@@ -72,7 +88,7 @@ fn start_intermediate<R: Role>(
         plan,
         role,
         verdict,
-        stack: daemon_stack,
+        stack: &stacks.daemon,
     };
     let wait = |intermediate: Result<Pid, Errno>| {
         // Closed even if `show` panics: the intermediate then takes the original for dead.
@@ -82,9 +98,11 @@ fn start_intermediate<R: Role>(
             Ok(intermediate) => {
                 let (record, ended) = wait_for_verdict(reader.raw(), intermediate, show);
                 if ended.is_ok() {
-                    stack.mark_released();
+                    stacks.intermediate.mark_released();
                 }
-                wait_for_daemon(daemon_stack, &reader);
+                // The daemon still uses the memory if the intermediate was killed.
+                wait_until_released(&stacks.daemon, reader.raw());
+                wait_until_released(&stacks.intermediate, reader.raw());
                 outcome(record, ended).map(|pid| DaemonProcess {
                     pid,
                     session: intermediate,
@@ -98,7 +116,12 @@ fn start_intermediate<R: Role>(
         };
         restored.and(outcome)
     };
-    match clone_vm(&stack, ExitSignal::None, &Intermediate(&shared), wait) {
+    match clone_vm(
+        &stacks.intermediate,
+        ExitSignal::None,
+        &Intermediate(&shared),
+        wait,
+    ) {
         Fork::Parent(outcome) => outcome.map(Fork::Parent),
         Fork::Child(daemon) => {
             let mask = if plan.options.reset_signals {
@@ -136,18 +159,6 @@ impl<R: Role> Child for Intermediate<'_, R> {
 
 /// How often the original checks whether a process has ended.
 const CHECK_INTERVAL: Nanoseconds = 100_000_000;
-
-/// Waits until the daemon no longer uses its stack. It still does only if the intermediate was killed.
-/// Not every kernel reports the release, so end of file on the verdict pipe, which the daemon's exec or
-/// end closes, is taken for one.
-fn wait_for_daemon(stack: &Stack, reader: &Fd) {
-    while stack.in_use() {
-        let _ = sys::ppoll(&mut [reader.raw(), NO_FD, NO_FD, NO_FD], CHECK_INTERVAL);
-        if sys::read(reader.raw(), &mut [0; RECORD_SIZE]) == Ok(0) {
-            stack.mark_released();
-        }
-    }
-}
 
 /// Checks that every descriptor to keep is open, so that none of this crate's own gets its number, that the
 /// notification fd is none of them, and that the descriptors for standard streams are open.

@@ -6,7 +6,7 @@ use super::progress::Progress;
 use crate::protocol::{
     Errno, Nanoseconds, Pid, RECORD_SIZE, Record, STATUS_SIZE, WaitStatus, decode, encode,
 };
-use crate::sys::{self, NO_FD, RawFd};
+use crate::sys::{self, NO_FD, RawFd, Stack};
 use crate::text::join;
 
 /// How often the original reports [`Progress::Waiting`].
@@ -56,6 +56,23 @@ pub(super) fn wait_for_verdict(
             show(Progress::Waiting(Duration::from_nanos(
                 now.saturating_sub(began),
             )));
+        }
+    }
+}
+
+/// How often a process checks whether another one has left its memory.
+const CHECK_INTERVAL: Nanoseconds = 100_000_000;
+
+/// Waits until no process uses this stack. If the kernel does not report that, end of file on a pipe does, of which
+/// the process has a write end until its exec or its end. The stack then stays mapped. [`NO_FD`] stands for a pipe
+/// at its end.
+#[inline(never)]
+pub(super) fn wait_until_released(stack: &Stack, pipe: RawFd) {
+    while stack.in_use() {
+        if pipe == NO_FD || sys::read(pipe, &mut [0; RECORD_SIZE]) == Ok(0) {
+            stack.leak();
+        } else {
+            let _ = sys::ppoll(&mut [pipe, NO_FD, NO_FD, NO_FD], CHECK_INTERVAL);
         }
     }
 }

@@ -1,13 +1,13 @@
 //! The watch over the daemon: the intermediate waits for events until there is a verdict.
 
 use super::context::Context;
-use super::pipes::{read_record, send_status, send_verdict};
+use super::pipes::{read_record, send_status, send_verdict, wait_until_released};
 use super::readiness::{Channel, is_from_daemon};
 use crate::protocol::{
     Errno, Error, ErrorKind, Event, Goal, Nanoseconds, Pid, Record, Signal, Verdict, failed,
     nanoseconds,
 };
-use crate::sys::{self, Datagram, NO_FD, RawFd, SIGCHLD};
+use crate::sys::{self, Datagram, NO_FD, RawFd, SIGCHLD, Stack};
 
 /// How long the daemon may take to end after a SIGTERM, before it gets a SIGKILL.
 const TERM_TIMEOUT: Nanoseconds = 1_000_000_000;
@@ -47,7 +47,10 @@ pub(super) struct Watch<'w, 'a> {
     started: Nanoseconds,
     /// When the daemon was created; [`Nanoseconds::MAX`] with [`Goal::Begun`], which needs no clock.
     born: Nanoseconds,
+    /// Whether the daemon has been reaped, or is no longer a child.
     has_ended: bool,
+    /// Whether this process has reaped it.
+    is_reaped: bool,
 }
 
 impl<'w, 'a> Watch<'w, 'a> {
@@ -78,12 +81,17 @@ impl<'w, 'a> Watch<'w, 'a> {
             started: born.saturating_add(nanoseconds(plan.options.lock_timeout)),
             born,
             has_ended: false,
+            is_reaped: false,
         }
     }
 
-    /// Whether the daemon has been reaped, or is no longer a child.
-    pub(super) const fn has_ended(&self) -> bool {
-        self.has_ended
+    /// Waits until the daemon no longer uses this process's memory.
+    pub(super) fn wait_until_released(&mut self, stack: &Stack) {
+        if self.is_reaped {
+            stack.mark_released();
+        }
+        self.close_report_writer();
+        wait_until_released(stack, self.report);
     }
 
     pub(super) const fn channel(&self) -> &Channel<'a> {
@@ -199,8 +207,7 @@ impl<'w, 'a> Watch<'w, 'a> {
 
     /// Prepares the descriptors for the first wait. In the original, a SIGTERM abandons the start.
     fn prepare_to_wait(&mut self) -> Result<(), Errno> {
-        sys::close(self.report_writer);
-        self.report_writer = NO_FD;
+        self.close_report_writer();
         if self.death == NO_FD {
             let death = sys::pidfd_open(self.daemon).or_else(|_| sys::signalfd(SIGCHLD));
             self.death = death?.into_raw();
@@ -210,6 +217,11 @@ impl<'w, 'a> Watch<'w, 'a> {
             }
         }
         Ok(())
+    }
+
+    fn close_report_writer(&mut self) {
+        sys::close(self.report_writer);
+        self.report_writer = NO_FD;
     }
 
     fn read_report(&mut self) -> Option<Event> {
@@ -268,6 +280,7 @@ impl<'w, 'a> Watch<'w, 'a> {
         match sys::try_wait(self.daemon) {
             Ok(Some(status)) => {
                 self.has_ended = true;
+                self.is_reaped = true;
                 let lived = sys::monotonic_time().checked_sub(self.born);
                 Some(Event::Died {
                     status,
@@ -296,6 +309,7 @@ impl<'w, 'a> Watch<'w, 'a> {
             let killed = sys::kill(self.daemon, Signal::KILL.number())
                 .and_then(|()| sys::waitpid(self.daemon));
             self.has_ended = killed.is_ok();
+            self.is_reaped = killed.is_ok();
         }
     }
 

@@ -14,11 +14,12 @@
 //!   build, never runs twice in one frame.
 //! - **The parent's frames outlive the child's use of them.** [`clone_vm`] neither returns nor unwinds in the
 //!   parent before the child has executed a program or has ended. If no process has seen that, the kernel
-//!   reports it: CLONE_CHILD_CLEARTID clears a word and wakes its waiters (futex(2)). This takes no process
-//!   that has to live, no descriptor that has to be closed, and no pid that has to mean the same in two
-//!   namespaces. The word is in the mapping of the [`Stack`], and the original makes both stacks. If the
-//!   intermediate is killed, the original waits for the daemon, which then goes no further than its steps
-//!   (`Context::is_watched`).
+//!   reports it: CLONE_CHILD_CLEARTID clears a word. This takes no process that has to live, no descriptor that
+//!   has to be closed, and no pid that has to mean the same in two namespaces. The word is in the mapping of
+//!   the [`Stack`], and the original makes both stacks. If the intermediate is killed, the original waits for
+//!   the daemon, which then goes no further than its steps (`Context::is_watched`). Where the kernel does not
+//!   clear the word, end of file on a pipe that the child holds until its exec ends the wait, but then the
+//!   stacks stay mapped.
 //! - **Shared data does not change**, except for atomic words. The child gets its data by a shared reference.
 //!   It writes to its stack, to memory that it has mapped itself, and to nothing else.
 //! - **The child runs code of this crate only.** All signals are blocked before it begins. Its dispositions
@@ -65,6 +66,12 @@ pub(crate) trait Child {
 
     /// Runs in the child.
     fn run(&self) -> End<Forked<Self::Output>>;
+
+    /// Whether the parent stops until the child has executed or ended. The kernel then has no other process to wake,
+    /// and mostly no other processor.
+    fn stops_parent(&self) -> bool {
+        false
+    }
 
     /// Runs in the parent first, once the child exists.
     fn parent_started(&self) {}
@@ -121,8 +128,10 @@ struct Unwinding<'s> {
 
 impl Drop for Unwinding<'_> {
     fn drop(&mut self) {
-        let _ = self.created.map(waitpid);
-        self.stack.mark_released();
+        if self.created.and_then(waitpid).is_ok() {
+            self.stack.mark_released();
+        }
+        self.stack.wait_until_released();
     }
 }
 
@@ -148,7 +157,8 @@ fn clone_on<C: Child>(
         assert!(size_of::<Entry<'_, C>>() <= ENTRY_SIZE);
         assert!(align_of::<Entry<'_, C>>() <= 16);
     }
-    let stopping = if stack.stops_parent() { CLONE_VFORK } else { 0 };
+    let stops_parent = entry.child.stops_parent();
+    let stopping = if stops_parent { CLONE_VFORK } else { 0 };
     let telling = CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
     let flags = CLONE_VM | stopping | telling | exit_signal.number();
     let tid = stack.ctid()?.as_ptr();
@@ -160,15 +170,15 @@ fn clone_on<C: Child>(
     let result = unsafe { trampoline(flags as usize, address.as_ptr().cast(), tid) };
     if result == 0 {
         // This is a copy, which no process shares.
-        stack.clear();
+        stack.mark_released();
         // SAFETY: it was written above, and this process has it for itself.
         let output = unsafe { address.as_ref() }.output.take();
         return output.map(Fork::Child);
     }
-    if stack.stops_parent() {
+    if stops_parent {
         // The child has left, or an emulator has made it a copy. (Linux before 3.5 clears the word a moment
         // later, but before another process can see that the child has executed or ended.)
-        stack.clear();
+        stack.mark_released();
     }
     Pid::new(result as i32).map(Fork::Parent)
 }

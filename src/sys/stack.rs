@@ -3,13 +3,9 @@
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use linux_raw_sys::general::{__kernel_old_timespec, FUTEX_WAIT};
-use syscalls::Sysno;
-
-use super::clock::monotonic_time;
 use super::mmap::{map, unmap};
 use super::poll::sleep;
-use crate::protocol::{Errno, Nanoseconds};
+use crate::protocol::Nanoseconds;
 
 /// The size of a stack. The kernel allocates only the pages that are touched.
 pub(super) const STACK_SIZE: usize = 64 << 10;
@@ -18,48 +14,35 @@ pub(super) const STACK_SIZE: usize = 64 << 10;
 pub(super) const ENTRY_SIZE: usize = 64;
 const WORD_SIZE: usize = 16;
 
-/// How long the kernel may take to clear the word of a child that no longer uses the memory.
-const CLEAR_TIME: Nanoseconds = 10_000_000;
+/// In place of the thread id, which is smaller: the wait for the child was given up.
+const LEAKED: u32 = u32::MAX;
 
-/// How often the word is read if the kernel does not wake its waiters.
+/// How often the word is read.
 const CHECK_INTERVAL: Nanoseconds = 1_000_000;
 
-/// A stack for a child that shares the memory. Dropping it waits until no child uses it.
+/// A stack for a child that shares the memory. Dropping it unmaps it, unless a child may use it.
+///
+/// The kernel alone says when a child has left: by the word with its thread id, by its wait status, or by resuming
+/// a parent that was stopped. Without that, the memory stays mapped: see [`leak`](Self::leak).
 #[derive(Debug)]
 pub(crate) struct Stack {
-    /// Its lowest address; `None` if there is no memory for it, or none was requested.
+    /// The lowest address of the mapping; `None` if there is no memory for it, or none was requested.
     bottom: Option<NonNull<u8>>,
-    /// Whether the parent stops until the child has executed or ended.
-    stops_parent: bool,
 }
 
 impl Stack {
     /// No stack: the child gets a copy of the memory.
     pub(crate) const fn none() -> Self {
-        Self {
-            bottom: None,
-            stops_parent: false,
-        }
+        Self { bottom: None }
     }
 
     pub(crate) fn new() -> Self {
-        let mut stack = Self::none();
-        if !cfg!(rawdaemon_plain_fork) {
-            stack.bottom = map(STACK_SIZE).ok();
+        if cfg!(rawdaemon_plain_fork) {
+            return Self::none();
         }
-        stack
-    }
-
-    /// A stack for a child whose parent stops. The kernel then has no other process to wake, and mostly no
-    /// other processor.
-    pub(crate) fn stopping() -> Self {
-        let mut stack = Self::new();
-        stack.stops_parent = true;
-        stack
-    }
-
-    pub(super) const fn stops_parent(&self) -> bool {
-        self.stops_parent
+        Self {
+            bottom: map(STACK_SIZE).ok(),
+        }
     }
 
     /// The upper end of the stack, where the child's entry lies: [`ENTRY_SIZE`] bytes, aligned to 16.
@@ -77,60 +60,50 @@ impl Stack {
         Some(unsafe { self.bottom?.add(STACK_SIZE - WORD_SIZE).cast().as_ref() })
     }
 
+    fn state(&self) -> u32 {
+        self.ctid().map_or(0, |ctid| ctid.load(Ordering::SeqCst))
+    }
+
+    fn set_state(&self, state: u32) {
+        if let Some(ctid) = self.ctid() {
+            ctid.store(state, Ordering::SeqCst);
+        }
+    }
+
     /// Whether a child may still use the memory.
     pub(crate) fn in_use(&self) -> bool {
-        self.ctid()
-            .is_some_and(|ctid| ctid.load(Ordering::SeqCst) != 0)
+        !matches!(self.state(), 0 | LEAKED)
     }
 
-    /// Clears the word: this process is a copy of the one whose memory was shared, or the child has certainly
-    /// executed or ended.
-    pub(super) fn clear(&self) {
-        if let Some(ctid) = self.ctid() {
-            ctid.store(0, Ordering::SeqCst);
-        }
+    /// Whether the wait for the child was given up.
+    pub(crate) fn is_leaked(&self) -> bool {
+        self.state() == LEAKED
     }
 
-    /// Marks the stack as unused: the child is known to have executed or ended. Not every kernel clears the
-    /// word then: Linux before 4.9 does not if a signal ends the child, nor before 5.16 if that dumps core, and
-    /// gVisor does not after an exec.
+    /// Marks the stack as unused: the child has been reaped, or has resumed its parent, or this process is a copy
+    /// of the one whose memory was shared. Not every kernel clears the word then: Linux before 4.9 does not if a
+    /// signal ends the child, nor before 5.16 if that dumps core.
     pub(crate) fn mark_released(&self) {
-        if self.in_use() {
-            self.wait_until(monotonic_time().saturating_add(CLEAR_TIME));
-            self.clear();
-        }
+        self.set_state(0);
     }
 
-    /// Waits until the child has executed or ended.
+    /// Gives up the wait for the child: there are signs that it has left, but the kernel does not say so. gVisor
+    /// does not after an exec. Unless the kernel clears the word later, the memory stays mapped.
+    pub(crate) fn leak(&self) {
+        self.set_state(LEAKED);
+    }
+
+    /// Waits until the child has executed or ended. Callers wait for other signs of that first.
     pub(crate) fn wait_until_released(&self) {
-        self.wait_until(Nanoseconds::MAX);
-    }
-
-    fn wait_until(&self, deadline: Nanoseconds) {
-        let Some(word) = self.ctid() else { return };
-        loop {
-            let tid = word.load(Ordering::SeqCst);
-            if tid == 0 || deadline != Nanoseconds::MAX && monotonic_time() >= deadline {
-                return;
-            }
-            let mut pause = __kernel_old_timespec {
-                tv_sec: 0,
-                tv_nsec: CHECK_INTERVAL as _,
-            };
-            let (word, pause) = (word.as_ptr(), &raw mut pause);
-            // SAFETY: the kernel reads the word and a timespec.
-            let waited = unsafe { call!(Sysno::futex, word, FUTEX_WAIT, tid, pause) };
-            if matches!(waited, Err(Errno::ENOSYS | Errno::EPERM)) {
-                sleep(CHECK_INTERVAL);
-            }
+        while self.in_use() {
+            sleep(CHECK_INTERVAL);
         }
     }
 }
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        self.wait_until_released();
-        if let Some(bottom) = self.bottom {
+        if let Some(bottom) = self.bottom.filter(|_| self.state() == 0) {
             #[cfg(test)]
             tests::note_use(bottom);
             // SAFETY: it comes from `map`, and no child uses it now.
@@ -145,9 +118,12 @@ mod tests {
     use core::slice;
     use core::sync::atomic::{AtomicUsize, Ordering};
     use core::time::Duration;
+    use std::borrow::ToOwned;
+    use std::fs;
     use std::println;
+    use std::string::String;
 
-    use super::STACK_SIZE;
+    use super::{STACK_SIZE, Stack};
     use crate::{DaemonizeOptions, ErrorKind, Readiness, argv};
 
     /// How many bytes were never written to, of the stack that was used most.
@@ -187,5 +163,47 @@ mod tests {
         println!("{used} of {STACK_SIZE} bytes");
         assert!(used < STACK_SIZE / 2, "{used}");
         assert_eq!(used == 0, cfg!(rawdaemon_plain_fork));
+    }
+
+    /// How the kernel describes the memory at this address, if it is mapped.
+    fn access(address: usize) -> Option<String> {
+        let maps = fs::read_to_string("/proc/self/maps").unwrap();
+        maps.lines().find_map(|line| {
+            let mut words = line.split(' ');
+            let (first, end) = words.next()?.split_once('-')?;
+            let number = |text| usize::from_str_radix(text, 16).unwrap();
+            (number(first)..number(end))
+                .contains(&address)
+                .then(|| words.next().unwrap().to_owned())
+        })
+    }
+
+    #[test]
+    fn only_a_stack_that_is_certainly_unused_is_unmapped() {
+        for (is_used, is_reaped, leaks, stays) in [
+            (false, false, false, false),
+            (true, true, false, false),
+            (true, false, true, true),
+            // Its parent has been reaped, but not the daemon that uses the parent's frames.
+            (true, true, true, true),
+        ] {
+            let stack = Stack::new();
+            let (Some(ctid), Some(bottom)) = (stack.ctid(), stack.end()) else {
+                return;
+            };
+            ctid.store(is_used.into(), Ordering::SeqCst);
+            assert_eq!(stack.in_use(), is_used);
+            if is_reaped {
+                stack.mark_released();
+            }
+            if leaks {
+                stack.leak();
+            }
+            assert!(!stack.in_use());
+            drop(stack);
+            let is_mapped = access(bottom.as_ptr() as usize).is_some();
+            // Another test may have mapped something else there.
+            assert!(is_mapped || !stays);
+        }
     }
 }

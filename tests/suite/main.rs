@@ -61,6 +61,7 @@ mod stop;
 mod c_library;
 mod fork_crate;
 mod library;
+mod memory;
 mod nolibc;
 mod origin;
 mod ports;

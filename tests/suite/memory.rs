@@ -1,0 +1,29 @@
+//! Memory that processes share, and the evidence that they no longer do.
+
+use crate::support::{Place, eventually, has, strace_rawdaemon};
+
+/// The daemon takes its time for a step, in the memory of the original.
+const SLOW: &str = "--inject=chdir:delay_enter=1s";
+
+#[track_caller]
+fn assert_no_crash(place: &Place) {
+    let trace = place.read("trace");
+    assert!(!trace.contains("killed by SIGSEGV"), "{trace}");
+}
+
+#[test]
+fn a_daemon_whose_status_is_not_known_keeps_its_stack() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    // The intermediate asks whether the daemon has ended, and learns that it is no child.
+    let interrupt = "--inject=ppoll:error=EINTR:when=1";
+    let no_child = "--inject=wait4:error=ECHILD";
+    let faults = [SLOW, interrupt, no_child];
+    let mut command = strace_rawdaemon(&place, &faults, &["-R", "fd:3", "sleep", "0"]);
+    let output = place.run(&mut command);
+    assert_eq!(output.code(), 22, "{output:?}");
+    eventually("the daemon has ended", || place.processes().is_empty());
+    assert_no_crash(&place);
+}
