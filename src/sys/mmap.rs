@@ -5,7 +5,7 @@ use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 use core::slice;
 
-use linux_raw_sys::general::{MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE};
+use linux_raw_sys::general::{MAP_ANONYMOUS, MAP_PRIVATE, PROT_NONE, PROT_READ, PROT_WRITE};
 use syscalls::{Sysno, syscall};
 
 use super::arch::MMAP;
@@ -94,6 +94,16 @@ pub(super) fn map(size: usize) -> Result<NonNull<u8>, Errno> {
         Ok(address) => NonNull::new(address as *mut u8).ok_or(Errno::ENOMEM),
         Err(errno) => Err(Errno::from_kernel(errno)),
     }
+}
+
+/// `mprotect(first, size, PROT_NONE)`—Makes every access to this memory end the process by SIGSEGV.
+///
+/// # Safety
+///
+/// The memory must be pages of a mapping that comes from [`map`], and must not be used after this call.
+pub(super) unsafe fn deny_access(first: NonNull<u8>, size: usize) -> Result<(), Errno> {
+    // SAFETY: the caller guarantees that the memory is a part of a mapping of this crate that is no longer used.
+    unsafe { attempt!(Sysno::mprotect, first.as_ptr(), size, PROT_NONE) }
 }
 
 /// `munmap(first, size)`—Unmaps memory.

@@ -3,12 +3,19 @@
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use super::mmap::{map, unmap};
+use super::mmap::{deny_access, map, unmap};
 use super::poll::sleep;
 use crate::protocol::Nanoseconds;
 
 /// The size of a stack. The kernel allocates only the pages that are touched.
 pub(super) const STACK_SIZE: usize = 64 << 10;
+
+/// Below the stack there are pages that cannot be accessed: a child that needs more than the stack ends by a
+/// signal. No page is larger.
+const GUARD_SIZE: usize = 64 << 10;
+
+/// The whole mapping.
+const SIZE: usize = GUARD_SIZE + STACK_SIZE;
 
 /// Above the stack there is room for the child's entry, and for the word with its thread id.
 pub(super) const ENTRY_SIZE: usize = 64;
@@ -40,15 +47,20 @@ impl Stack {
         if cfg!(rawdaemon_plain_fork) {
             return Self::none();
         }
-        Self {
-            bottom: map(STACK_SIZE).ok(),
+        let stack = Self {
+            bottom: map(SIZE).ok(),
+        };
+        match stack.bottom {
+            // SAFETY: these are the first bytes of the mapping, to which nothing points.
+            Some(bottom) if unsafe { deny_access(bottom, GUARD_SIZE) }.is_err() => Self::none(),
+            _ => stack,
         }
     }
 
     /// The upper end of the stack, where the child's entry lies: [`ENTRY_SIZE`] bytes, aligned to 16.
     pub(super) fn end(&self) -> Option<NonNull<u8>> {
         // SAFETY: the mapping is that large.
-        Some(unsafe { self.bottom?.add(STACK_SIZE - WORD_SIZE - ENTRY_SIZE) })
+        Some(unsafe { self.bottom?.add(SIZE - WORD_SIZE - ENTRY_SIZE) })
     }
 
     /// The child's id, as its parent sees it. The kernel writes it before the child runs, and clears it when
@@ -57,7 +69,7 @@ impl Stack {
     pub(super) fn ctid(&self) -> Option<&AtomicU32> {
         // SAFETY: the mapping is that large. The word is aligned, was zero, and only the kernel and this type
         // write to it.
-        Some(unsafe { self.bottom?.add(STACK_SIZE - WORD_SIZE).cast().as_ref() })
+        Some(unsafe { self.bottom?.add(SIZE - WORD_SIZE).cast().as_ref() })
     }
 
     fn state(&self) -> u32 {
@@ -107,7 +119,7 @@ impl Drop for Stack {
             #[cfg(test)]
             tests::note_use(bottom);
             // SAFETY: it comes from `map`, and no child uses it now.
-            unsafe { unmap(bottom, STACK_SIZE) };
+            unsafe { unmap(bottom, SIZE) };
         }
     }
 }
@@ -123,7 +135,7 @@ mod tests {
     use std::println;
     use std::string::String;
 
-    use super::{STACK_SIZE, Stack};
+    use super::{GUARD_SIZE, STACK_SIZE, Stack};
     use crate::{DaemonizeOptions, ErrorKind, Readiness, argv};
 
     /// How many bytes were never written to, of the stack that was used most.
@@ -131,7 +143,7 @@ mod tests {
 
     pub(super) fn note_use(bottom: NonNull<u8>) {
         // SAFETY: it is mapped, and no child writes to it now.
-        let stack = unsafe { slice::from_raw_parts(bottom.as_ptr(), STACK_SIZE) };
+        let stack = unsafe { slice::from_raw_parts(bottom.as_ptr().add(GUARD_SIZE), STACK_SIZE) };
         let unused = stack.iter().take_while(|byte| **byte == 0).count();
         UNUSED.fetch_min(unused, Ordering::SeqCst);
     }
@@ -176,6 +188,16 @@ mod tests {
                 .contains(&address)
                 .then(|| words.next().unwrap().to_owned())
         })
+    }
+
+    #[test]
+    fn below_a_stack_nothing_can_be_accessed() {
+        let stack = Stack::new();
+        let Some(bottom) = stack.bottom else { return };
+        let bottom = bottom.as_ptr() as usize + GUARD_SIZE;
+        assert_eq!(access(bottom).unwrap(), "rw-p");
+        assert_eq!(access(bottom - 1).unwrap(), "---p");
+        assert_eq!(access(bottom - GUARD_SIZE).unwrap(), "---p");
     }
 
     #[test]
