@@ -48,11 +48,18 @@ impl NotifyEnd {
     };
 
     /// Duplicates it to the number that the command expects, without the close-on-exec flag.
+    ///
+    /// The verdict pipe may have this number. It gets another one: it must stay open until the exec, since its end
+    /// shows the original that the daemon has left the memory.
     pub(super) fn put_in_place(self) -> Result<(), Errno> {
         match self {
             Self::NONE => Ok(()),
             Self { writer, number } if writer == number => sys::clear_cloexec(number),
-            Self { writer, number } => sys::dup3(writer, number),
+            Self { writer, number } => match sys::dupfd_cloexec(number, 3) {
+                // Mostly, nothing has this number.
+                Ok(_) | Err(Errno::EBADF) => sys::dup3(writer, number),
+                Err(errno) => Err(errno),
+            },
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Memory that processes share, and the evidence that they no longer do.
 
-use crate::support::{Place, eventually, has, strace_rawdaemon};
+use crate::support::{
+    Place, eventually, example, has, has_test_programs, strace, strace_rawdaemon,
+};
 
 /// The daemon takes its time for a step, in the memory of the original.
 const SLOW: &str = "--inject=chdir:delay_enter=1s";
@@ -25,5 +27,27 @@ fn a_daemon_whose_status_is_not_known_keeps_its_stack() {
     let output = place.run(&mut command);
     assert_eq!(output.code(), 22, "{output:?}");
     eventually("the daemon has ended", || place.processes().is_empty());
+    assert_no_crash(&place);
+}
+
+#[test]
+fn the_notification_fd_takes_the_number_of_no_pipe_of_the_crate() {
+    if !has("strace") || !has_test_programs() {
+        return;
+    }
+    let place = Place::new();
+    // The intermediate is killed while the daemon takes its steps. The original sees by its verdict pipe that
+    // the daemon still uses the memory.
+    let faults = [SLOW, "--inject=pidfd_open:signal=KILL"];
+    let mut command = strace(&place, &faults, &example("std_program"));
+    let output = place.run(command.arg("ready at an own pipe"));
+    assert_eq!(output.code(), 22, "{output:?}");
+    eventually("all have ended", || place.processes().is_empty());
+    let trace = place.read("trace");
+    assert!(trace.contains("killed by SIGKILL"), "{trace}");
+    let pid = |line: &str| line.split(' ').next().unwrap().to_owned();
+    let mut exits = trace.lines().filter(|line| line.contains("exit_group("));
+    let (original, last) = (trace.lines().next().map(pid), exits.next_back().map(pid));
+    assert_eq!(original, last, "the daemon leaves first: {trace}");
     assert_no_crash(&place);
 }

@@ -20,7 +20,10 @@ use rawdaemon::{
 
 use ported::ported;
 use required::required;
-use spawning::{spawn, threads_that_spawn, what_goes_by_memory};
+use spawning::{
+    ready_at_an_own_pipe, spawn, start_within_a_start, start_within_an_action, threads_that_spawn,
+    what_goes_by_memory,
+};
 
 fn main() -> ExitCode {
     let case = env::args().nth(1).unwrap_or_default();
@@ -184,6 +187,9 @@ fn run(case: &str, began: Instant) -> Result<(), Error> {
             started(unsafe { options.daemonize_unchecked() }?, began, sleep_on);
         }
         "spawn" => spawn(&options)?,
+        "ready at an own pipe" => ready_at_an_own_pipe(options)?,
+        "start within a start" => start_within_a_start(options)?,
+        "start within an action" => start_within_an_action(&options, began)?,
         "spawn fails" => {
             let before = (open_descriptors(), status_line("SigBlk:"));
             let outcome = spawn(&options);

@@ -3,12 +3,23 @@
 use std::ffi::CString;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
-use std::{env, thread};
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
 
-use rawdaemon::{CStrings, DaemonizeOptions, Error, argv};
+use rawdaemon::{CStrings, DaemonizeOptions, Errno, Error, Readiness, argv};
+
+use crate::{sleep_on, started};
 
 pub(crate) fn spawn(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
+    with_environment(|envp| {
+        let daemon = options.spawn(c"sleep", argv![c"sleep", c"1000"], envp)?;
+        println!("the daemon runs as pid {}", daemon.pid());
+        Ok(())
+    })
+}
+
+/// The environment of this program, which has the mark of the test.
+fn with_environment<T>(run: impl FnOnce(CStrings<'_>) -> T) -> T {
     let mark: Vec<CString> = env::vars()
         .map(|(name, value)| CString::new(format!("{name}={value}")).unwrap())
         .collect();
@@ -17,12 +28,76 @@ pub(crate) fn spawn(options: &DaemonizeOptions<'_>) -> Result<(), Error> {
         .map(|variable| Some(variable.as_c_str().into()))
         .chain([None])
         .collect();
-    let envp = CStrings::new(&list).unwrap();
-    let daemon = options.spawn(c"sleep", argv![c"sleep", c"1000"], envp)?;
-    println!("the daemon runs as pid {}", daemon.pid());
     // A list without an end is no list.
     assert!(CStrings::new(&list[..1]).is_none());
     assert!(CStrings::new(&[]).is_none());
+    run(CStrings::new(&list).unwrap())
+}
+
+/// The number of the notification fd is that of the second descriptor that the crate opens: the write end of its
+/// first pipe.
+pub(crate) fn ready_at_an_own_pipe(options: DaemonizeOptions<'_>) -> Result<(), Error> {
+    // SAFETY: numbers only.
+    let second = unsafe {
+        let (first, second) = (libc::dup(0), libc::dup(0));
+        libc::close(first);
+        libc::close(second);
+        second
+    };
+    spawn(&options.ready(Readiness::Descriptor(second)))
+}
+
+/// Tries every kind of start, and returns what comes of it.
+fn try_to_start() -> String {
+    let options = DaemonizeOptions::new();
+    let spawned = with_environment(|envp| {
+        let spawned = options.spawn(c"sleep", argv![c"sleep", c"1000"], envp);
+        spawned.map(drop)
+    });
+    // SAFETY: this is no other thread's memory.
+    let unchecked = unsafe { options.daemonize_unchecked() };
+    let mut outcomes = String::new();
+    for outcome in [
+        spawned,
+        rawdaemon::daemonize().map(drop),
+        options.daemonize_with(|| Ok::<_, Errno>(())).map(drop),
+        unchecked.map(drop),
+        options.foreground(true).daemonize().map(drop),
+    ] {
+        outcomes += &outcome.map_or_else(|error| error.to_string(), |()| "it starts".into());
+        outcomes.push('\n');
+    }
+    outcomes
+}
+
+/// The callback for progress starts daemons.
+pub(crate) fn start_within_a_start(options: DaemonizeOptions<'_>) -> Result<(), Error> {
+    let options = options.ready(Readiness::Descriptor(9));
+    let argv = argv![
+        c"sh",
+        c"-c",
+        c"sleep 1.5; echo >&9; exec 9>&-; exec sleep 1000"
+    ];
+    let mut outcomes = String::new();
+    let daemon = with_environment(|envp| {
+        options.spawn_with_progress(c"sh", argv, envp, &mut |_| outcomes += &try_to_start())
+    })?;
+    print!("{outcomes}");
+    println!("the daemon runs as pid {}", daemon.pid());
+    // Afterwards, all is as before.
+    spawn(&DaemonizeOptions::new())
+}
+
+/// The action of a daemon starts daemons.
+pub(crate) fn start_within_an_action(
+    options: &DaemonizeOptions<'_>,
+    began: Instant,
+) -> Result<(), Error> {
+    let (identity, _) = options.daemonize_with(|| {
+        fs::write("outcomes", try_to_start()).unwrap();
+        Ok::<_, Errno>(())
+    })?;
+    started(identity, began, sleep_on);
     Ok(())
 }
 
