@@ -2,6 +2,7 @@
 
 use core::cell::Cell;
 
+use super::callback::{Callback, refuse_within_callback};
 use super::context::{Context, Role, Shared};
 use super::daemon_process::DaemonProcess;
 use super::intermediate::run_daemon;
@@ -97,6 +98,8 @@ impl DaemonizeOptions<'_> {
     /// and its user, and before the pidfile is written. What it returns is returned in the daemon, always, and
     /// `None` in the original. If it returns an error, the start fails with `Refused` and this cause.
     ///
+    /// The action cannot start another daemon: such a start fails with `FirstForkFailed` and `EDEADLK`.
+    ///
     /// The daemon is then already in the new session. Files and sockets can also be opened before the call:
     /// they stay open, except those that [`close_fds`](Self::close_fds) closes.
     ///
@@ -131,6 +134,7 @@ impl DaemonizeOptions<'_> {
         let (mut action, mut output) = (Some(action), None);
         let identity = self.daemonize_self(Some(&mut || {
             if let Some(action) = action.take() {
+                let _callback = Callback::begin();
                 output = Some(action().map_err(E::into)?);
             }
             Ok(())
@@ -156,6 +160,7 @@ impl DaemonizeOptions<'_> {
     }
 
     fn daemonize_self(&self, action: Option<Action<'_>>) -> Result<Identity, Error> {
+        refuse_within_callback()?;
         self.settings.check(false)?;
         let mut look_up = LookUp::default();
         let (credentials, _) = look_up.credentials(&self.settings)?;

@@ -6,6 +6,7 @@
 //! becomes a daemon, [`exec`] what is special to a command.
 
 mod barrier;
+mod callback;
 mod context;
 mod daemon_process;
 mod daemonize;

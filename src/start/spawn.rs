@@ -2,6 +2,7 @@
 
 use core::ffi::CStr;
 
+use super::callback::{Callback, refuse_within_callback};
 use super::daemon_process::DaemonProcess;
 use super::exec::Command;
 use super::look_up::LookUp;
@@ -92,6 +93,9 @@ impl DaemonizeOptions<'_> {
 
     /// Like [`spawn`](Self::spawn), and calls `show` with the [`Progress`] of the start while it waits.
     ///
+    /// `show` cannot start a daemon: until this start is over, every other one in this thread fails with
+    /// `FirstForkFailed` and `EDEADLK`.
+    ///
     /// ```
     /// use rawdaemon::{DaemonizeOptions, Progress, Readiness, argv};
     ///
@@ -115,13 +119,20 @@ impl DaemonizeOptions<'_> {
         envp: CStrings<'_>,
         show: &mut dyn FnMut(Progress<'_>),
     ) -> Result<DaemonProcess, Error> {
+        refuse_within_callback()?;
         self.settings.check(true)?;
         let mut look_up = LookUp::default();
         let (credentials, _) = look_up.credentials(&self.settings)?;
         let command = (program.into(), argv, envp);
-        spawn_as(&self.settings, credentials, command, show).map_err(|error| match error.kind() {
-            ErrorKind::ExecFailed | ErrorKind::CommandNotFound => error.about(Subject::Command),
-            _ => error,
+        let mut show = |progress: Progress<'_>| {
+            let _callback = Callback::begin();
+            show(progress);
+        };
+        spawn_as(&self.settings, credentials, command, &mut show).map_err(|error| {
+            match error.kind() {
+                ErrorKind::ExecFailed | ErrorKind::CommandNotFound => error.about(Subject::Command),
+                _ => error,
+            }
         })
     }
 }

@@ -55,7 +55,7 @@ pub(crate) use lock::{LockOwner, Locker, fcntl_getlk, fcntl_setlk};
 pub(crate) use mmap::Mapping;
 pub use mmap::{Zeroed, leak_zeroed};
 pub use pid::getpid;
-pub(crate) use pid::{getpgid, getppid, getsid, kill, killpg};
+pub(crate) use pid::{getpgid, getppid, getsid, gettid, kill, killpg};
 pub(crate) use pidfd::{pidfd_open, pidfd_send_signal};
 pub(crate) use poll::{ppoll, sleep};
 pub(crate) use process::{

@@ -31,6 +31,12 @@ pub(crate) fn getpgid(pid: Pid) -> Option<Pid> {
     group.ok().and_then(|group| Pid::new(group as i32))
 }
 
+/// `gettid()`—Returns the id of the calling thread; 0 if a sandbox refuses that.
+pub(crate) fn gettid() -> u32 {
+    // SAFETY: the call takes no arguments.
+    unsafe { call!(Sysno::gettid) }.unwrap_or(0)
+}
+
 /// `getppid()`—Returns the pid of the parent process. `None` if the parent is in another pid namespace.
 pub(crate) fn getppid() -> Option<Pid> {
     // SAFETY: the call takes no arguments.

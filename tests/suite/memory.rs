@@ -1,7 +1,7 @@
 //! Memory that processes share, and the evidence that they no longer do.
 
 use crate::support::{
-    Place, eventually, example, has, has_test_programs, strace, strace_rawdaemon,
+    Daemon, Place, eventually, example, has, has_test_programs, run, strace, strace_rawdaemon,
 };
 
 /// The daemon takes its time for a step, in the memory of the original.
@@ -50,4 +50,36 @@ fn the_notification_fd_takes_the_number_of_no_pipe_of_the_crate() {
     let (original, last) = (trace.lines().next().map(pid), exits.next_back().map(pid));
     assert_eq!(original, last, "the daemon leaves first: {trace}");
     assert_no_crash(&place);
+}
+
+/// What each kind of start says.
+const REFUSED: &str =
+    "cannot create the intermediate process: Resource deadlock avoided (EDEADLK)\n";
+
+#[test]
+fn a_start_within_the_callback_of_a_start_is_refused() {
+    if !has_test_programs() {
+        return;
+    }
+    let place = Place::new();
+    let output = run(&place, "start within a start");
+    assert_eq!(output.code(), 0, "{output:?}");
+    let daemons: Vec<_> = place.processes().into_iter().map(Daemon::new).collect();
+    assert_eq!(daemons.len(), 2, "{output:?}");
+    let (outcomes, _) = output.stdout.split_once("the daemon runs as pid").unwrap();
+    assert_eq!(outcomes, REFUSED.repeat(5));
+    daemons.iter().for_each(|daemon| daemon.assert_alive());
+}
+
+#[test]
+fn a_start_within_the_action_of_a_start_is_refused() {
+    if !has_test_programs() {
+        return;
+    }
+    let place = Place::new();
+    let output = run(&place, "start within an action");
+    assert_eq!(output.code(), 0, "{output:?}");
+    let daemon = Daemon::new(output.pid());
+    assert_eq!(place.processes(), [daemon.pid]);
+    assert_eq!(place.read("outcomes"), REFUSED.repeat(5));
 }
