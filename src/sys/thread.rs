@@ -41,7 +41,7 @@ impl Thread {
             pid_address: is_remembered.then_some(beside),
             robust_list,
             signal_stack: signal_stack(),
-            rseq: Rseq::find(tid_address),
+            rseq: Rseq::find(),
         }
     }
 

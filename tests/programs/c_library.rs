@@ -59,6 +59,10 @@ fn main() -> Result<(), Error> {
             })
         }
         "robust mutexes" => robust_mutexes(&options.timeout(Duration::from_secs(10))),
+        "own sequences" => {
+            println!("registered: {}", register_sequences());
+            daemonize(&options, || println!("{}", register_sequences()))
+        }
         "mutex" => daemonize(&options, || {
             println!("{:?} {}", lock_and_unlock(), libc::EDEADLK);
             // SAFETY: it ends only this process.
@@ -78,6 +82,19 @@ fn daemonize(options: &DaemonizeOptions<'_>, daemon: impl FnOnce()) -> Result<()
         }
     }
     Ok(())
+}
+
+/// Registers an area for restartable sequences that glibc does not know of, and returns the errno.
+fn register_sequences() -> i32 {
+    #[repr(align(32))]
+    struct Area([AtomicI32; 8]);
+    static AREA: Area = Area([const { AtomicI32::new(0) }; 8]);
+    // SAFETY: the area is static, and only the kernel uses it.
+    let registered = unsafe { libc::syscall(libc::SYS_rseq, &AREA.0, 32, 0, 0x1234) };
+    match registered {
+        0 => 0,
+        _ => std::io::Error::last_os_error().raw_os_error().unwrap(),
+    }
 }
 
 /// The results of reading this thread's clock, for which glibc uses the id that it remembers.

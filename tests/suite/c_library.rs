@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::{Daemon, Place, eventually, example, has, has_test_programs, strace};
+use crate::support::{Daemon, Place, eventually, example, has, has_test_programs, skip, strace};
 
 /// Runs a case and returns what its daemon writes.
 fn written(case: &str) -> String {
@@ -85,6 +85,44 @@ fn locks_and_signals_work_in_the_daemon() {
     assert_eq!(output.code(), 0, "{output:?}");
     Daemon::new(output.pid()).ended();
     assert_eq!(place.read("out"), "[0, 35, 0, 0, 0, 0, 0] 35\n");
+}
+
+#[test]
+fn the_area_of_sequences_is_not_searched_for() {
+    if !has("strace") || !has_test_programs() {
+        return;
+    }
+    let place = Place::new();
+    let mut command = strace(&place, &["--trace=rseq"], &example("c_library"));
+    let output = place.run(command.arg("nothing"));
+    assert_eq!(output.code(), 0, "{output:?}");
+    let daemon = Daemon::new(output.pid());
+    daemon.assert_alive();
+    let trace = place.read("trace");
+    let of_daemon = format!("{} ", daemon.pid);
+    let calls = trace.lines().filter(|line| !line.starts_with(&of_daemon));
+    // glibc registers it. Then there is one question, or two without an area.
+    assert!(calls.count() <= 3, "{trace}");
+}
+
+#[test]
+fn an_area_of_sequences_that_glibc_does_not_know_is_inherited() {
+    if !has_test_programs() {
+        return;
+    }
+    let place = Place::new();
+    let mut command = program(&place, "own sequences");
+    let output = place.run(command.env("GLIBC_TUNABLES", "glibc.pthread.rseq=0"));
+    assert_eq!(output.code(), 0, "{output:?}");
+    let _daemon = Daemon::new(output.pid());
+    if !output.stdout.starts_with("registered: 0\n") {
+        skip(format!("no area can be registered: {output:?}"));
+        return;
+    }
+    eventually("the daemon has written", || {
+        place.read("out").ends_with('\n')
+    });
+    assert_eq!(place.read("out"), format!("{}\n", libc::EBUSY));
 }
 
 #[test]

@@ -39,6 +39,36 @@ pub(super) unsafe fn trampoline(flags: usize, entry: *mut c_void, tid: *mut u32)
     result
 }
 
+pub(crate) fn rseq_symbols() -> [usize; 2] {
+    let (offset, size): (usize, usize);
+    // SAFETY: the block reads the program's table of addresses.
+    unsafe {
+        asm!(
+            ".weak __rseq_offset",
+            ".weak __rseq_size",
+            "adrp {0}, :got:__rseq_offset",
+            "ldr {0}, [{0}, :got_lo12:__rseq_offset]",
+            "adrp {1}, :got:__rseq_size",
+            "ldr {1}, [{1}, :got_lo12:__rseq_size]",
+            out(reg) offset, out(reg) size,
+            options(pure, readonly, nostack, preserves_flags),
+        );
+    }
+    [offset, size]
+}
+
+/// # Safety
+///
+/// As [`super::thread_pointer`].
+pub(crate) unsafe fn thread_pointer() -> usize {
+    let pointer: usize;
+    // SAFETY: the block reads a register.
+    unsafe {
+        asm!("mrs {}, tpidr_el0", out(reg) pointer, options(nomem, nostack, preserves_flags));
+    }
+    pointer
+}
+
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __start {

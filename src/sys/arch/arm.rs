@@ -43,6 +43,51 @@ pub(super) unsafe fn trampoline(flags: usize, entry: *mut c_void, tid: *mut u32)
     result
 }
 
+pub(crate) fn rseq_symbols() -> [usize; 2] {
+    let (offset, size): (usize, usize);
+    // Each word is the distance from itself to an entry of the table.
+    // SAFETY: the block reads the program's table of addresses.
+    unsafe {
+        asm!(
+            ".weak __rseq_offset",
+            ".weak __rseq_size",
+            "b 4f",
+            ".balign 4",
+            "2: .word __rseq_offset(GOT_PREL)",
+            "3: .word __rseq_size(GOT_PREL)",
+            "4:",
+            "adr {2}, 2b",
+            "ldr {0}, [{2}]",
+            "ldr {0}, [{2}, {0}]",
+            "adr {2}, 3b",
+            "ldr {1}, [{2}]",
+            "ldr {1}, [{2}, {1}]",
+            out(reg) offset, out(reg) size, out(reg) _,
+            options(pure, readonly, nostack, preserves_flags),
+        );
+    }
+    [offset, size]
+}
+
+/// # Safety
+///
+/// As [`super::thread_pointer`].
+pub(crate) unsafe fn thread_pointer() -> usize {
+    let pointer: usize;
+    // SAFETY: ARMv6 has a register. Before that, all kernels have this helper (kernel_user_helpers), which
+    // changes only the two registers.
+    #[cfg(target_has_atomic = "64")]
+    unsafe {
+        asm!("mrc p15, 0, {}, c13, c0, 3", out(reg) pointer, options(nomem, nostack, preserves_flags));
+    }
+    // SAFETY: as above.
+    #[cfg(not(target_has_atomic = "64"))]
+    unsafe {
+        asm!("blx {}", in(reg) 0xffff_0fe0_usize, out("r0") pointer, out("lr") _, options(nostack));
+    }
+    pointer
+}
+
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __start {

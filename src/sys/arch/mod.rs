@@ -7,6 +7,10 @@
 //!   storage.
 //! - `SOCKETCALL`: socketcall(2), where socket calls of their own came only with Linux 4.3.
 //! - `RSEQ_SIGNATURE`: the bytes that glibc puts in front of each abort handler of a restartable sequence.
+//! - `rseq_symbols`: the addresses of `__rseq_offset` and `__rseq_size`; zero where the C library does not define
+//!   them. The references are weak, so a program without glibc links.
+//! - `thread_pointer`: the thread pointer of the ABI. The C library must have set it up: otherwise the architectures
+//!   that keep it in memory have none.
 //! - `trampoline`: the asm block of [`trampoline`].
 //! - `__start!`: the entry point of a program without a C library. It calls a function with the stack pointer
 //!   as its argument, on a stack that is aligned as the ABI requires, and marks the outermost frame for
@@ -41,7 +45,9 @@ pub(crate) use bits::{
     F_GETLK_64, F_SETLK_64, FCHOWN, FCNTL_64, FSTAT, Flock64, GETRESGID, GETRESUID, MMAP, RawStat,
     SETGROUPS, SETRESGID, SETRESUID,
 };
-pub(crate) use current::{CTID_BEFORE_TLS, FSTATAT, RSEQ_SIGNATURE, SOCKETCALL};
+pub(crate) use current::{
+    CTID_BEFORE_TLS, FSTATAT, RSEQ_SIGNATURE, SOCKETCALL, rseq_symbols, thread_pointer,
+};
 
 /// `clone(flags, entry, tid, 0, tid)`, where 0 stands for the thread-local storage; x86_64 takes the last two
 /// in the other order. Both processes then call `entry.enter(entry, result)`. A process in which that returns

@@ -39,6 +39,36 @@ pub(super) unsafe fn trampoline(flags: usize, entry: *mut c_void, tid: *mut u32)
     result
 }
 
+pub(crate) fn rseq_symbols() -> [usize; 2] {
+    let (offset, size): (usize, usize);
+    // SAFETY: the block reads the program's table of addresses.
+    unsafe {
+        asm!(
+            ".weak __rseq_offset",
+            ".weak __rseq_size",
+            "2: auipc {0}, %got_pcrel_hi(__rseq_offset)",
+            "ld {0}, %pcrel_lo(2b)({0})",
+            "3: auipc {1}, %got_pcrel_hi(__rseq_size)",
+            "ld {1}, %pcrel_lo(3b)({1})",
+            out(reg) offset, out(reg) size,
+            options(pure, readonly, nostack, preserves_flags),
+        );
+    }
+    [offset, size]
+}
+
+/// # Safety
+///
+/// As [`super::thread_pointer`].
+pub(crate) unsafe fn thread_pointer() -> usize {
+    let pointer: usize;
+    // SAFETY: the block reads a register.
+    unsafe {
+        asm!("mv {}, tp", out(reg) pointer, options(nomem, nostack, preserves_flags));
+    }
+    pointer
+}
+
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __start {

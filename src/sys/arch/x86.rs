@@ -39,6 +39,39 @@ pub(super) unsafe fn trampoline(flags: usize, entry: *mut c_void, tid: *mut u32)
     result
 }
 
+pub(crate) fn rseq_symbols() -> [usize; 2] {
+    let (offset, size): (usize, usize);
+    // SAFETY: the block reads the program's table of addresses, and leaves the stack as it was.
+    unsafe {
+        asm!(
+            ".weak __rseq_offset",
+            ".weak __rseq_size",
+            "calll 2f",
+            "2:",
+            "popl {1}",
+            "3:",
+            "addl $_GLOBAL_OFFSET_TABLE_+(3b-2b), {1}",
+            "movl __rseq_offset@GOT({1}), {0}",
+            "movl __rseq_size@GOT({1}), {1}",
+            out(reg) offset, out(reg) size,
+            options(att_syntax),
+        );
+    }
+    [offset, size]
+}
+
+/// # Safety
+///
+/// As [`super::thread_pointer`].
+pub(crate) unsafe fn thread_pointer() -> usize {
+    let pointer: usize;
+    // SAFETY: the caller's promise. The first word of the thread control block is its own address.
+    unsafe {
+        asm!("mov {}, dword ptr gs:[0]", out(reg) pointer, options(readonly, nostack, preserves_flags));
+    }
+    pointer
+}
+
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __start {

@@ -38,6 +38,34 @@ pub(super) unsafe fn trampoline(flags: usize, entry: *mut c_void, tid: *mut u32)
     result
 }
 
+pub(crate) fn rseq_symbols() -> [usize; 2] {
+    let (offset, size): (usize, usize);
+    // SAFETY: the block reads the program's table of addresses.
+    unsafe {
+        asm!(
+            ".weak __rseq_offset",
+            ".weak __rseq_size",
+            "mov {0}, qword ptr [rip + __rseq_offset@GOTPCREL]",
+            "mov {1}, qword ptr [rip + __rseq_size@GOTPCREL]",
+            out(reg) offset, out(reg) size,
+            options(pure, readonly, nostack, preserves_flags),
+        );
+    }
+    [offset, size]
+}
+
+/// # Safety
+///
+/// As [`super::thread_pointer`].
+pub(crate) unsafe fn thread_pointer() -> usize {
+    let pointer: usize;
+    // SAFETY: the caller's promise. The first word of the thread control block is its own address.
+    unsafe {
+        asm!("mov {}, qword ptr fs:[0]", out(reg) pointer, options(readonly, nostack, preserves_flags));
+    }
+    pointer
+}
+
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __start {
