@@ -22,6 +22,12 @@ impl TidAddress {
     /// Finds the address that holds the result of gettid(2). In glibc it is two words below the list of robust
     /// mutexes, and one word since 2.43 on 32 bits.
     ///
+    /// No C library documents where it keeps the id, and only the second half of this is the kernel's word. Three
+    /// things make the first half more than a guess: the list is this thread's, by the kernel's word; the two have
+    /// been neighbours in every version of glibc that has the list; and the number there must be the id. The daemon
+    /// changes that number only, in its copy of the memory. By a wrong address, a number that equalled the
+    /// original's id would equal the daemon's; without any, pthread_mutex_lock(3) and raise(3) fail in the daemon.
+    ///
     /// Before 2.43, glibc passed the same address to set_tid_address(2). Since then a small number is at that
     /// address, which may equal the id by chance, so it comes last.
     pub(super) fn find(robust_list: Option<usize>) -> Self {
