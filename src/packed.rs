@@ -16,13 +16,13 @@ macro_rules! fragments {
 
 // The fragments that save most in today's texts. The first one that fits is taken, so long ones come first.
 fragments! {
-    " /dev/null"; " [OPTIONS]"; "onnection "; "NOSUPPORT"; "available"; "(default"; "descript";
-    "COMMAND"; "process"; "rotocol"; "daemon"; "signal"; " the "; "PROTO"; "devic"; "such "; "    ";
-    "CONN"; "FILE"; "NAME"; "exec"; "lock"; "not "; "supp"; "type"; " --"; "DIR"; "ENO"; "KEY"; "com";
-    "fil"; "own"; "pid"; "run"; "  "; " i"; " s"; "; "; "EA"; "ED"; "EI"; "EM"; "ER"; "In"; "a "; "ac";
-    "ad"; "al"; "am"; "an"; "ar"; "at"; "be"; "ch"; "ct"; "d "; "e "; "ed"; "em"; "en"; "er"; "es";
-    "ex"; "gr"; "ha"; "il"; "in"; "it"; "le"; "li"; "o "; "of"; "on"; "op"; "or"; "ou"; "re"; "ro";
-    "s "; "se"; "ss"; "st"; "t "; "th"; "ti"; "to"; "um"; "us"; "ut"; "wi"; "y ";
+    " /dev/null"; " [OPTIONS]"; "available"; "(default"; "descript"; "irectory"; "COMMAND"; "andard ";
+    "cannot "; "process"; "daemon"; "signal"; " the "; "devic"; "group"; "such "; "    "; "FILE";
+    "NAME"; "lock"; "ourc"; "supp"; " --"; " no"; "DIR"; "ENO"; "KEY"; "fil"; "own"; "pid"; "  "; " i";
+    " s"; "; "; "EA"; "EC"; "ED"; "EM"; "ER"; "a "; "ac"; "ad"; "al"; "am"; "an"; "ar"; "at"; "co";
+    "d "; "e "; "ec"; "ed"; "em"; "en"; "er"; "es"; "ex"; "ha"; "il"; "in"; "it"; "le"; "li"; "o ";
+    "on"; "op"; "or"; "re"; "ro"; "s "; "se"; "ss"; "st"; "t "; "th"; "ti"; "to"; "um"; "un"; "us";
+    "ut"; "y ";
 }
 
 /// The byte that stands for the first fragment.

@@ -23,6 +23,8 @@ pub enum Record {
     Created,
     /// The daemon has taken all its steps.
     SetUp,
+    /// The daemon executes its command next. Reported if the exec itself cannot be observed.
+    Executes,
     /// The daemon runs with this pid. From the daemon: it is ready. From the intermediate: the start is a
     /// success.
     Runs(Pid),
@@ -33,6 +35,7 @@ pub enum Record {
 }
 
 /// The kinds of the records that are not failures.
+const KIND_EXECUTES: u64 = 251;
 const KIND_CREATED: u64 = 252;
 const KIND_STATUS: u64 = 253;
 const KIND_RUNS: u64 = 254;
@@ -44,6 +47,7 @@ const KIND_SET_UP: u64 = 255;
 #[inline(always)]
 pub fn encode(record: &Record) -> [u8; RECORD_SIZE] {
     let word = match *record {
+        Record::Executes => KIND_EXECUTES,
         Record::Created => KIND_CREATED,
         Record::SetUp => KIND_SET_UP,
         Record::Runs(pid) => KIND_RUNS | u64::from(pid.get().unsigned_abs()) << 32,
@@ -61,6 +65,7 @@ pub fn encode(record: &Record) -> [u8; RECORD_SIZE] {
 pub fn decode(bytes: &[u8; RECORD_SIZE]) -> Option<Record> {
     let word = u64::from_le_bytes(*bytes);
     match word & 0xffff_ffff {
+        KIND_EXECUTES if word == KIND_EXECUTES => Some(Record::Executes),
         KIND_CREATED if word == KIND_CREATED => Some(Record::Created),
         KIND_SET_UP if word == KIND_SET_UP => Some(Record::SetUp),
         KIND_RUNS => Pid::new((word >> 32) as i32).map(Record::Runs),
@@ -80,7 +85,7 @@ pub fn outcome(record: Option<Record>, ended: Result<WaitStatus, Errno>) -> Resu
     match record {
         Some(Record::Runs(pid)) => return Ok(pid),
         Some(Record::Failed(error)) => return Err(error),
-        Some(Record::Created | Record::SetUp | Record::Status(_)) | None => {}
+        Some(Record::Executes | Record::Created | Record::SetUp | Record::Status(_)) | None => {}
     }
     let status = match ended {
         Ok(status) => status,
@@ -138,6 +143,7 @@ mod tests {
                 Some(encode(&record))
             );
         };
+        check_round_trip(Record::Executes);
         check_round_trip(Record::Created);
         check_round_trip(Record::SetUp);
         for pid in [1, 2, 300, 4_194_304, i32::MAX] {

@@ -142,7 +142,7 @@ impl Verdict {
             Event::Deadline => {
                 return Some(self.failed(Error::new(ErrorKind::TimedOut, Cause::Unknown)));
             }
-            Event::Reported(Record::Created | Record::Status(_)) => {}
+            Event::Reported(Record::Executes | Record::Created | Record::Status(_)) => {}
         }
         (self.goal == Goal::Begun && self.begun).then_some(Ok(()))
     }

@@ -2,7 +2,7 @@
 
 use super::plan::Plan;
 use super::readiness::NotifyEnd;
-use crate::protocol::{Errno, Error, Pid};
+use crate::protocol::{Errno, Error, Pid, Record, encode};
 use crate::sys::{self, CStrings, Fork, Forked, NO_FD, Pipe, RawFd, Stack, Thread};
 
 /// The program that becomes a daemon: the caller, or a command. This trait has the differences in
@@ -49,6 +49,9 @@ pub(super) struct Shared<'a, R> {
     pub(super) role: &'a R,
     /// The verdict pipe, from the intermediate to the original.
     pub(super) verdict: Pipe,
+    /// Whether setpgid(2) can be asked whether the daemon has executed its command. If a policy refuses it, the
+    /// daemon reports the end of its steps.
+    pub(super) may_setpgid: bool,
     /// The stack for a daemon that shares its parent's memory until it executes the command.
     pub(super) stack: &'a Stack,
 }
@@ -71,7 +74,15 @@ pub(super) struct Context<'a, R> {
 impl<R> Context<'_, R> {
     /// Whether the intermediate is alive: if it was killed, no process reports the outcome of this start.
     /// True without an intermediate.
+    #[inline(never)]
     pub(super) fn is_watched(&self) -> bool {
         self.shared.verdict.writer == NO_FD || sys::getppid() == sys::getsid(None)
+    }
+
+    /// Reports that only the exec follows, if the intermediate cannot ask whether it has happened.
+    #[inline(never)]
+    pub(super) fn announces_exec(&self) -> bool {
+        self.shared.may_setpgid
+            || sys::write(self.report.writer, &encode(&Record::Executes)).is_ok()
     }
 }

@@ -87,7 +87,7 @@ impl Role for Command<'_> {
             sys::clear_cloexec(fd).map_err(failed(ErrorKind::StdioFailed))?;
             fd = kept.next_from(fd.wrapping_add(1));
         }
-        if !context.is_watched() {
+        if !(context.announces_exec() & context.is_watched()) {
             return Err(failed(ErrorKind::WaitFailed)(Errno::ESRCH));
         }
         sys::set_signal_mask(SignalSet::NONE).map_err(failed(ErrorKind::SignalsFailed))?;

@@ -24,6 +24,7 @@ pub(super) fn take_steps<R: Role>(plan: &Plan<'_>, role: &R) -> Result<R::Output
         shared: &Shared {
             plan,
             role,
+            may_setpgid: true,
             verdict: Pipe::NONE,
             stack: &Stack::none(),
         },

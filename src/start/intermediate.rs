@@ -26,9 +26,13 @@ impl<R: Role> Intermediate<'_, R> {
     pub(super) fn lead_and_watch(&self) -> End<Forked<R::Output>> {
         // The original must have the only read end, so that POLLERR reports its death.
         sys::close(self.0.verdict.reader);
+        let shared = Shared {
+            may_setpgid: sys::may_setpgid(),
+            ..*self.0
+        };
         let created = sys::setsid()
             .map_err(failed(ErrorKind::SetsidFailed))
-            .and_then(|session| lead_session(self.0, session));
+            .and_then(|session| lead_session(&shared, session));
         match created {
             Ok(Fork::Child(output)) => End::Return(output),
             Ok(Fork::Parent(_)) => End::Exit(0),
@@ -56,10 +60,12 @@ pub(super) fn lead_directly<R: Role>(
     if !plan.may_lead_session {
         return None;
     }
+    let may_setpgid = sys::may_setpgid();
     let session = sys::setsid().ok()?;
     let shared = Shared {
         plan,
         role,
+        may_setpgid,
         verdict: Pipe::NONE,
         stack,
     };

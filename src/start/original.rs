@@ -87,6 +87,7 @@ fn start_intermediate<R: Role>(
     let shared = Shared {
         plan,
         role,
+        may_setpgid: false,
         verdict,
         stack: &stacks.daemon,
     };

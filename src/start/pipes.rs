@@ -44,7 +44,7 @@ pub(super) fn wait_for_verdict(
                     show(Progress::Status(text));
                 }
             }
-            Some(Some(Record::Created)) => {}
+            Some(Some(Record::Executes | Record::Created)) => {}
             Some(record) => break (record, ended.unwrap_or_else(|| sys::waitpid(intermediate))),
             // The intermediate was killed, and another process still has the write end of the pipe.
             None if ended.is_some() => break (None, ended.unwrap_or(Err(Errno::ECHILD))),

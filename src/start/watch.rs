@@ -28,6 +28,10 @@ pub(super) struct Watch<'w, 'a> {
     session: Pid,
     /// Whether the daemon executes a command. If so, only its exec or its end closes the report pipe.
     executes: bool,
+    /// Whether setpgid(2) can be asked whether it has executed it.
+    may_setpgid: bool,
+    /// Whether it has reported that only the exec follows.
+    is_executing: bool,
     goal: Goal,
     timeout: Nanoseconds,
     /// The read end of the report pipe; [`NO_FD`] after end of file.
@@ -70,6 +74,8 @@ impl<'w, 'a> Watch<'w, 'a> {
             daemon,
             session,
             executes: plan.executes,
+            may_setpgid: context.shared.may_setpgid,
+            is_executing: false,
             goal: plan.goal,
             timeout: plan.timeout,
             report: context.report.reader,
@@ -226,6 +232,7 @@ impl<'w, 'a> Watch<'w, 'a> {
 
     fn read_report(&mut self) -> Option<Event> {
         if let Some(record) = read_record(self.report)? {
+            self.is_executing |= record == Record::Executes;
             return Some(Event::Reported(record));
         }
         self.report = NO_FD;
@@ -235,7 +242,10 @@ impl<'w, 'a> Watch<'w, 'a> {
             // In this order: a daemon that has executed may end at any time, and setpgid(2) must be
             // called before it is reaped.
             let has_exited = sys::has_exited(self.daemon);
-            let executed = sys::setpgid(self.daemon, self.session).is_err();
+            let executed = match self.may_setpgid {
+                true => sys::setpgid(self.daemon, self.session).is_err(),
+                false => self.is_executing,
+            };
             if executed || !self.executes {
                 return Some(Event::Closed { executed });
             }
@@ -251,6 +261,7 @@ impl<'w, 'a> Watch<'w, 'a> {
     #[inline(never)]
     fn detect_exec(&self) -> Option<Event> {
         let has_executed = self.goal == Goal::Begun
+            && self.may_setpgid
             && sys::setpgid(self.daemon, self.session) == Err(Errno::EACCES);
         has_executed.then_some(Event::Closed { executed: true })
     }

@@ -59,8 +59,8 @@ pub(crate) use pid::{getpgid, getppid, getsid, gettid, kill, killpg};
 pub(crate) use pidfd::{pidfd_open, pidfd_send_signal};
 pub(crate) use poll::{ppoll, sleep};
 pub(crate) use process::{
-    End, ExitSignal, Fork, Forked, check_single_threaded, clone, execve, exit, has_exited, setpgid,
-    setsid, try_wait, waitpid,
+    End, ExitSignal, Fork, Forked, check_single_threaded, clone, execve, exit, has_exited,
+    may_setpgid, setpgid, setsid, try_wait, waitpid,
 };
 pub(crate) use signal::{
     SIGCHLD, SigAction, reset_dispositions, reset_sigaction, set_sigaction, set_signal_mask,

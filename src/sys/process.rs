@@ -183,12 +183,24 @@ pub(crate) fn has_exited(child: Pid) -> bool {
 /// child is in, so the call changes nothing.
 ///
 /// `EACCES` once the child has executed a program (setpgid(2)), even if it has ended since and has not been
-/// reaped. `EPERM` if the child has moved to a session of its own, which only its program does. A sandbox may
-/// refuse the call with another error. While the close-on-exec pipe is open, only `EACCES` therefore means
-/// that the child has executed; once the pipe is closed, any error does.
+/// reaped. `EPERM` if the child has moved to a session of its own, which only its program does. A policy may
+/// refuse the call with any error: [`may_setpgid`] tells.
 pub(crate) fn setpgid(child: Pid, group: Pid) -> Result<(), Errno> {
     // SAFETY: the call takes no pointers.
     unsafe { attempt!(Sysno::setpgid, child.get(), group.get()) }
+}
+
+/// `setpgid(0, getpgid(0))`—Checks that no policy, such as that of a sandbox, refuses the call. It changes nothing.
+///
+/// For a process that leads no session: to others, the kernel itself refuses it.
+pub(crate) fn may_setpgid() -> bool {
+    // SAFETY: the calls take no pointers.
+    let group = unsafe { call!(Sysno::getpgid, 0) };
+    // 0 is a group of another pid namespace, and would mean a new group.
+    group.is_ok_and(|group| {
+        // SAFETY: as before.
+        group != 0 && unsafe { attempt!(Sysno::setpgid, 0, group) }.is_ok()
+    })
 }
 
 /// `unshare(CLONE_THREAD)`—Checks that the process has only one thread. The call changes nothing (unshare(2)).

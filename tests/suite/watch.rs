@@ -255,3 +255,30 @@ fn a_launcher_that_does_not_lead_the_session_can_be_interrupted() {
     assert!(began.elapsed() < Duration::from_secs(2));
     eventually("no process is left", || place.processes().is_empty());
 }
+
+#[test]
+fn no_answer_of_a_policy_is_taken_for_an_exec() {
+    if !has("strace") {
+        return;
+    }
+    for errno in ["EACCES", "EPERM", "ENOSYS", "EOPNOTSUPP"] {
+        let refused = format!("--inject=setpgid:error={errno}");
+        for how in [&["-p", "pid"][..], &["-v"], &["-v", "-t", "0.3"]] {
+            let place = Place::new();
+            for (what, fault, code) in [
+                (&["-c", "/nowhere", "sleep", "1000"][..], None, 3),
+                (&["/no/such"], None, 127),
+                (&["sleep", "1000"], Some("--inject=chdir:signal=SIGKILL"), 5),
+            ] {
+                let options: Vec<_> = fault.into_iter().chain([refused.as_str()]).collect();
+                let arguments = [how, what].concat();
+                let output = fails_under_strace(&place, &options, &arguments);
+                assert_eq!(output.code(), code, "{errno} {arguments:?}: {output:?}");
+                assert!(!place.path("pid").exists());
+            }
+            let arguments = [how, &["sleep", "1000"]].concat();
+            let output = under_strace(&place, &[&refused], &arguments);
+            assert_eq!(output.code(), 0, "{errno} {arguments:?}: {output:?}");
+        }
+    }
+}

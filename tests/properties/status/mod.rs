@@ -118,7 +118,7 @@ fn check_record(record: Option<Record>, bytes: [u8; RECORD_SIZE]) {
     let Some(record) = record else { return };
     assert_eq!(encode(&record), bytes);
     match record {
-        Record::Created | Record::SetUp | Record::Status(_) => {}
+        Record::Executes | Record::Created | Record::SetUp | Record::Status(_) => {}
         Record::Runs(pid) => assert!(pid.get() > 0),
         Record::Failed(error) => {
             assert_ne!(error.exit_code(), 0);
