@@ -11,7 +11,7 @@ pub use crate::protocol::{
     EXIT_GRACE, Event, Goal, Nanoseconds, Notice, RECORD_SIZE, Record, STATUS_SIZE, Step, Verdict,
     decode, describe, encode, outcome,
 };
-pub use crate::start::{LookUp, Plan, interpreter_of, spawn_as};
+pub use crate::start::{EntryNames, KeptFds, LookUp, Plan, interpreter_of, spawn_as};
 pub use crate::sys::{
     RawFd, SignalSet, Zeroed, block_signals, getpid, leak_zeroed, terminal_width, write,
 };

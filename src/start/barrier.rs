@@ -4,7 +4,8 @@
 //! (sd_notify_barrier(3)); a script that calls it may then exit. The intermediate cannot wait for the
 //! barrier itself: most daemons send none, and the original should return at once.
 
-use super::descriptors::{KeptFds, close_all_but};
+use super::descriptors::close_all_but;
+use super::kept_fds::KeptFds;
 use super::readiness::Channel;
 use super::watch::Watch;
 use crate::protocol::{Nanoseconds, Notice};

@@ -3,8 +3,8 @@
 use core::convert::Infallible;
 
 use super::context::{Context, Role};
-use super::descriptors::KeptFds;
 use super::intermediate::run_daemon;
+use super::kept_fds::KeptFds;
 use super::path_search::{any_path, is_relative};
 use super::plan::Memory;
 use crate::protocol::{Errno, Error, ErrorKind, Pid, failed};

@@ -4,7 +4,8 @@
 use super::barrier;
 use super::context::{Context, Role, Shared};
 use super::daemon_process::DaemonProcess;
-use super::descriptors::{KeptFds, close_all_but};
+use super::descriptors::close_all_but;
+use super::kept_fds::KeptFds;
 use super::pipes::send_verdict;
 use super::plan::Plan;
 use super::readiness::{Channel, VARIABLE_SIZE};

@@ -1,7 +1,8 @@
 //! The daemon's steps: takes those of [`Step::ALL`] that the plan includes, in that order.
 
 use super::context::{Context, Role, Shared};
-use super::descriptors::{KeptFds, close_all_but};
+use super::descriptors::close_all_but;
+use super::kept_fds::KeptFds;
 use super::path_search::PATH_SIZE;
 use super::plan::Plan;
 use super::streams::{OpenFiles, truncate_outputs};
