@@ -35,7 +35,8 @@ pub fn set_variable<'a>(environment: &mut [Option<ThinCStr<'a>>], assignment: Th
 }
 
 /// Copies an environment, with this variable added or replaced. `copy` has one entry more than it, all `None`.
-pub(crate) fn copy_with_variable<'a, 'c>(
+#[must_use]
+pub fn copy_with_variable<'a, 'c>(
     environment: CStrings<'a>,
     variable: ThinCStr<'a>,
     copy: &'c mut [Option<ThinCStr<'a>>],
@@ -51,7 +52,8 @@ pub(crate) fn copy_with_variable<'a, 'c>(
 const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The value of PATH, or [`DEFAULT_PATH`].
-pub(crate) fn search_path<'a>(environment: CStrings<'a>) -> &'a [u8] {
+#[must_use]
+pub fn search_path<'a>(environment: CStrings<'a>) -> &'a [u8] {
     for variable in environment.iter() {
         let (name, value) = split_once(variable.to_bytes(), b'=');
         if let (true, Some(path)) = (name == b"PATH", value) {

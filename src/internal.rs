@@ -3,7 +3,7 @@
 
 pub use crate::accounts::find_group;
 pub use crate::entry::{enter, memcmp, memcpy, memmove, memset, panic, strlen};
-pub use crate::environment::{set_variable, variable};
+pub use crate::environment::{copy_with_variable, search_path, set_variable, variable};
 pub use crate::options::{Credentials, Settings};
 pub use crate::packed::{Packed, pack};
 pub use crate::pidfile::{Match, Process, compare, date, pid_in, pid_of, process};
@@ -11,7 +11,9 @@ pub use crate::protocol::{
     EXIT_GRACE, Event, Goal, Nanoseconds, Notice, RECORD_SIZE, Record, STATUS_SIZE, Step, Verdict,
     decode, describe, encode, outcome,
 };
-pub use crate::start::{EntryNames, KeptFds, LookUp, Plan, interpreter_of, spawn_as};
+pub use crate::start::{
+    EntryNames, KeptFds, LookUp, Plan, any_path, interpreter, interpreter_of, is_relative, spawn_as,
+};
 pub use crate::sys::{
     RawFd, SignalSet, Zeroed, block_signals, getpid, leak_zeroed, terminal_width, write,
 };

@@ -1,4 +1,4 @@
-//! The search for a command in PATH.
+//! The search for a command in PATH. Pure.
 
 use crate::environment::search_path;
 use crate::sys::{CStrings, ThinCStr};
@@ -13,7 +13,7 @@ pub(super) const PATH_SIZE: usize = 4096;
 /// As with execvp(3), a name without a slash is searched for in the directories of PATH, where an empty
 /// entry means the working directory. Relative paths are resolved against `working_directory`, and
 /// skipped if that is empty.
-pub(super) fn any_path(
+pub fn any_path(
     name: ThinCStr<'_>,
     environment: CStrings<'_>,
     working_directory: &[u8],
@@ -52,7 +52,8 @@ pub(super) fn any_path(
 }
 
 /// Whether [`any_path`] resolves a path of this command against the working directory.
-pub(super) fn is_relative(name: ThinCStr<'_>, environment: CStrings<'_>) -> bool {
+#[must_use]
+pub fn is_relative(name: ThinCStr<'_>, environment: CStrings<'_>) -> bool {
     let name = name.to_bytes();
     let (_, after_slash) = split_once(name, b'/');
     let mut directories = Some(match after_slash {
