@@ -55,13 +55,14 @@ pub fn any_path(
 #[must_use]
 pub fn is_relative(name: ThinCStr<'_>, environment: CStrings<'_>) -> bool {
     let name = name.to_bytes();
-    let (_, after_slash) = split_once(name, b'/');
-    let mut directories = Some(match after_slash {
-        Some(_) => name,
-        None => search_path(environment),
-    });
+    let (directories, end) = match split_once(name, b'/') {
+        // It has no zero byte, so it is the only field.
+        (_, Some(_)) => (name, 0),
+        _ => (search_path(environment), b':'),
+    };
+    let mut directories = Some(directories);
     while directories.is_some() {
-        if !is_absolute(next_field(&mut directories, b':')) {
+        if !is_absolute(next_field(&mut directories, end)) {
             return true;
         }
     }
@@ -173,6 +174,7 @@ mod tests {
         ];
         let absolute = [
             (c"/web", c"PATH="),
+            (c"/opt/a:b/web", c"PATH="),
             (c"web", c"PATH=/a:/b"),
             (c"web", c"HOME=a"),
         ];
