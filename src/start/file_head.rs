@@ -3,14 +3,15 @@
 use crate::text::split_once;
 
 /// The interpreter that the first bytes of a file name: the program after `#!` in a script, or the dynamic
-/// linker of an ELF file. `None` if they name none, or not the whole name.
+/// linker of an ELF file. The kernel takes a zero byte in a script for a blank. `None` if they name none, or
+/// not the whole name.
 #[inline(never)]
 #[must_use]
 pub fn interpreter(head: &[u8]) -> Option<&[u8]> {
     match head {
         [b'#', b'!', line @ ..] => {
             let line = split_once(line, b'\n').0;
-            line.split(|byte| matches!(byte, b' ' | b'\t'))
+            line.split(|byte| matches!(byte, b' ' | b'\t' | 0))
                 .find(|word| !word.is_empty())
         }
         [0x7f, b'E', b'L', b'F', class, ..] => elf_interpreter(head, *class == 2),
@@ -34,7 +35,7 @@ fn elf_interpreter(head: &[u8], wide: bool) -> Option<&[u8]> {
         if number(entry)? == PT_INTERP {
             let offset = number(entry.saturating_add(offset_at))?;
             let (path, end) = split_once(head.get(offset..)?, 0);
-            return end.map(|_| path);
+            return end.filter(|_| !path.is_empty()).map(|_| path);
         }
         entry = entry.saturating_add(entry_size);
     }
@@ -56,6 +57,7 @@ mod tests {
         );
         assert_eq!(interpreter(b"#!/bin/sh"), Some(&b"/bin/sh"[..]));
         assert_eq!(interpreter(b"#!\n/bin/sh"), None);
+        assert_eq!(interpreter(b"#!/bin/sh\0x\n"), Some(&b"/bin/sh"[..]));
         assert_eq!(interpreter(b"exit 3\n"), None);
         assert_eq!(interpreter(b"\x7fELF\x02"), None);
         let own = fs::read("/proc/self/exe").unwrap();
