@@ -7,8 +7,14 @@ use crate::support::{package_folder, skip};
 
 #[path = "../properties/accounts.rs"]
 mod accounts;
+#[path = "../properties/descriptors.rs"]
+mod descriptors;
+#[path = "../properties/environment.rs"]
+mod environment;
 #[path = "../properties/options/mod.rs"]
 mod options;
+#[path = "../properties/search.rs"]
+mod search;
 #[path = "../properties/status/mod.rs"]
 mod status;
 
@@ -55,8 +61,27 @@ fn accounts_hold_for_every_seed() {
 }
 
 #[test]
+fn descriptors_hold_for_every_seed() {
+    replay(
+        "descriptors",
+        b"\0\x02\x03\x04\x18\xfd\xff",
+        descriptors::check,
+    );
+}
+
+#[test]
+fn environments_hold_for_every_seed() {
+    replay("environment", b"\0=AP", environment::check);
+}
+
+#[test]
 fn options_hold_for_every_seed() {
     replay("options", b"\0-7=Eo\xff", options::check);
+}
+
+#[test]
+fn searches_hold_for_every_seed() {
+    replay("search", b"\0\x01\x03\t\n /:a", search::check);
 }
 
 #[test]
