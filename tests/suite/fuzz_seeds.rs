@@ -13,10 +13,14 @@ mod descriptors;
 mod environment;
 #[path = "../properties/options/mod.rs"]
 mod options;
+#[path = "../properties/pidfile.rs"]
+mod pidfile;
 #[path = "../properties/search.rs"]
 mod search;
 #[path = "../properties/status/mod.rs"]
 mod status;
+#[path = "../properties/watch.rs"]
+mod watch;
 
 fn run(check: fn(&[u8]), name: &Path, data: &[u8]) {
     let result = panic::catch_unwind(|| check(data));
@@ -80,6 +84,11 @@ fn options_hold_for_every_seed() {
 }
 
 #[test]
+fn pidfiles_hold_for_every_seed() {
+    replay("pidfile", b"\0\n )019Z\xff", pidfile::check);
+}
+
+#[test]
 fn searches_hold_for_every_seed() {
     replay("search", b"\0\x01\x03\t\n /:a", search::check);
 }
@@ -90,4 +99,13 @@ fn statuses_hold_for_every_seed() {
         0, 1, 2, 3, 4, 5, 6, 8, 11, 126, 127, 128, 0x7e, 0x80, 0xfe, 0xff,
     ];
     replay("status", &bytes, status::check);
+}
+
+#[test]
+fn watches_hold_for_every_seed() {
+    replay(
+        "watch",
+        b"\0\x01\x02\x03\x04\x05\x08\n=1\x81\xff",
+        watch::check,
+    );
 }

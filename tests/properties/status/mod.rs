@@ -5,18 +5,17 @@ mod data;
 use std::time::Duration;
 
 use rawdaemon::internal::{
-    EXIT_GRACE, Event, Goal, Match, Notice, Process, RECORD_SIZE, Record, STATUS_SIZE, Verdict,
-    compare, date, decode, describe, encode, outcome, pid_of, process,
+    EXIT_GRACE, Event, Goal, Notice, RECORD_SIZE, Record, STATUS_SIZE, Verdict, decode, describe,
+    encode, outcome,
 };
-use rawdaemon::{Cause, Errno, Error, ErrorKind, Pid, Signal, WaitStatus};
+use rawdaemon::{Cause, Errno, Error, ErrorKind, Signal, WaitStatus};
 
 use data::{Data, errno, pid};
 
-/// Checks the data as an sd_notify(3) datagram, as `/proc/PID/stat`, and as a pidfile. Then decodes it to a wait
-/// status, a record, an error, the exit of the intermediate, a goal, and events.
+/// Checks the data as an sd_notify(3) datagram. Then decodes it to a wait status, a record, an error, the exit of
+/// the intermediate, a goal, and events.
 pub fn check(data: &[u8]) {
     check_notice(data);
-    check_process(data);
     let mut data = Data(data);
     let status = WaitStatus::from_raw(data.number());
     check_status(status);
@@ -58,40 +57,6 @@ pub fn check(data: &[u8]) {
     };
     let events: Vec<Event> = std::iter::from_fn(|| data.event()).collect();
     check_verdict(goal, &events);
-}
-
-/// Compares the parsers of `/proc/PID/stat` and pidfiles with a second one. Checks the comparison of times.
-fn check_process(data: &[u8]) {
-    let text = String::from_utf8_lossy(data);
-    let digits = |text: &str| -> Option<u64> {
-        let all = text.bytes().all(|byte| byte.is_ascii_digit());
-        text.parse().ok().filter(|_| all)
-    };
-    let pid = |text: &str| Pid::new(digits(text)?.try_into().ok()?);
-    let read = || {
-        let after_name = text.rsplit(')').next()?;
-        let fields: Vec<_> = after_name.split(' ').skip(1).collect();
-        let number = |index: usize| digits(fields.get(index)?);
-        let (flags, threads) = (number(6)?, number(17)?);
-        let has_ended = threads < 2 && matches!(*fields.first()?, "Z" | "X" | "x");
-        Some(Process {
-            pid: pid(text.split(' ').next()?)?,
-            has_ended,
-            is_ending: threads < 2 && !has_ended && flags & 4 == 4,
-            created: number(19)?.checked_mul(10_000_000)?,
-        })
-    };
-    let found = process(data);
-    assert_eq!(found, read());
-    assert_eq!(pid_of(data), pid(text.strip_suffix('\n').unwrap_or(&text)));
-    if let Some(Process { created, .. }) = found {
-        match date(created) {
-            Some(date) => assert_eq!(compare(date, created), Match::Daemon),
-            None => assert!(created < 1_000_000_000),
-        }
-        assert_ne!(compare(created, created), Match::Daemon);
-        let _ = (compare(u64::MAX, created), compare(created, u64::MAX));
-    }
 }
 
 fn check_line(text: &str) {
