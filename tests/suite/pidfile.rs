@@ -309,6 +309,21 @@ fn output_that_cannot_be_emptied_leaves_no_pidfile() {
     assert!(!place.path("pid").exists());
 }
 
+/// An early step can fail with the same error, which leaves the pidfile as it is.
+#[test]
+fn a_failure_right_before_the_exec_leaves_no_pidfile() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    // The first call locks the pidfile, the second one makes the exec keep it open.
+    let fault = ["--inject=fcntl:error=EBADF:when=2"];
+    let output = fails_under_strace(&place, &fault, &["-p", "pid", "sleep", "1000"]);
+    assert_eq!(output.code(), 9, "{output:?}");
+    assert!(place.read("trace").contains("F_SETLK"), "{output:?}");
+    assert!(!place.path("pid").exists(), "{output:?}");
+}
+
 #[test]
 fn a_start_that_cleans_up_is_not_the_daemon() {
     if !has("strace") {
@@ -340,24 +355,30 @@ fn a_pidfile_that_is_removed_before_it_is_locked_is_created_again() {
     if !has("strace") {
         return;
     }
-    let place = Place::new();
-    let path = place.path("pid");
-    let name = path.to_str().unwrap();
-    // The start is delayed between opening and locking the file.
-    let delay = ["-P", name, "--inject=openat:delay_exit=3s:when=1"];
-    let mut command = strace_rawdaemon(&place, &delay, &["-v", "-p", name, "sleep", "1000"]);
-    let stderr = fs::File::create(place.path("said")).unwrap();
-    let mut launcher = command.stderr(stderr).spawn().unwrap();
-    eventually("the pidfile is there", || path.exists());
-    fs::remove_file(&path).unwrap();
-    assert_eq!(launcher.wait().unwrap().code(), Some(0));
-    let said = place.read("said");
-    let daemon = said.trim_end().rsplit_once("as pid ").unwrap().1;
-    let daemon = Daemon::new(rustix::process::Pid::from_raw(daemon.parse().unwrap()).unwrap());
-    assert_eq!(pid_in(&path), daemon.pid);
-    let says = format!("rawdaemon: already running as pid {}", daemon.pid);
-    let output = place.run(&mut place.rawdaemon(["-p", "pid", "sleep", "1000"]));
-    assert_eq!((output.code(), output.stderr.trim_end()), (12, &*says));
+    // Another process may have created it again: the lock on the removed file is worth nothing.
+    for is_replaced in [false, true] {
+        let place = Place::new();
+        let path = place.path("pid");
+        let name = path.to_str().unwrap();
+        // The start is delayed between opening and locking the file.
+        let delay = ["-P", name, "--inject=openat:delay_exit=3s:when=1"];
+        let mut command = strace_rawdaemon(&place, &delay, &["-v", "-p", name, "sleep", "1000"]);
+        let stderr = fs::File::create(place.path("said")).unwrap();
+        let mut launcher = command.stderr(stderr).spawn().unwrap();
+        eventually("the pidfile is there", || path.exists());
+        fs::remove_file(&path).unwrap();
+        if is_replaced {
+            fs::write(&path, "").unwrap();
+        }
+        assert_eq!(launcher.wait().unwrap().code(), Some(0));
+        let said = place.read("said");
+        let daemon = said.trim_end().rsplit_once("as pid ").unwrap().1;
+        let daemon = Daemon::new(rustix::process::Pid::from_raw(daemon.parse().unwrap()).unwrap());
+        assert_eq!(place.read("pid"), format!("{}\n", daemon.pid));
+        let says = format!("rawdaemon: already running as pid {}", daemon.pid);
+        let output = place.run(&mut place.rawdaemon(["-p", "pid", "sleep", "1000"]));
+        assert_eq!((output.code(), output.stderr.trim_end()), (12, &*says));
+    }
 }
 
 #[test]
