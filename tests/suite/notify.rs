@@ -1,8 +1,12 @@
 //! Readiness by sd_notify(3): the datagrams, and the socket that receives them.
 
 use std::fs;
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -13,6 +17,7 @@ use crate::support::{
     Daemon, Place, before_exec, environment, eventually, example, has_for, has_test_programs,
     is_root_for, strace_rawdaemon,
 };
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use rustix::process::Pid;
 
 #[test]
@@ -246,6 +251,44 @@ fn messages_of_other_processes_are_ignored() {
         waiting.daemon_ended();
         place.assert_no_process();
     }
+}
+
+/// Sends `BARRIER=1` with a pipe, as systemd-notify does, and waits until it is closed.
+fn barrier(path: &Path) {
+    let socket = UnixDatagram::unbound().unwrap();
+    socket.connect(path).unwrap();
+    let (reader, writer) = rustix::pipe::pipe().unwrap();
+    let descriptors = [writer.as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    assert!(control.push(SendAncillaryMessage::ScmRights(&descriptors)));
+    let text = [IoSlice::new(b"BARRIER=1")];
+    rustix::net::sendmsg(&socket, &text, &mut control, SendFlags::empty()).unwrap();
+    drop(writer);
+    assert_eq!(rustix::io::read(reader, &mut [0; 1]).unwrap(), 0);
+}
+
+#[test]
+fn a_stranger_s_barrier_does_not_end_the_listener() {
+    if !has_test_programs() {
+        return;
+    }
+    let place = Place::new();
+    let path = place.path("socket");
+    let how = format!("notify:{}", path.display());
+    let mut command = place.rawdaemon(["-v", "-o", "out", "-R", &how]);
+    let (go, ready) = (place.path("go"), "say READY=1");
+    let until = format!("until {}", go.display());
+    command.arg(example("notifier"));
+    let daemon = place.start_by(command.args([ready, &until, "barrier", "print said"]));
+    // This process is not one of the daemon's. The second message shows that the first one was read.
+    barrier(&path);
+    barrier(&path);
+    assert!(path.exists());
+    fs::write(go, "").unwrap();
+    eventually("the daemon is heard", || place.read("out") == "said\n");
+    eventually("the socket is gone", || !path.exists());
+    daemon.assert_alive();
 }
 
 #[test]
