@@ -55,8 +55,7 @@ const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:
 #[must_use]
 pub fn search_path<'a>(environment: CStrings<'a>) -> &'a [u8] {
     for variable in environment.iter() {
-        let (name, value) = split_once(variable.to_bytes(), b'=');
-        if let (true, Some(path)) = (name == b"PATH", value) {
+        if let Some(path) = variable.to_bytes().strip_prefix(b"PATH=") {
             return path;
         }
     }
