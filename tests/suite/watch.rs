@@ -175,6 +175,25 @@ fn an_exec_is_waited_for_after_the_pipe_is_closed() {
 }
 
 #[test]
+fn a_policy_that_refuses_setpgid_shows_no_exec() {
+    if !has("strace") {
+        return;
+    }
+    // The watch begins before the daemon fails.
+    let faults = [
+        "--inject=setpgid:error=EPERM",
+        "--inject=chdir:delay_enter=1s",
+    ];
+    for arguments in [&["-p", "pid"][..], &["-v", "-p", "pid"]] {
+        let place = Place::new();
+        let arguments = [arguments, &["/no/such/command"]].concat();
+        let output = fails_under_strace(&place, &faults, &arguments);
+        assert_eq!(output.code(), 127, "{output:?}");
+        assert!(!place.path("pid").exists(), "{output:?}");
+    }
+}
+
+#[test]
 fn an_interrupted_wait_does_not_restart() {
     if !has("strace") {
         return;
