@@ -252,6 +252,49 @@ fn a_half_started_daemon_does_not_outlive_the_intermediate() {
     assert!(!trace.contains(" kill("), "{trace}");
 }
 
+/// The numbers of a hexadecimal address after `start`.
+fn address(line: &str, start: &str) -> Option<u64> {
+    let digits = line.split_once(start)?.1.strip_prefix("0x")?;
+    let end = digits.find(|c: char| !c.is_ascii_hexdigit());
+    u64::from_str_radix(&digits[..end.unwrap_or(digits.len())], 16).ok()
+}
+
+#[test]
+fn a_stack_is_not_unmapped_while_the_intermediate_runs() {
+    if !has("strace") || cfg!(rawdaemon_plain_fork) {
+        return;
+    }
+    // The launcher does not learn of the intermediate's end by wait4(2), and has the verdict long before.
+    let faults = [
+        "--inject=wait4:error=ECHILD",
+        "--inject=exit_group:delay_enter=500ms",
+    ];
+    let place = Place::new();
+    let output = under_strace(&place, &faults, &["-v", "sleep", "1000"]);
+    assert_eq!(output.code(), 0, "{output:?}");
+    drop(Daemon::new(output.pid()));
+    let pid = |line: &str| line.split(' ').next().unwrap().to_owned();
+    let trace = || place.read("trace");
+    let created = trace();
+    let created = created.lines().find(|line| line.contains("CLONE_VM"));
+    let created = created.unwrap();
+    let stack = address(created, "child_stack=").unwrap();
+    let intermediate = created.rsplit(' ').next().unwrap();
+    let is_end = |line: &str| {
+        pid(line) == intermediate && line.contains("exit_group") && line.ends_with("= ?")
+    };
+    eventually("the intermediate ends", || trace().lines().any(is_end));
+    let trace = trace();
+    // It is unmapped afterwards, or never.
+    for line in trace.lines().take_while(|line| !is_end(line)) {
+        if let (true, Some(start)) = (pid(line) == pid(created), address(line, "munmap(")) {
+            let size = line.split([',', ')']).nth(1).unwrap().trim();
+            let end = start + size.parse::<u64>().unwrap();
+            assert!(!(start..end).contains(&stack), "{line}\n{trace}");
+        }
+    }
+}
+
 #[test]
 fn a_launcher_that_does_not_lead_the_session_can_be_interrupted() {
     if !has("strace") {
