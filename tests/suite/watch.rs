@@ -288,7 +288,7 @@ fn a_stack_is_not_unmapped_while_the_intermediate_runs() {
     // It is unmapped afterwards, or never.
     for line in trace.lines().take_while(|line| !is_end(line)) {
         if let (true, Some(start)) = (pid(line) == pid(created), address(line, "munmap(")) {
-            let size = line.split([',', ')']).nth(1).unwrap().trim();
+            let size = line.split([',', ')', '<']).nth(1).unwrap().trim();
             let end = start + size.parse::<u64>().unwrap();
             assert!(!(start..end).contains(&stack), "{line}\n{trace}");
         }
