@@ -88,6 +88,10 @@ pub fn leak_zeroed<'r, T: Zeroed + 'r>(count: usize) -> Result<&'r mut [T], Errn
 /// `ENOMEM` if there is not enough memory; `EINVAL` if the size is zero.
 // Not by `call!`, whose result is an `int`: an address does not fit into it.
 pub(super) fn map(size: usize) -> Result<NonNull<u8>, Errno> {
+    // No slice may be larger. A process of 32 bits has room for one.
+    if isize::try_from(size).is_err() {
+        return Err(Errno::ENOMEM);
+    }
     let (protection, flags) = (PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
     // SAFETY: without `MAP_FIXED`, the kernel maps memory that is not in use.
     match unsafe { syscall!(MMAP, 0, size, protection, flags, usize::MAX, 0) } {
@@ -114,4 +118,22 @@ pub(super) unsafe fn deny_access(first: NonNull<u8>, size: usize) -> Result<(), 
 pub(super) unsafe fn unmap(first: NonNull<u8>, size: usize) {
     // SAFETY: the caller guarantees that the memory is a mapping of this crate that is no longer used.
     let _ = unsafe { attempt!(Sysno::munmap, first.as_ptr(), size) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Mapping;
+    use crate::protocol::Errno;
+
+    #[test]
+    fn no_mapping_is_larger_than_a_slice_may_be() {
+        let largest = isize::MAX as usize;
+        for (count, errno) in [
+            (0, Errno::EINVAL),
+            (largest / 4 + 1, Errno::ENOMEM),
+            (usize::MAX, Errno::ENOMEM),
+        ] {
+            assert_eq!(Mapping::<u32>::new(count).err(), Some(errno), "{count}");
+        }
+    }
 }
