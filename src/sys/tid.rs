@@ -5,6 +5,7 @@ use core::ffi::c_int;
 use linux_raw_sys::prctl::PR_GET_TID_ADDRESS;
 use syscalls::Sysno;
 
+use super::pid::gettid;
 use super::signal::SET_SIZE;
 use crate::protocol::Errno;
 
@@ -31,15 +32,14 @@ impl TidAddress {
     /// Before 2.43, glibc passed the same address to set_tid_address(2). Since then a small number is at that
     /// address, which may equal the id by chance, so it comes last.
     pub(super) fn find(robust_list: Option<usize>) -> Self {
-        // SAFETY: no arguments.
-        let id = unsafe { call!(Sysno::gettid) };
+        let id = gettid();
         let below_list = |words: usize| {
             robust_list.map(|list| list.wrapping_sub(words.wrapping_mul(size_of::<usize>())))
         };
         [below_list(2), below_list(1), clear_address()]
             .into_iter()
             .flatten()
-            .find(|address| read_int(*address).map(|number| number as u32) == id.ok())
+            .find(|address| id != 0 && read_int(*address) == Some(id as c_int))
             .map_or(Self::NONE, Self)
     }
 }
