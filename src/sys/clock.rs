@@ -1,12 +1,8 @@
 //! Clocks.
 
-use core::mem::MaybeUninit;
+use linux_raw_sys::general::{__kernel_timespec, CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_REALTIME};
 
-use linux_raw_sys::general::{
-    __kernel_old_timespec, CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_REALTIME,
-};
-use syscalls::Sysno;
-
+use super::arch::{CLOCK_GETTIME, call_with_times};
 use crate::protocol::{Nanoseconds, SECOND};
 
 /// `clock_gettime(CLOCK_MONOTONIC, _)`—Returns a time that never goes back.
@@ -30,15 +26,17 @@ pub(crate) fn time_of_boot() -> Option<Nanoseconds> {
 
 /// `clock_gettime(clock, _)`—Returns the time of a clock, or 0 if the call fails.
 fn time(clock: u32) -> Nanoseconds {
-    let mut time = MaybeUninit::<__kernel_old_timespec>::zeroed();
-    // Every supported architecture has this call. On those with 32 bits, the seconds are 32 bits too: the
-    // clocks that start at boot last for 68 years of uptime, `CLOCK_REALTIME` lasts until 2038.
-    // SAFETY: the kernel writes a timespec to `time`.
-    let result = unsafe { attempt!(Sysno::clock_gettime, clock, time.as_mut_ptr()) };
-    // SAFETY: `time` was initialized with zeros, which are a valid timespec.
-    let time = unsafe { time.assume_init() };
+    let mut times = [__kernel_timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    }];
+    // SAFETY: the kernel writes a timespec to this address.
+    let result = call_with_times(CLOCK_GETTIME, &mut times, |number, time| unsafe {
+        call!(number, clock, time)
+    });
+    let [time] = times;
     match result {
-        Ok(()) => (time.tv_sec as Nanoseconds)
+        Ok(_) => (time.tv_sec as Nanoseconds)
             .saturating_mul(SECOND)
             .saturating_add(time.tv_nsec as Nanoseconds),
         Err(_) => 0,

@@ -1,11 +1,12 @@
 //! Files and directories.
 
 use linux_raw_sys::general::{
-    __kernel_old_timespec, AT_FDCWD, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_LARGEFILE,
-    O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_WRONLY, UTIME_OMIT,
+    __kernel_timespec, AT_FDCWD, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_LARGEFILE, O_NOCTTY,
+    O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_WRONLY, UTIME_OMIT,
 };
 use syscalls::Sysno;
 
+use super::arch::{UTIMENSAT, call_with_times};
 use super::c_str::ThinCStr;
 use super::fd::{Fd, RawFd};
 use crate::protocol::{Errno, Nanoseconds, SECOND};
@@ -91,18 +92,21 @@ pub(crate) fn ftruncate(fd: RawFd) -> Result<(), Errno> {
 ///
 /// Since Linux 2.6.22. `EPERM` unless the caller owns the file or is root.
 pub(crate) fn set_mtime(fd: RawFd, time: Nanoseconds) -> Result<(), Errno> {
-    let times = [
-        __kernel_old_timespec {
+    let mut times = [
+        __kernel_timespec {
             tv_sec: 0,
             tv_nsec: UTIME_OMIT as _,
         },
-        __kernel_old_timespec {
+        __kernel_timespec {
             tv_sec: (time / SECOND) as _,
             tv_nsec: (time % SECOND) as _,
         },
     ];
     // SAFETY: the kernel reads two timespecs from `times`, and no path through the null pointer.
-    unsafe { call!(Sysno::utimensat, fd, 0, times.as_ptr(), 0) }.map(drop)
+    call_with_times(UTIMENSAT, &mut times, |number, times| unsafe {
+        call!(number, fd, 0, times, 0)
+    })
+    .map(drop)
 }
 
 /// `getdents64(fd, buffer, size)`—Reads entries of a directory, and returns the number of bytes; 0 at its end.

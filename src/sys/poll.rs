@@ -1,8 +1,8 @@
 //! Waiting for descriptors.
 
-use linux_raw_sys::general::{__kernel_old_timespec, POLLIN, pollfd};
-use syscalls::Sysno;
+use linux_raw_sys::general::{__kernel_timespec, POLLIN, pollfd};
 
+use super::arch::{PPOLL, call_with_times};
 use super::fd::{NO_FD, RawFd};
 use crate::protocol::{Errno, Nanoseconds, SECOND};
 
@@ -21,22 +21,16 @@ pub(crate) fn ppoll(descriptors: &mut [RawFd; MAX_FDS], timeout: Nanoseconds) ->
         revents: 0,
     });
     // The kernel writes the remaining time to the timespec.
-    let mut time = __kernel_old_timespec {
-        tv_sec: (timeout / SECOND).try_into().unwrap_or(i32::MAX as _),
+    let mut time = [__kernel_timespec {
+        tv_sec: (timeout / SECOND) as _,
         tv_nsec: (timeout % SECOND) as _,
-    };
+    }];
+    let (first, count) = (polled.as_mut_ptr(), polled.len());
     // SAFETY: the kernel reads and writes `polled.len()` pollfds in `polled` and a timespec in `time`. It
     // reads no mask through the null pointer.
-    unsafe {
-        call!(
-            Sysno::ppoll,
-            polled.as_mut_ptr(),
-            polled.len(),
-            &raw mut time,
-            0,
-            0
-        )
-    }?;
+    call_with_times(PPOLL, &mut time, |number, time| unsafe {
+        call!(number, first, count, time, 0, 0)
+    })?;
     for (fd, polled) in descriptors.iter_mut().zip(&polled) {
         if polled.revents == 0 {
             *fd = NO_FD;

@@ -4,13 +4,14 @@ use core::mem::MaybeUninit;
 use core::ops::Range;
 
 use linux_raw_sys::general::{
-    __kernel_old_timespec, O_CLOEXEC, O_NONBLOCK, SIG_BLOCK, SIG_SETMASK, SIGKILL, SIGPIPE,
-    SIGSTOP, kernel_sigaction, kernel_sigset_t,
+    __kernel_timespec, O_CLOEXEC, O_NONBLOCK, SIG_BLOCK, SIG_SETMASK, SIGKILL, SIGPIPE, SIGSTOP,
+    kernel_sigaction, kernel_sigset_t,
 };
 use syscalls::Sysno;
 
 pub(crate) use linux_raw_sys::general::SIGCHLD;
 
+use super::arch::{RT_SIGTIMEDWAIT, call_with_times};
 use super::fd::{Fd, RawFd, write};
 use crate::protocol::Errno;
 
@@ -82,21 +83,15 @@ fn is_pending(set: SignalSet) -> bool {
 
 /// `rt_sigtimedwait(set, NULL, {0, 0}, 8)`—Removes one pending signal of this set, if there is one.
 fn take_pending(set: SignalSet) {
-    let no_time = __kernel_old_timespec {
+    let mut no_time = [__kernel_timespec {
         tv_sec: 0,
         tv_nsec: 0,
-    };
+    }];
     // SAFETY: the kernel reads `SET_SIZE` bytes from `set` and a timespec from `no_time`. It writes no
     // siginfo through the null pointer.
-    let _ = unsafe {
-        call!(
-            Sysno::rt_sigtimedwait,
-            &raw const set,
-            0,
-            &raw const no_time,
-            SET_SIZE
-        )
-    };
+    let _ = call_with_times(RT_SIGTIMEDWAIT, &mut no_time, |number, no_time| unsafe {
+        call!(number, &raw const set, 0, no_time, SET_SIZE)
+    });
 }
 
 /// Writes to a pipe, as [`write()`] does, without raising SIGPIPE. `EPIPE` if its read end is closed.

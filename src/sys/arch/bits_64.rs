@@ -1,5 +1,10 @@
 //! What differs between word sizes: 64 bits.
 
+use linux_raw_sys::general::__kernel_timespec;
+use syscalls::Sysno;
+
+use crate::protocol::Errno;
+
 pub(crate) use linux_raw_sys::general::{
     F_GETLK as F_GETLK_64, F_SETLK as F_SETLK_64, flock as Flock64, stat as RawStat,
 };
@@ -8,3 +13,19 @@ pub(crate) use syscalls::Sysno::{
     getresuid as GETRESUID, mmap as MMAP, setgroups as SETGROUPS, setresgid as SETRESGID,
     setresuid as SETRESUID,
 };
+
+pub(crate) type TimeCall = Sysno;
+
+pub(crate) use syscalls::Sysno::{
+    clock_gettime as CLOCK_GETTIME, ppoll as PPOLL, rt_sigtimedwait as RT_SIGTIMEDWAIT,
+    utimensat as UTIMENSAT,
+};
+
+#[inline(always)]
+pub(crate) fn call_with_times<const N: usize>(
+    number: TimeCall,
+    times: &mut [__kernel_timespec; N],
+    call: impl Fn(Sysno, usize) -> Result<u32, Errno>,
+) -> Result<u32, Errno> {
+    call(number, times.as_mut_ptr() as usize)
+}

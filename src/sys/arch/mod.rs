@@ -16,10 +16,15 @@
 //!   as its argument, on a stack that is aligned as the ABI requires, and marks the outermost frame for
 //!   debuggers. `entry!` uses it.
 //!
-//! `bits_64` and `bits_32` have the calls and structures that depend on the word size only. A port adds a file
+//! `bits_64` and `bits_32` have the calls and structures that depend on the word size only, and the format of times. A port adds a file
 //! here.
 
 use core::ffi::c_void;
+
+use linux_raw_sys::general::__kernel_timespec;
+use syscalls::Sysno;
+
+use crate::protocol::Errno;
 
 #[cfg(not(any(
     all(target_arch = "x86_64", target_pointer_width = "64"),
@@ -42,12 +47,22 @@ mod current;
 mod bits;
 
 pub(crate) use bits::{
-    F_GETLK_64, F_SETLK_64, FCHOWN, FCNTL_64, FSTAT, Flock64, GETRESGID, GETRESUID, MMAP, RawStat,
-    SETGROUPS, SETRESGID, SETRESUID,
+    CLOCK_GETTIME, F_GETLK_64, F_SETLK_64, FCHOWN, FCNTL_64, FSTAT, Flock64, GETRESGID, GETRESUID,
+    MMAP, PPOLL, RT_SIGTIMEDWAIT, RawStat, SETGROUPS, SETRESGID, SETRESUID, TimeCall, UTIMENSAT,
 };
 pub(crate) use current::{
     CTID_BEFORE_TLS, FSTATAT, RSEQ_SIGNATURE, SOCKETCALL, rseq_symbols, thread_pointer,
 };
+
+/// Makes a call that takes or returns times. `call` gets its number, and the address of times in the kernel's format
+/// for that number: 64 bits, or 32 where the kernel or a sandbox knows no other.
+pub(crate) fn call_with_times<const N: usize>(
+    number: TimeCall,
+    times: &mut [__kernel_timespec; N],
+    call: impl Fn(Sysno, usize) -> Result<u32, Errno>,
+) -> Result<u32, Errno> {
+    bits::call_with_times(number, times, call)
+}
 
 /// `clone(flags, entry, tid, 0, tid)`, where 0 stands for the thread-local storage; x86_64 takes the last two
 /// in the other order. Both processes then call `entry.enter(entry, result)`. A process in which that returns
