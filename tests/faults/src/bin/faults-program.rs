@@ -1,0 +1,150 @@
+//! The daemons of the scenarios, and the program that uses the library.
+
+use std::ffi::CString;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::process::ExitCode;
+use std::time::Duration;
+use std::{env, fs, io, thread};
+
+use rawdaemon::{DaemonizeOptions, Error, Identity, argv};
+
+/// Calls of `close` with these descriptors mark where the library is at work.
+const BEGIN: i32 = -1001;
+const END: i32 = -1002;
+/// From here to the next beginning, the program's own calls are made.
+const PAUSE: i32 = -1003;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let word = |index: usize| arguments.get(index).map_or("", String::as_str);
+    let number = || word(1).parse().unwrap_or(-1);
+    match word(0) {
+        "fd" => {
+            fs::write(word(2), "").unwrap();
+            // SAFETY: nothing else uses the descriptor.
+            let fd = unsafe { OwnedFd::from_raw_fd(number()) };
+            io::Write::write_all(&mut fs::File::from(fd), b"\n").unwrap();
+        }
+        "notify" => {
+            fs::write(word(2), "").unwrap();
+            notify().unwrap();
+        }
+        // SAFETY: nothing else uses the descriptor.
+        "close" => drop(unsafe { OwnedFd::from_raw_fd(number()) }),
+        "exit" => return ExitCode::from(3),
+        "sleep" => {}
+        case => return library(case, word(1)),
+    }
+    sleep()
+}
+
+fn sleep() -> ! {
+    loop {
+        thread::sleep(Duration::from_secs(1000));
+    }
+}
+
+/// Sends what systemd-notify sends: READY=1, and a barrier, so that no process listens on.
+fn notify() -> io::Result<()> {
+    let name = env::var("NOTIFY_SOCKET").map_err(io::Error::other)?;
+    let address = match name.strip_prefix('@') {
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(name)?,
+    };
+    let socket = UnixDatagram::unbound()?;
+    socket.connect_addr(&address)?;
+    socket.send(b"READY=1")?;
+    let mut text = *b"BARRIER=1";
+    let mut part = libc::iovec {
+        iov_base: text.as_mut_ptr().cast(),
+        iov_len: text.len(),
+    };
+    let mut control = [0_u64; 4];
+    let fd = socket.as_raw_fd();
+    // SAFETY: the buffers outlive the call, and the control buffer has room for one descriptor.
+    let sent = unsafe {
+        let mut message: libc::msghdr = std::mem::zeroed();
+        message.msg_iov = &raw mut part;
+        message.msg_iovlen = 1;
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = libc::CMSG_SPACE(size_of_val(&fd) as u32) as usize;
+        let header = libc::CMSG_FIRSTHDR(&raw const message);
+        (*header).cmsg_level = libc::SOL_SOCKET;
+        (*header).cmsg_type = libc::SCM_RIGHTS;
+        (*header).cmsg_len = libc::CMSG_LEN(size_of_val(&fd) as u32) as usize;
+        libc::CMSG_DATA(header).cast::<i32>().write_unaligned(fd);
+        libc::sendmsg(fd, &raw const message, 0)
+    };
+    // Nobody may listen any more.
+    let _ = sent;
+    Ok(())
+}
+
+fn mark(fd: i32) {
+    // SAFETY: no such descriptor exists.
+    unsafe { libc::close(fd) };
+}
+
+fn open_descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// Starts a daemon with the library. The original prints what is left of a start that it should not have.
+fn library(case: &str, ready: &str) -> ExitCode {
+    let before = open_descriptors();
+    let outcome = start(case, ready);
+    mark(END);
+    if open_descriptors() != before {
+        eprintln!("LEFT: a descriptor");
+    }
+    // SAFETY: a null status is not written to.
+    if unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG | libc::__WALL) } >= 0 {
+        eprintln!("LEFT: a child");
+    }
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("rawdaemon: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn start(case: &str, ready_file: &str) -> Result<(), Error> {
+    let options = DaemonizeOptions::new().pidfile(c"pid");
+    let options = options.timeout(Duration::from_millis(200));
+    if case == "spawn" {
+        let program = env::current_exe().unwrap().into_os_string();
+        let program = CString::new(program.into_encoded_bytes()).unwrap();
+        let options = options.timeout(Duration::ZERO);
+        mark(BEGIN);
+        return options
+            .spawn(
+                program.as_c_str(),
+                argv![c"faults-program", c"sleep"],
+                argv![],
+            )
+            .map(drop);
+    }
+    mark(BEGIN);
+    let options = match case {
+        "daemonize-ready" => options.timeout(Duration::from_secs(5)).require_ready(true),
+        _ => options,
+    };
+    if let Identity::Daemon(ready) = options.daemonize()? {
+        if case == "daemonize-ready" {
+            mark(PAUSE);
+            fs::write(ready_file, "").unwrap();
+            mark(BEGIN);
+            ready.notify()?;
+            mark(END);
+            sleep();
+        }
+        mark(END);
+        thread::sleep(Duration::from_secs(1000));
+        drop(ready);
+    }
+    Ok(())
+}

@@ -1,0 +1,381 @@
+//! Whether the answer is true and nothing is left.
+
+use std::fs;
+use std::path::PathBuf;
+
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+
+use crate::faults::{Case, Kind, Role, codes};
+use crate::look::{State, children, differences, is_alive, owner};
+use crate::scenario::{Scenario, What};
+use crate::trace::{Ended, Run};
+
+/// What a run has left to look at.
+pub struct World {
+    pub here: PathBuf,
+    /// The daemon that ran before.
+    pub old: Option<Pid>,
+    pub printed: String,
+    pub said: String,
+    /// The state of the daemon without a fault; none in the first run.
+    pub expected: Option<State>,
+}
+
+pub struct Problem {
+    /// `untrue`, `debris`, `hang`, `message`, `step` or `different`.
+    pub kind: &'static str,
+    pub text: String,
+}
+
+struct Judge<'a> {
+    scenario: &'a Scenario,
+    case: Option<&'a Case>,
+    run: &'a Run,
+    world: &'a World,
+    problems: Vec<Problem>,
+}
+
+pub fn judge(scenario: &Scenario, case: Option<&Case>, run: &Run, world: &World) -> Vec<Problem> {
+    let mut judge = Judge {
+        scenario,
+        case,
+        run,
+        world,
+        problems: Vec::new(),
+    };
+    judge.all();
+    judge.problems
+}
+
+impl Judge<'_> {
+    fn add(&mut self, kind: &'static str, text: impl Into<String>) {
+        let said = self.world.said.trim().replace('\t', " ");
+        let ended = self.run.ended;
+        self.problems.push(Problem {
+            kind,
+            text: format!("{} ({ended:?}, said {said:?})", text.into()),
+        });
+    }
+
+    fn pidfile(&self) -> Option<String> {
+        fs::read_to_string(self.world.here.join("pid")).ok()
+    }
+
+    /// The process whose pid is in the pidfile.
+    fn written(&self) -> Option<Pid> {
+        self.pidfile()?.trim().parse().ok().map(Pid::from_raw)
+    }
+
+    fn new_daemon(&self) -> Option<Pid> {
+        self.run.daemon.as_ref().map(|(pid, _)| *pid)
+    }
+
+    fn is_new_alive(&self) -> bool {
+        self.new_daemon().is_some_and(is_alive)
+    }
+
+    fn was_hit(&self, role: Role, kind: Kind) -> bool {
+        self.case.is_some_and(|case| case.kind == kind) && self.hit_role() == Some(role)
+    }
+
+    fn hit_role(&self) -> Option<Role> {
+        self.run.hit.as_ref().map(|call| call.role)
+    }
+
+    fn all(&mut self) {
+        if self.run.is_hang {
+            let left: Vec<_> = self
+                .run
+                .left
+                .iter()
+                .map(|(_, role)| role.to_string())
+                .collect();
+            let text = format!(
+                "these do not end: {}; {} stops at calls",
+                left.join(", "),
+                self.run.stops
+            );
+            self.add("hang", text);
+            return;
+        }
+        for (_, role) in &self.run.left {
+            self.add("debris", format!("the {role} is left"));
+        }
+        // If the listener is killed, no process is left that knows of the socket.
+        let is_listener_killed = self.was_hit(Role::Listener, Kind::Kill);
+        if self.world.here.join("socket").exists()
+            && !self.is_fault_of("unlinkat")
+            && !is_listener_killed
+        {
+            self.add("debris", "the socket is left");
+        }
+        if self.world.said.contains("LEFT:") {
+            self.add("debris", "something of the start is left in the caller");
+        }
+        if let Some(daemon) = self.new_daemon()
+            && is_alive(daemon)
+            && !children(daemon).is_empty()
+        {
+            self.add("debris", "the daemon has a child");
+        }
+        match self.run.ended {
+            Some(Ended::Code(code)) => self.answered(code),
+            Some(Ended::Executed) => self.runs(),
+            Some(Ended::Signal(signal)) => self.ended_by(signal),
+            None => {}
+        }
+    }
+
+    fn is_fault_of(&self, call: &str) -> bool {
+        self.case
+            .is_some_and(|case| case.call == call && matches!(case.kind, Kind::Errno(_)))
+    }
+
+    /// The launcher said how it went.
+    fn answered(&mut self, code: i32) {
+        match self.scenario.what {
+            What::Start | What::Library | What::Foreground if code == 0 => self.runs(),
+            What::Start | What::Library | What::Foreground => self.failed(code),
+            What::Fails(expected) => {
+                if code == 0
+                    && self.was_hit(Role::Daemon, Kind::Stop)
+                    && self.new_daemon().is_some()
+                {
+                    // It was stopped in its exec, and had not ended when its time was over.
+                } else if code == 0 {
+                    self.add("untrue", "a start that must fail succeeded");
+                } else if self.case.is_none() && code != expected {
+                    self.add("untrue", format!("not {expected}"));
+                } else {
+                    self.failed(code);
+                }
+            }
+            What::Second => self.second(code),
+            What::Status => self.status(code),
+            What::Stop => self.stop(code),
+            What::Signal => self.signal(code),
+            What::Restart => self.restart(code),
+        }
+        self.message(code);
+    }
+
+    /// The launcher was killed: a daemon that was executed runs as it should, and otherwise nothing is left.
+    fn ended_by(&mut self, signal: Signal) {
+        if !(self.was_hit(Role::Launcher, Kind::Kill) && signal == Signal::SIGKILL) {
+            self.add("untrue", "the launcher ended by a signal");
+        }
+        match self.scenario.what {
+            What::Fails(_) if self.is_new_alive() && !self.scenario.has("sleep") => {
+                self.add("debris", "a daemon is left");
+            }
+            _ if self.is_new_alive() => self.runs(),
+            What::Second | What::Status | What::Stop | What::Signal | What::Restart => {}
+            _ => self.nothing_left(),
+        }
+    }
+
+    /// The daemon runs as asked.
+    fn runs(&mut self) {
+        // A daemon's own word counts, even if it ends right afterwards.
+        if self.was_hit(Role::Daemon, Kind::Kill)
+            && self.scenario.has("daemonize-ready")
+            && self.new_daemon().is_none()
+        {
+            return;
+        }
+        let Some((daemon, state)) = &self.run.daemon else {
+            self.add("untrue", "success, but no daemon was executed");
+            return;
+        };
+        let (daemon, state) = (*daemon, state.clone());
+        if !is_alive(daemon) {
+            self.add("untrue", "success, but the daemon is dead");
+            return;
+        }
+        if self.scenario.is_announced()
+            && !self.world.here.join("ready").exists()
+            && self.run.ended == Some(Ended::Code(0))
+        {
+            self.add("untrue", "success, but the daemon is not ready");
+        }
+        if let Some(expected) = &self.world.expected {
+            for line in differences(expected, &state) {
+                self.add("different", line);
+            }
+        }
+        if self.has_pidfile() {
+            if self.written() != Some(daemon) {
+                self.add(
+                    "untrue",
+                    format!("the pidfile of daemon {daemon} holds {:?}", self.pidfile()),
+                );
+            }
+            if owner(&self.world.here.join("pid")) != Some(daemon) {
+                self.add("untrue", "the pidfile is not locked by the daemon");
+            }
+        }
+    }
+
+    fn has_pidfile(&self) -> bool {
+        self.scenario.has("-p") || self.scenario.what == What::Library
+    }
+
+    fn failed(&mut self, code: i32) {
+        // The original has lost track, and cannot know.
+        if code == 22 {
+            if self.hit_role() == Some(Role::Daemon) {
+                self.add("untrue", "it lost track of nothing");
+            }
+            if self.is_new_alive() {
+                self.runs();
+                return;
+            }
+        }
+        self.nothing_left();
+    }
+
+    fn nothing_left(&mut self) {
+        if self.is_new_alive() {
+            self.add("debris", "a failure, but the daemon runs");
+            return;
+        }
+        match self.pidfile() {
+            None => {}
+            // What cannot be removed, or not be known to be the daemon's, stays, without a pid.
+            Some(text) if text.is_empty() && self.cannot_remove() => {}
+            // The killed launcher was the daemon, or the only process besides it.
+            Some(_) if self.was_hit(Role::Launcher, Kind::Kill) && self.is_alone() => {}
+            Some(text) => self.add("debris", format!("the pidfile is left with {text:?}")),
+        }
+    }
+
+    fn is_alone(&self) -> bool {
+        self.scenario.is_direct || self.scenario.what == What::Foreground
+    }
+
+    fn cannot_remove(&self) -> bool {
+        let is_policy = self.case.is_some_and(|case| case.number.is_none());
+        self.is_fault_of("unlinkat")
+            || is_policy
+                && self
+                    .case
+                    .is_some_and(|case| case.call == "newfstatat" || case.call.ends_with("LK"))
+    }
+
+    fn old_lives(&self) -> bool {
+        self.world.old.is_some_and(is_alive)
+    }
+
+    fn second(&mut self, code: i32) {
+        if code == 0 {
+            self.add("untrue", "a second start succeeded");
+        }
+        self.old_is_untouched();
+    }
+
+    fn old_is_untouched(&mut self) {
+        if !self.old_lives() {
+            self.add("untrue", "the old daemon is dead");
+        } else if self.written() != self.world.old
+            || owner(&self.world.here.join("pid")) != self.world.old
+        {
+            self.add("debris", "the pidfile of the old daemon is gone");
+        }
+        if self.is_new_alive() {
+            self.add("debris", "another daemon runs");
+        }
+    }
+
+    fn status(&mut self, code: i32) {
+        if !matches!(code, 0 | 4) {
+            self.add("untrue", "a running daemon is said not to run");
+        }
+        let pid = self.world.old.map(|pid| format!("{pid}\n"));
+        if code == 0 && Some(&self.world.printed) != pid.as_ref() && !self.is_fault_of("write.file")
+        {
+            self.add("untrue", format!("printed {:?}", self.world.printed));
+        }
+        self.old_is_untouched();
+    }
+
+    fn stop(&mut self, code: i32) {
+        match (code, self.old_lives()) {
+            (0, true) => self.add("untrue", "success, but the daemon runs"),
+            (0, false) => {
+                if self
+                    .pidfile()
+                    .is_some_and(|text| !text.is_empty() || !self.is_fault_of("unlinkat"))
+                {
+                    self.add("debris", "the pidfile is left");
+                }
+            }
+            (_, true) => self.old_is_untouched(),
+            (_, false) => self.add("untrue", "a failure, but the daemon was stopped"),
+        }
+    }
+
+    fn signal(&mut self, code: i32) {
+        match (code, self.old_lives()) {
+            (0, true) => self.add("untrue", "success, but the daemon was not signalled"),
+            (0, false) => {}
+            (_, true) => self.old_is_untouched(),
+            (_, false) => self.add("untrue", "a failure, but the daemon was signalled"),
+        }
+    }
+
+    fn restart(&mut self, code: i32) {
+        match (code, self.old_lives()) {
+            (0, true) => self.add("untrue", "success, but the old daemon runs"),
+            (0, false) => self.runs(),
+            (_, true) => self.old_is_untouched(),
+            (23..=25, false) => self.add("untrue", "the old daemon is said not to be stopped"),
+            (_, false) => self.failed(code),
+        }
+    }
+
+    /// One line that tells the injected error, and a code that tells the step.
+    fn message(&mut self, code: i32) {
+        let lines = self
+            .world
+            .said
+            .lines()
+            .filter(|line| !line.starts_with("LEFT:"))
+            .count();
+        if code == 0 || self.scenario.what == What::Status {
+            return;
+        }
+        if lines != 1 && !self.is_fault_of("write.file") {
+            self.add("message", format!("{lines} lines"));
+            return;
+        }
+        let (Some(case), Some(hit)) = (self.case, &self.run.hit) else {
+            return;
+        };
+        let Kind::Errno(errno) = case.kind else {
+            let is_daemon = self.was_hit(Role::Daemon, Kind::Kill);
+            if is_daemon && matches!(self.scenario.what, What::Start) && code != 5 {
+                self.add("step", "the daemon was killed");
+            }
+            return;
+        };
+        // These fail by themselves, with their own reasons.
+        if matches!(self.scenario.what, What::Fails(own) if own == code)
+            || (self.scenario.what == What::Second && code == 12)
+        {
+            return;
+        }
+        if self.is_fault_of("write.file") && hit.role == Role::Launcher {
+            return;
+        }
+        let is_named = self.world.said.contains(&format!("({errno:?})"));
+        if !is_named {
+            self.add("message", format!("it does not name {errno:?}"));
+        }
+        let is_daemon = hit.role == Role::Daemon || self.scenario.what == What::Foreground;
+        let expected = codes(&hit.name, &hit.path);
+        if is_named && is_daemon && !expected.is_empty() && !expected.contains(&code) {
+            self.add("step", format!("{} {} gives {code}", hit.name, hit.path));
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What `/proc` and the locks say.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+
+use nix::unistd::Pid;
+
+/// What a start sets up in the daemon, in words, by their names.
+pub type State = BTreeMap<String, String>;
+
+/// The lines of `/proc/PID/status` that a start answers for.
+const LINES: [&str; 9] = [
+    "Umask",
+    "Uid",
+    "Gid",
+    "Groups",
+    "SigBlk",
+    "SigIgn",
+    "SigCgt",
+    "CapEff",
+    "NoNewPrivs",
+];
+
+/// The state of a process without its id and its parent's.
+pub fn state(pid: Pid) -> State {
+    let folder = format!("/proc/{pid}");
+    let read = |name: &str| fs::read_to_string(format!("{folder}/{name}")).unwrap_or_default();
+    let link = |name: &str| {
+        let target = fs::read_link(format!("{folder}/{name}")).unwrap_or_default();
+        let target = target.to_string_lossy().into_owned();
+        // Each worker has its own folder.
+        let target = target
+            .rsplit_once("/case/")
+            .map_or(target.clone(), |(_, name)| name.to_owned());
+        // Pipes and sockets have numbers.
+        target
+            .split_once(":[")
+            .map_or(target.clone(), |(kind, _)| kind.to_owned())
+    };
+    let mut state = State::new();
+    for line in read("status").lines() {
+        if let Some((name, value)) = line.split_once(':')
+            && LINES.contains(&name)
+        {
+            state.insert(name.into(), value.trim().into());
+        }
+    }
+    for name in ["cwd", "root"] {
+        state.insert(name.into(), link(name));
+    }
+    for name in ["limits", "oom_score_adj"] {
+        state.insert(name.into(), read(name));
+    }
+    let fields = fields(pid);
+    state.insert("nice".into(), fields.get(16).cloned().unwrap_or_default());
+    let leads = fields
+        .get(3)
+        .is_some_and(|session| *session == pid.to_string());
+    state.insert("leads a session".into(), leads.to_string());
+    for entry in fs::read_dir(format!("{folder}/fd"))
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let number = entry.file_name().to_string_lossy().into_owned();
+        let info = read(&format!("fdinfo/{number}"));
+        let flags = info
+            .lines()
+            .find(|line| line.starts_with("flags:"))
+            .unwrap_or_default();
+        let target = link(&format!("fd/{number}"));
+        // A number that nobody has asked for does not matter.
+        let is_free = number.len() > 1 || number.as_str() > "2" && target != "pipe";
+        let number = if is_free { target.as_str() } else { &number };
+        state.insert(format!("descriptor {number}"), format!("{target} {flags}"));
+    }
+    state
+}
+
+/// The fields of `/proc/PID/stat` after the name; the first is the state.
+fn fields(pid: Pid) -> Vec<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+    after_name.split_whitespace().map(str::to_owned).collect()
+}
+
+/// Whether a process exists and is no zombie.
+pub fn is_alive(pid: Pid) -> bool {
+    fields(pid)
+        .first()
+        .is_some_and(|state| !matches!(state.as_str(), "Z" | "X"))
+}
+
+/// The children of a process, with zombies.
+pub fn children(pid: Pid) -> Vec<Pid> {
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    text.split_whitespace()
+        .filter_map(|word| word.parse().ok())
+        .map(Pid::from_raw)
+        .collect()
+}
+
+/// The process that holds a lock on a file.
+pub fn owner(path: &Path) -> Option<Pid> {
+    let file = fs::File::options().read(true).write(true).open(path).ok()?;
+    // SAFETY: the structure is plain numbers, and the kernel fills it in.
+    let lock = unsafe {
+        let mut lock: libc::flock = std::mem::zeroed();
+        lock.l_type = libc::F_WRLCK as libc::c_short;
+        if libc::fcntl(file.as_raw_fd(), libc::F_GETLK, &raw mut lock) != 0 {
+            return None;
+        }
+        lock
+    };
+    (lock.l_type != libc::F_UNLCK as libc::c_short).then(|| Pid::from_raw(lock.l_pid))
+}
+
+/// The differences of two states.
+pub fn differences(expected: &State, found: &State) -> Vec<String> {
+    let mut lines = Vec::new();
+    for name in expected
+        .keys()
+        .chain(found.keys().filter(|name| !expected.contains_key(*name)))
+    {
+        let [before, now] =
+            [expected, found].map(|state| state.get(name).map_or("none", String::as_str));
+        if before != now {
+            let brief = if name == "limits" {
+                "other limits".into()
+            } else {
+                format!("{now:?}, not {before:?}")
+            };
+            lines.push(format!("{name}: {brief}"));
+        }
+    }
+    lines
+}

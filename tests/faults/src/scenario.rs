@@ -1,0 +1,230 @@
+//! What is run, and what must come of it.
+
+use std::time::Duration;
+
+/// What a scenario does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// Starts a daemon: the exit code is 0 exactly if it runs as asked.
+    Start,
+    /// The same by a program that uses the library and marks what is to be tested.
+    Library,
+    /// The launcher becomes the daemon.
+    Foreground,
+    /// A start that fails with this code also if nothing is injected.
+    Fails(i32),
+    /// A start while another daemon runs, which goes on.
+    Second,
+    /// These concern a daemon that runs already.
+    Status,
+    Stop,
+    Signal,
+    Restart,
+}
+
+impl What {
+    /// Whether a daemon runs already.
+    pub fn needs_daemon(self) -> bool {
+        use What::{Restart, Second, Signal, Status, Stop};
+        matches!(self, Second | Status | Stop | Signal | Restart)
+    }
+}
+
+pub struct Scenario {
+    pub name: &'static str,
+    pub what: What,
+    /// The arguments, where `HERE` is the folder of the case and `PROGRAM` the program of this package. Of a
+    /// library scenario, those of that program.
+    pub arguments: &'static [&'static str],
+    /// Whether the launcher creates the daemon itself.
+    pub is_direct: bool,
+    /// Whether the launcher leads a process group.
+    pub is_leader: bool,
+    pub needs_root: bool,
+}
+
+const fn start(name: &'static str, arguments: &'static [&'static str]) -> Scenario {
+    Scenario {
+        name,
+        what: What::Start,
+        arguments,
+        is_direct: false,
+        is_leader: false,
+        needs_root: false,
+    }
+}
+
+impl Scenario {
+    const fn direct(mut self) -> Self {
+        self.is_direct = true;
+        self
+    }
+
+    const fn by_leader(mut self) -> Self {
+        self.is_leader = true;
+        self
+    }
+
+    const fn for_root(mut self) -> Self {
+        self.needs_root = true;
+        self
+    }
+
+    const fn which(mut self, what: What) -> Self {
+        self.what = what;
+        self
+    }
+
+    pub fn has(&self, argument: &str) -> bool {
+        self.arguments.contains(&argument)
+    }
+
+    /// Whether the daemon says itself that it is ready.
+    pub fn is_announced(&self) -> bool {
+        ["fd", "notify", "daemonize-ready"]
+            .iter()
+            .any(|how| self.has(how))
+    }
+
+    /// How long a process stays stopped: longer than the timeout, if there is one.
+    pub fn stopped_for(&self) -> Duration {
+        let has_timeout = self.has("-t") || self.what == What::Library;
+        Duration::from_millis(if has_timeout { 300 } else { 100 })
+    }
+
+    pub fn find(name: &str) -> Option<&'static Self> {
+        SCENARIOS.iter().find(|scenario| scenario.name == name)
+    }
+}
+
+pub static SCENARIOS: &[Scenario] = &[
+    // The command is searched for, and the launcher is suspended until the exec.
+    start("direct", &["faults-program", "sleep"]).direct(),
+    start("pidfile", &["-p", "pid", "PROGRAM", "sleep"]).direct(),
+    start(
+        "log",
+        &[
+            "-i", "in", "-o", "log", "-e", "log", "-l", "lock", "-p", "pid", "PROGRAM", "sleep",
+        ],
+    )
+    .direct(),
+    start("leader", &["-p", "pid", "PROGRAM", "sleep"]).by_leader(),
+    start(
+        "timeout",
+        &["-t", "0.2", "-p", "pid", "-o", "log", "PROGRAM", "sleep"],
+    ),
+    start(
+        "fd",
+        &[
+            "-R",
+            "fd:3",
+            "-p",
+            "pid",
+            "PROGRAM",
+            "fd",
+            "3",
+            "HERE/ready",
+        ],
+    ),
+    start(
+        "notify",
+        &[
+            "-R",
+            "notify",
+            "-p",
+            "pid",
+            "PROGRAM",
+            "notify",
+            "0",
+            "HERE/ready",
+        ],
+    ),
+    start(
+        "notify-path",
+        &[
+            "-R",
+            "notify:HERE/socket",
+            "-p",
+            "pid",
+            "PROGRAM",
+            "notify",
+            "0",
+            "HERE/ready",
+        ],
+    ),
+    start("user", USER).direct().for_root(),
+    start("user-timeout", USER_TIMEOUT).for_root(),
+    start(
+        "foreground",
+        &["-f", "-p", "pid", "-o", "log", "PROGRAM", "sleep"],
+    )
+    .which(What::Foreground),
+    start("missing", &["-p", "pid", "PROGRAM-missing"])
+        .direct()
+        .which(What::Fails(127)),
+    start(
+        "directory",
+        &["-p", "pid", "-c", "/no/such", "PROGRAM", "sleep"],
+    )
+    .direct()
+    .which(What::Fails(3)),
+    start("died", &["-t", "0.2", "-p", "pid", "PROGRAM", "exit"]).which(What::Fails(5)),
+    start(
+        "refused",
+        &["-R", "fd:3", "-p", "pid", "PROGRAM", "close", "3"],
+    )
+    .which(What::Fails(18)),
+    start(
+        "late",
+        &["-R", "fd:3", "-t", "0.2", "-p", "pid", "PROGRAM", "sleep"],
+    )
+    .which(What::Fails(6)),
+    start("second", &["-p", "pid", "PROGRAM", "sleep"])
+        .direct()
+        .which(What::Second),
+    start("status", &["--status", "-p", "pid"]).which(What::Status),
+    start("stop", &["--stop", "-p", "pid"]).which(What::Stop),
+    start("signal", &["--signal", "USR1", "-p", "pid"]).which(What::Signal),
+    start("restart", &["--restart", "-p", "pid", "PROGRAM", "sleep"])
+        .direct()
+        .which(What::Restart),
+    start("daemonize", &["daemonize"]).which(What::Library),
+    start("daemonize-ready", &["daemonize-ready", "HERE/ready"]).which(What::Library),
+    start("spawn", &["spawn"]).which(What::Library),
+];
+
+const USER: &[&str] = &[
+    "-u",
+    "65534:65534",
+    "-n",
+    "5",
+    "--rlimit",
+    "nofile=100",
+    "--no-new-privs",
+    "--oom-score-adj",
+    "100",
+    "-r",
+    "/",
+    "-c",
+    "/tmp",
+    "-p",
+    "pid",
+    "PROGRAM",
+    "sleep",
+];
+const USER_TIMEOUT: &[&str] = &[
+    "-t",
+    "0.2",
+    "-u",
+    "65534:65534",
+    "-n",
+    "5",
+    "--rlimit",
+    "nofile=100",
+    "-p",
+    "pid",
+    "-o",
+    "log",
+    "PROGRAM",
+    "sleep",
+];
