@@ -184,7 +184,7 @@
 //! - valgrind 3 ends a program that starts a process sharing its memory. For valgrind, build with
 //!   `RUSTFLAGS="--cfg rawdaemon_plain_fork"`: every child is then a copy, as it also is where memory
 //!   cannot be shared.
-//! - A program that has registered restartable sequences (rseq(2)) elsewhere than where glibc does is
+//! - A program that has registered restartable sequences (rseq(2)) elsewhere than glibc's `__rseq_offset` says is
 //!   copied twice by [`daemonize`]: once for the intermediate, once for the daemon.
 //! - Before Linux 5.16, a signal that dumps core (core(5)) and is sent to the daemon of [`spawn`] before
 //!   it executes may end the caller too, because the two share memory. vfork(2) has the same limit.

@@ -74,7 +74,8 @@ impl Pidfile<'_> {
 
     /// Stops the daemon: signals it, waits until it has ended, removes its pidfile, and returns the pid
     /// that it had; `None` if no daemon runs. A pidfile that another daemon has locked in the meantime is
-    /// not removed. If the daemon is dead but its pidfile exists, this only removes the file.
+    /// not removed. If the daemon is dead but its pidfile exists, this only removes the file, if
+    /// the file contains a pid.
     ///
     /// The stages are taken in order until the daemon has ended:
     ///
