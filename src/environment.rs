@@ -51,7 +51,7 @@ pub fn copy_with_variable<'a, 'c>(
 /// The directories that are searched for a command if PATH is not set. Init scripts may run without it.
 const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// The value of PATH, or [`DEFAULT_PATH`].
+/// The value of PATH, or `DEFAULT_PATH`.
 #[must_use]
 pub fn search_path<'a>(environment: CStrings<'a>) -> &'a [u8] {
     for variable in environment.iter() {

@@ -7,7 +7,7 @@ use crate::text::split_once;
 pub(super) const FIRST_FD: RawFd = 3;
 
 /// The descriptors that stay open: those that the caller requested, this crate's own, and the files for the
-/// standard streams. [`NO_FD`] stands for an unused slot.
+/// standard streams. `NO_FD` stands for an unused slot.
 #[derive(Clone, Copy, Debug)]
 pub struct KeptFds<'a> {
     /// Those that the caller requested.
