@@ -244,6 +244,7 @@ impl<'w, 'a> Watch<'w, 'a> {
             let has_exited = sys::has_exited(self.daemon);
             let executed = match self.may_setpgid {
                 true => sys::setpgid(self.daemon, self.session).is_err(),
+                // A policy refuses the question, so the daemon's report counts.
                 false => self.is_executing,
             };
             if executed || !self.executes {

@@ -71,7 +71,7 @@ pub fn state(pid: Pid) -> State {
             .find(|line| line.starts_with("flags:"))
             .unwrap_or_default();
         let target = link(&format!("fd/{number}"));
-        // A number that nobody has asked for does not matter.
+        // Only the numbers that the scenario names count.
         let is_free = number.len() > 1 || number.as_str() > "2" && target != "pipe";
         let number = if is_free { target.as_str() } else { &number };
         state.insert(format!("descriptor {number}"), format!("{target} {flags}"));

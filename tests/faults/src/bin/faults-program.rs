@@ -77,7 +77,7 @@ fn notify() -> io::Result<()> {
         libc::CMSG_DATA(header).cast::<i32>().write_unaligned(fd);
         libc::sendmsg(fd, &raw const message, 0)
     };
-    // Nobody may listen any more.
+    // The listener may have ended.
     let _ = sent;
     Ok(())
 }
