@@ -8,8 +8,8 @@ pub use crate::options::{Credentials, Settings};
 pub use crate::packed::{Packed, pack};
 pub use crate::pidfile::{Match, Process, compare, date, pid_in, pid_of, process};
 pub use crate::protocol::{
-    EXIT_GRACE, Event, Goal, Nanoseconds, Notice, RECORD_SIZE, Record, STATUS_SIZE, Step, Verdict,
-    decode, describe, encode, outcome,
+    EXIT_GRACE, Event, Goal, Nanoseconds, Note, Notice, RECORD_SIZE, Record, STATUS_SIZE, Step,
+    Verdict, decode, describe, encode, outcome,
 };
 pub use crate::start::{
     EntryNames, KeptFds, LookUp, Plan, any_path, interpreter, interpreter_of, is_relative, spawn_as,

@@ -62,9 +62,15 @@ pub fn next_field<'t>(text: &mut Option<&'t [u8]>, byte: u8) -> &'t [u8] {
 /// Copies two texts to `buffer`, one after the other, and returns the copy. It is truncated if `buffer`
 /// is too short.
 pub fn join<'b>(first: &[u8], second: &[u8], buffer: &'b mut [u8]) -> &'b [u8] {
+    concat(&[first, second], buffer)
+}
+
+/// [`join`], for any number of texts.
+#[inline(never)]
+pub(crate) fn concat<'b>(texts: &[&[u8]], buffer: &'b mut [u8]) -> &'b [u8] {
     let mut length = 0_usize;
-    for text in [first, second] {
-        for byte in text {
+    for text in texts {
+        for byte in *text {
             if let Some(slot) = buffer.get_mut(length) {
                 *slot = *byte;
                 length = length.saturating_add(1);

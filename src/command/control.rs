@@ -2,7 +2,7 @@
 //!
 //! The first three exit with the codes that the Linux Standard Base defines for init scripts.
 
-use rawdaemon::internal::describe;
+use rawdaemon::internal::{Note, describe};
 use rawdaemon::{Cause, Error, ErrorKind, Owner, Pid, Pidfile, Signal, ThinCStr};
 
 use crate::args::{Invocation, Name, Verbosity};
@@ -78,6 +78,8 @@ pub(crate) fn stop_for_restart(invocation: &Invocation<'_>) -> Result<(), u8> {
     }
     match stop(invocation) {
         Ok(_) => Ok(()),
+        // The new daemon will use it.
+        Err(error) if error.has(Note::Other) && error.kind() == ErrorKind::PidfileFailed => Ok(()),
         Err(error) => {
             report_error(invocation, &error);
             Err(error.exit_code())
@@ -139,6 +141,8 @@ fn report_error(invocation: &Invocation<'_>, error: &Error) -> u8 {
     }
     match error.kind() {
         ErrorKind::StillRunning => FAILED,
+        // The daemon has been stopped.
+        ErrorKind::PidfileFailed if error.has(Note::Other) => SUCCESS,
         _ => UNKNOWN,
     }
 }

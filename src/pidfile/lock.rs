@@ -8,10 +8,10 @@
 use core::time::Duration;
 
 use super::fingerprint::pid_of;
-use super::process::find_unlocked_daemon;
+use super::process::{find_unlocked_daemon, has_ended};
 use crate::options::Settings;
 use crate::protocol::{
-    Cause, Errno, Error, ErrorKind, Nanoseconds, Pid, Step, Subject, failed, nanoseconds,
+    Cause, Errno, Error, ErrorKind, Nanoseconds, Note, Pid, Step, Subject, failed, nanoseconds,
 };
 use crate::sys::{self, Fd, LockOwner, Locker, Open, RawFd, ThinCStr};
 use crate::text::{NUMBER_LINE, number_line};
@@ -19,6 +19,9 @@ use crate::text::{NUMBER_LINE, number_line};
 /// How often, and at what interval, a file is retried that other processes are removing.
 const ATTEMPTS: u32 = 1000;
 const RETRY_INTERVAL: Nanoseconds = 1_000_000;
+
+/// How often it is retried while a process that was not reaped may be exiting.
+const EXIT_ATTEMPTS: u32 = 100;
 
 /// How often a start that waits for a lock tries again.
 const WAIT_INTERVAL: Nanoseconds = 10_000_000;
@@ -113,26 +116,42 @@ pub(crate) fn write(file: RawFd, pid: Pid, mtime: Option<Nanoseconds>) -> Result
 }
 
 /// Removes the pidfile of a daemon that has ended: a regular file that contains its pid, or, if the start has
-/// created it, is empty. A file that another process has locked, that has other contents, or that is not
-/// regular is left as it is.
-pub(super) fn remove_stale(path: ThinCStr<'_>, daemon: Pid, is_new: bool) {
-    let Ok(file) = sys::open(path, Open::LockExisting) else {
-        return;
+/// created it, is empty. If the pid is not known, that of any process that has ended will do. Returns false, and
+/// leaves the file as it is, if another process has locked it, or if it has other contents; true if it is gone.
+///
+/// # Errors
+///
+/// `PidfileFailed` if the file cannot be removed, or it is not known whose it is.
+pub(super) fn remove_stale(
+    path: ThinCStr<'_>,
+    daemon: Option<Pid>,
+    is_new: bool,
+) -> Result<bool, Error> {
+    let file = match sys::open(path, Open::LockExisting) {
+        Err(Errno::ENOENT) => return Ok(true),
+        file => file.map_err(pidfile_failed)?,
     };
-    if sys::fcntl_setlk(file.raw(), Locker::Remover) != Ok(true)
-        || still_names(path, &file) != Ok(true)
-    {
-        return;
+    let is_locked = sys::fcntl_setlk(file.raw(), Locker::Remover).map_err(pidfile_failed)?;
+    if !is_locked || !still_names(path, &file)? {
+        return Ok(false);
     }
     // One byte more than the longest pid, to detect longer contents.
     let mut text = [0; NUMBER_LINE + 1];
-    if let Ok(length) = sys::read(file.raw(), &mut text) {
-        let text = text.get(..length as usize).unwrap_or_default();
-        if text.is_empty() && is_new || pid_of(text) == Some(daemon) {
-            // If it cannot be removed, at least remove the pid from it.
-            let _ = sys::unlink(path).or_else(|_| sys::ftruncate(file.raw()));
-        }
+    let length = sys::read(file.raw(), &mut text).map_err(pidfile_failed)?;
+    let text = text.get(..length as usize).unwrap_or_default();
+    let is_stale = match (pid_of(text), daemon) {
+        (Some(pid), Some(daemon)) => pid == daemon,
+        (Some(pid), None) => has_ended(pid),
+        (None, _) => text.is_empty() && is_new,
+    };
+    if is_stale {
+        sys::unlink(path).map_err(|errno| {
+            // At least, remove the pid from it.
+            let _ = sys::ftruncate(file.raw());
+            pidfile_failed(errno)
+        })?;
     }
+    Ok(is_stale)
 }
 
 /// Whether the pidfile, if any, does not exist yet.
@@ -142,23 +161,37 @@ pub(crate) fn is_missing(options: &Settings<'_>) -> bool {
 }
 
 /// Removes the pidfile of a daemon that failed to start, unless the file is another daemon's, or the
-/// start failed before it was locked. `is_new` is what [`is_missing`] returned before the start.
+/// start failed before it was locked. `is_new` is what [`is_missing`] returned before the start. Returns the error
+/// of the start, with a note if the file is left.
 pub(crate) fn remove_after_failure(
     options: &Settings<'_>,
-    daemon: Pid,
+    daemon: Option<Pid>,
     error: Error,
     is_new: bool,
-) {
+) -> Error {
     let Some(path) = options.string(Subject::Pidfile) else {
-        return;
+        return error;
     };
-    let failed_before = match error.kind() {
+    let step = match error.kind() {
         // These occur before the lock, and after the last step.
-        ErrorKind::SignalsFailed | ErrorKind::StdioFailed => false,
-        _ => Step::of(&error).is_some_and(|step| step < Step::LockPidfile),
+        ErrorKind::SignalsFailed | ErrorKind::StdioFailed => None,
+        _ => Step::of(&error),
     };
-    if !failed_before {
-        remove_stale(path, daemon, is_new);
+    if step.is_some_and(|step| step < Step::LockPidfile) {
+        return error;
+    }
+    let is_made = error.has(Note::AllSteps) || step.is_some_and(|step| step > Step::LockPidfile);
+    // A daemon that nobody has reaped may still be exiting.
+    let mut attempts = if daemon.is_none() { EXIT_ATTEMPTS } else { 0 };
+    loop {
+        match remove_stale(path, daemon, is_new) {
+            Ok(false) if attempts > 0 => {
+                attempts = attempts.saturating_sub(1);
+                sys::sleep(RETRY_INTERVAL);
+            }
+            Err(_) if is_made => return error.with(Note::FileLeft),
+            _ => return error,
+        }
     }
 }
 

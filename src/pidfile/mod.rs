@@ -13,5 +13,5 @@ mod stop;
 pub use fingerprint::{Match, Process, compare, date, pid_in, pid_of, process};
 pub(crate) use lock::{is_missing, lock, remove_after_failure, write};
 pub use owner::{Owner, Pidfile};
-pub(crate) use process::own_mtime;
+pub(crate) use process::{child, own_mtime};
 pub use stop::Stage;

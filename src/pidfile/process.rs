@@ -3,7 +3,7 @@
 use super::fingerprint::{Match, Process, date, pid_in, pid_of, process};
 use crate::protocol::{Errno, Nanoseconds, Pid};
 use crate::sys::{self, Fd, NO_FD, Open, RawFd, Stat, ThinCStr};
-use crate::text::{NUMBER_LINE, join, number_line, split_once};
+use crate::text::{NUMBER_LINE, concat, number_line, split_once};
 
 /// The daemon that has released its lock on this file and still runs.
 pub(super) fn find_unlocked_daemon(file: &Fd, stat: Stat) -> Result<Option<Pid>, Errno> {
@@ -60,25 +60,36 @@ pub(super) fn read_process(pid: Pid) -> Option<Process> {
     if read_own_process()?.pid != sys::getpid() {
         return None;
     }
+    // Long enough for the first 22 fields.
+    let mut text = [0; 512];
     let mut buffer = [0; NUMBER_LINE];
-    let mut path = [0; 48];
-    let (number, _) = split_once(number_line(pid.get().into(), &mut buffer), b'\n');
-    let mut folder = [0; 32];
-    let folder = join(b"/proc/", number, &mut folder);
-    join(folder, b"/stat\0", &mut path);
-    read_stat(ThinCStr::at_start(&path)?)
+    let path = [b"/proc/", digits(pid, &mut buffer), b"/stat"];
+    process(read(&path, &mut text)?)
 }
 
 fn read_own_process() -> Option<Process> {
-    read_stat(ThinCStr::new(c"/proc/self/stat"))
+    process(read(&[b"/proc/self/stat"], &mut [0; 512])?)
 }
 
-fn read_stat(path: ThinCStr<'_>) -> Option<Process> {
-    // Long enough for the first 22 fields.
-    let mut text = [0; 512];
-    let file = sys::open(path, Open::Read).ok()?;
-    let length = sys::read(file.raw(), &mut text).ok()?;
-    process(text.get(..length as usize)?)
+/// A child of this process, if `/proc` tells: since Linux 3.5, if the kernel is so configured.
+pub(crate) fn child(pid: Pid) -> Option<Pid> {
+    let mut buffer = [0; NUMBER_LINE];
+    let pid = digits(pid, &mut buffer);
+    let path = [b"/proc/", pid, b"/task/", pid, b"/children"];
+    pid_in(read(&path, &mut [0; NUMBER_LINE])?)
+}
+
+fn digits(pid: Pid, buffer: &mut [u8; NUMBER_LINE]) -> &[u8] {
+    split_once(number_line(pid.get().into(), buffer), b'\n').0
+}
+
+/// Reads the beginning of a file. Its path is these parts together.
+fn read<'t>(path: &[&[u8]], text: &'t mut [u8]) -> Option<&'t [u8]> {
+    let mut buffer = [0; 64];
+    concat(path, &mut buffer);
+    let file = sys::open(ThinCStr::at_start(&buffer)?, Open::Read).ok()?;
+    let length = sys::read(file.raw(), text).ok()?;
+    text.get(..length as usize)
 }
 
 /// The modification time for the pidfile of the calling process. `None` without `/proc`.

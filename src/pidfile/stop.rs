@@ -13,7 +13,8 @@ use super::lock::remove_stale;
 use super::owner::{Observation, Owner, Pidfile};
 use super::process::{has_ended, pidfd_has_ended, read_process};
 use crate::protocol::{
-    Cause, Errno, Error, ErrorKind, Nanoseconds, Pid, Signal, failed, nanoseconds,
+    Cause, Errno, Error, ErrorKind, Nanoseconds, Note, Pid, Signal, Subject, cannot_watch, failed,
+    nanoseconds,
 };
 use crate::sys::{self, Fd, LockOwner, NO_FD};
 
@@ -92,21 +93,27 @@ impl Pidfile<'_> {
     ///
     /// # Errors
     ///
-    /// Those of [`signal`](Self::signal), and `StillRunning` if the daemon has not ended after the last
-    /// stage.
+    /// Those of [`signal`](Self::signal), and:
+    ///
+    /// - `StillRunning`: the daemon has not ended after the last stage.
+    /// - `PidfileFailed` about [`Subject::Pidfile`](crate::Subject::Pidfile): the daemon has ended, but its pidfile
+    ///   cannot be removed. If possible, it is empty now.
+    /// - `WaitFailed`: a clock cannot be read, or a wait is refused. Nothing is signalled without a clock.
     pub fn stop(&self, stages: &[Stage]) -> Result<Option<Pid>, Error> {
         let seen = self.observe()?;
         if let (Owner::Dead, Some(daemon)) = (seen.owner, seen.named_pid) {
-            remove_stale(self.path()?, daemon, false);
+            // If this fails, the daemon is still dead.
+            let _ = remove_stale(self.path()?, Some(daemon), false);
         }
         let Some(pinned) = self.pin()? else {
             return Ok(None);
         };
         for stage in stages {
+            // Before the signal: without a clock, nothing is done.
+            let deadline = deadline(nanoseconds(stage.wait))?;
             pinned.send(stage.signal)?;
-            if pinned.ends_within(stage) {
-                remove_stale(self.path()?, pinned.pid, false);
-                return self.check_stopped(pinned.pid);
+            if pinned.ends_before(deadline, stage.signal)? {
+                return self.remove(pinned.pid);
             }
         }
         Err(Error::new(
@@ -115,14 +122,22 @@ impl Pidfile<'_> {
         ))
     }
 
-    /// The process that has ended may have been a second start that held the lock for a moment, before it
-    /// found a running daemon without a lock. Fails with `NoLock` if so.
-    fn check_stopped(&self, pid: Pid) -> Result<Option<Pid>, Error> {
-        match self.observe()?.owner {
-            Owner::Unlocked(other) if other != pid => {
-                Err(Error::new(ErrorKind::NoLock, Cause::Owner(other)))
+    /// Removes the pidfile of the daemon that has been stopped.
+    ///
+    /// If the file is not this daemon's, the process that has ended may have been a second start that held the lock
+    /// for a moment, before it found a running daemon without a lock. Fails with `NoLock` if so.
+    fn remove(&self, pid: Pid) -> Result<Option<Pid>, Error> {
+        let removed = remove_stale(self.path()?, Some(pid), false);
+        if removed != Ok(true) {
+            if let Owner::Unlocked(other) = self.observe()?.owner {
+                if other != pid {
+                    return Err(Error::new(ErrorKind::NoLock, Cause::Owner(other)));
+                }
             }
-            _ => Ok(Some(pid)),
+        }
+        match removed {
+            Ok(_) => Ok(Some(pid)),
+            Err(error) => Err(error.about(Subject::Pidfile).with(Note::Other)),
         }
     }
 
@@ -200,29 +215,28 @@ impl PinnedProcess {
         }
     }
 
-    /// Waits for the daemon to end, and then for its process group if that is to be signalled.
-    fn ends_within(&self, stage: &Stage) -> bool {
-        let deadline = sys::monotonic_time().saturating_add(nanoseconds(stage.wait));
-        self.daemon_ends_before(deadline)
-            && match &self.group {
-                Some(group) => group_ends_before(group, stage.signal, deadline),
-                None => true,
-            }
-    }
-
-    fn daemon_ends_before(&self, deadline: Nanoseconds) -> bool {
+    /// Waits for the daemon to end, and then for its process group if that is signalled. Returns whether they have
+    /// ended before the deadline. After a SIGKILL, it waits for the group for [`GROUP_TIMEOUT`] at most.
+    fn ends_before(&self, deadline: Nanoseconds, signal: Signal) -> Result<bool, Error> {
         while !self.has_ended() {
-            let now = sys::monotonic_time();
-            if now >= deadline {
-                return false;
+            if !wait_before(deadline, self.pidfd.as_ref())? {
+                return Ok(false);
             }
-            let left = deadline.saturating_sub(now);
-            let _ = match &self.pidfd {
-                Some(pidfd) => sys::ppoll(&mut [pidfd.raw(), NO_FD, NO_FD, NO_FD], left),
-                None => sys::ppoll(&mut [NO_FD; 4], left.min(POLL_INTERVAL)),
-            };
         }
-        true
+        let Some(group) = &self.group else {
+            return Ok(true);
+        };
+        let is_killed = signal == Signal::KILL;
+        let deadline = match is_killed {
+            true => deadline.min(self::deadline(GROUP_TIMEOUT)?),
+            false => deadline,
+        };
+        while group.has_members() {
+            if !wait_before(deadline, None)? {
+                return Ok(is_killed);
+            }
+        }
+        Ok(true)
     }
 
     fn has_ended(&self) -> bool {
@@ -242,18 +256,21 @@ impl PinnedProcess {
     }
 }
 
-/// Waits for the members of the group. After a SIGKILL it succeeds after [`GROUP_TIMEOUT`] at the latest.
-fn group_ends_before(group: &Group, signal: Signal, deadline: Nanoseconds) -> bool {
-    let group_deadline = sys::monotonic_time().saturating_add(GROUP_TIMEOUT);
-    while group.has_members() {
-        let now = sys::monotonic_time();
-        if signal == Signal::KILL && now >= group_deadline {
-            return true;
-        }
-        if now >= deadline {
-            return false;
-        }
-        sys::sleep(POLL_INTERVAL);
+/// The end of this time from now on.
+fn deadline(time: Nanoseconds) -> Result<Nanoseconds, Error> {
+    let now = sys::monotonic_time().map_err(cannot_watch)?;
+    Ok(now.saturating_add(time))
+}
+
+/// Waits for the process of the pidfd; without one, for a moment. Returns whether the deadline is still to come.
+fn wait_before(deadline: Nanoseconds, pidfd: Option<&Fd>) -> Result<bool, Error> {
+    let left = deadline.saturating_sub(self::deadline(0)?);
+    let (fd, wait) = match pidfd {
+        Some(pidfd) => (pidfd.raw(), left),
+        None => (NO_FD, left.min(POLL_INTERVAL)),
+    };
+    match sys::ppoll(&mut [fd, NO_FD, NO_FD, NO_FD], wait) {
+        Ok(()) | Err(Errno::EINTR) => Ok(left > 0),
+        Err(errno) => Err(cannot_watch(errno)),
     }
-    true
 }

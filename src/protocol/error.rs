@@ -100,11 +100,24 @@ pub(super) enum CauseKind {
     Reason,
 }
 
-/// A flag in the number of the cause: the daemon had taken all its steps.
-const ALL_STEPS: u64 = 0x40;
+/// What else is true of a failure: flags in the number of the cause. The message has them; no public method does,
+/// and equal errors may differ in them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Note {
+    /// The pidfile or the socket of the start could not be removed.
+    FileLeft = 0x10,
+    /// What failed is the other thing that the kind stands for: a file could be opened, but not emptied; a daemon
+    /// was stopped, but its pidfile not removed; the intermediate could not watch the daemon.
+    Other = 0x20,
+    /// The daemon had taken all its steps.
+    AllSteps = 0x40,
+    /// The daemon could not be ended.
+    StillRuns = 0x80,
+}
 
-/// A flag in the number of the cause: the file of a stream could be opened, but not emptied.
-const NOT_EMPTIED: u64 = 0x20;
+/// All notes.
+const NOTES: u64 = 0xf0;
 
 /// The position of the errno or wait status, and that of the other number, in bits.
 const SMALL: u32 = 16;
@@ -163,16 +176,20 @@ impl Error {
         )
     }
 
-    /// The same error, of a file that could be opened, but not emptied.
-    pub(crate) fn not_emptied(self) -> Self {
+    /// The same error with this note.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with(self, note: Note) -> Self {
         Self {
-            record: self.record | NOT_EMPTIED,
+            record: self.record | note as u64,
         }
     }
 
-    /// Whether the file could be opened, but not emptied.
-    pub(super) const fn is_not_emptied(self) -> bool {
-        self.record.get() & NOT_EMPTIED != 0
+    /// Whether the error has this note.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn has(self, note: Note) -> bool {
+        self.record.get() & note as u64 != 0
     }
 
     /// Makes the error of a daemon that ended too soon. `milliseconds` is how long it had lived;
@@ -204,18 +221,6 @@ impl Error {
         }
     }
 
-    /// The same error, of a daemon that had taken all its steps.
-    pub(super) fn after_all_steps(self) -> Self {
-        Self {
-            record: self.record | ALL_STEPS,
-        }
-    }
-
-    /// Whether the daemon had taken all its steps.
-    pub(super) const fn took_all_steps(self) -> bool {
-        self.record.get() & ALL_STEPS != 0
-    }
-
     /// The error as one number.
     pub(super) const fn to_word(self) -> u64 {
         self.record.get()
@@ -229,7 +234,7 @@ impl Error {
     }
 
     pub(super) const fn cause_kind(self) -> CauseKind {
-        match (self.record.get() & !(ALL_STEPS | NOT_EMPTIED)) as u8 {
+        match (self.record.get() & !NOTES) as u8 {
             2 => CauseKind::Errno,
             3 => CauseKind::Died,
             4 => CauseKind::Owner,
@@ -320,8 +325,7 @@ impl Error {
 /// Errors with the same kind, cause and subject are equal.
 impl PartialEq for Error {
     fn eq(&self, other: &Self) -> bool {
-        // No public method shows the flag.
-        self.record | ALL_STEPS == other.record | ALL_STEPS
+        self.record | NOTES == other.record | NOTES
     }
 }
 
@@ -329,7 +333,7 @@ impl Eq for Error {}
 
 impl Hash for Error {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.record | ALL_STEPS).hash(state);
+        (self.record | NOTES).hash(state);
     }
 }
 
@@ -337,6 +341,11 @@ impl Hash for Error {
 #[inline(never)]
 pub(crate) fn failed(kind: ErrorKind) -> impl Fn(Errno) -> Error {
     move |errno| Error::new(kind, Cause::Errno(errno))
+}
+
+/// The error of an intermediate that cannot watch the daemon, which is then ended.
+pub(crate) fn cannot_watch(errno: Errno) -> Error {
+    failed(ErrorKind::WaitFailed)(errno).with(Note::Other)
 }
 
 /// A duration in whole milliseconds, at most seven weeks.
@@ -360,13 +369,13 @@ impl core::error::Error for Error {}
 mod tests {
     use std::collections::HashSet;
 
-    use super::{Cause, Error, ErrorKind};
+    use super::{Cause, Error, ErrorKind, Note};
     use crate::protocol::Errno;
 
     #[test]
     fn equal_errors_have_the_same_hash() {
         let error = Error::new(ErrorKind::Refused, Cause::Errno(Errno::EIO));
-        let late = error.after_all_steps();
+        let late = error.with(Note::AllSteps);
         assert_eq!(late, error);
         assert!(HashSet::from([error]).contains(&late));
     }

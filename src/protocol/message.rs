@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 use core::fmt;
 
-use super::error::{CauseKind, Error, UNTIMED};
+use super::error::{CauseKind, Error, Note, UNTIMED};
 use super::exit_code::ErrorKind;
 use super::subject::Subject;
 use crate::text::{Lines, Sink, display, lines, write_number};
@@ -15,11 +15,14 @@ use crate::text::{Lines, Sink, display, lines, write_number};
 pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
     let (kind, large) = (error.kind(), error.large());
     let subject = error.subject();
+    let is_other = error.has(Note::Other);
     match (kind, subject) {
         (ErrorKind::PidfileFailed, Some(Subject::LockFile)) => out(b"cannot use the lock file"),
         (ErrorKind::StdioFailed, Some(_)) => out(b"cannot save"),
         (ErrorKind::CloseFailed, Some(_)) => out(b"cannot keep"),
-        (ErrorKind::OpenFailed, _) if error.is_not_emptied() => out(b"cannot empty"),
+        (ErrorKind::OpenFailed, _) if is_other => out(b"cannot empty"),
+        (ErrorKind::PidfileFailed, _) if is_other => out(b"cannot remove the pidfile"),
+        (ErrorKind::WaitFailed, _) if is_other => out(b"cannot watch the daemon"),
         (ErrorKind::Refused, _) if error.cause_kind() == CauseKind::Silent => {
             out(b"the daemon did not become ready");
         }
@@ -65,6 +68,12 @@ pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
         CauseKind::NotListed if kind == ErrorKind::SetuidFailed => out(b"passwd"),
         CauseKind::NotListed => out(b"group"),
         CauseKind::Unknown | CauseKind::NotAFile | CauseKind::Silent => {}
+    }
+    if error.has(Note::FileLeft) {
+        out(b"; its pidfile or socket could not be removed");
+    }
+    if error.has(Note::StillRuns) {
+        out(b"; the daemon still runs");
     }
 }
 

@@ -17,8 +17,8 @@ mod verdict;
 mod wait_status;
 
 pub use errno::Errno;
-pub(crate) use error::failed;
-pub use error::{Cause, Error};
+pub use error::{Cause, Error, Note};
+pub(crate) use error::{cannot_watch, failed};
 pub use exit_code::ErrorKind;
 pub use message::{WithPath, describe};
 pub use pid::Pid;

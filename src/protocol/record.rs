@@ -105,7 +105,7 @@ mod tests {
     use std::vec::Vec;
 
     use super::{RECORD_SIZE, Record, decode, encode, outcome};
-    use crate::protocol::{Cause, Errno, Error, ErrorKind, Pid, Subject, WaitStatus, failed};
+    use crate::protocol::{Cause, Errno, Error, ErrorKind, Note, Pid, Subject, WaitStatus, failed};
 
     /// Every cause, with every errno and wait status, and the extremes of the other numbers.
     fn causes() -> Vec<Cause> {
@@ -156,7 +156,7 @@ mod tests {
             for kind in ErrorKind::ALL {
                 let error = Error::new(*kind, cause);
                 check_round_trip(Record::Failed(error));
-                check_round_trip(Record::Failed(error.after_all_steps()));
+                check_round_trip(Record::Failed(error.with(Note::AllSteps)));
             }
         }
         for errno in (1..=4095).filter_map(Errno::new) {
@@ -165,7 +165,7 @@ mod tests {
                 assert_eq!(error.subject(), Some(subject));
                 assert_eq!(error.cause(), Cause::Errno(errno));
                 check_round_trip(Record::Failed(error));
-                check_round_trip(Record::Failed(error.not_emptied()));
+                check_round_trip(Record::Failed(error.with(Note::Other)));
             }
             let error = Error::of_descriptor(ErrorKind::CloseFailed, errno, 1 << 20);
             assert_eq!(error.descriptor(), Some(1 << 20));

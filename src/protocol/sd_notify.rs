@@ -9,7 +9,7 @@ use crate::text::{Lines, lines, next_field, parse_number, split_once};
 pub const STATUS_SIZE: usize = 200;
 
 /// The keys that are not ignored.
-static KEYS: Lines = lines!["READY"; "ERRNO"; "EXTEND_TIMEOUT_USEC"; "STATUS"; "BARRIER";];
+static KEYS: Lines = lines!["READY"; "ERRNO"; "EXTEND_TIMEOUT_USEC"; "STATUS";];
 
 /// A parsed datagram: lines of `KEY=VALUE`. Unknown keys are ignored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,13 +22,11 @@ pub struct Notice<'d> {
     pub extension: Option<u64>,
     /// `STATUS=TEXT`, truncated to [`STATUS_SIZE`].
     pub status: Option<&'d [u8]>,
-    /// `BARRIER=1`: the sender waits until the message has been received.
-    pub is_barrier: bool,
 }
 
 impl<'d> Notice<'d> {
-    /// Parses a datagram. If a key is repeated, the last one applies. `READY=1` and `BARRIER=1` apply
-    /// even if another value follows.
+    /// Parses a datagram. If a key is repeated, the last one applies. `READY=1` applies even if
+    /// another value follows.
     ///
     /// The last line need not end in a newline, and a zero byte may follow it. A datagram with any other
     /// zero byte is ignored. If the datagram was truncated (not `is_whole`), its last line is ignored.
@@ -64,8 +62,7 @@ impl<'d> Notice<'d> {
                 self.errno = number.and_then(Errno::new).or(self.errno);
             }
             Some(2) => self.extension = parse_number(value, 10).or(self.extension),
-            Some(3) => self.status = Some(truncate(value)),
-            Some(_) => self.is_barrier |= value == b"1",
+            Some(_) => self.status = Some(truncate(value)),
             None => {}
         }
     }

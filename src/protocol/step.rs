@@ -2,7 +2,7 @@
 //! of failures use it, and a test compares the lists in the README and the manual page with it.
 
 use super::errno::Errno;
-use super::error::{Error, failed};
+use super::error::{Error, Note, failed};
 use super::exit_code::ErrorKind;
 use super::subject::Subject;
 use crate::packed::{Packed, packed};
@@ -89,7 +89,7 @@ impl Step {
     #[must_use]
     pub fn of(error: &Error) -> Option<Self> {
         let step = match (error.kind(), error.subject()) {
-            (ErrorKind::OpenFailed, _) if error.is_not_emptied() => Self::EmptyOutputs,
+            (ErrorKind::OpenFailed, _) if error.has(Note::Other) => Self::EmptyOutputs,
             // These fail before the first step.
             (ErrorKind::CloseFailed | ErrorKind::StdioFailed, Some(_)) => return None,
             // Locking and writing fail with the same kind. The error does not tell them apart.
@@ -112,7 +112,7 @@ impl Step {
     #[must_use]
     pub fn taken_before(error: &Error) -> &'static [Self] {
         let count = match Self::of(error) {
-            _ if error.took_all_steps() => Self::ALL.len(),
+            _ if error.has(Note::AllSteps) => Self::ALL.len(),
             Some(step) => step as usize,
             None => 0,
         };
@@ -123,7 +123,7 @@ impl Step {
 #[cfg(test)]
 mod tests {
     use super::{Step, Subject};
-    use crate::protocol::{Cause, Errno, Error, ErrorKind, Pid, failed};
+    use crate::protocol::{Cause, Errno, Error, ErrorKind, Note, Pid, failed};
 
     #[test]
     fn the_table_has_an_entry_for_every_step() {
@@ -155,7 +155,7 @@ mod tests {
         ] {
             let error = failed(ErrorKind::OpenFailed)(Errno::EACCES).about(subject);
             assert_eq!(Step::of(&error), Some(step));
-            assert_eq!(Step::of(&error.not_emptied()), Some(Step::EmptyOutputs));
+            assert_eq!(Step::of(&error.with(Note::Other)), Some(Step::EmptyOutputs));
         }
         for (subject, step) in [
             (Subject::OomScoreAdj, Step::SetOomScoreAdj),
@@ -186,7 +186,7 @@ mod tests {
     fn a_daemon_that_has_begun_took_all_steps() {
         let late = Error::new(ErrorKind::TimedOut, Cause::Unknown);
         assert_eq!(Step::taken_before(&late), []);
-        assert_eq!(Step::taken_before(&late.after_all_steps()), Step::ALL);
+        assert_eq!(Step::taken_before(&late.with(Note::AllSteps)), Step::ALL);
         let chdir = Error::new(ErrorKind::ChdirFailed, Cause::Errno(Errno::ENOENT));
         assert_eq!(Step::taken_before(&chdir).last(), Some(&Step::Chroot));
     }

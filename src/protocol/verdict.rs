@@ -4,7 +4,7 @@
 use core::time::Duration;
 
 use super::errno::Errno;
-use super::error::{Cause, Error};
+use super::error::{Cause, Error, Note};
 use super::exit_code::ErrorKind;
 use super::record::Record;
 use super::wait_status::WaitStatus;
@@ -70,6 +70,17 @@ pub enum Event {
     Deadline,
 }
 
+impl Event {
+    /// Whether the verdict depends on the time of this event.
+    #[must_use]
+    pub const fn is_timed(&self) -> bool {
+        matches!(
+            self,
+            Self::Reported(Record::SetUp) | Self::Closed { .. } | Self::Silent | Self::Extended(_)
+        )
+    }
+}
+
 /// The state of the watch over a daemon.
 #[derive(Clone, Copy, Debug)]
 pub struct Verdict {
@@ -104,8 +115,8 @@ impl Verdict {
         self.deadline
     }
 
-    /// Takes the next event, observed at `now`, and returns the verdict; `None` as long as there is
-    /// none. The first verdict is final.
+    /// Takes the next event, and returns the verdict; `None` as long as there is none. The first verdict is
+    /// final. `now` is the time of an event that [is timed](Event::is_timed).
     #[must_use]
     pub fn judge(&mut self, event: Event, now: Nanoseconds) -> Option<Result<(), Error>> {
         match event {
@@ -150,7 +161,7 @@ impl Verdict {
     /// The error, marked if the daemon has taken all its steps.
     fn failed(&self, error: Error) -> Result<(), Error> {
         Err(if self.begun {
-            error.after_all_steps()
+            error.with(Note::AllSteps)
         } else {
             error
         })
@@ -178,7 +189,7 @@ mod tests {
     use core::time::Duration;
 
     use super::{EXIT_GRACE, Event, Goal, Verdict};
-    use crate::protocol::{Cause, Errno, Error, ErrorKind, Pid, Record, WaitStatus};
+    use crate::protocol::{Cause, Errno, Error, ErrorKind, Note, Pid, Record, WaitStatus};
 
     const SET_UP: Event = Event::Reported(Record::SetUp);
     const REFUSED: Error = Error::new(ErrorKind::ChdirFailed, Cause::Errno(Errno::ENOENT));
@@ -287,7 +298,7 @@ mod tests {
     fn a_failure_after_the_exec_is_one_after_all_steps() {
         let took_all_steps = |events: &[Event]| {
             let failure = verdict(Goal::Ready, events).and_then(Result::err);
-            failure.unwrap().took_all_steps()
+            failure.unwrap().has(Note::AllSteps)
         };
         for failure in [
             &[DIED][..],

@@ -34,13 +34,16 @@ pub(super) trait Role: Sized {
     /// Restores in the daemon state of the caller that clone(2) does not pass on.
     fn restore(context: &Context<'_, Self>) -> Result<(), Errno>;
 
-    /// Completes a successful start, after the last step: reports it, or executes the command.
+    /// Completes a successful start, after the last step: executes the command.
     fn finish(
         &self,
         context: &Context<'_, Self>,
         working_directory: &[u8],
         locks: [RawFd; 2],
     ) -> Result<Self::Output, Error>;
+
+    /// Reports that the daemon begins, with its signal mask, to the intermediate. Ends the process if it cannot.
+    fn begin(output: &Self::Output, masked: Result<(), Errno>);
 }
 
 /// The data that all three processes share.
@@ -52,6 +55,8 @@ pub(super) struct Shared<'a, R> {
     /// Whether setpgid(2) can be asked whether the daemon has executed its command. If a policy refuses it, the
     /// daemon reports the end of its steps.
     pub(super) may_setpgid: bool,
+    /// Whether the pidfile did not exist before.
+    pub(super) is_new: bool,
     /// The stack for a daemon that shares its parent's memory until it executes the command.
     pub(super) stack: &'a Stack,
 }

@@ -237,9 +237,20 @@ impl Role for Caller<'_> {
     }
 
     fn finish(&self, context: &Context<'_, Self>, _: &[u8], _: [RawFd; 2]) -> Result<RawFd, Error> {
-        let report = context.report.writer;
-        // This fails if the intermediate was killed, and in the foreground, where there is none.
-        let _ = sys::write(report, &encode(&Record::SetUp));
-        Ok(report)
+        Ok(context.report.writer)
+    }
+
+    fn begin(report: &RawFd, masked: Result<(), Errno>) {
+        let masked = masked.map_err(failed(ErrorKind::SignalsFailed));
+        let record = masked.map_or_else(Record::Failed, |()| Record::SetUp);
+        let sent = sys::write_no_sigpipe(*report, &encode(&record));
+        let begun = masked.and(match sent {
+            // The intermediate was killed.
+            Ok(()) | Err(Errno::EPIPE) => Ok(()),
+            Err(errno) => Err(failed(ErrorKind::ChannelFailed)(errno)),
+        });
+        if let Err(error) = begun {
+            sys::exit(error.exit_code());
+        }
     }
 }

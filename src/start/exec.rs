@@ -93,6 +93,10 @@ impl Role for Command<'_> {
         sys::set_signal_mask(SignalSet::NONE).map_err(failed(ErrorKind::SignalsFailed))?;
         Err(self.execute(context.environment, working_directory))
     }
+
+    fn begin(output: &Infallible, _: Result<(), Errno>) {
+        match *output {}
+    }
 }
 
 impl Command<'_> {

@@ -25,6 +25,7 @@ pub(super) fn take_steps<R: Role>(plan: &Plan<'_>, role: &R) -> Result<R::Output
             plan,
             role,
             may_setpgid: true,
+            is_new: is_missing(options),
             verdict: Pipe::NONE,
             stack: &Stack::none(),
         },
@@ -33,27 +34,28 @@ pub(super) fn take_steps<R: Role>(plan: &Plan<'_>, role: &R) -> Result<R::Output
         environment: role.environment(),
         internal_fds,
     };
-    let is_new = is_missing(options);
     let mut files = OpenFiles::new();
-    let result = steps::take(&context, &mut files);
-    match result {
-        Ok(_) if options.reset_signals => {
-            sys::set_signal_mask(SignalSet::NONE).map_err(failed(ErrorKind::SignalsFailed))?;
-        }
-        Ok(_) => {}
-        Err(error) => {
+    let result = steps::take(&context, &mut files)
+        .and_then(|output| {
+            if options.reset_signals {
+                sys::set_signal_mask(SignalSet::NONE).map_err(failed(ErrorKind::SignalsFailed))?;
+            }
+            Ok(output)
+        })
+        .map_err(|mut error| {
             files.truncate_pidfile();
             saved.restore();
             // After a chroot, the path may name a different file.
             if options.string(Subject::Chroot).is_none() {
-                remove_after_failure(options, sys::getpid(), error, is_new);
+                let is_new = context.shared.is_new;
+                error = remove_after_failure(options, Some(sys::getpid()), error, is_new);
             }
             files.close();
             if opened_here {
                 sys::close(notify);
             }
-        }
-    }
+            error
+        });
     saved.close();
     result
 }

@@ -1,7 +1,6 @@
 //! The intermediate: leads the session, creates the daemon, watches it, and removes the files of a daemon
 //! that fails.
 
-use super::barrier;
 use super::context::{Context, Role, Shared};
 use super::daemon_process::DaemonProcess;
 use super::descriptors::close_all_but;
@@ -14,7 +13,9 @@ use super::streams::OpenFiles;
 use super::watch::Watch;
 use crate::environment::copy_with_variable;
 use crate::pidfile::{is_missing, remove_after_failure};
-use crate::protocol::{Errno, Error, ErrorKind, Goal, Pid, Record, encode, failed};
+use crate::protocol::{
+    Errno, Error, ErrorKind, Goal, Nanoseconds, Note, Pid, Record, cannot_watch, encode, failed,
+};
 use crate::sys::{
     self, End, Fork, Forked, Mapping, NO_FD, Pipe, SIGCHLD, SignalSet, Stack, ThinCStr,
 };
@@ -67,6 +68,7 @@ pub(super) fn lead_directly<R: Role>(
         plan,
         role,
         may_setpgid,
+        is_new: is_missing(plan.options),
         verdict: Pipe::NONE,
         stack,
     };
@@ -106,10 +108,10 @@ fn lead_session<R: Role>(
     let channel = Channel::open(shared.plan.readiness, &mut variable);
     let mut channel = channel.map_err(failed(ErrorKind::ChannelFailed))?;
     let created = create_daemon(shared, session, &mut channel, &variable);
-    if created.is_err() {
-        channel.remove_socket();
+    match channel.remove_socket() {
+        true => created,
+        false => created.map_err(|error| error.with(Note::FileLeft)),
     }
-    created
 }
 
 fn create_daemon<R: Role>(
@@ -130,7 +132,10 @@ fn create_daemon<R: Role>(
         }
         _ => inherited,
     };
-    let is_new = is_missing(shared.plan.options);
+    let born = match shared.plan.goal {
+        Goal::Begun => Nanoseconds::MAX,
+        Goal::Alive | Goal::Ready => sys::monotonic_time().map_err(cannot_watch)?,
+    };
     let report = sys::pipe().map_err(&channel_failed)?;
     let notify = channel.notify_end();
     // A command's exec closes these two. Keeping them until then saves a close_range(2), and if the
@@ -149,7 +154,7 @@ fn create_daemon<R: Role>(
     };
     let fork = R::create(&context, |daemon: Result<Pid, Errno>| {
         let daemon = daemon.map_err(failed(ErrorKind::ForkFailed))?;
-        watch(&context, session, channel, daemon, is_new)?;
+        watch(&context, session, channel, (daemon, born))?;
         Ok(daemon)
     });
     match fork {
@@ -158,18 +163,18 @@ fn create_daemon<R: Role>(
     }
 }
 
-/// Watches the daemon, and removes its pidfile if it fails. `is_new`: the file did not exist before.
+/// Watches the daemon, and removes its pidfile if it fails.
 fn watch<R: Role>(
     context: &Context<'_, R>,
     session: Pid,
     channel: &mut Channel<'_>,
-    daemon: Pid,
-    is_new: bool,
+    (daemon, born): (Pid, Nanoseconds),
 ) -> Result<(), Error> {
     let Shared {
         plan,
         verdict,
         stack,
+        is_new,
         ..
     } = context.shared;
     if !plan.executes {
@@ -186,14 +191,10 @@ fn watch<R: Role>(
             streams: &[],
         });
     }
-    let mut watch = Watch::new(context, session, channel, daemon);
+    let mut watch = Watch::new(context, session, channel, daemon, born);
     let outcome = watch.run();
     watch.wait_until_released(stack);
-    match outcome {
-        Ok(()) => barrier::leave_listener(&watch),
-        Err(error) => remove_after_failure(plan.options, daemon, error, is_new),
-    }
-    outcome
+    outcome.map_err(|error| remove_after_failure(plan.options, Some(daemon), error, *is_new))
 }
 
 /// The daemon: takes the steps, and reports the first one that fails.

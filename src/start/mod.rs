@@ -5,7 +5,6 @@
 //! is the options with every default resolved. [`mod@daemonize`] has what is special to a program that
 //! becomes a daemon, [`exec`] what is special to a command.
 
-mod barrier;
 mod callback;
 mod context;
 mod daemon_process;

@@ -14,7 +14,9 @@ use super::intermediate::{Intermediate, lead_directly};
 use super::pipes::{wait_for_verdict, wait_until_released};
 use super::plan::{Memory, Plan};
 use super::progress::Progress;
+use super::readiness::remove_abandoned_socket;
 use crate::options::Readiness;
+use crate::pidfile::{is_missing, remove_after_failure};
 use crate::protocol::{Errno, Error, ErrorKind, Nanoseconds, Pid, Subject, failed, outcome};
 use crate::sys::{
     self, Child, End, ExitSignal, Fd, Fork, Forked, NO_FD, RawFd, SignalSet, Stack, clone_vm,
@@ -88,13 +90,14 @@ fn start_intermediate<R: Role>(
         plan,
         role,
         may_setpgid: false,
+        is_new: is_missing(plan.options),
         verdict,
         stack: &stacks.daemon,
     };
     let wait = |intermediate: Result<Pid, Errno>| {
         // Closed even if `show` panics: the intermediate then takes the original for dead.
         let reader = Fd::from_raw(verdict.reader);
-        let restored = sys::set_signal_mask(mask).map_err(failed(ErrorKind::SignalsFailed));
+        let restored = sys::set_signal_mask(mask);
         let outcome = match intermediate {
             Ok(intermediate) => {
                 let (record, ended) = wait_for_verdict(reader.raw(), intermediate, show);
@@ -104,18 +107,31 @@ fn start_intermediate<R: Role>(
                 // The daemon still uses the memory if the intermediate was killed.
                 wait_until_released(&stacks.daemon, reader.raw());
                 wait_until_released(&stacks.intermediate, reader.raw());
-                outcome(record, ended).map(|pid| DaemonProcess {
-                    pid,
-                    session: intermediate,
-                    process_group: intermediate,
-                })
+                match outcome(record, ended) {
+                    Ok(pid) => Ok(DaemonProcess {
+                        pid,
+                        session: intermediate,
+                        process_group: intermediate,
+                    }),
+                    // The intermediate was killed, and has removed nothing.
+                    Err(error) if record.is_none() => {
+                        remove_abandoned_socket(plan.readiness);
+                        let is_new = shared.is_new;
+                        Err(remove_after_failure(plan.options, None, error, is_new))
+                    }
+                    Err(error) => Err(error),
+                }
             }
             Err(errno) => {
                 sys::close(verdict.writer);
                 Err(failed(ErrorKind::FirstForkFailed)(errno))
             }
         };
-        restored.and(outcome)
+        if restored.is_err() {
+            // The outcome is known and counts. No policy refuses this call once only.
+            let _ = sys::set_signal_mask(mask);
+        }
+        outcome
     };
     match clone_vm(
         &stacks.intermediate,
@@ -130,8 +146,9 @@ fn start_intermediate<R: Role>(
             } else {
                 mask
             };
-            sys::set_signal_mask(mask).map_err(failed(ErrorKind::SignalsFailed))?;
-            Ok(Fork::Child(daemon.into_inner()))
+            let output = daemon.into_inner();
+            R::begin(&output, sys::set_signal_mask(mask));
+            Ok(Fork::Child(output))
         }
     }
 }

@@ -30,12 +30,17 @@ pub(super) fn wait_for_verdict(
     intermediate: Pid,
     show: &mut dyn FnMut(Progress<'_>),
 ) -> (Option<Record>, Result<WaitStatus, Errno>) {
-    let began = sys::monotonic_time();
+    // Only the progress needs the clock, so none is shown if it cannot be read.
+    let began = sys::monotonic_time().unwrap_or(Nanoseconds::MAX);
     let (mut now, mut next_report) = (began, began.saturating_add(REPORT_INTERVAL));
     let mut ended = None;
     loop {
-        let left = next_report.saturating_sub(now);
-        let _ = sys::ppoll(&mut [pipe, NO_FD, NO_FD, NO_FD], left);
+        let left = next_report.saturating_sub(now).min(REPORT_INTERVAL);
+        match sys::ppoll(&mut [pipe, NO_FD, NO_FD, NO_FD], left) {
+            Ok(()) | Err(Errno::EINTR) => {}
+            // Then read(2) waits.
+            Err(_) => drop(sys::set_status_flags(pipe, false)),
+        }
         match read_record(pipe) {
             Some(Some(Record::Status(length))) => {
                 let mut text = [0; STATUS_SIZE];
@@ -50,7 +55,7 @@ pub(super) fn wait_for_verdict(
             None if ended.is_some() => break (None, ended.unwrap_or(Err(Errno::ECHILD))),
             None => ended = sys::try_wait(intermediate).transpose(),
         }
-        now = sys::monotonic_time();
+        now = sys::monotonic_time().unwrap_or(0);
         if now >= next_report {
             next_report = now.saturating_add(REPORT_INTERVAL);
             show(Progress::Waiting(Duration::from_nanos(

@@ -1,8 +1,9 @@
 //! The channel over which a command reports that it is ready.
 
 use crate::options::Readiness;
-use crate::protocol::{Errno, Event, Nanoseconds, Notice, Pid};
-use crate::sys::{self, Datagram, Mapping, NO_FD, Pipe, RawFd, SOCKET_PATH_SIZE, Stat, ThinCStr};
+use crate::pidfile::child;
+use crate::protocol::{Errno, Event, Nanoseconds, Notice, Pid, Record, cannot_watch};
+use crate::sys::{self, Fd, Mapping, NO_FD, Pipe, RawFd, SOCKET_PATH_SIZE, Stat, ThinCStr};
 use crate::text::{join, split_once};
 
 /// The environment variable that names the socket. `@` stands for the null byte of an abstract name
@@ -100,17 +101,21 @@ impl<'a> Channel<'a> {
     }
 
     /// Reads the next message: `None` if there is none, `Some(None)` if it does not affect the start.
-    /// Passes a status text to `show`. Datagrams for which `is_from_daemon` is false are ignored.
+    /// Passes a status text to `show`. Datagrams of processes that do not belong to the daemon are ignored.
     pub(super) fn receive(
         &mut self,
-        is_from_daemon: impl Fn(&Datagram) -> bool,
+        daemon: Pid,
+        session: Pid,
         show: impl FnOnce(&[u8]),
     ) -> Option<Option<Event>> {
         match self {
             Self::None => None,
             Self::Pipe { pipe, .. } => {
                 let mut text = [0; 4096];
-                let length = sys::read(pipe.reader, &mut text).ok()?;
+                let length = match sys::read(pipe.reader, &mut text) {
+                    Ok(length) => length,
+                    Err(errno) => return unreadable(errno),
+                };
                 if length == 0 {
                     pipe.reader = NO_FD;
                     return Some(Some(Event::Silent));
@@ -119,30 +124,41 @@ impl<'a> Channel<'a> {
                 Some(split_once(&text, b'\n').1.map(|_| Event::Ready))
             }
             Self::Socket { socket, buffer, .. } => {
-                let datagram = sys::recvmsg(*socket, buffer).ok()?;
-                if !is_from_daemon(&datagram) {
+                let datagram = match sys::recvmsg(*socket, buffer) {
+                    Ok(datagram) => datagram,
+                    Err(errno) => return unreadable(errno),
+                };
+                let Some(sender) = datagram.sender.filter(|it| belongs(*it, daemon, session))
+                else {
                     return Some(None);
-                }
+                };
                 let text = buffer.get(..datagram.length as usize)?;
                 let notice = Notice::parse(text, datagram.is_whole);
                 if let Some(status) = notice.status {
                     show(status);
                 }
-                Some(notice.event())
+                let event = notice.event();
+                if event == Some(Event::Ready) {
+                    await_barrier(*socket, sender, daemon);
+                }
+                Some(event)
             }
         }
     }
 
-    /// Removes the socket from the file system, unless another process has replaced it.
-    pub(super) fn remove_socket(&self) {
-        match self {
-            Self::Socket {
-                path: Some((path, file)),
-                ..
-            } if sys::lstat(*path) == Ok(*file) => {
-                let _ = sys::unlink(*path);
-            }
-            _ => {}
+    /// Removes the socket from the file system, unless another process has replaced it. Returns whether none of this
+    /// start is left.
+    pub(super) fn remove_socket(&self) -> bool {
+        let Self::Socket {
+            path: Some((path, file)),
+            ..
+        } = self
+        else {
+            return true;
+        };
+        match sys::lstat(*path) {
+            Ok(named) if named == *file => sys::unlink(*path).is_ok(),
+            named => matches!(named, Ok(_) | Err(Errno::ENOENT)),
         }
     }
 }
@@ -175,7 +191,11 @@ fn open_socket<'a>(
         Some(path) => {
             let name = VARIABLE.split_last().map_or(VARIABLE, |(_, name)| name);
             join(name, path.to_bytes(), variable);
-            Some((path, sys::lstat(path)?))
+            let file = sys::lstat(path);
+            if file.is_err() {
+                let _ = sys::unlink(path);
+            }
+            Some((path, file?))
         }
         None => {
             join(VARIABLE, b"", variable);
@@ -191,25 +211,25 @@ fn open_socket<'a>(
     })
 }
 
-/// How often, and at what interval, bind(2) is retried while a process listens at the path. It may be the
-/// barrier listener of a daemon that has just ended, which is about to exit.
-const ATTEMPTS: u32 = 100;
-const RETRY_INTERVAL: Nanoseconds = 1_000_000;
-
+/// Binds the socket. Replaces a socket at this path to which no process listens.
 fn bind(socket: RawFd, path: Option<ThinCStr<'_>>) -> Result<(), Errno> {
-    let mut bound = sys::bind(socket, path);
-    for _ in 0..ATTEMPTS {
-        let (Err(Errno::EADDRINUSE), Some(old)) = (bound, path) else {
-            break;
-        };
-        if is_abandoned(old)? {
+    let bound = sys::bind(socket, path);
+    match path {
+        Some(old) if bound == Err(Errno::EADDRINUSE) && is_abandoned(old)? => {
             let _ = sys::unlink(old);
-        } else {
-            sys::sleep(RETRY_INTERVAL);
+            sys::bind(socket, path)
         }
-        bound = sys::bind(socket, path);
+        _ => bound,
     }
-    bound
+}
+
+/// Removes the socket of a start whose intermediate was killed.
+pub(super) fn remove_abandoned_socket(readiness: Readiness<'_>) {
+    if let Readiness::NotifyAt(path) = readiness {
+        if is_abandoned(path) == Ok(true) {
+            let _ = sys::unlink(path);
+        }
+    }
 }
 
 /// Whether the socket at this path is left over from a process that was killed: connect(2) then fails
@@ -218,16 +238,48 @@ fn is_abandoned(path: ThinCStr<'_>) -> Result<bool, Errno> {
     // With SO_PASSCRED, connect(2) binds the socket to an abstract name (unix(7)): do not use the one to
     // be bound.
     let socket = sys::datagram_socket()?;
-    // If the file has been removed in the meantime, this is false, and bind(2) is retried.
     Ok(sys::lstat(path).is_ok_and(|file| file.is_socket())
         && sys::connect(socket.raw(), path) == Err(Errno::ECONNREFUSED))
 }
 
-/// Whether a datagram comes from the daemon or one of its descendants: only these are members of the
-/// start's session or, if the daemon has called setsid(2), of the daemon's own.
-pub(super) fn is_from_daemon(datagram: &Datagram, daemon: Pid, session: Pid) -> bool {
-    datagram.sender.is_some_and(|sender| {
-        let sender_session = sys::getsid(Some(sender));
-        sender == daemon || sender_session == Some(session) || sender_session == Some(daemon)
-    })
+/// Whether a process is the daemon or one of its descendants: only these are members of the start's session
+/// or, if the daemon has called setsid(2), of the daemon's own.
+fn belongs(sender: Pid, daemon: Pid, session: Pid) -> bool {
+    let sender_session = sys::getsid(Some(sender));
+    sender == daemon || sender_session == Some(session) || sender_session == Some(daemon)
+}
+
+/// The event of a message that cannot be read; `None` if there is none, or no pipe any more ([`NO_FD`]).
+fn unreadable(errno: Errno) -> Option<Option<Event>> {
+    match errno {
+        Errno::EAGAIN | Errno::EINTR | Errno::EBADF => None,
+        errno => Some(Some(Event::Reported(Record::Failed(cannot_watch(errno))))),
+    }
+}
+
+/// How long the sender of `READY=1` may take to send `BARRIER=1`: the daemon itself, which seldom sends one, and a
+/// helper, of which nothing is expected but that and its end.
+const BARRIER_TIMEOUT: Nanoseconds = 1_000_000;
+const HELPER_TIMEOUT: Nanoseconds = 500_000_000;
+
+/// Waits for the barrier of a sender that has sent `READY=1`, or for its end.
+///
+/// `systemd-notify` sends `BARRIER=1` right after `READY=1`, and fails if nobody listens any more
+/// (sd_notify_barrier(3)): a script that calls it may then exit. It waits until the descriptor that it passes is
+/// closed, which the kernel does with the socket. No process needs to listen after the success, then: it would
+/// be adopted by the caller if that is a subreaper, and hold a copy of its memory.
+fn await_barrier(socket: RawFd, sender: Pid, daemon: Pid) {
+    // Root's systemd-notify gives the pid of its parent for its own.
+    let helper = match sender == daemon {
+        true => child(daemon),
+        false => Some(sender),
+    };
+    let (end, time) = match helper.map(sys::pidfd_open) {
+        // It has ended.
+        Some(Err(Errno::ESRCH)) => return,
+        // Before Linux 5.3, its end is not seen.
+        Some(end) => (end.map_or(NO_FD, Fd::into_raw), HELPER_TIMEOUT),
+        None => (NO_FD, BARRIER_TIMEOUT),
+    };
+    let _ = sys::ppoll(&mut [socket, end, NO_FD, NO_FD], time);
 }

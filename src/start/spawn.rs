@@ -65,9 +65,7 @@ impl DaemonizeOptions<'_> {
     ///
     /// The daemon shares the caller's memory until it executes the command, as with vfork(2), so a start
     /// takes the same time in a large process as in a small one. The memory is copied only if the options
-    /// change the user or group or set an `oom_score_adj`; and, for the process that keeps listening after
-    /// success, with [`Readiness::Notify`](crate::Readiness::Notify) and
-    /// [`Readiness::NotifyAt`](crate::Readiness::NotifyAt).
+    /// change the user or group or set an `oom_score_adj`.
     ///
     /// In addition to what the options set, the command gets default dispositions and an empty signal
     /// mask. Of the descriptors above 2 it gets only these: those of [`close_fds`](Self::close_fds), the

@@ -1,7 +1,7 @@
 //! The standard streams, the pidfile and the lock file: the files that the steps open.
 
 use crate::options::{Settings, Stream};
-use crate::protocol::{Errno, Error, ErrorKind, Subject, failed};
+use crate::protocol::{Errno, Error, ErrorKind, Note, Subject, failed};
 use crate::sys::{self, NO_FD, Open, RawFd, ThinCStr};
 
 /// The files that the steps have opened; [`NO_FD`] where there is none. When a start fails, a daemon
@@ -146,7 +146,7 @@ pub(super) fn truncate_outputs(options: &Settings<'_>) -> Result<(), Error> {
             Ok(()) | Err(Errno::EINVAL) => {}
             Err(errno) => {
                 let error = failed(ErrorKind::OpenFailed)(errno).about(subject);
-                return Err(error.not_emptied());
+                return Err(error.with(Note::Other));
             }
         }
     }

@@ -2,12 +2,12 @@
 
 use super::context::Context;
 use super::pipes::{read_record, send_status, send_verdict, wait_until_released};
-use super::readiness::{Channel, is_from_daemon};
+use super::readiness::Channel;
 use crate::protocol::{
-    Errno, Error, ErrorKind, Event, Goal, Nanoseconds, Pid, Record, Signal, Verdict, failed,
-    nanoseconds,
+    Errno, Error, ErrorKind, Event, Goal, Nanoseconds, Note, Pid, Record, Signal, Verdict,
+    cannot_watch, failed, nanoseconds,
 };
-use crate::sys::{self, Datagram, NO_FD, RawFd, SIGCHLD, Stack};
+use crate::sys::{self, NO_FD, RawFd, SIGCHLD, Stack};
 
 /// How long the daemon may take to end after a SIGTERM, before it gets a SIGKILL.
 const TERM_TIMEOUT: Nanoseconds = 1_000_000_000;
@@ -17,6 +17,9 @@ const REFUSAL_TIMEOUT: Nanoseconds = 100_000_000;
 
 /// How often the intermediate polls a condition that no descriptor reports.
 const CHECK_INTERVAL: Nanoseconds = 1_000_000;
+
+/// The unit in which it counts the time that the daemon takes to end.
+const END_INTERVAL: Nanoseconds = 10_000_000;
 
 /// How many messages are read in a row before other events are checked. A full pipe (64 KiB) takes 16
 /// reads, and a socket queues 10 datagrams by default (net.unix.max_dgram_qlen).
@@ -49,7 +52,7 @@ pub(super) struct Watch<'w, 'a> {
     death: RawFd,
     /// When the daemon starts its steps at the latest: it may wait for a lock before.
     started: Nanoseconds,
-    /// When the daemon was created; [`Nanoseconds::MAX`] with [`Goal::Begun`], which needs no clock.
+    /// When the daemon is created; [`Nanoseconds::MAX`] with [`Goal::Begun`], which needs no clock.
     born: Nanoseconds,
     /// Whether the daemon has been reaped, or is no longer a child.
     has_ended: bool,
@@ -63,13 +66,10 @@ impl<'w, 'a> Watch<'w, 'a> {
         session: Pid,
         channel: &'w mut Channel<'a>,
         daemon: Pid,
+        born: Nanoseconds,
     ) -> Self {
         let plan = context.shared.plan;
         let verdict = context.shared.verdict.writer;
-        let born = match plan.goal {
-            Goal::Begun => Nanoseconds::MAX,
-            _ => sys::monotonic_time(),
-        };
         Self {
             daemon,
             session,
@@ -100,33 +100,22 @@ impl<'w, 'a> Watch<'w, 'a> {
         wait_until_released(stack, self.report);
     }
 
-    pub(super) const fn channel(&self) -> &Channel<'a> {
-        self.channel
-    }
-
-    /// A descriptor that is readable when the daemon may have ended; [`NO_FD`] before the first wait.
-    pub(super) const fn death(&self) -> RawFd {
-        self.death
-    }
-
-    /// Whether a datagram comes from the daemon or one of its descendants.
-    pub(super) fn is_from_daemon(&self, datagram: &Datagram) -> bool {
-        is_from_daemon(datagram, self.daemon, self.session)
-    }
-
     /// Watches the daemon until there is a verdict, and reports a success to the original. On an error,
-    /// which includes the death of the original, the daemon has ended when this returns, unless it cannot
-    /// be killed.
+    /// which includes the death of the original, the daemon has ended when this returns, unless the error says
+    /// that it still runs.
     #[inline(never)]
     pub(super) fn run(&mut self) -> Result<(), Error> {
         let judged = self.reach_verdict();
         let runs = Record::Runs(self.daemon);
         let judged = judged
             .and_then(|()| send_verdict(self.verdict, runs).map_err(failed(ErrorKind::WaitFailed)));
-        if let Err(error) = judged {
+        judged.map_err(|error| {
             self.end_daemon(error.kind() == ErrorKind::Refused);
-        }
-        judged
+            match self.has_ended {
+                true => error,
+                false => error.with(Note::StillRuns),
+            }
+        })
     }
 
     fn reach_verdict(&mut self) -> Result<(), Error> {
@@ -136,22 +125,18 @@ impl<'w, 'a> Watch<'w, 'a> {
         loop {
             let event = match first.take() {
                 Some(event) => event,
-                None => self.next_event(verdict.deadline()),
+                None => self.next_event(verdict.deadline()).map_err(cannot_watch)?,
             };
             let now = match self.goal {
-                Goal::Begun => 0,
-                Goal::Alive | Goal::Ready => sys::monotonic_time(),
+                Goal::Alive | Goal::Ready if event.is_timed() => {
+                    sys::monotonic_time().map_err(cannot_watch)?
+                }
+                _ => 0,
             };
-            // Its own report counts, whatever comes after it.
-            let is_ready = matches!(event, Event::Reported(Record::Runs(_)));
             match verdict.judge(event, now) {
-                // The daemon may have ended since.
-                Some(Ok(())) if self.goal != Goal::Begun && !is_ready => match self.try_wait() {
-                    Some(death) => {
-                        return verdict
-                            .judge(death, sys::monotonic_time())
-                            .unwrap_or(Ok(()));
-                    }
+                // It may have ended just now. Its own word counts, whatever comes after it.
+                Some(Ok(())) if matches!(event, Event::Deadline) => match self.try_wait() {
+                    Some(death) => return verdict.judge(death, 0).unwrap_or(Ok(())),
                     None => return Ok(()),
                 },
                 Some(judged) => return judged,
@@ -160,26 +145,21 @@ impl<'w, 'a> Watch<'w, 'a> {
         }
     }
 
-    /// Waits for the next event. Of several, it returns a message of the daemon first, then its death,
+    /// Waits for the next event, which is a failure if a call is refused that this needs. Of several, it returns a message of the daemon first, then its death,
     /// then the death of the original, and the deadline last.
-    fn next_event(&mut self, deadline: Nanoseconds) -> Event {
-        if let Err(errno) = self.prepare_to_wait() {
-            return Event::Reported(Record::Failed(failed(ErrorKind::ChannelFailed)(errno)));
-        }
+    fn next_event(&mut self, deadline: Nanoseconds) -> Result<Event, Errno> {
+        self.prepare_to_wait()?;
         loop {
             let left = match deadline {
                 Nanoseconds::MAX => deadline,
-                _ => deadline.saturating_sub(sys::monotonic_time()),
+                _ => deadline.saturating_sub(sys::monotonic_time()?),
             };
             let mut ready = [self.report, self.channel.fd(), self.death, self.abandoned];
             match sys::ppoll(&mut ready, left) {
-                Ok(()) => {}
                 // ppoll(2) has reported nothing. The signal may be the daemon's SIGCHLD: check whether it
                 // has ended.
                 Err(Errno::EINTR) => ready = [NO_FD, NO_FD, self.death, NO_FD],
-                Err(errno) => {
-                    return Event::Reported(Record::Failed(failed(ErrorKind::WaitFailed)(errno)));
-                }
+                polled => polled?,
             }
             let [_, _, death, abandoned] = ready;
             // Read the messages even if none was reported: a daemon that ended during the poll may have
@@ -188,25 +168,22 @@ impl<'w, 'a> Watch<'w, 'a> {
             match message {
                 // Repeated requests for more time must not hide the other events.
                 Some(Event::Extended(_)) | None => {}
-                Some(event) => return event,
+                Some(event) => return Ok(event),
             }
             if death != NO_FD {
-                // This consumes the signal of a signalfd, so that the next poll waits. A pidfd cannot be
-                // read.
-                let _ = sys::read(self.death, &mut [0; 256]);
                 if let Some(event) = self.try_wait() {
-                    return event;
+                    return Ok(event);
                 }
             }
             if abandoned != NO_FD {
                 self.abandoned = NO_FD;
-                return Event::Abandoned;
+                return Ok(Event::Abandoned);
             }
             if let Some(event) = message {
-                return event;
+                return Ok(event);
             }
             if left == 0 {
-                return Event::Deadline;
+                return Ok(Event::Deadline);
             }
         }
     }
@@ -250,8 +227,11 @@ impl<'w, 'a> Watch<'w, 'a> {
             if executed || !self.executes {
                 return Some(Event::Closed { executed });
             }
-            if has_exited {
-                return self.try_wait();
+            // If waitid(2) is refused, wait4(2) tells as much, since the daemon has not executed.
+            if has_exited != Ok(false) {
+                if let Some(event) = self.try_wait() {
+                    return Some(event);
+                }
             }
             sys::sleep(CHECK_INTERVAL);
         }
@@ -275,12 +255,11 @@ impl<'w, 'a> Watch<'w, 'a> {
             verdict,
             ..
         } = *self;
-        let is_from_daemon = |datagram: &Datagram| is_from_daemon(datagram, daemon, session);
         // A process may send messages forever, so the number is limited.
         for _ in 0..MAX_MESSAGES {
             let event = self
                 .channel
-                .receive(is_from_daemon, |text| send_status(verdict, text))?;
+                .receive(daemon, session, |text| send_status(verdict, text))?;
             if event.is_some() {
                 return event;
             }
@@ -288,12 +267,16 @@ impl<'w, 'a> Watch<'w, 'a> {
         None
     }
 
+    /// Reaps the daemon if it has ended.
     fn try_wait(&mut self) -> Option<Event> {
+        // This consumes the signal of a signalfd, so that the next poll waits. A pidfd cannot be read.
+        let _ = sys::read(self.death, &mut [0; 256]);
         match sys::try_wait(self.daemon) {
             Ok(Some(status)) => {
                 self.has_ended = true;
                 self.is_reaped = true;
-                let lived = sys::monotonic_time().checked_sub(self.born);
+                let now = sys::monotonic_time();
+                let lived = now.ok().and_then(|now| now.checked_sub(self.born));
                 Some(Event::Died {
                     status,
                     milliseconds: lived.map_or(u64::MAX, |lived| lived / 1_000_000),
@@ -301,10 +284,8 @@ impl<'w, 'a> Watch<'w, 'a> {
             }
             Ok(None) => None,
             Err(errno) => {
-                self.has_ended = true;
-                Some(Event::Reported(Record::Failed(failed(
-                    ErrorKind::WaitFailed,
-                )(errno))))
+                self.has_ended = errno == Errno::ECHILD;
+                Some(Event::Reported(Record::Failed(cannot_watch(errno))))
             }
         }
     }
@@ -318,23 +299,22 @@ impl<'w, 'a> Watch<'w, 'a> {
         let _ = sys::kill(self.daemon, Signal::TERM.number());
         if !self.ends_within(TERM_TIMEOUT) {
             // kill(2) fails if the daemon has changed its user. Do not wait for it then.
-            let killed = sys::kill(self.daemon, Signal::KILL.number())
-                .and_then(|()| sys::waitpid(self.daemon));
+            let killed = sys::kill(self.daemon, Signal::KILL.number());
+            self.is_reaped = killed.and_then(|()| sys::waitpid(self.daemon)).is_ok();
             self.has_ended = killed.is_ok();
-            self.is_reaped = killed.is_ok();
         }
     }
 
+    /// Counts the time and reads no clock, which may be what is refused. Messages are ignored: the daemon may send
+    /// them forever.
     fn ends_within(&mut self, time: Nanoseconds) -> bool {
-        let deadline = sys::monotonic_time().saturating_add(time);
-        // Messages are ignored: the daemon may send them forever.
-        while !self.has_ended && sys::monotonic_time() < deadline {
-            if self.prepare_to_wait().is_ok() {
-                let _ = self.next_event(deadline);
-            } else {
-                sys::sleep(CHECK_INTERVAL);
-                let _ = self.try_wait();
+        let _ = self.prepare_to_wait();
+        for _ in 0..time / END_INTERVAL {
+            if self.has_ended {
+                break;
             }
+            let _ = sys::ppoll(&mut [self.death, NO_FD, NO_FD, NO_FD], END_INTERVAL);
+            let _ = self.try_wait();
         }
         self.has_ended
     }

@@ -67,11 +67,8 @@ pub(crate) use signal::{
     sigaction, signalfd, write_no_sigpipe,
 };
 pub use signal::{SignalSet, block_signals};
-pub(crate) use socket::{
-    Datagram, SOCKET_PATH_SIZE, bind, connect, datagram_socket, getsockname, recvmsg,
-};
+pub(crate) use socket::{SOCKET_PATH_SIZE, bind, connect, datagram_socket, getsockname, recvmsg};
 pub(crate) use stack::Stack;
 pub(crate) use stat::{Stat, fstat, lstat};
 pub use terminal::terminal_width;
 pub(crate) use thread::Thread;
-pub(crate) use tid::TidAddress;

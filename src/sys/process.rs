@@ -162,12 +162,12 @@ pub(crate) fn try_wait(pid: Pid) -> Result<Option<WaitStatus>, Errno> {
 
 /// `waitid(P_PID, child, _, WEXITED | WNOHANG | WNOWAIT)`—Returns whether a child has ended, without reaping
 /// it. Finds only children whose exit signal is SIGCHLD.
-pub(crate) fn has_exited(child: Pid) -> bool {
+pub(crate) fn has_exited(child: Pid) -> Result<bool, Errno> {
     // A siginfo_t. It stays zero if the child has not ended.
     let mut info = [0_u64; 16];
     let options = WEXITED | WNOHANG | WNOWAIT;
     // SAFETY: the kernel writes a siginfo_t of 128 bytes to `info`, which has that size.
-    let result = unsafe {
+    unsafe {
         call!(
             Sysno::waitid,
             P_PID,
@@ -175,8 +175,8 @@ pub(crate) fn has_exited(child: Pid) -> bool {
             info.as_mut_ptr(),
             options
         )
-    };
-    result.is_ok() && info != [0; 16]
+    }?;
+    Ok(info != [0; 16])
 }
 
 /// `setpgid(child, group)`—Checks that a child has not executed a program. `group` must be the group that the

@@ -51,8 +51,7 @@ fn redis_reports_to_systemd() {
     let mut command = place.rawdaemon(["-q", "-R", "notify", "redis-server"]);
     let output = place.run(command.args(["--supervised", "systemd", "--nosuch", "option"]));
     assert_eq!(output.code(), 5, "{output:?}");
-    // The first daemon's listener ends a moment after it.
-    eventually("no process is left", || place.processes().is_empty());
+    place.assert_no_process();
 }
 
 #[test]

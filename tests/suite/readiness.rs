@@ -188,17 +188,18 @@ fn a_daemon_that_writes_endlessly_is_stopped() {
 }
 
 #[test]
-fn a_daemon_that_is_ready_and_dead_is_a_failure() {
+fn a_daemon_s_own_word_counts_even_if_it_ends() {
     if !has("strace") {
         return;
     }
-    let place = Place::new();
-    // The intermediate is delayed, so the daemon has ended when its line is read.
-    let slow = "--inject=ppoll:delay_exit=1s";
-    let arguments = ["-R", "fd:3", "sh", "-c", "echo >&3; exit 3"];
-    let output = fails_under_strace(&place, &[slow], &arguments);
-    let says = format!("{DIED}exited with status 3");
-    assert_eq!((output.code(), last_message(&output)), (5, says.as_str()));
+    // If the intermediate is delayed, the daemon has ended when its line is read.
+    for slow in [&[][..], &["--inject=ppoll:delay_exit=1s"]] {
+        let place = Place::new();
+        let arguments = ["-v", "-R", "fd:3", "sh", "-c", "echo >&3; exit 3"];
+        let output = under_strace(&place, slow, &arguments);
+        assert_eq!(output.code(), 0, "{output:?}");
+        drop(Daemon::open(output.pid()).unwrap());
+    }
 }
 
 #[test]
@@ -218,11 +219,8 @@ fn a_daemon_that_cannot_be_stopped_is_not_waited_for() {
     command.arg(&program).arg("become root");
     std::os::unix::process::CommandExt::uid(&mut command, 65534);
     let output = place.run(&mut command);
-    assert_eq!(
-        (output.code(), last_message(&output)),
-        (6, LATE),
-        "{output:?}"
-    );
+    let says = format!("{LATE}; the daemon still runs");
+    assert_eq!((output.code(), last_message(&output)), (6, says.as_str()));
     let left = place.processes();
     assert_eq!(left.len(), 1, "{output:?}");
     left.into_iter()

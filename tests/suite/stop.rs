@@ -69,7 +69,8 @@ fn a_pidfile_that_cannot_be_removed_is_emptied() {
     let refuse = ["-qq", "-o", "trace", "--inject=unlinkat:error=EACCES"];
     let mut command = place.program(Path::new("strace"), refuse);
     command.args([tested_command(), "--stop", "-p", "pid"]);
-    says(&place.run(&mut command), 0, "", "");
+    let why = "rawdaemon: cannot remove the pidfile pid: Permission denied (EACCES)\n";
+    says(&place.run(&mut command), 0, "", why);
     daemon.ended();
     assert_eq!(place.read("pid"), "");
 }

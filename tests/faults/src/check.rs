@@ -102,12 +102,9 @@ impl Judge<'_> {
         for (_, role) in &self.run.left {
             self.add("debris", format!("the {role} is left"));
         }
-        // If the listener is killed, no process is left that knows of the socket.
-        let is_listener_killed = self.was_hit(Role::Listener, Kind::Kill);
-        if self.world.here.join("socket").exists()
-            && !self.is_fault_of("unlinkat")
-            && !is_listener_killed
-        {
+        // A success says nothing, and leaves a socket that it cannot remove or cannot be sure of.
+        let is_removable = !self.is_fault_of("unlinkat") && !self.is_fault_of("newfstatat");
+        if self.world.here.join("socket").exists() && !self.is_told() && is_removable {
             self.add("debris", "the socket is left");
         }
         if self.world.said.contains("LEFT:") {
@@ -235,7 +232,16 @@ impl Judge<'_> {
         self.nothing_left();
     }
 
+    /// What cannot be removed is told.
+    fn is_told(&self) -> bool {
+        let told = ["could not be removed", "cannot remove the pidfile"];
+        told.iter().any(|words| self.world.said.contains(words))
+    }
+
     fn nothing_left(&mut self) {
+        if self.is_new_alive() && self.world.said.contains("the daemon still runs") {
+            return;
+        }
         if self.is_new_alive() {
             self.add("debris", "a failure, but the daemon runs");
             return;
@@ -244,6 +250,7 @@ impl Judge<'_> {
             None => {}
             // What cannot be removed, or not be known to be the daemon's, stays, without a pid.
             Some(text) if text.is_empty() && self.cannot_remove() => {}
+            Some(_) if self.is_told() => {}
             // The killed launcher was the daemon, or the only process besides it.
             Some(_) if self.was_hit(Role::Launcher, Kind::Kill) && self.is_alone() => {}
             Some(text) => self.add("debris", format!("the pidfile is left with {text:?}")),
@@ -303,10 +310,7 @@ impl Judge<'_> {
         match (code, self.old_lives()) {
             (0, true) => self.add("untrue", "success, but the daemon runs"),
             (0, false) => {
-                if self
-                    .pidfile()
-                    .is_some_and(|text| !text.is_empty() || !self.is_fault_of("unlinkat"))
-                {
+                if self.pidfile().is_some() && !self.is_told() {
                     self.add("debris", "the pidfile is left");
                 }
             }
