@@ -1,6 +1,7 @@
 //! The daemon, as its starter sees it.
 
 use crate::protocol::Pid;
+use crate::sys;
 
 /// The daemon of a successful start.
 ///
@@ -10,7 +11,6 @@ use crate::protocol::Pid;
 pub struct DaemonProcess {
     pub(super) pid: Pid,
     pub(super) session: Pid,
-    pub(super) process_group: Pid,
 }
 
 impl DaemonProcess {
@@ -26,10 +26,10 @@ impl DaemonProcess {
         self.session
     }
 
-    /// The id of the daemon's process group, to which the processes that it starts belong unless they leave
-    /// it.
+    /// The id of the daemon's process group, which it leads: its pid. The processes that it starts belong to the
+    /// group unless they leave it. If a policy has refused setpgid(2), it is the session's.
     #[must_use]
-    pub const fn process_group(&self) -> Pid {
-        self.process_group
+    pub fn process_group(&self) -> Pid {
+        sys::getpgid(self.pid).unwrap_or(self.pid)
     }
 }

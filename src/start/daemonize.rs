@@ -243,10 +243,10 @@ impl Role for Caller<'_> {
     fn begin(report: &RawFd, masked: Result<(), Errno>) {
         let masked = masked.map_err(failed(ErrorKind::SignalsFailed));
         let record = masked.map_or_else(Record::Failed, |()| Record::SetUp);
-        let sent = sys::write_no_sigpipe(*report, &encode(&record));
+        let sent = sys::write(*report, &encode(&record));
         let begun = masked.and(match sent {
-            // The intermediate was killed.
-            Ok(()) | Err(Errno::EPIPE) => Ok(()),
+            // The intermediate was killed. A SIGPIPE, which the caller may ignore, ends the daemon then.
+            Ok(_) | Err(Errno::EPIPE) => Ok(()),
             Err(errno) => Err(failed(ErrorKind::ChannelFailed)(errno)),
         });
         if let Err(error) = begun {

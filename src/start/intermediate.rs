@@ -82,11 +82,7 @@ pub(super) fn lead_directly<R: Role>(
             created
         });
     Some(created.map(|fork| match fork {
-        Fork::Parent(pid) => Fork::Parent(DaemonProcess {
-            pid,
-            session,
-            process_group: session,
-        }),
+        Fork::Parent(pid) => Fork::Parent(DaemonProcess { pid, session }),
         Fork::Child(output) => Fork::Child(output.into_inner()),
     }))
 }
@@ -194,11 +190,14 @@ fn watch<R: Role>(
     let mut watch = Watch::new(context, session, channel, daemon, born);
     let outcome = watch.run();
     watch.wait_until_released(stack);
+    watch.continue_daemon();
     outcome.map_err(|error| remove_after_failure(plan.options, Some(daemon), error, *is_new))
 }
 
 /// The daemon: takes the steps, and reports the first one that fails.
 pub(super) fn run_daemon<R: Role>(context: &Context<'_, R>) -> End<R::Output> {
+    // If a policy refuses this, it stays in the session leader's group.
+    let _ = sys::lead_group();
     let result = if sys::getpid().get() == 1 {
         // The caller has called unshare(CLONE_NEWPID): the daemon would be the init of the new namespace.
         Err(failed(ErrorKind::ForkFailed)(Errno::EINVAL))

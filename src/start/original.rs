@@ -17,7 +17,9 @@ use super::progress::Progress;
 use super::readiness::remove_abandoned_socket;
 use crate::options::Readiness;
 use crate::pidfile::{is_missing, remove_after_failure};
-use crate::protocol::{Errno, Error, ErrorKind, Nanoseconds, Pid, Subject, failed, outcome};
+use crate::protocol::{
+    Errno, Error, ErrorKind, Nanoseconds, Pid, Subject, cannot_watch, failed, outcome,
+};
 use crate::sys::{
     self, Child, End, ExitSignal, Fd, Fork, Forked, NO_FD, RawFd, SignalSet, Stack, clone_vm,
 };
@@ -78,6 +80,11 @@ fn start_intermediate<R: Role>(
         daemon,
         intermediate,
     };
+    // Nothing can replace this call: if a policy refuses it, the start fails here.
+    match sys::ppoll(&mut [NO_FD; 4], 0) {
+        Ok(()) | Err(Errno::EINTR) => {}
+        Err(errno) => return Err(cannot_watch(errno)),
+    }
     let mask = sys::block_signals(SignalSet::ALL).map_err(failed(ErrorKind::SignalsFailed))?;
     let verdict = match sys::pipe() {
         Ok(verdict) => verdict,
@@ -107,15 +114,17 @@ fn start_intermediate<R: Role>(
                 // The daemon still uses the memory if the intermediate was killed.
                 wait_until_released(&stacks.daemon, reader.raw());
                 wait_until_released(&stacks.intermediate, reader.raw());
+                let is_killed = ended.is_ok_and(|status| status.terminating_signal().is_some());
+                if is_killed {
+                    remove_abandoned_socket(plan.readiness);
+                }
                 match outcome(record, ended) {
                     Ok(pid) => Ok(DaemonProcess {
                         pid,
                         session: intermediate,
-                        process_group: intermediate,
                     }),
-                    // The intermediate was killed, and has removed nothing.
-                    Err(error) if record.is_none() => {
-                        remove_abandoned_socket(plan.readiness);
+                    // It has removed nothing.
+                    Err(error) if is_killed && record.is_none() => {
                         let is_new = shared.is_new;
                         Err(remove_after_failure(plan.options, None, error, is_new))
                     }

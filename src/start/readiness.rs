@@ -242,11 +242,10 @@ fn is_abandoned(path: ThinCStr<'_>) -> Result<bool, Errno> {
         && sys::connect(socket.raw(), path) == Err(Errno::ECONNREFUSED))
 }
 
-/// Whether a process is the daemon or one of its descendants: only these are members of the start's session
-/// or, if the daemon has called setsid(2), of the daemon's own.
+/// Whether a process is the daemon or one of its descendants: only these are members of the start's session. The
+/// daemon leads a process group, so it cannot lead a session of its own.
 fn belongs(sender: Pid, daemon: Pid, session: Pid) -> bool {
-    let sender_session = sys::getsid(Some(sender));
-    sender == daemon || sender_session == Some(session) || sender_session == Some(daemon)
+    sender == daemon || sys::getsid(Some(sender)) == Some(session)
 }
 
 /// The event of a message that cannot be read; `None` if there is none, or no pipe any more ([`NO_FD`]).

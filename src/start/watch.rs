@@ -111,6 +111,7 @@ impl<'w, 'a> Watch<'w, 'a> {
             .and_then(|()| send_verdict(self.verdict, runs).map_err(failed(ErrorKind::WaitFailed)));
         judged.map_err(|error| {
             self.end_daemon(error.kind() == ErrorKind::Refused);
+            self.end_group();
             match self.has_ended {
                 true => error,
                 false => error.with(Note::StillRuns),
@@ -220,7 +221,7 @@ impl<'w, 'a> Watch<'w, 'a> {
             // called before it is reaped.
             let has_exited = sys::has_exited(self.daemon);
             let executed = match self.may_setpgid {
-                true => sys::setpgid(self.daemon, self.session).is_err(),
+                true => sys::setpgid(self.daemon).is_err(),
                 // A policy refuses the question, so the daemon's report counts.
                 false => self.is_executing,
             };
@@ -243,7 +244,7 @@ impl<'w, 'a> Watch<'w, 'a> {
     fn detect_exec(&self) -> Option<Event> {
         let has_executed = self.goal == Goal::Begun
             && self.may_setpgid
-            && sys::setpgid(self.daemon, self.session) == Err(Errno::EACCES);
+            && sys::setpgid(self.daemon) == Err(Errno::EACCES);
         has_executed.then_some(Event::Closed { executed: true })
     }
 
@@ -302,6 +303,35 @@ impl<'w, 'a> Watch<'w, 'a> {
             let killed = sys::kill(self.daemon, Signal::KILL.number());
             self.is_reaped = killed.and_then(|()| sys::waitpid(self.daemon)).is_ok();
             self.has_ended = killed.is_ok();
+        }
+    }
+
+    /// Ends the rest of the daemon's process group: what it has started.
+    fn end_group(&self) {
+        // Those that are killed remain members until they are reaped.
+        for (signal, time) in [
+            (Signal::TERM, TERM_TIMEOUT),
+            (Signal::KILL, REFUSAL_TIMEOUT),
+        ] {
+            // A group that has members keeps its id. If a process has this id, the group is gone.
+            let is_gone = || self.has_ended && sys::getsid(Some(self.daemon)).is_some();
+            if is_gone() || sys::killpg(self.daemon, signal.number()).is_err() {
+                break;
+            }
+            for _ in 0..time / END_INTERVAL {
+                if is_gone() || sys::killpg(self.daemon, 0).is_err() {
+                    break;
+                }
+                sys::sleep(END_INTERVAL);
+            }
+        }
+    }
+
+    /// The kernel hangs up a process group with a stopped member when the last process that could continue it, its
+    /// parent in the same session, ends (setpgid(2)). So the daemon is continued before.
+    pub(super) fn continue_daemon(&self) {
+        if sys::is_stopped(self.daemon) == Ok(true) {
+            let _ = sys::kill(self.daemon, Signal::CONT.number());
         }
     }
 

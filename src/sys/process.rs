@@ -4,7 +4,7 @@ use core::ffi::c_int;
 
 use linux_raw_sys::general::{
     __WALL, CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_THREAD, P_PID, SIGCHLD, WEXITED,
-    WNOHANG, WNOWAIT,
+    WNOHANG, WNOWAIT, WSTOPPED,
 };
 use syscalls::Sysno;
 
@@ -127,7 +127,7 @@ pub(crate) fn setsid() -> Result<Pid, Errno> {
 /// `wait4(pid, _, options | __WALL, NULL)`—Waits for a child, and reaps it. Retries after `EINTR`.
 ///
 /// `None` if the options include `WNOHANG` and the child has not ended. `ECHILD` if it is not a child of the
-/// caller.
+/// caller, or no longer, and its status is not known.
 fn wait4(pid: Pid, options: u32) -> Result<Option<WaitStatus>, Errno> {
     let mut status: c_int = 0;
     loop {
@@ -145,6 +145,14 @@ fn wait4(pid: Pid, options: u32) -> Result<Option<WaitStatus>, Errno> {
             Err(Errno::EINTR) => {}
             Ok(0) => return Ok(None),
             Ok(_) => return Ok(Some(WaitStatus::from_raw(status))),
+            // A policy may refuse this call and not waitid(2), which reaps as well.
+            Err(errno @ (Errno::EPERM | Errno::ENOSYS)) => {
+                return match waitid(pid, WEXITED | options | __WALL) {
+                    Ok(false) => Ok(None),
+                    Ok(true) | Err(Errno::ECHILD) => Err(Errno::ECHILD),
+                    Err(_) => Err(errno),
+                };
+            }
             Err(errno) => return Err(errno),
         }
     }
@@ -163,9 +171,18 @@ pub(crate) fn try_wait(pid: Pid) -> Result<Option<WaitStatus>, Errno> {
 /// `waitid(P_PID, child, _, WEXITED | WNOHANG | WNOWAIT)`—Returns whether a child has ended, without reaping
 /// it. Finds only children whose exit signal is SIGCHLD.
 pub(crate) fn has_exited(child: Pid) -> Result<bool, Errno> {
-    // A siginfo_t. It stays zero if the child has not ended.
+    waitid(child, WEXITED | WNOHANG | WNOWAIT)
+}
+
+/// `waitid(P_PID, child, _, WSTOPPED | WNOHANG | WNOWAIT)`—Returns whether a signal has stopped a child.
+pub(crate) fn is_stopped(child: Pid) -> Result<bool, Errno> {
+    waitid(child, WSTOPPED | WNOHANG | WNOWAIT)
+}
+
+/// `waitid(P_PID, child, _, options)`—Returns whether a child is in the state that the options name.
+fn waitid(child: Pid, options: u32) -> Result<bool, Errno> {
+    // A siginfo_t. It stays zero if the child is not in this state.
     let mut info = [0_u64; 16];
-    let options = WEXITED | WNOHANG | WNOWAIT;
     // SAFETY: the kernel writes a siginfo_t of 128 bytes to `info`, which has that size.
     unsafe {
         call!(
@@ -179,15 +196,23 @@ pub(crate) fn has_exited(child: Pid) -> Result<bool, Errno> {
     Ok(info != [0; 16])
 }
 
-/// `setpgid(child, group)`—Checks that a child has not executed a program. `group` must be the group that the
-/// child is in, so the call changes nothing.
+/// `setpgid(0, 0)`—Makes the caller the leader of a process group.
+///
+/// `EPERM` if the caller leads a session.
+pub(crate) fn lead_group() -> Result<(), Errno> {
+    // SAFETY: the call takes no pointers.
+    unsafe { attempt!(Sysno::setpgid, 0, 0) }
+}
+
+/// `setpgid(child, child)`—Checks that a child, which makes itself the leader of a process group, has not executed
+/// a program.
 ///
 /// `EACCES` once the child has executed a program (setpgid(2)), even if it has ended since and has not been
 /// reaped. `EPERM` if the child has moved to a session of its own, which only its program does. A policy may
 /// refuse the call with any error: [`may_setpgid`] tells.
-pub(crate) fn setpgid(child: Pid, group: Pid) -> Result<(), Errno> {
+pub(crate) fn setpgid(child: Pid) -> Result<(), Errno> {
     // SAFETY: the call takes no pointers.
-    unsafe { attempt!(Sysno::setpgid, child.get(), group.get()) }
+    unsafe { attempt!(Sysno::setpgid, child.get(), child.get()) }
 }
 
 /// `setpgid(0, getpgid(0))`—Checks that no policy, such as that of a sandbox, refuses the call. It changes nothing.

@@ -51,7 +51,6 @@ fn main() {
                     say_and_stay(&text);
                 });
             }),
-            "lead" => lead_session(),
             "wait" => sleep(Duration::from_millis(text.parse().unwrap())),
             "until" => {
                 while !std::path::Path::new(&text).exists() {

@@ -38,6 +38,7 @@ mod credentials;
 mod detachment;
 mod failures;
 mod foreground;
+mod group;
 mod launchers;
 mod limits;
 mod root;

@@ -66,19 +66,6 @@ fn ready_is_a_whole_line_of_a_datagram() {
 }
 
 #[test]
-fn a_daemon_that_leads_its_own_session_is_heard() {
-    if !has_test_programs() {
-        return;
-    }
-    let place = Place::new();
-    let words = ["child STATUS=x", "lead", "wait 10", "child READY=1"];
-    // A group leader cannot lead a session, but the daemon leads no group.
-    place
-        .start_by(&mut notifier(&place, &[], &words))
-        .assert_alive();
-}
-
-#[test]
 fn other_variables_of_sd_notify() {
     if !has_test_programs() {
         return;

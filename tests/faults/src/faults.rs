@@ -10,8 +10,8 @@ pub enum Role {
     Launcher,
     Intermediate,
     Daemon,
-    /// A process that listens on after success.
-    Listener,
+    /// Another process: a start makes none.
+    Other,
     /// All of them.
     Any,
 }
@@ -20,7 +20,7 @@ const ROLES: [(Role, &str); 5] = [
     (Role::Launcher, "launcher"),
     (Role::Intermediate, "intermediate"),
     (Role::Daemon, "daemon"),
-    (Role::Listener, "listener"),
+    (Role::Other, "other process"),
     (Role::Any, "any"),
 ];
 
@@ -194,9 +194,15 @@ pub fn policy(call: &str) -> &'static [Errno] {
 }
 
 /// Whether this is an answer and no failure. Only the daemon creates files and opens what may be missing; to all
-/// others ENOENT says that a pidfile is gone, which the kernel does not say while it is there.
+/// others ENOENT says that a pidfile is gone, and EAGAIN that another daemon has locked it, which the kernel does not
+/// say while it is there and is not locked.
 pub fn is_answer(call: &str, errno: Errno, role: Role) -> bool {
-    call == "openat" && errno == Errno::ENOENT && role != Role::Daemon
+    let answer = match call {
+        "openat" => Errno::ENOENT,
+        "fcntl.SETLK" => Errno::EAGAIN,
+        _ => return false,
+    };
+    errno == answer && role != Role::Daemon
 }
 
 /// The exit codes that name the step of a call in the daemon; empty if the call belongs to no one step.

@@ -23,8 +23,6 @@ pub const LIMIT: Duration = Duration::from_secs(10);
 const MOST_STOPS: u32 = 100_000;
 /// A failed start may take so long to end its processes: a SIGTERM, and a SIGKILL one second later.
 const AFTER_FAILURE: Duration = Duration::from_millis(2500);
-/// A listener may wait so long for the message that follows READY=1.
-const AFTER_SUCCESS: Duration = Duration::from_secs(7);
 
 /// Descriptors that a program with the library closes when its test begins, ends, or pauses.
 const BEGIN: u64 = -1001_i32 as u32 as u64;
@@ -146,12 +144,8 @@ impl<'a> Tracer<'a> {
             if self.run.ended.is_some() && launcher_ended.is_none() {
                 launcher_ended = Some(now);
             }
-            let more = match self.run.ended {
-                Some(Ended::Code(0) | Ended::Executed) => AFTER_SUCCESS,
-                _ => AFTER_FAILURE,
-            };
-            let is_over =
-                launcher_ended.is_some_and(|at| now >= at + more + self.scenario.stopped_for());
+            let is_over = launcher_ended
+                .is_some_and(|at| now >= at + AFTER_FAILURE + self.scenario.stopped_for());
             if self.tracees.is_empty() && self.run.ended.is_some() {
                 break;
             }
@@ -241,7 +235,7 @@ impl<'a> Tracer<'a> {
             (Role::Launcher, 1) if self.scenario.is_direct => Role::Daemon,
             (Role::Launcher, 1) => Role::Intermediate,
             (Role::Intermediate, 1) => Role::Daemon,
-            _ => Role::Listener,
+            _ => Role::Other,
         };
         let is_armed = tracee.is_armed;
         self.tracees.insert(

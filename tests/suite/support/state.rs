@@ -66,8 +66,7 @@ impl State {
         let pid = pid.as_raw_pid();
         assert_eq!(self.parent, own.as_raw_pid(), "its parent is the subreaper");
         assert_ne!(self.session, pid, "it must not lead a session");
-        assert_ne!(self.group, pid, "it must not lead a group");
-        assert_eq!(self.session, self.group);
+        assert_eq!(self.group, pid, "it must lead a group");
         // A session from outside this pid namespace has the number 0.
         assert_ne!(
             self.session,
