@@ -16,12 +16,9 @@ use crate::start::{DaemonProcess, Progress};
 ///
 /// ```
 /// use rawdaemon::{Command, DaemonizeOptions, Stdio};
-/// use std::time::Duration;
 ///
 /// let log = std::env::temp_dir().join("rawdaemon-example.log");
-/// let options = DaemonizeOptions::new()
-///     .stdout(Stdio::append(&log))
-///     .timeout(Duration::from_millis(10));
+/// let options = DaemonizeOptions::new().stdout(Stdio::append(&log));
 /// let daemon = Command::new("sleep").arg("0.1").env("LANG", "C").options(options).spawn()?;
 /// println!("sleep runs as {}", daemon.pid());
 /// # std::fs::remove_file(log)?;
