@@ -30,6 +30,7 @@ mod fuzz_seeds;
 
 // The layout of the source, and the documents.
 mod documents;
+mod examples;
 mod layout;
 
 // A start: what the daemon gets, and what goes wrong.

@@ -32,7 +32,7 @@ pub fn tested_command() -> &'static str {
 }
 
 /// The examples in `Cargo.toml`.
-const EXAMPLES: [&str; 3] = ["c_library", "notifier", "std_program"];
+const EXAMPLES: [&str; 4] = ["c_library", "notifier", "repeat", "std_program"];
 
 /// Whether there are test programs. If not, the test is skipped.
 pub fn has_test_programs() -> bool {

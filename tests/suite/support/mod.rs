@@ -6,6 +6,7 @@
 mod built;
 pub mod control;
 mod daemon;
+mod doc_examples;
 mod packages;
 mod place;
 mod programs;
@@ -34,6 +35,7 @@ pub use built::{
     OTHER_COMMAND, PROGRAMS, example, has_test_programs, package_folder, tested_command,
 };
 pub use daemon::{Daemon, children, wait_for, watch};
+pub use doc_examples::{DocExample, doc_programs};
 pub use packages::{fork_tests, nolibc_program, origin_program, port};
 pub use place::{Output, Place, fails_beside};
 pub use programs::{
