@@ -2,7 +2,7 @@
 //!
 //! The first three exit with the codes that the Linux Standard Base defines for init scripts.
 
-use rawdaemon::internal::{Note, describe};
+use rawdaemon::internal::{Note, Plan, describe};
 use rawdaemon::{Cause, Error, ErrorKind, Owner, Pid, Pidfile, Signal, ThinCStr};
 
 use crate::args::{Invocation, Name, Verbosity};
@@ -85,6 +85,18 @@ pub(crate) fn stop_for_restart(invocation: &Invocation<'_>) -> Result<(), u8> {
             Err(error.exit_code())
         }
     }
+}
+
+/// Whether the daemon that made a start fail runs, once the outcome of its own start is known. Waits for that as long
+/// as the start itself may take.
+#[inline(never)]
+pub(crate) fn runs(invocation: &Invocation<'_>, error: &Error) -> Result<bool, Error> {
+    let settings = &invocation.start;
+    let (_, time) = Plan::for_command(settings).goal_and_time();
+    let path = error.subject().and_then(|subject| settings.string(subject));
+    let pidfile = Pidfile::new(path.unwrap_or(ThinCStr::new(c"")));
+    let owner = pidfile.wait_for_start(time.unwrap_or_default())?;
+    Ok(!matches!(owner, Owner::NotRunning | Owner::Dead))
 }
 
 fn stop(invocation: &Invocation<'_>) -> Result<Option<Pid>, Error> {

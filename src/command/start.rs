@@ -1,9 +1,10 @@
 //! The start of the daemon.
 
 use rawdaemon::internal::{LookUp, Step, spawn_as};
-use rawdaemon::{ErrorKind, ThinCStr};
+use rawdaemon::{Error, ErrorKind, ThinCStr};
 
 use crate::args::{Invocation, Name, Verbosity};
+use crate::control;
 use crate::line::Line;
 use crate::os::{Given, SUCCESS};
 use crate::prepare;
@@ -22,6 +23,9 @@ pub(crate) fn start_daemon(given: &Given, invocation: Invocation<'static>) -> u8
     let settings = &invocation.start;
     let mut progress = ProgressLine::new(invocation.verbosity);
     progress.set_goal(settings);
+    let is_ok = |error: &Error| {
+        invocation.has(Name::StartOrOk) && error.kind() == ErrorKind::AlreadyRunning
+    };
     let mut is_prepared = false;
     let mut look_up = LookUp::default();
     let outcome = look_up.credentials(settings).and_then(|(ids, account)| {
@@ -30,7 +34,14 @@ pub(crate) fn start_daemon(given: &Given, invocation: Invocation<'static>) -> u8
         // An empty command is refused before the start.
         is_prepared = program.first_byte() != 0;
         let command = (program, command, environment);
-        spawn_as(settings, ids, command, &mut |event| progress.show(event))
+        loop {
+            let outcome = spawn_as(settings, ids, command, &mut |event| progress.show(event));
+            match outcome {
+                // If another start holds the lock and fails, it is this one's turn.
+                Err(error) if is_ok(&error) && !control::runs(&invocation, &error)? => {}
+                _ => break outcome,
+            }
+        }
     });
     progress.erase();
     let report = Report {
@@ -51,8 +62,7 @@ pub(crate) fn start_daemon(given: &Given, invocation: Invocation<'static>) -> u8
             SUCCESS
         }
         Err(error) => {
-            let is_ok =
-                invocation.has(Name::StartOrOk) && error.kind() == ErrorKind::AlreadyRunning;
+            let is_ok = is_ok(&error);
             if is_verbose && is_prepared {
                 report.write_steps(Step::taken_before(&error));
             }

@@ -5,8 +5,6 @@
 //! removes the file. After taking the lock, it checks that the path still names the locked file: the
 //! previous owner may have removed it.
 
-use core::time::Duration;
-
 use super::fingerprint::pid_of;
 use super::process::{find_unlocked_daemon, has_ended};
 use crate::options::Settings;
@@ -26,19 +24,25 @@ const EXIT_ATTEMPTS: u32 = 100;
 /// How often a start that waits for a lock tries again.
 const WAIT_INTERVAL: Nanoseconds = 10_000_000;
 
-/// Opens the file at `path`, if any, and locks it. Creates it with mode 0644 if it does not exist, and
-/// does not change its contents. If another process is the daemon of the file, waits for up to `timeout`.
+/// Opens this file of the options, if any, and locks it. Creates it with mode 0644 if it does not exist, and
+/// does not change its contents. If another process is the daemon of the file, waits for up to the lock timeout.
 ///
 /// The descriptor must stay open: closing it releases the lock.
 pub(crate) fn lock(
-    path: Option<ThinCStr<'_>>,
-    timeout: Duration,
+    options: &Settings<'_>,
+    subject: Subject,
     locked: &mut RawFd,
 ) -> Result<(), Error> {
-    let Some(path) = path else { return Ok(()) };
-    let mut left = nanoseconds(timeout);
+    let Some(path) = options.string(subject) else {
+        return Ok(());
+    };
+    let locker = match options.foreground {
+        true => Locker::Foreground,
+        false => Locker::Daemon,
+    };
+    let mut left = nanoseconds(options.lock_timeout);
     loop {
-        match lock_once(path) {
+        match lock_once(path, locker) {
             Err(error) if error.kind() == ErrorKind::AlreadyRunning && left > 0 => {
                 let wait = left.min(WAIT_INTERVAL);
                 sys::sleep(wait);
@@ -48,12 +52,12 @@ pub(crate) fn lock(
                 *locked = file.into_raw();
                 return Ok(());
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.about(subject)),
         }
     }
 }
 
-fn lock_once(path: ThinCStr<'_>) -> Result<Fd, Error> {
+fn lock_once(path: ThinCStr<'_>, locker: Locker) -> Result<Fd, Error> {
     for _ in 0..ATTEMPTS {
         let mask = sys::umask(0);
         let file = sys::open(path, Open::Lock);
@@ -62,7 +66,7 @@ fn lock_once(path: ThinCStr<'_>) -> Result<Fd, Error> {
             Errno::EISDIR => Error::new(ErrorKind::PidfileFailed, Cause::NotAFile),
             errno => pidfile_failed(errno),
         })?;
-        if sys::fcntl_setlk(file.raw(), Locker::Daemon).map_err(pidfile_failed)? {
+        if sys::fcntl_setlk(file.raw(), locker).map_err(pidfile_failed)? {
             if still_names(path, &file)? {
                 refuse_unlocked_daemon(&file)?;
                 return Ok(file);

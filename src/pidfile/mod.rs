@@ -9,6 +9,7 @@ mod lock;
 mod owner;
 mod process;
 mod stop;
+mod wait;
 
 pub use fingerprint::{Match, Process, compare, date, pid_in, pid_of, process};
 pub(crate) use lock::{is_missing, lock, remove_after_failure, write};

@@ -12,11 +12,11 @@ use super::group::Group;
 use super::lock::remove_stale;
 use super::owner::{Observation, Owner, Pidfile};
 use super::process::{has_ended, pidfd_has_ended, read_process};
+use super::wait::{self, POLL_INTERVAL, wait_before};
 use crate::protocol::{
-    Cause, Errno, Error, ErrorKind, Nanoseconds, Note, Pid, Signal, Subject, cannot_watch, failed,
-    nanoseconds,
+    Cause, Errno, Error, ErrorKind, Nanoseconds, Note, Pid, Signal, Subject, failed, nanoseconds,
 };
-use crate::sys::{self, Fd, LockOwner, NO_FD};
+use crate::sys::{self, Fd, LockOwner};
 
 /// A stage of a stop: a signal to send, and how long to wait for the daemon to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,9 +45,6 @@ impl Stage {
 
 /// How often the lookup is repeated if the daemon changes.
 const ATTEMPTS: u32 = 100;
-
-/// The interval at which a condition is polled that no descriptor reports.
-const POLL_INTERVAL: Nanoseconds = 10_000_000;
 
 /// How long to wait for the other members of a process group after a SIGKILL. A zombie that no process
 /// reaps remains a member.
@@ -110,7 +107,7 @@ impl Pidfile<'_> {
         };
         for stage in stages {
             // Before the signal: without a clock, nothing is done.
-            let deadline = deadline(nanoseconds(stage.wait))?;
+            let deadline = wait::deadline(nanoseconds(stage.wait))?;
             pinned.send(stage.signal)?;
             if pinned.ends_before(deadline, stage.signal)? {
                 return self.remove(pinned.pid);
@@ -228,7 +225,7 @@ impl PinnedProcess {
         };
         let is_killed = signal == Signal::KILL;
         let deadline = match is_killed {
-            true => deadline.min(self::deadline(GROUP_TIMEOUT)?),
+            true => deadline.min(wait::deadline(GROUP_TIMEOUT)?),
             false => deadline,
         };
         while group.has_members() {
@@ -253,24 +250,5 @@ impl PinnedProcess {
                     || read_process(self.pid).is_some_and(|process| process.has_ended)
             }
         }
-    }
-}
-
-/// The end of this time from now on.
-fn deadline(time: Nanoseconds) -> Result<Nanoseconds, Error> {
-    let now = sys::monotonic_time().map_err(cannot_watch)?;
-    Ok(now.saturating_add(time))
-}
-
-/// Waits for the process of the pidfd; without one, for a moment. Returns whether the deadline is still to come.
-fn wait_before(deadline: Nanoseconds, pidfd: Option<&Fd>) -> Result<bool, Error> {
-    let left = deadline.saturating_sub(self::deadline(0)?);
-    let (fd, wait) = match pidfd {
-        Some(pidfd) => (pidfd.raw(), left),
-        None => (NO_FD, left.min(POLL_INTERVAL)),
-    };
-    match sys::ppoll(&mut [fd, NO_FD, NO_FD, NO_FD], wait) {
-        Ok(()) | Err(Errno::EINTR) => Ok(left > 0),
-        Err(errno) => Err(cannot_watch(errno)),
     }
 }

@@ -54,25 +54,14 @@ pub(super) fn take<R: Role>(
             Step::PlaceStreams => at_step(files.place_streams(plan.executes)),
             Step::LockLockFile => {
                 let [_, lock_file] = &mut files.locks;
-                pidfile::lock(
-                    options.string(Subject::LockFile),
-                    options.lock_timeout,
-                    lock_file,
-                )
-                .map_err(|error| error.about(Subject::LockFile))
+                pidfile::lock(options, Subject::LockFile, lock_file)
             }
             // The pidfile is locked after the lock file: this may create it, and a failed start must not
             // leave it.
             Step::LockPidfile => {
                 let [pidfile, _] = &mut files.locks;
                 // Before chroot(2), while `/proc` is still accessible.
-                pidfile::lock(
-                    options.string(Subject::Pidfile),
-                    options.lock_timeout,
-                    pidfile,
-                )
-                .map(|()| mtime = own_mtime())
-                .map_err(|error| error.about(Subject::Pidfile))
+                pidfile::lock(options, Subject::Pidfile, pidfile).map(|()| mtime = own_mtime())
             }
             Step::SetOomScoreAdj => at_step(set_oom_score_adj(options)),
             Step::SetUmask => {

@@ -8,23 +8,33 @@ use super::arch::{F_GETLK_64, F_SETLK_64, FCNTL_64, Flock64};
 use super::fd::RawFd;
 use crate::protocol::{Errno, Pid};
 
-/// The process that locks a pidfile. The ranges of the two locks overlap, so each excludes the other. They
-/// start at different bytes, so F_GETLK shows which one is held.
+/// The process that locks a pidfile. All ranges overlap, so each excludes the others. They differ, so F_GETLK shows
+/// which one is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Locker {
-    /// The daemon, from the first byte on.
-    Daemon = 0,
-    /// The process that removes the pidfile of a daemon that has ended, from the second byte on.
-    Remover = 1,
+    /// A daemon, from the first byte to the end of the file.
+    Daemon,
+    /// A daemon in the foreground, which the leader of its session does not watch: from the first byte on, not to
+    /// the end.
+    Foreground,
+    /// The process that removes the pidfile of a daemon that has ended, from the second byte to the end.
+    Remover,
 }
 
-/// Describes a write lock from the first byte of this locker to the end of the file.
+/// The length of the lock of a daemon in the foreground. A pidfile is shorter.
+const FOREGROUND_LENGTH: i32 = 1 << 30;
+
+/// Describes the write lock of this locker.
 fn write_lock(locker: Locker) -> Flock64 {
     // SAFETY: a flock consists of integers, which may be zero. An offset and a length of zero mean the whole
     // file, and F_OFD_GETLK wants a pid of zero.
     let mut lock: Flock64 = unsafe { MaybeUninit::zeroed().assume_init() };
     lock.l_type = F_WRLCK as _;
-    lock.l_start = locker as _;
+    match locker {
+        Locker::Daemon => {}
+        Locker::Foreground => lock.l_len = FOREGROUND_LENGTH.into(),
+        Locker::Remover => lock.l_start = 1,
+    }
     lock
 }
 
@@ -62,6 +72,19 @@ pub(crate) enum LockOwner {
 /// Ignores read locks: a daemon holds a write lock, and any process that may read the file can lock it for
 /// reading. Before Linux 3.15 it uses F_GETLK, which does not report a lock of the calling process.
 pub(crate) fn fcntl_getlk(fd: RawFd) -> Result<LockOwner, Errno> {
+    let lock = getlk(fd)?;
+    if lock.l_type != F_WRLCK as _ || lock.l_start != 0 {
+        return Ok(LockOwner::None);
+    }
+    Ok(Pid::new(lock.l_pid).map_or(LockOwner::Unknown, LockOwner::Process))
+}
+
+/// [`fcntl_getlk`], for whether the daemon that holds the lock was not started in the foreground.
+pub(crate) fn is_background(fd: RawFd) -> Result<bool, Errno> {
+    Ok(getlk(fd)?.l_len == 0)
+}
+
+fn getlk(fd: RawFd) -> Result<Flock64, Errno> {
     let mut lock = write_lock(Locker::Daemon);
     // SAFETY: the kernel reads a flock from `lock` and writes one to it.
     let mut result = unsafe { attempt!(FCNTL_64, fd, F_OFD_GETLK, &raw mut lock) };
@@ -69,9 +92,5 @@ pub(crate) fn fcntl_getlk(fd: RawFd) -> Result<LockOwner, Errno> {
         // SAFETY: as before.
         result = unsafe { attempt!(FCNTL_64, fd, F_GETLK_64, &raw mut lock) };
     }
-    result?;
-    if lock.l_type != F_WRLCK as _ || lock.l_start == Locker::Remover as _ {
-        return Ok(LockOwner::None);
-    }
-    Ok(Pid::new(lock.l_pid).map_or(LockOwner::Unknown, LockOwner::Process))
+    result.map(|()| lock)
 }

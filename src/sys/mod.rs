@@ -51,7 +51,7 @@ pub use fd::{RawFd, write};
 pub(crate) use file::{
     Open, access, chdir, fchdir, ftruncate, getcwd, getdents, open, set_mtime, umask, unlink,
 };
-pub(crate) use lock::{LockOwner, Locker, fcntl_getlk, fcntl_setlk};
+pub(crate) use lock::{LockOwner, Locker, fcntl_getlk, fcntl_setlk, is_background};
 pub(crate) use mmap::Mapping;
 pub use mmap::{Zeroed, leak_zeroed};
 pub use pid::getpid;

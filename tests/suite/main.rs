@@ -57,6 +57,7 @@ mod owner;
 mod pidfile;
 mod ported;
 mod races;
+mod start_or_ok;
 mod stop;
 
 // The library in programs of several kinds.

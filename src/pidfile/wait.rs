@@ -1,0 +1,82 @@
+//! Waiting: for a process, until a deadline, and for the end of a start.
+
+use core::time::Duration;
+
+use super::owner::{Owner, Pidfile};
+use super::process::has_ended;
+use crate::protocol::{
+    Cause, Errno, Error, ErrorKind, Nanoseconds, Pid, cannot_watch, failed, nanoseconds,
+};
+use crate::sys::{self, Fd, NO_FD};
+
+/// The interval at which a condition is polled that no descriptor reports.
+pub(super) const POLL_INTERVAL: Nanoseconds = 10_000_000;
+
+/// The end of this time from now on.
+pub(super) fn deadline(time: Nanoseconds) -> Result<Nanoseconds, Error> {
+    let now = sys::monotonic_time().map_err(cannot_watch)?;
+    Ok(now.saturating_add(time))
+}
+
+/// Waits for the process of the pidfd; without one, for a moment. Returns whether the deadline is still to come.
+pub(super) fn wait_before(deadline: Nanoseconds, pidfd: Option<&Fd>) -> Result<bool, Error> {
+    let left = deadline.saturating_sub(self::deadline(0)?);
+    let (fd, wait) = match pidfd {
+        Some(pidfd) => (pidfd.raw(), left),
+        None => (NO_FD, left.min(POLL_INTERVAL)),
+    };
+    match sys::ppoll(&mut [fd, NO_FD, NO_FD, NO_FD], wait) {
+        Ok(()) | Err(Errno::EINTR) => Ok(left > 0),
+        Err(errno) => Err(cannot_watch(errno)),
+    }
+}
+
+impl Pidfile<'_> {
+    /// Waits while the daemon is being started, and returns what has become of it.
+    ///
+    /// A daemon holds the lock from its first steps on. Until the outcome of its start is known, the leader of its
+    /// session lives: it watches the daemon. A daemon in the
+    /// [foreground](crate::DaemonizeOptions::foreground) has no such leader, and counts as started.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use rawdaemon::{Owner, Pidfile};
+    ///
+    /// let pidfile = Pidfile::new(c"/run/no/such.pid");
+    /// assert_eq!(pidfile.wait_for_start(Duration::from_secs(60))?, Owner::NotRunning);
+    /// # Ok::<(), rawdaemon::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`owner`](Self::owner), `TimedOut` if the outcome is not known in time, and `WaitFailed` if a clock
+    /// cannot be read or a wait is refused. A timeout of zero means no limit.
+    #[inline(never)]
+    pub fn wait_for_start(&self, timeout: Duration) -> Result<Owner, Error> {
+        let time = match nanoseconds(timeout) {
+            0 => Nanoseconds::MAX,
+            time => time,
+        };
+        let deadline = deadline(time)?;
+        loop {
+            let seen = self.observe()?;
+            let (Owner::Running(daemon), Some(file)) = (seen.owner, &seen.file) else {
+                return Ok(seen.owner);
+            };
+            let Some(watcher) = watcher(daemon, file)? else {
+                return Ok(seen.owner);
+            };
+            let watcher = sys::pidfd_open(watcher).ok();
+            if !wait_before(deadline, watcher.as_ref())? {
+                return Err(Error::new(ErrorKind::TimedOut, Cause::Unknown));
+            }
+        }
+    }
+}
+
+/// The process that watches the daemon of this pidfile until the outcome of its start is known.
+fn watcher(daemon: Pid, file: &Fd) -> Result<Option<Pid>, Error> {
+    let is_watched = sys::is_background(file.raw()).map_err(failed(ErrorKind::PidfileFailed))?;
+    let leader = sys::getsid(Some(daemon));
+    Ok(leader.filter(|leader| is_watched && *leader != daemon && !has_ended(*leader)))
+}
