@@ -85,8 +85,8 @@ impl DaemonizeOptions<'_> {
     /// - `Usage`: an option has an invalid value. Nothing was started.
     /// - Any other kind: the step that failed, in whichever process, with the errno.
     ///
-    /// After an error the daemon has ended and its pidfile is removed; processes that it started may
-    /// remain. After `WaitFailed` the daemon itself may still run.
+    /// After an error the daemon and the rest of its process group have ended, and its pidfile is removed. The
+    /// message says so if that has failed. After `WaitFailed` the daemon may still run.
     pub fn daemonize(&self) -> Result<Identity, Error> {
         refuse_threads()?;
         self.daemonize_self(None)
