@@ -66,20 +66,28 @@ fn lock_once(path: ThinCStr<'_>, locker: Locker) -> Result<Fd, Error> {
             Errno::EISDIR => Error::new(ErrorKind::PidfileFailed, Cause::NotAFile),
             errno => pidfile_failed(errno),
         })?;
-        if sys::fcntl_setlk(file.raw(), locker).map_err(pidfile_failed)? {
-            if still_names(path, &file)? {
-                refuse_unlocked_daemon(&file)?;
-                return Ok(file);
+        match sys::fcntl_setlk(file.raw(), locker) {
+            Ok(()) => {
+                if still_names(path, &file)? {
+                    refuse_unlocked_daemon(&file)?;
+                    return Ok(file);
+                }
             }
-        } else {
-            match sys::fcntl_getlk(file.raw()).map_err(pidfile_failed)? {
-                LockOwner::Process(pid) => {
-                    return Err(Error::new(ErrorKind::AlreadyRunning, Cause::Owner(pid)));
+            Err(errno) => {
+                let refused = match sys::fcntl_getlk(file.raw()) {
+                    Ok(LockOwner::Process(pid)) => {
+                        return Err(Error::new(ErrorKind::AlreadyRunning, Cause::Owner(pid)));
+                    }
+                    Ok(LockOwner::Unknown) => {
+                        return Err(Error::new(ErrorKind::AlreadyRunning, Cause::Unknown));
+                    }
+                    Ok(LockOwner::None) => errno,
+                    Err(unknown) => unknown,
+                };
+                // With EAGAIN, the owner has just released the lock.
+                if refused != Errno::EAGAIN {
+                    return Err(pidfile_failed(refused));
                 }
-                LockOwner::Unknown => {
-                    return Err(Error::new(ErrorKind::AlreadyRunning, Cause::Unknown));
-                }
-                LockOwner::None => {}
             }
         }
         sys::sleep(RETRY_INTERVAL);
@@ -135,8 +143,11 @@ pub(super) fn remove_stale(
         Err(Errno::ENOENT) => return Ok(true),
         file => file.map_err(pidfile_failed)?,
     };
-    let is_locked = sys::fcntl_setlk(file.raw(), Locker::Remover).map_err(pidfile_failed)?;
-    if !is_locked || !still_names(path, &file)? {
+    match sys::fcntl_setlk(file.raw(), Locker::Remover) {
+        Err(Errno::EAGAIN) => return Ok(false),
+        locked => locked.map_err(pidfile_failed)?,
+    }
+    if !still_names(path, &file)? {
         return Ok(false);
     }
     // One byte more than the longest pid, to detect longer contents.

@@ -38,21 +38,20 @@ fn write_lock(locker: Locker) -> Flock64 {
     lock
 }
 
-/// `fcntl(fd, F_SETLK, {F_WRLCK, ...})`—Locks a file. Returns `false` if another process holds a conflicting
-/// lock.
+/// `fcntl(fd, F_SETLK, {F_WRLCK, ...})`—Locks a file.
+///
+/// `EAGAIN` if another process holds a conflicting lock. POSIX allows `EACCES` too: the kernel's own locks never give
+/// it (`fs/locks.c`), but the SMB client does. Usually it is the answer of a policy that refuses the call.
+/// [`fcntl_getlk`] tells the two apart.
 ///
 /// The lock belongs to the process, not to the descriptor: a child does not inherit it, it survives
 /// execve(2), and closing any descriptor for the file releases it.
 // Inlining makes the command smaller.
 #[inline(always)]
-pub(crate) fn fcntl_setlk(fd: RawFd, locker: Locker) -> Result<bool, Errno> {
+pub(crate) fn fcntl_setlk(fd: RawFd, locker: Locker) -> Result<(), Errno> {
     let lock = write_lock(locker);
     // SAFETY: the kernel reads a flock from `lock`.
-    match unsafe { attempt!(FCNTL_64, fd, F_SETLK_64, &raw const lock) } {
-        Ok(()) => Ok(true),
-        Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
-        Err(errno) => Err(errno),
-    }
+    unsafe { attempt!(FCNTL_64, fd, F_SETLK_64, &raw const lock) }
 }
 
 /// The holder of a daemon's lock.

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::support::{
     Daemon, Place, before_exec, eventually, fails_under_strace, has, has_for, is_root, own_mounts,
-    pid_in, strace_rawdaemon, tested_command,
+    pid_in, strace_rawdaemon, tested_command, under_strace,
 };
 
 #[test]
@@ -281,6 +281,34 @@ fn a_full_disk_leaves_no_half_pid() {
     let says = format!("rawdaemon: cannot use the pidfile {pidfile}: {why}\n");
     assert_eq!((output.code(), output.stderr), (11, says));
     assert!(!place.path("pid").exists());
+}
+
+/// On some file systems the same error means that another process holds the lock.
+#[test]
+fn a_lock_that_a_policy_refuses_is_told_at_once() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    // The second call asks who holds the lock.
+    for calls in ["1", "1..2"] {
+        let refuse = format!("--inject=fcntl:error=EACCES:when={calls}");
+        for (option, file) in [("-p", "pidfile"), ("-l", "lock file")] {
+            let start = [option, "file", "sleep", "1000"];
+            let output = fails_under_strace(&place, &[&refuse], &start);
+            let says =
+                format!("rawdaemon: cannot use the {file} file: Permission denied (EACCES)\n");
+            assert_eq!((output.code(), output.stderr), (11, says), "{calls}");
+            let trace = place.read("trace");
+            let lock = "F_SETLK, {l_type=F_WRLCK, l_whence=SEEK_SET, l_start=0";
+            assert_eq!(trace.matches(lock).count(), 1, "{trace}");
+        }
+    }
+    let daemon = place.start(["-p", "pid", "sleep", "1000"]);
+    let refuse = ["--inject=fcntl:error=EACCES:when=1"];
+    let output = under_strace(&place, &refuse, &["-p", "pid", "sleep", "1000"]);
+    let says = format!("rawdaemon: already running as pid {}\n", daemon.pid);
+    assert_eq!((output.code(), output.stderr), (12, says));
 }
 
 #[test]
