@@ -189,7 +189,7 @@ pub(crate) fn remove_after_failure(
     };
     let step = match error.kind() {
         // These occur before the lock, and after the last step.
-        ErrorKind::SignalsFailed | ErrorKind::StdioFailed => None,
+        ErrorKind::SignalsFailed | ErrorKind::CloseFailed => None,
         _ => Step::of(&error),
     };
     if step.is_some_and(|step| step < Step::LockPidfile) {

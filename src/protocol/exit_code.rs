@@ -50,7 +50,7 @@ kinds! {
     OpenFailed = 8, "cannot open";
     /// Descriptors 0 to 2 could not be put in place (dup3(2)), or, in the foreground, saved before.
     StdioFailed = 9, "cannot put the standard descriptors in place";
-    /// Inherited descriptors could not be closed, or one to be kept is not open.
+    /// Inherited descriptors could not be closed, or one to be kept is not open or could not be kept.
     CloseFailed = 10, "cannot close the inherited descriptors";
     /// The pidfile or lock file could not be opened, locked, read or written, or is not a regular file
     /// ([`Cause::NotAFile`](crate::Cause::NotAFile)).

@@ -84,7 +84,8 @@ impl Role for Command<'_> {
         };
         let mut fd = kept.next_from(0);
         while fd != NO_FD {
-            sys::clear_cloexec(fd).map_err(failed(ErrorKind::StdioFailed))?;
+            sys::clear_cloexec(fd)
+                .map_err(|errno| Error::of_descriptor(ErrorKind::CloseFailed, errno, fd as i32))?;
             fd = kept.next_from(fd.wrapping_add(1));
         }
         if !(context.announces_exec() & context.is_watched()) {
