@@ -68,7 +68,13 @@ fn keep_notify_fd(readiness: Readiness<'_>) -> Result<(RawFd, bool), Errno> {
         Readiness::Descriptor(number) => number as RawFd,
         _ => return Ok((NO_FD, false)),
     };
-    let is_missing = sys::clear_cloexec(number).is_err();
+    let is_missing = match sys::clear_cloexec(number) {
+        Err(Errno::EBADF) => true,
+        kept => {
+            kept?;
+            false
+        }
+    };
     if is_missing {
         let null = sys::open(ThinCStr::new(c"/dev/null"), Open::ReadWrite)?;
         if null.raw() == number {

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::{
-    Place, State, before_exec, environment, eventually, example, has_test_programs, is_root,
-    own_mounts, pid_in, tested_command,
+    Place, State, before_exec, environment, eventually, example, has, has_test_programs, is_root,
+    own_mounts, pid_in, strace_rawdaemon, tested_command,
 };
 use rustix::pipe::PipeFlags;
 use rustix::process::Pid;
@@ -134,6 +134,22 @@ fn the_command_gets_the_supervisor_s_readiness_protocol() {
     let mut command = place.rawdaemon(["-f", "-R", "notify", "-t", "1"]);
     command.args(script).env("NOTIFY_SOCKET", "/run/notify");
     assert_eq!(place.run(&mut command).stdout, "/run/notify\n");
+}
+
+/// Only a descriptor that is not open is replaced by `/dev/null`.
+#[test]
+fn a_readiness_descriptor_that_cannot_be_kept_is_told() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    let (_reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).unwrap();
+    let refuse = ["--inject=fcntl:error=EPERM:when=1"];
+    let mut command = strace_rawdaemon(&place, &refuse, &["-f", "-R", "fd:7", "true"]);
+    let output = place.run(at(&mut command, writer.as_raw_fd(), 7));
+    let why = "Operation not permitted (EPERM)";
+    let says = format!("rawdaemon: cannot make a channel between the processes: {why}\n");
+    assert_eq!((output.code(), output.stderr), (20, says));
 }
 
 #[test]
