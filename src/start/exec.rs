@@ -114,14 +114,15 @@ impl Command<'_> {
                 Some(path) => match sys::execve(path, argv, envp) {
                     // Usually the file does not exist. Whether it does is checked after the search.
                     Errno::ENOENT => return false,
-                    Errno::ENOTDIR if !sys::access(path) => {
-                        if !is_searched {
-                            missing = Errno::ENOTDIR;
+                    // The file cannot be reached: a directory of this path is none, denies search permission,
+                    // or is on a mount that is gone (ESTALE, ENOTCONN, EIO). Skip it: execvp(3) does so with
+                    // most of these errors.
+                    errno if (is_searched | (errno == Errno::ENOTDIR)) && !sys::access(path) => {
+                        if !(is_searched && matches!(errno, Errno::ENOTDIR | Errno::EACCES)) {
+                            missing = errno;
                         }
                         return false;
                     }
-                    // A directory of this path denies search permission: skip it, as execvp(3) does.
-                    Errno::EACCES if is_searched && !sys::access(path) => return false,
                     errno => errno,
                 },
                 None => Errno::ENAMETOOLONG,

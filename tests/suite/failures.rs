@@ -1,9 +1,13 @@
 //! Every failure has its exit code and its message, and leaves nothing behind.
 
+use std::ffi::CString;
 use std::fs;
 use std::path::Path;
 
-use crate::support::{Place, fails_under_strace, has, is_root, tested_command};
+use crate::support::{
+    Daemon, Place, before_exec, fails_under_strace, has, is_root, own_mounts, skip, tested_command,
+    under_strace,
+};
 
 #[test]
 fn a_command_that_cannot_be_executed() {
@@ -84,6 +88,86 @@ fn a_missing_interpreter_is_named() {
     let says = format!("rawdaemon: cannot execute ./dynamic: {why}");
     place.fails(&mut place.rawdaemon(["-p", "pid", "./dynamic"]), 126, &says);
     assert!(!place.path("pid").exists());
+}
+
+/// The errors of a directory of PATH whose mount is gone: execvp(3) skips some of them too.
+#[test]
+fn a_directory_that_cannot_be_searched_does_not_end_the_search() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    let gone = place.path("gone/sleep");
+    let gone = gone.to_str().unwrap();
+    let [path, nowhere] = ["gone:/usr/bin:/bin", "gone:/nowhere"]
+        .map(|path| format!("PATH={}", place.path(path).display()));
+    for (errno, words) in [
+        ("ESTALE", "Stale file handle (ESTALE)"),
+        ("EIO", "Input/output error (EIO)"),
+        ("ENODEV", "No such device (ENODEV)"),
+        ("ETIMEDOUT", "Connection timed out (ETIMEDOUT)"),
+        ("EHOSTDOWN", "Host is down (EHOSTDOWN)"),
+        ("ENOTCONN", "error 107"),
+    ] {
+        let inject = format!("--inject=execve:error={errno}");
+        let fault = ["-P", gone, &inject];
+        let start = ["-v", "-E", &path, "sleep", "1000"];
+        let output = under_strace(&place, &fault, &start);
+        assert_eq!(output.code(), 0, "{output:?}");
+        drop(Daemon::new(output.pid()));
+        let output = fails_under_strace(&place, &fault, &["-E", &nowhere, "sleep", "1000"]);
+        let says = format!("rawdaemon: cannot find the command sleep: {words}\n");
+        assert_eq!((output.code(), output.stderr), (127, says));
+    }
+    // A path that is given is not searched for.
+    let fault = ["-P", gone, "--inject=execve:error=ESTALE"];
+    let output = fails_under_strace(&place, &fault, &[gone, "1000"]);
+    let says = format!("rawdaemon: cannot execute {gone}: Stale file handle (ESTALE)\n");
+    assert_eq!((output.code(), output.stderr), (126, says));
+    // The file is there, and cannot be read.
+    let path = format!("PATH={}:/usr/bin:/bin", place.path("bin").display());
+    fs::create_dir(place.path("bin")).unwrap();
+    let file = place.script("bin/sleep", "#!/bin/sh\n");
+    let fault = ["-P", file.to_str().unwrap(), "--inject=execve:error=EIO"];
+    let output = fails_under_strace(&place, &fault, &["-E", &path, "sleep", "1000"]);
+    let says = "rawdaemon: cannot execute sleep: Input/output error (EIO)\n";
+    assert_eq!((output.code(), output.stderr.as_str()), (126, says));
+}
+
+#[test]
+fn a_mount_without_its_server_does_not_end_the_search() {
+    if !is_root() {
+        return;
+    }
+    if fs::File::open("/dev/fuse").is_err() {
+        return skip("there is no /dev/fuse");
+    }
+    let place = Place::new();
+    fs::create_dir(place.path("gone")).unwrap();
+    let folder = CString::new(place.path("gone").into_os_string().into_encoded_bytes()).unwrap();
+    let path = format!("PATH={}:/usr/bin:/bin", folder.to_str().unwrap());
+    let mut command = place.rawdaemon(["-v", "-E", &path, "sleep", "1000"]);
+    before_exec(&mut command, move || {
+        own_mounts();
+        let (kind, options) = (c"fuse", c"fd=99,rootmode=40000,user_id=0,group_id=0");
+        // SAFETY: strings and numbers.
+        let result = unsafe {
+            let server = libc::open(c"/dev/fuse".as_ptr(), libc::O_RDWR);
+            libc::dup2(server, 99);
+            let (kind, options) = (kind.as_ptr(), options.as_ptr().cast());
+            let result = libc::mount(kind, folder.as_ptr(), kind, 0, options);
+            // From now on, the mount gives ENOTCONN.
+            libc::close(server);
+            libc::close(99);
+            result
+        };
+        if result == 0 {
+            Ok(())
+        } else {
+            Err(std::io::Error::last_os_error())
+        }
+    });
+    drop(place.start_by(&mut command));
 }
 
 #[test]
