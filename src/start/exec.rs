@@ -7,7 +7,7 @@ use super::intermediate::run_daemon;
 use super::kept_fds::KeptFds;
 use super::path_search::{any_path, is_relative};
 use super::plan::Memory;
-use crate::protocol::{Errno, Error, ErrorKind, Pid, failed};
+use crate::protocol::{Errno, Error, ErrorKind, Nanoseconds, Pid, failed};
 use crate::sys::{
     self, CStrings, Child, End, ExitSignal, Fork, Forked, NO_FD, RawFd, SignalSet, ThinCStr,
     Thread, clone_vm,
@@ -111,7 +111,7 @@ impl Command<'_> {
         let mut error = None;
         any_path(program, envp, working_directory, &mut |path| {
             let errno = match path {
-                Some(path) => match sys::execve(path, argv, envp) {
+                Some(path) => match execute_file(path, argv, envp) {
                     // Usually the file does not exist. Whether it does is checked after the search.
                     Errno::ENOENT => return false,
                     // The file cannot be reached: a directory of this path is none, denies search permission,
@@ -146,4 +146,22 @@ impl Command<'_> {
             failed(ErrorKind::ExecFailed),
         )
     }
+}
+
+/// How often, and at what interval, a file is tried that a process has open for writing.
+const BUSY_ATTEMPTS: u32 = 20;
+const BUSY_INTERVAL: Nanoseconds = 5_000_000;
+
+/// Executes a file. Returns only on failure.
+///
+/// A file that was just written may be open for writing (ETXTBSY) in a process that another thread of its writer
+/// has forked, until that process executes its own program. The call is therefore tried again for 100 ms.
+fn execute_file(path: ThinCStr<'_>, argv: CStrings<'_>, envp: CStrings<'_>) -> Errno {
+    for _ in 0..BUSY_ATTEMPTS {
+        match sys::execve(path, argv, envp) {
+            Errno::ETXTBSY => sys::sleep(BUSY_INTERVAL),
+            errno => return errno,
+        }
+    }
+    Errno::ETXTBSY
 }

@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::support::{
     Daemon, Place, before_exec, fails_under_strace, has, is_root, own_mounts, skip, tested_command,
@@ -168,6 +169,29 @@ fn a_mount_without_its_server_does_not_end_the_search() {
         }
     });
     drop(place.start_by(&mut command));
+}
+
+#[test]
+fn a_file_that_was_just_written_is_tried_again() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    let program = place.script("program", "#!/bin/sh\nexec sleep 1000\n");
+    let program = program.to_str().unwrap();
+    let fault = ["-P", program, "--inject=execve:error=ETXTBSY:when=1..3"];
+    for options in [&["-v"][..], &["-v", "-t", "0.3"], &["-v", "-c", "/"]] {
+        let start = [options, &[program]].concat();
+        let output = under_strace(&place, &fault, &start);
+        assert_eq!(output.code(), 0, "{output:?}");
+        drop(Daemon::new(output.pid()));
+    }
+    let fault = ["-P", program, "--inject=execve:error=ETXTBSY"];
+    let output = fails_under_strace(&place, &fault, &["-p", "pid", program]);
+    assert!(output.took > Duration::from_millis(90), "{output:?}");
+    let says = format!("rawdaemon: cannot execute {program}: Text file busy (ETXTBSY)\n");
+    assert_eq!((output.code(), output.stderr), (126, says));
+    assert!(!place.path("pid").exists());
 }
 
 #[test]
