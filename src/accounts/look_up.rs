@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use super::parse::Account;
-use crate::protocol::{Errno, Error, ErrorKind, failed};
+use crate::protocol::{Errno, Error, ErrorKind, Note, failed};
 use crate::sys::{self, Open, ThinCStr};
 
 impl<'b> Account<'b> {
@@ -58,9 +58,15 @@ impl<'b> Account<'b> {
 
 /// Reads `/etc/passwd` and `/etc/group` into the buffer.
 pub(crate) fn read_account_files(buffer: &mut [u8]) -> Result<(&[u8], &[u8]), Error> {
-    let (passwd, rest) = read(c"/etc/passwd", buffer).map_err(failed(ErrorKind::SetuidFailed))?;
-    let (groups, _) = read(c"/etc/group", rest).map_err(failed(ErrorKind::SetgidFailed))?;
+    let (passwd, rest) =
+        read(c"/etc/passwd", buffer).map_err(unreadable(ErrorKind::SetuidFailed))?;
+    let (groups, _) = read(c"/etc/group", rest).map_err(unreadable(ErrorKind::SetgidFailed))?;
     Ok((passwd, groups))
+}
+
+/// For `map_err`: the error of a file with accounts that cannot be read. The kind says which file it is.
+pub(crate) fn unreadable(kind: ErrorKind) -> impl Fn(Errno) -> Error {
+    move |errno| failed(kind)(errno).with(Note::Other)
 }
 
 /// Reads a file into the buffer. Returns its contents and the rest of the buffer.

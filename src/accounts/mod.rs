@@ -5,6 +5,6 @@
 mod look_up;
 mod parse;
 
-pub(crate) use look_up::read_account_files;
+pub(crate) use look_up::{read_account_files, unreadable};
 pub use parse::{Account, find_group};
 pub(crate) use parse::{GroupChoice, find_account};

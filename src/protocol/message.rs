@@ -53,6 +53,14 @@ pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
         }
         out(after);
     }
+    let accounts: &[u8] = match kind {
+        ErrorKind::SetuidFailed => b"passwd",
+        _ => b"group",
+    };
+    if is_other && matches!(kind, ErrorKind::SetuidFailed | ErrorKind::SetgidFailed) {
+        out(b": cannot read /etc/");
+        out(accounts);
+    }
     out(CAUSES.get(error.cause_kind() as usize));
     match error.cause_kind() {
         CauseKind::Errno => error.errno().describe(out),
@@ -65,8 +73,7 @@ pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
             }
         }
         CauseKind::Owner | CauseKind::Reason => write_number(large, out),
-        CauseKind::NotListed if kind == ErrorKind::SetuidFailed => out(b"passwd"),
-        CauseKind::NotListed => out(b"group"),
+        CauseKind::NotListed => out(accounts),
         CauseKind::Unknown | CauseKind::NotAFile | CauseKind::Silent => {}
     }
     if error.has(Note::FileLeft) {

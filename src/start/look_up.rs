@@ -1,8 +1,10 @@
 //! Looks up the names of the user and the group.
 
-use crate::accounts::{Account, GroupChoice, find_account, find_group, read_account_files};
+use crate::accounts::{
+    Account, GroupChoice, find_account, find_group, read_account_files, unreadable,
+};
 use crate::options::{Credentials, Settings};
-use crate::protocol::{Error, ErrorKind, Subject, failed};
+use crate::protocol::{Error, ErrorKind, Subject};
 use crate::sys::Mapping;
 
 /// The size of the buffer for `/etc/passwd` and `/etc/group`, in bytes. The kernel allocates a page when it is
@@ -36,7 +38,12 @@ impl LookUp {
         if user.is_none() && group.is_none() {
             return Ok((ids, None));
         }
-        let buffers = Mapping::new(1).map_err(failed(ErrorKind::SetuidFailed))?;
+        // The first file that is needed.
+        let kind = match user {
+            Some(_) => ErrorKind::SetuidFailed,
+            None => ErrorKind::SetgidFailed,
+        };
+        let buffers = Mapping::new(1).map_err(unreadable(kind))?;
         let [(files, group_ids)] = &mut **self.0.insert(buffers) else {
             return Ok((ids, None));
         };

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::support::{
-    Daemon, Place, before_exec, environment, eventually, is_root, mount, own_mounts, pid_in,
-    status_line,
+    Daemon, Place, before_exec, environment, eventually, fails_under_strace, has_for, is_root,
+    mount, own_mounts, pid_in, status_line,
 };
 use rustix::process::Pid;
 
@@ -259,6 +259,41 @@ fn a_missing_account_is_named() {
         assert_eq!(output.stderr, format!("rawdaemon: {says}\n"));
         place.assert_no_process();
         assert!(!place.path("pid").exists(), "{options:?}");
+    }
+}
+
+#[test]
+fn the_file_that_cannot_be_read_is_named() {
+    let place = Place::new();
+    let user = "cannot set the user root: cannot read /etc/passwd";
+    let groups = "cannot set the group root: cannot read /etc/group";
+    // The users' file is read into a buffer of 4 MiB.
+    let memory = rustix::process::Resource::As;
+    let limit = rustix::process::Rlimit {
+        current: Some(4 << 20),
+        ..rustix::process::getrlimit(memory)
+    };
+    for (option, code, says) in [("-u", 16, user), ("-g", 15, groups)] {
+        let mut command = place.rawdaemon([option, "root", "sleep", "1000"]);
+        before_exec(&mut command, move || {
+            Ok(rustix::process::setrlimit(memory, limit)?)
+        });
+        let says = format!("rawdaemon: {says}: Cannot allocate memory (ENOMEM)");
+        place.fails(&mut command, code, &says);
+    }
+    if !has_for("strace", "files that cannot be opened or read") {
+        return;
+    }
+    for (file, code, says) in [("/etc/passwd", 16, user), ("/etc/group", 15, groups)] {
+        for (call, why) in [
+            ("openat:error=EACCES", "Permission denied (EACCES)"),
+            ("read:error=EIO", "Input/output error (EIO)"),
+        ] {
+            let fault = ["-P", file, &format!("--inject={call}")];
+            let output = fails_under_strace(&place, &fault, &["-u", "root", "sleep", "1000"]);
+            let says = format!("rawdaemon: {says}: {why}\n");
+            assert_eq!((output.code(), output.stderr), (code, says), "{call}");
+        }
     }
 }
 
