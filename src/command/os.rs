@@ -22,9 +22,10 @@ pub(crate) const OUTPUT_LOST: u8 = 1;
 
 /// Writes all bytes, or stops at the first error.
 ///
-/// SIGPIPE is blocked and stays blocked: a reader that has gone away must not change the exit code.
+/// SIGPIPE and SIGXFSZ are blocked and stay blocked: neither a reader that has gone away nor a limit of the size of
+/// files must change the exit code.
 pub(crate) fn write_all(fd: RawFd, mut bytes: &[u8]) -> Result<(), Errno> {
-    let _ = internal::block_signals(SignalSet::PIPE);
+    let _ = internal::block_signals(SignalSet::OF_WRITES);
     while !bytes.is_empty() {
         let written = internal::write(fd, bytes)?;
         bytes = bytes.get(written as usize..).unwrap_or_default();

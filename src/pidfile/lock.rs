@@ -112,6 +112,10 @@ pub(crate) fn write(file: RawFd, pid: Pid, mtime: Option<Nanoseconds>) -> Result
     sys::ftruncate(file).map_err(pidfile_failed)?;
     // Reading it has moved the offset.
     sys::rewind(file).map_err(pidfile_failed)?;
+    // A write beyond the limit would end the process by SIGXFSZ, or write a part.
+    if sys::getrlimit_fsize() < text.len() as u64 {
+        return Err(pidfile_failed(Errno::EFBIG));
+    }
     let errno = match sys::write(file, text) {
         Ok(written) if written as usize == text.len() => {
             if let Some(mtime) = mtime {

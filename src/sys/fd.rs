@@ -3,8 +3,8 @@
 use core::mem::ManuallyDrop;
 
 use linux_raw_sys::general::{
-    F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_SETFL, O_APPEND, O_CLOEXEC, O_NONBLOCK, RLIMIT_NOFILE,
-    SEEK_SET, rlimit64,
+    F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_SETFL, O_APPEND, O_CLOEXEC, O_NONBLOCK, RLIMIT_FSIZE,
+    RLIMIT_NOFILE, SEEK_SET, rlimit64,
 };
 use syscalls::Sysno;
 
@@ -181,6 +181,18 @@ pub(crate) fn getrlimit_nofile() -> Result<u64, Errno> {
     // SAFETY: the kernel reads nothing through the null pointer, and writes an rlimit64 to `limit`.
     unsafe { call!(Sysno::prlimit64, 0, RLIMIT_NOFILE, 0, &raw mut limit) }?;
     Ok(limit.rlim_cur)
+}
+
+/// `prlimit64(0, RLIMIT_FSIZE, NULL, _)`—Returns the soft limit of the size of a file, in bytes; the largest number if
+/// there is none, or if the call fails. A write that begins at the limit raises SIGXFSZ.
+pub(crate) fn getrlimit_fsize() -> u64 {
+    let mut limit = rlimit64 {
+        rlim_cur: u64::MAX,
+        rlim_max: 0,
+    };
+    // SAFETY: the kernel reads nothing through the null pointer, and writes an rlimit64 to `limit`.
+    let _ = unsafe { call!(Sysno::prlimit64, 0, RLIMIT_FSIZE, 0, &raw mut limit) };
+    limit.rlim_cur
 }
 
 /// No descriptor. [`ppoll`](super::ppoll) ignores it.

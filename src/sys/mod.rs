@@ -45,7 +45,7 @@ pub(crate) use credentials::{
 };
 pub(crate) use fd::{
     Fd, NO_FD, Pipe, clear_cloexec, close, close_range, dup3, dupfd_cloexec, fcntl_getfd,
-    getrlimit_nofile, pipe, read, rewind, set_status_flags,
+    getrlimit_fsize, getrlimit_nofile, pipe, read, rewind, set_status_flags,
 };
 pub use fd::{RawFd, write};
 pub(crate) use file::{

@@ -5,7 +5,7 @@ use core::ops::Range;
 
 use linux_raw_sys::general::{
     __kernel_timespec, O_CLOEXEC, O_NONBLOCK, SIG_BLOCK, SIG_SETMASK, SIGKILL, SIGPIPE, SIGSTOP,
-    kernel_sigaction, kernel_sigset_t,
+    SIGXFSZ, kernel_sigaction, kernel_sigset_t,
 };
 use syscalls::Sysno;
 
@@ -33,7 +33,9 @@ impl SignalSet {
     pub(crate) const NONE: Self = Self(0);
     pub(crate) const ALL: Self = Self(u64::MAX);
     /// Only SIGPIPE.
-    pub const PIPE: Self = Self::of(SIGPIPE);
+    const PIPE: Self = Self::of(SIGPIPE);
+    /// SIGPIPE and SIGXFSZ: a write to a pipe without a reader, or beyond the limit of the size of a file, raises them.
+    pub const OF_WRITES: Self = Self(Self::PIPE.0 | Self::of(SIGXFSZ).0);
 
     /// The set with only this signal.
     pub(super) const fn of(signal: u32) -> Self {

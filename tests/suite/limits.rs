@@ -7,8 +7,9 @@ use std::process::Command;
 
 use crate::support::{
     Daemon, Place, before_exec, fails_beside, is_root, may_become_others, pid_in, status_line,
-    tested_command,
+    tested_command, without_core,
 };
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// The command as an ordinary user, if the test runs as one or can become one.
 fn as_ordinary_user(place: &Place, arguments: &[&str]) -> Option<Command> {
@@ -181,4 +182,40 @@ fn a_user_with_too_many_processes_gets_no_command() {
     let says = "rawdaemon: cannot execute sleep: Resource temporarily unavailable (EAGAIN)";
     fails_beside(&place, &user, 126, says);
     daemons.iter().for_each(Daemon::assert_alive);
+}
+
+#[test]
+fn a_limit_of_the_size_of_files_is_told() {
+    let place = Place::new();
+    let limited = |arguments: &[&str], limit| {
+        let mut command = place.rawdaemon(arguments);
+        let limit = Rlimit {
+            current: Some(limit),
+            ..getrlimit(Resource::Fsize)
+        };
+        before_exec(&mut command, move || Ok(setrlimit(Resource::Fsize, limit)?));
+        without_core(&mut command);
+        command
+    };
+    let start = ["-p", "pid", "sleep", "1000"];
+    let in_foreground = ["-f", "-p", "pid", "sleep", "1000"];
+    for arguments in [&start[..], &in_foreground] {
+        // The kernel would write a part of the pid.
+        for limit in [0, 1] {
+            // The limit applies to files, not to pipes.
+            let output = limited(arguments, limit).output().unwrap();
+            let says = "rawdaemon: cannot use the pidfile pid: File too large (EFBIG)\n";
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!((output.status.code(), &*said), (Some(11), says));
+            assert!(!place.path("pid").exists());
+            place.assert_no_process();
+        }
+        let output = place.run(&mut limited(arguments, 0));
+        assert_eq!((output.code(), output.stderr.as_str()), (11, ""));
+        assert!(!place.path("pid").exists());
+    }
+    // The answer is lost.
+    let _daemon = place.start(start);
+    let output = place.run(&mut limited(&["--status", "-p", "pid"], 0));
+    assert_eq!((output.code(), output.stdout.as_str()), (4, ""));
 }
