@@ -153,7 +153,8 @@ pub fn errnos(call: &str) -> &'static [Errno] {
         "fcntl.SETLK" => &[EAGAIN, EACCES, ENOLCK, EINTR, EPERM],
         "fcntl.GETLK" => &[ENOLCK, EPERM, EOVERFLOW],
         "fcntl.DUPFD" | "fcntl.DUPFD_CLOEXEC" => &[EMFILE],
-        "fcntl.GETFD" | "fcntl.SETFD" | "fcntl.GETFL" | "fcntl.SETFL" => &[],
+        "fcntl.SETFD" => &[EPERM],
+        "fcntl.GETFD" | "fcntl.GETFL" | "fcntl.SETFL" => &[],
         "fstat" | "newfstatat" | "statx" | "lseek" => &[EIO, ENOMEM, EPERM],
         "ftruncate" => &[EIO, EINTR, EPERM],
         "utimensat" => &[EPERM, EROFS, ENOSYS],
@@ -224,6 +225,8 @@ pub fn codes(call: &str, path: &str) -> &'static [i32] {
         "close_range" => &[10],
         "rt_sigaction" | "rt_sigprocmask" => &[7],
         "fcntl.SETLK" => &[11],
+        // The descriptor of `-R fd:N` too is kept.
+        "fcntl.SETFD" => &[10, 20],
         "ftruncate" => &[8, 11],
         "execve" => &[126, 127],
         "openat" | "write.file" | "read.file" => match path.rsplit('/').next() {
