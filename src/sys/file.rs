@@ -6,7 +6,7 @@ use linux_raw_sys::general::{
 };
 use syscalls::Sysno;
 
-use super::arch::{UTIMENSAT, call_with_times};
+use super::arch::{FTRUNCATE, UTIMENSAT, call_with_times};
 use super::c_str::ThinCStr;
 use super::fd::{Fd, RawFd};
 use crate::protocol::{Errno, Nanoseconds, SECOND};
@@ -84,8 +84,9 @@ pub(crate) fn unlink(path: ThinCStr<'_>) -> Result<(), Errno> {
 
 /// `ftruncate(fd, 0)`—Empties a file.
 pub(crate) fn ftruncate(fd: RawFd) -> Result<(), Errno> {
+    // All four arguments are zeros after the descriptor, wherever an architecture expects the two halves of a length.
     // SAFETY: the call takes no pointers.
-    unsafe { attempt!(Sysno::ftruncate, fd, 0) }
+    unsafe { call!(FTRUNCATE, fd, 0, 0, 0) }.map(drop)
 }
 
 /// `utimensat(fd, NULL, {UTIME_OMIT, time}, 0)`—Sets the modification time of a file.
