@@ -16,7 +16,7 @@ mod progress;
 mod report;
 mod start;
 
-use rawdaemon::internal::{Packed, pack};
+use rawdaemon::internal::{Packed, catch_traps, pack};
 use rawdaemon::{CStrings, ErrorKind};
 
 use crate::args::{Action, Invocation, Name};
@@ -58,6 +58,7 @@ static PACKED_VERSION: [u8; pack::<0>(VERSION).1] = pack(VERSION).0;
 rawdaemon::entry!(main);
 
 fn main(argv: CStrings<'static>, envp: CStrings<'static>) -> u8 {
+    catch_traps();
     let given = &Given {
         arguments: argv.skip(1),
         environment: envp,

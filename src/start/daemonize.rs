@@ -170,6 +170,7 @@ impl DaemonizeOptions<'_> {
             action: Cell::new(action),
             thread: Thread::current(),
             child_action: sys::sigaction(SIGCHLD).map_err(failed(ErrorKind::SignalsFailed))?,
+            trap_action: sys::trap_action().map_err(failed(ErrorKind::SignalsFailed))?,
         };
         match start(&plan, &caller, &mut |_| {})? {
             Fork::Parent(daemon) => Ok(Identity::Original(daemon)),
@@ -188,6 +189,8 @@ struct Caller<'a> {
     thread: Thread,
     /// The action for SIGCHLD. The intermediate must not ignore this signal, so the daemon restores it.
     child_action: SigAction,
+    /// The action for SIGSYS. The daemon has another one during its steps.
+    trap_action: SigAction,
 }
 
 impl Role for Caller<'_> {
@@ -237,6 +240,9 @@ impl Role for Caller<'_> {
     }
 
     fn finish(&self, context: &Context<'_, Self>, _: &[u8], _: [RawFd; 2]) -> Result<RawFd, Error> {
+        let resets = context.shared.plan.options.reset_signals;
+        sys::restore_trap_action((!resets).then_some(&self.trap_action))
+            .map_err(failed(ErrorKind::SignalsFailed))?;
         Ok(context.report.writer)
     }
 

@@ -43,6 +43,9 @@ pub(super) fn take_steps<R: Role>(plan: &Plan<'_>, role: &R) -> Result<R::Output
             Ok(output)
         })
         .map_err(|mut error| {
+            if options.reset_signals {
+                let _ = sys::restore_trap_action(None);
+            }
             files.truncate_pidfile();
             saved.restore();
             // After a chroot, the path may name a different file.

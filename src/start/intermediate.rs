@@ -26,6 +26,7 @@ pub(super) struct Intermediate<'s, R>(pub(super) &'s Shared<'s, R>);
 impl<R: Role> Intermediate<'_, R> {
     /// Creates the session and the daemon, watches the daemon, and reports the verdict to the original.
     pub(super) fn lead_and_watch(&self) -> End<Forked<R::Output>> {
+        sys::catch_traps();
         // The original must have the only read end, so that POLLERR reports its death.
         sys::close(self.0.verdict.reader);
         let shared = Shared {
@@ -75,6 +76,7 @@ pub(super) fn lead_directly<R: Role>(
     let created = sys::block_signals(SignalSet::ALL)
         .map_err(failed(ErrorKind::SignalsFailed))
         .and_then(|mask| {
+            sys::catch_traps();
             let created = lead_session(&shared, session);
             if created.is_err() {
                 let _ = sys::set_signal_mask(mask);

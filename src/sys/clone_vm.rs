@@ -22,7 +22,8 @@
 //!   stacks stay mapped.
 //! - **Shared data does not change**, except for atomic words. The child gets its data by a shared reference.
 //!   It writes to its stack, to memory that it has mapped itself, and to nothing else.
-//! - **The child runs code of this crate only.** All signals are blocked before it begins. Its dispositions
+//! - **The child runs code of this crate only.** All signals are blocked before it begins. It
+//!   unblocks SIGSYS only after it has set its own handler, which is code of this crate. Its dispositions
 //!   are its own (no CLONE_SIGHAND), and so are its descriptors, working directory and umask (no
 //!   CLONE_FILES, no CLONE_FS). It does not use thread-local storage, does not allocate, and cannot panic.
 //!   Other threads of the parent may run, change their memory, and fork.
@@ -43,7 +44,7 @@
 //! Before Linux 5.16, a signal that dumps core (core(5)) and ends one process ends all processes that share
 //! its memory, the caller too. A child is in a session of its own, so such a signal must be sent to it on
 //! purpose, and it takes effect only when the daemon unblocks signals, just before it executes; or a sandbox
-//! must kill the child for a system call. vfork(2) and posix_spawn(3) have the same limit.
+//! must kill the child for a system call (SIGSYS alone does not: see [`catch_traps`](super::catch_traps)). vfork(2) and posix_spawn(3) have the same limit.
 //!
 //! Shadow stacks (x86's CET, aarch64's GCS) would have to be switched too. Rust does not mark its programs
 //! for them, so the kernel gives them none.

@@ -35,6 +35,7 @@ mod stat;
 mod terminal;
 mod thread;
 mod tid;
+mod trap;
 
 pub use c_str::ThinCStr;
 pub use c_strings::CStrings;
@@ -63,8 +64,8 @@ pub(crate) use process::{
     is_stopped, lead_group, may_setpgid, setpgid, setsid, try_wait, waitpid,
 };
 pub(crate) use signal::{
-    SIGCHLD, SigAction, reset_dispositions, reset_sigaction, set_sigaction, set_signal_mask,
-    sigaction, signalfd, write_no_sigpipe,
+    SIGCHLD, SigAction, reset_sigaction, set_sigaction, set_signal_mask, sigaction, signalfd,
+    write_no_sigpipe,
 };
 pub use signal::{SignalSet, block_signals};
 pub(crate) use socket::{SOCKET_PATH_SIZE, bind, connect, datagram_socket, getsockname, recvmsg};
@@ -72,3 +73,5 @@ pub(crate) use stack::Stack;
 pub(crate) use stat::{Stat, fstat, lstat};
 pub use terminal::terminal_width;
 pub(crate) use thread::Thread;
+pub use trap::catch_traps;
+pub(crate) use trap::{reset_dispositions, restore_trap_action, trap_action};

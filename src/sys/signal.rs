@@ -1,11 +1,10 @@
 //! Signals: masks, dispositions and signalfd.
 
 use core::mem::MaybeUninit;
-use core::ops::Range;
 
 use linux_raw_sys::general::{
-    __kernel_timespec, O_CLOEXEC, O_NONBLOCK, SIG_BLOCK, SIG_SETMASK, SIGKILL, SIGPIPE, SIGSTOP,
-    SIGXFSZ, kernel_sigaction, kernel_sigset_t,
+    __kernel_timespec, O_CLOEXEC, O_NONBLOCK, SIG_BLOCK, SIG_SETMASK, SIGPIPE, SIGXFSZ,
+    kernel_sigaction, kernel_sigset_t,
 };
 use syscalls::Sysno;
 
@@ -14,9 +13,6 @@ pub(crate) use linux_raw_sys::general::SIGCHLD;
 use super::arch::{RT_SIGTIMEDWAIT, call_with_times};
 use super::fd::{Fd, RawFd, write};
 use crate::protocol::Errno;
-
-/// The kernel's signals, 1 to 64 on every supported architecture.
-const SIGNALS: Range<u32> = 1..65;
 
 /// A set of signals in the kernel's format: bit `n - 1` stands for signal `n`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +115,7 @@ pub(crate) fn write_no_sigpipe(fd: RawFd, bytes: &[u8]) -> Result<(), Errno> {
 /// The spare word is for qemu's user-mode emulation of riscv64, which writes one word more than the kernel.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
-pub(crate) struct SigAction(kernel_sigaction, usize);
+pub(crate) struct SigAction(pub(super) kernel_sigaction, usize);
 
 impl SigAction {
     /// `SIG_DFL`, with no handler and therefore no restorer and no flags.
@@ -142,24 +138,14 @@ pub(crate) fn sigaction(signal: u32) -> Result<SigAction, Errno> {
 pub(crate) fn set_sigaction(signal: u32, action: &SigAction) -> Result<(), Errno> {
     let action = core::ptr::from_ref(action);
     // SAFETY: the kernel reads a sigaction from `action`, and writes nothing through the null pointer. The
-    // disposition is `SIG_DFL`, or one that `sigaction` returned for this signal in this
-    // program.
+    // disposition is `SIG_DFL`, one that `sigaction` returned for this signal in this program, or the handler of
+    // `catch_traps`.
     unsafe { call!(Sysno::rt_sigaction, signal, action, 0, SET_SIZE) }.map(drop)
 }
 
 /// `rt_sigaction(signal, {SIG_DFL}, NULL, 8)`—Resets the disposition of a signal to the default.
 pub(crate) fn reset_sigaction(signal: u32) -> Result<(), Errno> {
     set_sigaction(signal, &SigAction::default())
-}
-
-/// Resets the disposition of every signal except SIGKILL and SIGSTOP, which always have the default.
-pub(crate) fn reset_dispositions() -> Result<(), Errno> {
-    for signal in SIGNALS {
-        if !matches!(signal, SIGKILL | SIGSTOP) {
-            reset_sigaction(signal)?;
-        }
-    }
-    Ok(())
 }
 
 /// `signalfd4(-1, {signal}, 8, SFD_CLOEXEC | SFD_NONBLOCK)`—Creates a descriptor that is readable while this

@@ -13,6 +13,7 @@ use syscalls::Sysno;
 use super::pid::getpid;
 use super::rseq::Rseq;
 use super::tid::{TidAddress, read_int};
+use super::trap::trapped;
 use crate::protocol::Errno;
 
 /// The state of the calling thread.
@@ -31,7 +32,12 @@ pub(crate) struct Thread {
 impl Thread {
     /// Reads the state of the calling thread.
     pub(crate) fn current() -> Self {
-        let robust_list = robust_list();
+        let calls = [Sysno::get_robust_list, Sysno::set_robust_list, Sysno::rseq];
+        let [get_is_trapped, set_is_trapped, rseq_is_trapped] = trapped(calls);
+        let robust_list = match get_is_trapped || set_is_trapped {
+            true => None,
+            false => robust_list(),
+        };
         let tid_address = TidAddress::find(robust_list);
         let beside = tid_address.0.wrapping_add(size_of::<c_int>());
         let is_remembered =
@@ -41,7 +47,10 @@ impl Thread {
             pid_address: is_remembered.then_some(beside),
             robust_list,
             signal_stack: signal_stack(),
-            rseq: Rseq::find(),
+            rseq: match rseq_is_trapped {
+                true => Rseq::Unknown,
+                false => Rseq::find(),
+            },
         }
     }
 

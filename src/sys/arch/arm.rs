@@ -13,6 +13,17 @@ pub(crate) const SOCKETCALL: Option<Sysno> = None;
 
 pub(crate) const RSEQ_SIGNATURE: u32 = 0xe7f5_def3;
 
+// Before r0: flags, link and stack, and three words about a fault.
+pub(crate) const RESULT_IN_CONTEXT: usize = 20 + 12;
+
+pub(crate) const HANDLER_FLAGS: u32 = 0;
+
+/// # Safety
+///
+/// As [`super::leave_handler`].
+#[inline(always)]
+pub(super) const unsafe fn leave_handler(_: *mut c_void) {}
+
 /// # Safety
 ///
 /// As [`super::trampoline`].

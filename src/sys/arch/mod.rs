@@ -7,6 +7,10 @@
 //!   storage.
 //! - `SOCKETCALL`: socketcall(2), where socket calls of their own came only with Linux 4.3.
 //! - `RSEQ_SIGNATURE`: the bytes that glibc puts in front of each abort handler of a restartable sequence.
+//! - `RESULT_IN_CONTEXT`: where a signal handler finds the register with the result of a system call, in bytes from
+//!   the start of its `ucontext_t`.
+//! - `HANDLER_FLAGS`: the flags that every handler needs (sigaction(2)).
+//! - `leave_handler`: the end of a handler, where the kernel provides no code to which it could return.
 //! - `rseq_symbols`: the addresses of `__rseq_offset` and `__rseq_size`; zero where the C library does not define
 //!   them. The references are weak, so a program without glibc links.
 //! - `thread_pointer`: the thread pointer of the ABI. The C library must have set it up: otherwise the architectures
@@ -52,7 +56,8 @@ pub(crate) use bits::{
     UTIMENSAT,
 };
 pub(crate) use current::{
-    CTID_BEFORE_TLS, FSTATAT, RSEQ_SIGNATURE, SOCKETCALL, rseq_symbols, thread_pointer,
+    CTID_BEFORE_TLS, FSTATAT, HANDLER_FLAGS, RESULT_IN_CONTEXT, RSEQ_SIGNATURE, SOCKETCALL,
+    rseq_symbols, thread_pointer,
 };
 
 /// Makes a call that takes or returns times. `call` gets its number, and the address of times in the kernel's format
@@ -63,6 +68,17 @@ pub(crate) fn call_with_times<const N: usize>(
     call: impl Fn(Sysno, usize) -> Result<u32, Errno>,
 ) -> Result<u32, Errno> {
     bits::call_with_times(number, times, call)
+}
+
+/// Ends a signal handler, unless it may simply return.
+///
+/// # Safety
+///
+/// `context` must be the third argument of the handler, which must own nothing.
+#[inline(always)]
+pub(crate) unsafe fn leave_handler(context: *mut c_void) {
+    // SAFETY: the caller's promise.
+    unsafe { current::leave_handler(context) }
 }
 
 /// `clone(flags, entry, tid, 0, tid)`, where 0 stands for the thread-local storage; x86_64 takes the last two

@@ -13,6 +13,17 @@ pub(crate) const SOCKETCALL: Option<Sysno> = None;
 
 pub(crate) const RSEQ_SIGNATURE: u32 = 0xf140_1073;
 
+// Before a0: flags, link and stack, room for a mask, padding, and ten registers.
+pub(crate) const RESULT_IN_CONTEXT: usize = 40 + 128 + 8 + 10 * 8;
+
+pub(crate) const HANDLER_FLAGS: u32 = 0;
+
+/// # Safety
+///
+/// As [`super::leave_handler`].
+#[inline(always)]
+pub(super) const unsafe fn leave_handler(_: *mut c_void) {}
+
 /// # Safety
 ///
 /// As [`super::trampoline`].

@@ -13,6 +13,17 @@ pub(crate) const SOCKETCALL: Option<Sysno> = Some(Sysno::socketcall);
 
 pub(crate) const RSEQ_SIGNATURE: u32 = 0x5305_3053;
 
+// Before eax: flags, link and stack, and eleven registers.
+pub(crate) const RESULT_IN_CONTEXT: usize = 20 + 11 * 4;
+
+pub(crate) const HANDLER_FLAGS: u32 = 0;
+
+/// # Safety
+///
+/// As [`super::leave_handler`].
+#[inline(always)]
+pub(super) const unsafe fn leave_handler(_: *mut c_void) {}
+
 /// # Safety
 ///
 /// As [`super::trampoline`].

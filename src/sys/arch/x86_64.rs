@@ -3,6 +3,7 @@
 use core::arch::asm;
 use core::ffi::c_void;
 
+use linux_raw_sys::general::SA_RESTORER;
 use syscalls::Sysno;
 
 pub(crate) use Sysno::newfstatat as FSTATAT;
@@ -12,6 +13,30 @@ pub(crate) const CTID_BEFORE_TLS: bool = true;
 pub(crate) const SOCKETCALL: Option<Sysno> = None;
 
 pub(crate) const RSEQ_SIGNATURE: u32 = 0x5305_3053;
+
+// Before rax: flags, link and stack, and thirteen registers.
+pub(crate) const RESULT_IN_CONTEXT: usize = 40 + 13 * 8;
+
+/// The kernel refuses a handler without a restorer, but does not read its address.
+pub(crate) const HANDLER_FLAGS: u32 = SA_RESTORER;
+
+/// `rt_sigreturn()`. The kernel finds the context where the stack pointer points.
+///
+/// # Safety
+///
+/// As [`super::leave_handler`].
+#[inline(always)]
+pub(super) unsafe fn leave_handler(context: *mut c_void) {
+    // SAFETY: the caller's promise. The kernel restores all registers, so this does not return.
+    unsafe {
+        asm!(
+            "mov rsp, {}",
+            "syscall",
+            in(reg) context, in("rax") Sysno::rt_sigreturn as usize,
+            options(noreturn),
+        );
+    }
+}
 
 /// # Safety
 ///
