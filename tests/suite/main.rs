@@ -43,6 +43,7 @@ mod group;
 mod launchers;
 mod limits;
 mod root;
+mod sandboxes;
 mod streams;
 mod watch;
 

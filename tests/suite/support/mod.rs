@@ -43,7 +43,7 @@ pub use programs::{
     without_core,
 };
 pub use root::{is_root, is_root_for, may_become_others};
-pub use sandbox::{mount, mount_empty, own_mounts, without_pidfds, without_proc};
+pub use sandbox::{filter, mount, mount_empty, own_mounts, trapping, without_pidfds, without_proc};
 pub use skipped::{skip, skip_part};
 pub use state::{State, environment, status_line};
 

@@ -1,6 +1,6 @@
 //! The folder of a test, and the programs that run in it.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -201,9 +201,14 @@ impl Place {
         output
     }
 
+    /// The variable that marks the processes of this test.
+    pub fn variable(&self) -> CString {
+        CString::new([MARK.as_bytes(), b"=", self.mark.as_bytes()].concat()).unwrap()
+    }
+
     /// The processes with this mark. A process that is exiting has no environment.
     pub fn processes(&self) -> Vec<Pid> {
-        let mark = [MARK.as_bytes(), b"=", self.mark.as_bytes()].concat();
+        let mark = self.variable().into_bytes();
         let is_marked = |environment: Vec<u8>| {
             environment
                 .split(|byte| *byte == 0)

@@ -1,5 +1,6 @@
 //! Mounts that only a program under test sees, and kernels that lack something.
 
+use std::io;
 use std::process::Command;
 
 use super::before_exec;
@@ -33,6 +34,17 @@ pub fn mount_empty(to: &std::ffi::CStr) {
 
 /// Runs the command without `pidfd_open`, as before Linux 5.3.
 pub fn without_pidfds(command: &mut Command) {
+    let missing = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
+    before_exec(command, filter(libc::SYS_pidfd_open, missing));
+}
+
+/// Runs the command in a sandbox that answers this call by SIGSYS, as Android's answers those that it does not know.
+pub fn trapping(command: &mut Command, call: libc::c_long) {
+    before_exec(command, filter(call, libc::SECCOMP_RET_TRAP));
+}
+
+/// An action that makes the kernel answer this call of the process so, for ever.
+pub fn filter(call: libc::c_long, answer: u32) -> impl FnMut() -> io::Result<()> {
     let filter = |code, jump, value| libc::sock_filter {
         code,
         jt: jump,
@@ -44,16 +56,16 @@ pub fn without_pidfds(command: &mut Command) {
     let is_it = filter(
         (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16,
         1,
-        libc::SYS_pidfd_open as u32,
+        call as u32,
     );
-    let answer = |value| filter((libc::BPF_RET | libc::BPF_K) as u16, 0, value);
+    let to_answer = |value| filter((libc::BPF_RET | libc::BPF_K) as u16, 0, value);
     let mut program = [
         load,
         is_it,
-        answer(libc::SECCOMP_RET_ALLOW),
-        answer(libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32),
+        to_answer(libc::SECCOMP_RET_ALLOW),
+        to_answer(answer),
     ];
-    before_exec(command, move || {
+    move || {
         let program = libc::sock_fprog {
             len: program.len() as u16,
             filter: program.as_mut_ptr(),
@@ -68,7 +80,7 @@ pub fn without_pidfds(command: &mut Command) {
             );
         }
         Ok(())
-    });
+    }
 }
 
 /// Runs the command with an empty `/proc`. This needs root.
