@@ -195,9 +195,9 @@
 //! (pidfd_open(2), close_range(2)) are used where the kernel has them. `/proc` need not be mounted.
 //!
 //! A sandbox may answer a call by SIGSYS (seccomp(2), SECCOMP_RET_TRAP), as Android's does for apps. The processes of a
-//! start catch it and read it as `ENOSYS`. The caller's dispositions are not changed: in a sandbox, [`Pidfile`] and
-//! [`daemonize`] first let a child try the calls of pidfds, robust lists and restartable sequences. What remains: a
-//! trapped call ends a caller if nothing replaces it; if it is the close_range(2) of
+//! start catch it and read it as `ENOSYS`. The caller's dispositions are not changed: in a sandbox, [`daemonize`] first
+//! lets a child try the calls of robust lists and restartable sequences. What remains: a trapped call ends a caller if
+//! nothing replaces it; if it is one of the pidfds of [`Pidfile`] (up to Android 11); if it is the close_range(2) of
 //! [`close_fds`](DaemonizeOptions::close_fds) in the [foreground](DaemonizeOptions::foreground) without
 //! [`reset_signals`](DaemonizeOptions::reset_signals); and, on 32 bits, if it takes a time of 64 bits.
 #![no_std]

@@ -163,8 +163,9 @@ mod tests {
 
     use super::{SIGSYS, SYS_SECCOMP, catch_traps, restore_trap_action, trap_action, trapped};
     use crate::protocol::Errno;
+    use crate::sys::getpid;
     use crate::sys::process::{End, ExitSignal, Fork, clone, waitpid};
-    use crate::sys::{TidAddress, getpid};
+    use crate::sys::tid::TidAddress;
 
     /// `rt_sigqueueinfo(getpid(), SIGSYS, info)`: the handler runs when this call returns.
     fn raise(cause: c_int) -> Result<u32, Errno> {
