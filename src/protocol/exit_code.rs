@@ -80,7 +80,9 @@ kinds! {
     ChannelFailed = 20, "cannot make a channel between the processes";
     /// The original could not create the intermediate (clone(2)).
     FirstForkFailed = 21, "cannot create the intermediate process";
-    /// The original lost track of the intermediate: it was killed, for example. The daemon may run.
+    /// The original lost track of the intermediate: it was killed, for example. The daemon may run. Or the
+    /// intermediate could not watch the daemon, since a call was refused that nothing replaces; the daemon is ended
+    /// then. Of a stop: the process that stops the daemon could not wait for its end.
     WaitFailed = 22, "lost track of the intermediate process";
     /// The daemon of a pidfile could not be signalled.
     SignalFailed = 23, "cannot signal the daemon";
