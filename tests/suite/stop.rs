@@ -10,8 +10,8 @@ use crate::support::control::{
     NOT_RUNNING, ask, ask_on, kernels, says, start_script, start_unlocked,
 };
 use crate::support::{
-    DEADLINE, Daemon, Place, eventually, has, is_root, pid_in, tested_command, under_strace,
-    wait_for, watch,
+    DEADLINE, Daemon, Place, State, eventually, has, is_root, pid_in, skip, tested_command,
+    under_strace, wait_for, watch,
 };
 use rawdaemon::{ErrorKind, Owner, Pidfile, Signal, Stage};
 
@@ -314,6 +314,36 @@ fn a_group_outlives_its_leader() {
         says(&stop.join().unwrap(), 0, "", "");
     });
     place.assert_no_process();
+}
+
+#[test]
+fn a_group_that_the_daemon_has_made_is_stopped_with_its_last_process() {
+    if !has("timeout") {
+        return;
+    }
+    let place = Place::new();
+    let daemon = place.start(["-p", "pid", "timeout", "1000", "sleep", "1000"]);
+    let has_child = || place.processes().len() == 2;
+    eventually("timeout(1) has started its program", has_child);
+    let state = State::of(daemon.pid);
+    if state.group != daemon.pid.as_raw_pid() {
+        return skip("this timeout(1) makes no process group");
+    }
+    assert_ne!(state.session, state.group);
+    // It belongs to the group until it is reaped, which the command waits for.
+    std::thread::scope(|scope| {
+        let stop = scope.spawn(|| ask(&place, &["-K", "--process-group", "--retry", "TERM/15"]));
+        daemon.ended();
+        daemon.kill();
+        says(&stop.join().unwrap(), 0, "", "");
+    });
+    place.assert_no_process();
+    // After a SIGKILL it waits for a second at most.
+    let daemon = place.start(["-p", "pid", "sleep", "1000"]);
+    let output = ask(&place, &["-K", "--process-group", "--retry", "KILL/15"]);
+    says(&output, 0, "", "");
+    assert!(output.took >= Duration::from_secs(1), "{output:?}");
+    daemon.ended();
 }
 
 #[test]
