@@ -243,3 +243,37 @@ fn a_pid_that_is_reused_during_a_stop_is_not_signalled() {
     let output = place.run(&mut command);
     assert_eq!(output.code(), 0, "{output:?}");
 }
+
+#[test]
+fn a_pid_that_is_reused_after_the_second_look_is_not_signalled() {
+    if !is_root() || !has("unshare") || !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    let script = place.script(
+        "replace",
+        "#!/bin/sh
+        \"$RAWDAEMON\" -p pid sleep 1000 || exit 1
+        pid=$(cat pid)
+        # Without pidfds. The third call is the second look, after which only the lock shows the end.
+        strace -f --seccomp-bpf -qq -o trace --trace=pidfd_open,fcntl \
+            --inject=pidfd_open:error=ENOSYS --inject=fcntl:delay_exit=3s:when=3 \
+            \"$RAWDAEMON\" --stop -p pid &
+        stop=$!
+        until [ \"$(grep -c GETLK trace 2>/dev/null)\" = 3 ]; do sleep 0.01; done
+        kill -9 $pid
+        while kill -0 $pid 2>/dev/null; do sleep 0.01; done
+        echo $((pid - 1)) >/proc/sys/kernel/ns_last_pid
+        sleep 1000 &
+        [ $! = $pid ] || exit 2
+        wait $stop || exit 3
+        kill -0 $pid || exit 4
+        grep -q 'State:.[RSD]' /proc/$pid/status || exit 5
+        [ ! -e pid ] || exit 6
+        ",
+    );
+    let mut command = place.program(Path::new("unshare"), ["--pid", "--fork", "--mount-proc"]);
+    command.arg(&script).env("RAWDAEMON", tested_command());
+    let output = place.run(&mut command);
+    assert_eq!(output.code(), 0, "{output:?}: {}", place.read("trace"));
+}
