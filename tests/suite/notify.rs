@@ -74,6 +74,10 @@ fn other_variables_of_sd_notify() {
     let says = "rawdaemon: the daemon refused to start: No such file or directory (ENOENT)";
     let mut command = notifier(&place, &[], &["say ERRNO=2\\nREADY=1"]);
     fails(&place, &mut command, 18, says);
+    // It has a tenth of a second to exit by itself.
+    let words = ["say ERRNO=2", "wait 20000"];
+    let output = fails(&place, &mut notifier(&place, &[], &words), 18, says);
+    assert!(output.took >= Duration::from_millis(100), "{output:?}");
     let words = ["say STATUS=no disk", "say ERRNO=5"];
     let says = "rawdaemon: the daemon refused to start: Input/output error (EIO); it said: no disk";
     fails(&place, &mut notifier(&place, &[], &words), 18, says);

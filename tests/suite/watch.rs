@@ -101,6 +101,21 @@ fn a_daemon_killed_before_its_exec_is_a_failure() {
     assert!(!place.path("pid").exists());
 }
 
+/// Another process may have its pid by then.
+#[test]
+fn a_daemon_that_has_been_reaped_is_not_signalled() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    let calls = ["--trace=waitid,wait4,kill,pidfd_send_signal"];
+    fails_under_strace(&place, &calls, &["-t", "10", "sh", "-c", "exit 3"]);
+    let trace = place.read("trace");
+    assert!(trace.contains("wait4("), "{trace}");
+    assert!(!trace.contains("kill("), "{trace}");
+    assert!(!trace.contains("pidfd_send_signal("), "{trace}");
+}
+
 #[test]
 fn a_killed_intermediate_is_reported() {
     if !has("strace") {
