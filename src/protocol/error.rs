@@ -368,16 +368,84 @@ impl core::error::Error for Error {}
 
 #[cfg(test)]
 mod tests {
+    use core::time::Duration;
     use std::collections::HashSet;
+    use std::format;
+    use std::string::ToString;
 
     use super::{Cause, Error, ErrorKind, Note};
-    use crate::protocol::Errno;
+    use crate::protocol::{Errno, Pid, Signal, Subject, WaitStatus};
 
     #[test]
     fn equal_errors_have_the_same_hash() {
         let error = Error::new(ErrorKind::Refused, Cause::Errno(Errno::EIO));
-        let late = error.with(Note::AllSteps);
-        assert_eq!(late, error);
-        assert!(HashSet::from([error]).contains(&late));
+        for note in [
+            Note::AllSteps,
+            Note::Other,
+            Note::FileLeft,
+            Note::StillRuns,
+        ] {
+            let noted = error.with(note);
+            assert_eq!(noted, error);
+            assert_eq!(noted.cause(), error.cause());
+            assert!(HashSet::from([error]).contains(&noted));
+        }
+    }
+
+    #[test]
+    fn errors_with_another_kind_cause_or_subject_differ() {
+        let error = Error::new(ErrorKind::Refused, Cause::Errno(Errno::EIO));
+        for other in [
+            Error::new(ErrorKind::OpenFailed, Cause::Errno(Errno::EIO)),
+            Error::new(ErrorKind::Refused, Cause::Errno(Errno::EPERM)),
+            Error::new(ErrorKind::Refused, Cause::Unknown),
+            error.about(Subject::Stdin),
+        ] {
+            assert_ne!(error, other);
+        }
+    }
+
+    #[test]
+    fn a_subject_changes_no_cause() {
+        let died = Cause::Died {
+            status: WaitStatus::from_raw(9),
+            after: Some(Duration::from_millis(7)),
+        };
+        let owner = Cause::Owner(Pid::new(300).unwrap());
+        let has_room = [Cause::Unknown, Cause::Silent, owner, Errno::EIO.into()];
+        for cause in [died, Cause::Reason(7)].into_iter().chain(has_room) {
+            let error = Error::new(ErrorKind::Refused, cause).about(Subject::Pidfile);
+            assert_eq!(error.cause(), cause);
+            let subject = has_room.contains(&cause).then_some(Subject::Pidfile);
+            assert_eq!(error.subject(), subject, "{cause:?}");
+        }
+    }
+
+    #[test]
+    fn debug_is_display() {
+        let error = Error::new(ErrorKind::Refused, Cause::Errno(Errno::EIO));
+        assert_eq!(format!("{error:?}"), error.to_string());
+        assert_eq!(format!("{:?}", Errno::EIO), Errno::EIO.to_string());
+        assert_eq!(format!("{:?}", Signal::HUP), "SIGHUP");
+    }
+
+    #[test]
+    fn the_longest_lifetime_is_not_the_unknown_one() {
+        let status = WaitStatus::from_raw(9);
+        let kept = |after| Error::new(ErrorKind::DaemonDied, Cause::Died { status, after }).cause();
+        let longest = Duration::from_millis(u64::from(u32::MAX) - 1);
+        for (after, expected) in [
+            (None, None),
+            (Some(Duration::ZERO), Some(Duration::ZERO)),
+            (Some(longest), Some(longest)),
+            (Some(Duration::from_millis(u32::MAX.into())), Some(longest)),
+            (Some(Duration::MAX), Some(longest)),
+        ] {
+            let after_kept = Cause::Died {
+                status,
+                after: expected,
+            };
+            assert_eq!(kept(after), after_kept, "{after:?}");
+        }
     }
 }

@@ -155,6 +155,8 @@ mod tests {
         for cause in causes() {
             for kind in ErrorKind::ALL {
                 let error = Error::new(*kind, cause);
+                assert_eq!(error.cause(), cause);
+                assert_eq!(error.after_all_steps().cause(), cause);
                 check_round_trip(Record::Failed(error));
                 check_round_trip(Record::Failed(error.with(Note::AllSteps)));
             }
@@ -175,17 +177,23 @@ mod tests {
 
     #[test]
     fn a_changed_byte_makes_another_record_or_none() {
-        let record = Record::Failed(Error::new(
-            ErrorKind::ChdirFailed,
-            Cause::Errno(Errno::ENOENT),
-        ));
-        for index in 0..RECORD_SIZE {
-            for byte in 0..=u8::MAX {
-                let mut changed = encode(&record);
-                changed[index] = byte;
-                match decode(&changed) {
-                    Some(other) => assert_eq!(encode(&other), changed),
-                    None => assert_ne!(changed, encode(&record)),
+        let not_entered = failed(ErrorKind::ChdirFailed)(Errno::ENOENT);
+        for record in [
+            Record::Executes,
+            Record::Created,
+            Record::SetUp,
+            Record::Status(7),
+            Record::Runs(Pid::new(7).unwrap()),
+            Record::Failed(not_entered),
+        ] {
+            for index in 0..RECORD_SIZE {
+                for byte in 0..=u8::MAX {
+                    let mut changed = encode(&record);
+                    changed[index] = byte;
+                    match decode(&changed) {
+                        Some(other) => assert_eq!(encode(&other), changed),
+                        None => assert_ne!(changed, encode(&record)),
+                    }
                 }
             }
         }

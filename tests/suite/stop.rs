@@ -273,6 +273,13 @@ fn the_library_does_the_same() {
     let stages = [Stage::new(Signal::TERM, DEADLINE)];
     assert_eq!(pidfile.owner(), Ok(Owner::NotRunning));
     assert_eq!(pidfile.stop(&stages), Ok(None));
+    // open(2) would say that an empty path does not exist.
+    let nameless = Pidfile::new(c"");
+    for error in [nameless.owner().err(), nameless.stop(&stages).err()] {
+        let error = error.unwrap();
+        assert_eq!(error.kind(), ErrorKind::Usage);
+        assert_eq!(error.subject(), Some(rawdaemon::Subject::Pidfile));
+    }
     let daemon = start_script(&place, LOGS);
     let pid = rawdaemon::Pid::new(daemon.pid.as_raw_pid()).unwrap();
     assert_eq!(pidfile.owner(), Ok(Owner::Running(pid)));
