@@ -409,11 +409,11 @@ mod tests {
     fn a_subject_changes_no_cause() {
         let died = Cause::Died {
             status: WaitStatus::from_raw(9),
-            after: Some(Duration::from_millis(7)),
+            after: Some(Duration::from_millis(64)),
         };
         let owner = Cause::Owner(Pid::new(300).unwrap());
         let has_room = [Cause::Unknown, Cause::Silent, owner, Errno::EIO.into()];
-        for cause in [died, Cause::Reason(7)].into_iter().chain(has_room) {
+        for cause in [died, Cause::Reason(64)].into_iter().chain(has_room) {
             let error = Error::new(ErrorKind::Refused, cause).about(Subject::Pidfile);
             assert_eq!(error.cause(), cause);
             let subject = has_room.contains(&cause).then_some(Subject::Pidfile);

@@ -75,6 +75,16 @@ fn a_kept_descriptor_is_not_the_notification_pipe_too() {
     });
     let says = "rawdaemon: cannot keep descriptor 5: Device or resource busy (EBUSY)";
     place.fails(&mut command, 10, says);
+    // Another number can be kept.
+    let mut command = place.rawdaemon(["-v", "--keep-fd", "5", "-R", "fd:3"]);
+    command.args(["sh", "-c", "echo >&3; exec sleep 1000"]);
+    before_exec(&mut command, || {
+        // SAFETY: numbers only.
+        unsafe { libc::dup2(0, 5) };
+        Ok(())
+    });
+    let daemon = place.start_by(&mut command);
+    assert!(daemon.state().descriptors.contains_key(&5));
     // The pipe replaces the caller's descriptor.
     let mut command = script(&place, "echo >&3; exec sleep 1000");
     before_exec(&mut command, || {

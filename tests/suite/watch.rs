@@ -4,9 +4,10 @@ use std::fs;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::time::{Duration, Instant};
 
+use crate::support::readiness::sleeps;
 use crate::support::{
-    Daemon, Output, Place, State, before_exec, eventually, fails_under_strace, has,
-    strace_rawdaemon, under_strace,
+    DEADLINE, Daemon, Output, Place, State, before_exec, eventually, fails_under_strace, has,
+    strace_rawdaemon, under_strace, wait_for, watch,
 };
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -256,6 +257,37 @@ fn a_half_started_daemon_does_not_outlive_the_intermediate() {
     assert!(!trace.contains("--- SIGSEGV"), "{trace}");
     // Another namespace's pid would mean another process in this one.
     assert!(!trace.contains(" kill("), "{trace}");
+}
+
+#[test]
+fn a_killed_intermediate_is_missed_though_its_pipe_stays_open() {
+    let place = Place::new();
+    let mut command = place.rawdaemon(["-t", "1000", "sleep", "1000"]);
+    // Only a group leader needs an intermediate.
+    let mut launcher = command.process_group(0).spawn().unwrap();
+    let pid = Pid::from_child(&launcher).as_raw_pid();
+    let mut daemon = None;
+    eventually("the daemon sleeps", || {
+        daemon = place.processes().into_iter().find(sleeps);
+        daemon.is_some()
+    });
+    let daemon = Daemon::new(daemon.unwrap());
+    let parent = Pid::from_raw(State::of(daemon.pid).parent).unwrap();
+    assert_eq!(State::of(parent).parent, pid);
+    // A write end of each of its pipes.
+    let mut writers = Vec::new();
+    for entry in fs::read_dir(format!("/proc/{parent}/fd")).unwrap() {
+        let path = entry.unwrap().path();
+        let target = fs::read_link(&path).unwrap_or_default();
+        if target.to_string_lossy().starts_with("pipe:") {
+            writers.push(fs::File::options().write(true).open(path).unwrap());
+        }
+    }
+    assert!(!writers.is_empty());
+    kill_process(parent, Signal::KILL).unwrap();
+    let ended = wait_for(&watch(Pid::from_child(&launcher)), DEADLINE);
+    launcher.kill().unwrap();
+    assert_eq!((ended, launcher.wait().unwrap().code()), (true, Some(22)));
 }
 
 /// The numbers of a hexadecimal address after `start`.
