@@ -108,6 +108,38 @@ fn without_proc_every_number_is_closed() {
 }
 
 #[test]
+fn without_close_range_inherited_streams_stay_open() {
+    if !has("strace") {
+        return;
+    }
+    let files = ["in", "out", "err"];
+    for fault in [
+        "close_range:error=ENOSYS",
+        "close_range,getdents64:error=ENOSYS",
+    ] {
+        let place = Place::new();
+        let paths = files.map(|name| place.path(name));
+        let file = |index: usize| fs::File::create(&paths[index]).unwrap();
+        let inherit = [
+            "-p", "pid", "-i", "inherit", "-o", "inherit", "-e", "inherit",
+        ];
+        let arguments = [&inherit[..], &["-c", "/", "sleep", "1000"]].concat();
+        let fault = format!("--inject={fault}");
+        let mut command = strace_rawdaemon(&place, &[&fault], &arguments);
+        command.stdin(file(0)).stdout(file(1)).stderr(file(2));
+        assert!(command.status().unwrap().success(), "{fault}");
+        let daemon = Daemon::new(pid_in(&place.path("pid")));
+        let mut descriptors = daemon.state().descriptors;
+        descriptors.retain(|_, path| *path != place.path("pid"));
+        assert_eq!(
+            descriptors.into_values().collect::<Vec<_>>(),
+            paths,
+            "{fault}"
+        );
+    }
+}
+
+#[test]
 fn a_full_table_of_descriptors_is_closed_by_proc() {
     if !has("strace") {
         return;
