@@ -176,8 +176,14 @@ fn a_program_may_stay_in_the_foreground() {
     if !has_test_programs() {
         return;
     }
+    stays_in_the_foreground(&["foreground"]);
+    // The signals that the program has blocked stay so unless it asks for another mask. This one opens a file.
+    stays_in_the_foreground(&["foreground", "with its signals"]);
+}
+
+fn stays_in_the_foreground(case: &[&str]) {
     let place = Place::new();
-    let mut command = place.program(&example("std_program"), ["foreground"]);
+    let mut command = place.program(&example("std_program"), case);
     let mut child = command
         .stdout(fs::File::create(place.path("out")).unwrap())
         .spawn()
@@ -203,7 +209,11 @@ fn a_program_may_stay_in_the_foreground() {
     assert_eq!(place.read("out").lines().collect::<Vec<_>>(), expected);
     assert_eq!(pid_in(&place.path("pid")), pid);
     let state = State::of(pid);
-    assert_eq!((state.blocked.as_str(), state.ignored.as_str()), ("", ""));
+    assert_eq!(state.blocked.is_empty(), case.len() == 1);
+    assert_eq!(state.ignored, "");
+    let mut descriptors = state.descriptors;
+    descriptors.retain(|_, path| *path != place.path("pid"));
+    assert_eq!(descriptors.into_keys().collect::<Vec<_>>(), [0, 1, 2]);
     assert!(
         environment(pid)
             .iter()
