@@ -215,6 +215,12 @@ fn verbose_prints_each_step_and_quiet_prints_nothing() {
     );
     let output = place.run(&mut place.rawdaemon(["-q", "-p", "pid", "sleep", "1000"]));
     assert_eq!((output.code(), output.stderr.as_str()), (12, ""));
+    // No stream becomes /dev/null here.
+    let files = ["-i", "inherit", "-o", "out2", "-e", "err"];
+    let command = [&["-v"], &files[..], &["sleep", "1000"]].concat();
+    let output = place.run(&mut place.rawdaemon(command));
+    drop(Daemon::new(output.pid()));
+    assert!(!output.stderr.contains("/dev/null"), "{output:?}");
     let output = place.run(&mut place.rawdaemon(["-v", "-c", "/nowhere", "sleep", "1000"]));
     let expected = "rawdaemon: reset the signals\n\
                     rawdaemon: closed the inherited descriptors\n\

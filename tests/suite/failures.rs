@@ -2,12 +2,13 @@
 
 use std::ffi::CString;
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::time::Duration;
 
 use crate::support::{
-    Daemon, Place, before_exec, fails_under_strace, has, is_root, own_mounts, skip, tested_command,
-    under_strace,
+    Daemon, Place, before_exec, fails_under_strace, has, is_root, may_become_others, own_mounts,
+    skip, tested_command, under_strace,
 };
 
 #[test]
@@ -42,7 +43,61 @@ fn a_command_that_cannot_be_executed() {
     let says = "rawdaemon: cannot execute ./binary: Exec format error (ENOEXEC)";
     place.fails(&mut place.rawdaemon(["-p", "pid", "./binary"]), 126, says);
 
+    // The file exists, so it is no missing command, although its interpreter cannot exist.
+    place.script("odd", "#!/dev/null/sh\n");
+    let says = "rawdaemon: cannot execute ./odd: Not a directory (ENOTDIR)";
+    let mut command = place.rawdaemon(["-p", "pid", "./odd"]);
+    let output = place.run(&mut command);
+    assert_eq!(output.code(), 126, "{output:?}");
+    assert!(output.stderr.starts_with(says), "{output:?}");
+
     assert!(!place.path("pid").exists());
+}
+
+#[test]
+fn a_search_goes_on_after_a_file_that_may_not_be_executed() {
+    let is_root = rustix::process::geteuid().is_root();
+    if is_root && !may_become_others() {
+        return;
+    }
+    let place = Place::new();
+    for folder in ["plain", "closed", "good"] {
+        fs::create_dir(place.path(folder)).unwrap();
+    }
+    fs::write(place.path("plain/tool"), "#!/bin/sh\n").unwrap();
+    place.script("closed/tool", "#!/bin/sh\n");
+    place.script("good/tool", "#!/bin/sh\nexec /bin/sleep 1000\n");
+    let mode = |mode| {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        fs::set_permissions(place.path("closed"), mode).unwrap();
+    };
+    mode(0o000);
+    let tool = |folders: &[&str]| {
+        let folders = folders.iter().map(|name| place.path(name));
+        let mut command = place.rawdaemon(["-v", "tool"]);
+        command.env("PATH", std::env::join_paths(folders).unwrap());
+        if is_root {
+            // Root may search every folder.
+            command.uid(65534).gid(65534);
+        }
+        let output = place.run(&mut command);
+        let said = output.stderr.lines().last().unwrap_or_default().to_owned();
+        (output.code(), said, output)
+    };
+    let denied = "rawdaemon: cannot execute tool: Permission denied (EACCES)";
+    let missing = "rawdaemon: cannot find the command tool: No such file or directory (ENOENT)";
+    let results = [
+        (tool(&["plain"]), 126, denied),
+        (tool(&["plain", "closed"]), 126, denied),
+        (tool(&["closed"]), 127, missing),
+    ];
+    let (code, said, output) = tool(&["plain", "closed", "good"]);
+    mode(0o755);
+    for ((code, said, _), expected, says) in results {
+        assert_eq!((code, said.as_str()), (expected, says));
+    }
+    assert_eq!(code, 0, "{said}");
+    Daemon::new(output.pid()).assert_alive();
 }
 
 #[test]

@@ -264,6 +264,8 @@ fn a_killed_intermediate_is_missed_though_its_pipe_stays_open() {
     let place = Place::new();
     let mut command = place.rawdaemon(["-t", "1000", "sleep", "1000"]);
     // Only a group leader needs an intermediate.
+    let null = || std::process::Stdio::null();
+    command.stdin(null()).stdout(null()).stderr(null());
     let mut launcher = command.process_group(0).spawn().unwrap();
     let pid = Pid::from_child(&launcher).as_raw_pid();
     let mut daemon = None;
