@@ -52,6 +52,20 @@ fn the_notification_fd_takes_the_number_of_no_pipe_of_the_crate() {
     assert_no_crash(&place);
 }
 
+#[test]
+fn the_original_waits_for_its_copy() {
+    if !has("strace") || !has_test_programs() {
+        return;
+    }
+    let place = Place::new();
+    // The daemon is a copy of what the original's memory is when the intermediate creates it.
+    let delay = ["--inject=clone:delay_enter=1s"];
+    let mut command = strace(&place, &delay, &example("std_program"));
+    let daemon = place.start_by(command.arg("defaults"));
+    daemon.assert_alive();
+    assert_no_crash(&place);
+}
+
 /// What each kind of start says.
 const REFUSED: &str =
     "cannot create the intermediate process: Resource deadlock avoided (EDEADLK)\n";
