@@ -379,12 +379,7 @@ mod tests {
     #[test]
     fn equal_errors_have_the_same_hash() {
         let error = Error::new(ErrorKind::Refused, Cause::Errno(Errno::EIO));
-        for note in [
-            Note::AllSteps,
-            Note::Other,
-            Note::FileLeft,
-            Note::StillRuns,
-        ] {
+        for note in [Note::AllSteps, Note::Other, Note::FileLeft, Note::StillRuns] {
             let noted = error.with(note);
             assert_eq!(noted, error);
             assert_eq!(noted.cause(), error.cause());

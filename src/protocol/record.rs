@@ -156,7 +156,7 @@ mod tests {
             for kind in ErrorKind::ALL {
                 let error = Error::new(*kind, cause);
                 assert_eq!(error.cause(), cause);
-                assert_eq!(error.after_all_steps().cause(), cause);
+                assert_eq!(error.with(Note::AllSteps).cause(), cause);
                 check_round_trip(Record::Failed(error));
                 check_round_trip(Record::Failed(error.with(Note::AllSteps)));
             }

@@ -130,7 +130,8 @@ fn create_daemon<R: Role>(
         }
         _ => inherited,
     };
-    let born = match shared.plan.goal {
+    // If the clock is refused, the start fails here. The clone may take long.
+    let before = match shared.plan.goal {
         Goal::Begun => Nanoseconds::MAX,
         Goal::Alive | Goal::Ready => sys::monotonic_time().map_err(cannot_watch)?,
     };
@@ -152,6 +153,10 @@ fn create_daemon<R: Role>(
     };
     let fork = R::create(&context, |daemon: Result<Pid, Errno>| {
         let daemon = daemon.map_err(failed(ErrorKind::ForkFailed))?;
+        let born = match before {
+            Nanoseconds::MAX => before,
+            _ => sys::monotonic_time().unwrap_or(before),
+        };
         watch(&context, session, channel, (daemon, born))?;
         Ok(daemon)
     });
@@ -192,7 +197,9 @@ fn watch<R: Role>(
     let mut watch = Watch::new(context, session, channel, daemon, born);
     let outcome = watch.run();
     watch.wait_until_released(stack);
-    watch.continue_daemon();
+    if outcome.is_ok() {
+        watch.continue_daemon();
+    }
     outcome.map_err(|error| remove_after_failure(plan.options, Some(daemon), error, *is_new))
 }
 

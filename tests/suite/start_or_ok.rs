@@ -37,7 +37,7 @@ fn a_start_that_succeeds_is_waited_for() {
         fs::write(place.path("go"), "").unwrap();
     });
     assert_eq!((first.code(), second.code()), (0, 0), "{second:?}");
-    assert!(second.took >= A_WHILE, "{second:?}");
+    assert!(second.took >= A_WHILE / 2, "{second:?}");
     let daemon = Daemon::new(crate::support::pid_in(&place.path("pid")));
     daemon.assert_alive();
     drop(daemon);
