@@ -249,6 +249,7 @@ fn belongs(sender: Pid, daemon: Pid, session: Pid) -> bool {
 }
 
 /// The event of a message that cannot be read; `None` if there is none, or no pipe any more ([`NO_FD`]).
+#[inline(never)]
 fn unreadable(errno: Errno) -> Option<Option<Event>> {
     match errno {
         Errno::EAGAIN | Errno::EINTR | Errno::EBADF => None,
