@@ -28,6 +28,9 @@ pub(crate) fn write_all(fd: RawFd, mut bytes: &[u8]) -> Result<(), Errno> {
     let _ = internal::block_signals(SignalSet::OF_WRITES);
     while !bytes.is_empty() {
         let written = internal::write(fd, bytes)?;
+        if written == 0 {
+            return Err(Errno::EIO);
+        }
         bytes = bytes.get(written as usize..).unwrap_or_default();
     }
     Ok(())

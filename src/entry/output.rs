@@ -59,6 +59,9 @@ impl Write for Stderr {
 fn write_all(fd: RawFd, mut bytes: &[u8]) -> Result<(), Errno> {
     while !bytes.is_empty() {
         let written = sys::write(fd, bytes)?;
+        if written == 0 {
+            return Err(Errno::EIO);
+        }
         bytes = bytes.get(written as usize..).unwrap_or_default();
     }
     Ok(())

@@ -1,6 +1,5 @@
 //! `daemonize_or_exit`: the shortest way for a program that only ever is a daemon.
 
-use std::eprintln;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::exit;
@@ -38,7 +37,9 @@ impl DaemonizeOptions<'_> {
     fn report(&self, error: &Error) -> ! {
         let program = std::env::args_os().next().unwrap_or_default();
         let name = Path::new(&program).file_name().unwrap_or_default();
-        eprintln!("{}: {}", Path::new(name).display(), self.describe(error));
+        let (name, why) = (Path::new(name).display(), self.describe(error));
+        // The exit status tells it, too.
+        let _ = writeln!(io::stderr(), "{name}: {why}");
         exit(error.exit_code().into())
     }
 }

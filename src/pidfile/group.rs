@@ -15,10 +15,10 @@ impl Group {
     /// The daemon's process group. `EPERM` if it is not known to be a group of the daemon's session, or
     /// if that session is the caller's.
     pub(super) fn of(daemon: Pid) -> Result<Self, Errno> {
-        let (session, own) = (sys::getsid(Some(daemon)), sys::getsid(None));
+        let (session, own) = (sys::getsid(Some(daemon))?, sys::getsid(None)?);
         let id = sys::getpgid(daemon).ok_or(Errno::EPERM)?;
-        let leader_session = sys::getsid(Some(id));
-        if session == own || Some(id) != session && leader_session != session {
+        let leader_session = session_of(id)?;
+        if session == own || id != session && leader_session != Some(session) {
             return Err(Errno::EPERM);
         }
         Ok(Self { id, leader_session })
@@ -26,7 +26,7 @@ impl Group {
 
     /// Sends the group a signal. `ESRCH` if its id has been reused.
     pub(super) fn send(&self, signal: u8) -> Result<(), Errno> {
-        let leader_session = sys::getsid(Some(self.id));
+        let leader_session = session_of(self.id)?;
         if leader_session.is_some() && leader_session != self.leader_session {
             return Err(Errno::ESRCH);
         }
@@ -35,5 +35,13 @@ impl Group {
 
     pub(super) fn has_members(&self) -> bool {
         sys::killpg(self.id, 0) != Err(Errno::ESRCH)
+    }
+}
+
+/// The session of a process; `None` if it does not exist.
+fn session_of(pid: Pid) -> Result<Option<Pid>, Errno> {
+    match sys::getsid(Some(pid)) {
+        Err(Errno::ESRCH) => Ok(None),
+        session => session.map(Some),
     }
 }

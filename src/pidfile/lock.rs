@@ -59,9 +59,7 @@ pub(crate) fn lock(
 
 fn lock_once(path: ThinCStr<'_>, locker: Locker) -> Result<Fd, Error> {
     for _ in 0..ATTEMPTS {
-        let mask = sys::umask(0);
-        let file = sys::open(path, Open::Lock);
-        sys::umask(mask);
+        let file = sys::with_umask(0, || sys::open(path, Open::Lock));
         let file = file.map_err(|errno| match errno {
             Errno::EISDIR => Error::new(ErrorKind::PidfileFailed, Cause::NotAFile),
             errno => pidfile_failed(errno),

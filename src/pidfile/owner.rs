@@ -186,7 +186,7 @@ impl Observation {
         let Some(pid) = named_pid else {
             return Ok(Owner::Dead);
         };
-        let found = match_process(pid, stat);
+        let found = match_process(pid, stat)?;
         self.is_plausible = is_exact && pid.get() != 1 && stat.is_safe() && found != Match::Younger;
         // A start may have locked and written the file in the meantime.
         self.is_changing =

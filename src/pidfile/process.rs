@@ -8,7 +8,7 @@ use crate::text::{NUMBER_LINE, concat, number_line, split_once};
 /// The daemon that has released its lock on this file and still runs.
 pub(super) fn find_unlocked_daemon(file: &Fd, stat: Stat) -> Result<Option<Pid>, Errno> {
     Ok(match read_pid(file.raw())? {
-        (Some(pid), true) if match_process(pid, stat) == Match::Daemon => Some(pid),
+        (Some(pid), true) if match_process(pid, stat)? == Match::Daemon => Some(pid),
         _ => None,
     })
 }
@@ -25,14 +25,16 @@ pub(super) fn read_pid(file: RawFd) -> Result<(Option<Pid>, bool), Errno> {
 }
 
 /// Compares a process with the file that names it. Without `/proc`, a process that exists is `Older`.
-pub(super) fn match_process(pid: Pid, stat: Stat) -> Match {
+pub(super) fn match_process(pid: Pid, stat: Stat) -> Result<Match, Errno> {
     if has_ended(pid) {
-        return Match::Ended;
+        return Ok(Match::Ended);
     }
-    match (read_process(pid), sys::time_of_boot()) {
+    Ok(match (read_process(pid)?, sys::time_of_boot()) {
         (Some(process), Some(boot)) => process.compare(stat.mtime(), boot),
+        // It may have ended in the meantime.
+        _ if has_ended(pid) => Match::Ended,
         _ => Match::Older,
-    }
+    })
 }
 
 /// Whether no process has this pid, or only a zombie. Does not need `/proc`. Where there are no pidfds
@@ -55,20 +57,20 @@ pub(super) fn pidfd_has_ended(pidfd: &Fd) -> bool {
 }
 
 /// Reads `/proc/PID/stat`. `None` if `/proc` is not mounted or shows another pid namespace.
-pub(super) fn read_process(pid: Pid) -> Option<Process> {
+pub(super) fn read_process(pid: Pid) -> Result<Option<Process>, Errno> {
     // In the `/proc` of another pid namespace, the same number is another process.
-    if read_own_process()?.pid != sys::getpid() {
-        return None;
+    if read_own_process()?.is_none_or(|own| own.pid != sys::getpid()) {
+        return Ok(None);
     }
     // Long enough for the first 22 fields.
     let mut text = [0; 512];
     let mut buffer = [0; NUMBER_LINE];
     let path = [b"/proc/", digits(pid, &mut buffer), b"/stat"];
-    process(read(&path, &mut text)?)
+    Ok(process(read(&path, &mut text)?))
 }
 
-fn read_own_process() -> Option<Process> {
-    process(read(&[b"/proc/self/stat"], &mut [0; 512])?)
+fn read_own_process() -> Result<Option<Process>, Errno> {
+    Ok(process(read(&[b"/proc/self/stat"], &mut [0; 512])?))
 }
 
 /// A child of this process, if `/proc` tells: since Linux 3.5, if the kernel is so configured.
@@ -76,24 +78,29 @@ pub(crate) fn child(pid: Pid) -> Option<Pid> {
     let mut buffer = [0; NUMBER_LINE];
     let pid = digits(pid, &mut buffer);
     let path = [b"/proc/", pid, b"/task/", pid, b"/children"];
-    pid_in(read(&path, &mut [0; NUMBER_LINE])?)
+    pid_in(read(&path, &mut [0; NUMBER_LINE]).ok()?)
 }
 
 fn digits(pid: Pid, buffer: &mut [u8; NUMBER_LINE]) -> &[u8] {
     split_once(number_line(pid.get().into(), buffer), b'\n').0
 }
 
-/// Reads the beginning of a file. Its path is these parts together.
-fn read<'t>(path: &[&[u8]], text: &'t mut [u8]) -> Option<&'t [u8]> {
+/// Reads the beginning of a file of `/proc`. Its path is these parts together. Empty if there is none; that nothing
+/// more can be opened is no answer.
+fn read<'t>(path: &[&[u8]], text: &'t mut [u8]) -> Result<&'t [u8], Errno> {
     let mut buffer = [0; 64];
     concat(path, &mut buffer);
-    let file = sys::open(ThinCStr::at_start(&buffer)?, Open::Read).ok()?;
-    let length = sys::read(file.raw(), text).ok()?;
-    text.get(..length as usize)
+    let path = ThinCStr::at_start(&buffer).ok_or(Errno::ENAMETOOLONG)?;
+    let length = match sys::open(path, Open::Read) {
+        Ok(file) => sys::read(file.raw(), text).unwrap_or(0),
+        Err(errno @ (Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM)) => return Err(errno),
+        Err(_) => 0,
+    };
+    Ok(text.get(..length as usize).unwrap_or_default())
 }
 
 /// The modification time for the pidfile of the calling process. `None` without `/proc`.
 pub(crate) fn own_mtime() -> Option<Nanoseconds> {
-    let created = read_own_process()?.created;
+    let created = read_own_process().ok()??.created;
     date(created.saturating_add(sys::time_of_boot()?))
 }

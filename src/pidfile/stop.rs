@@ -203,9 +203,11 @@ impl PinnedProcess {
         let sent = match (&self.group, &self.pidfd) {
             (Some(group), _) => group.send(signal),
             // A sandbox may allow pidfds, but not this call.
-            (None, Some(pidfd)) if sys::pidfd_send_signal(pidfd, signal).is_ok() => Ok(()),
-            (None, _) if self.has_ended() => Ok(()),
-            (None, _) => sys::kill(self.pid, signal),
+            (None, pidfd) => match pidfd.as_ref().map(|it| sys::pidfd_send_signal(it, signal)) {
+                Some(sent @ (Ok(()) | Err(Errno::ESRCH))) => sent,
+                _ if self.has_ended() => Ok(()),
+                _ => sys::kill(self.pid, signal),
+            },
         };
         match sent {
             Ok(()) | Err(Errno::ESRCH) => Ok(()),
@@ -248,7 +250,7 @@ impl PinnedProcess {
             }
             None => {
                 has_ended(self.pid)
-                    || read_process(self.pid).is_some_and(|process| process.has_ended)
+                    || matches!(read_process(self.pid), Ok(Some(process)) if process.has_ended)
             }
         }
     }

@@ -77,6 +77,9 @@ impl Pidfile<'_> {
 /// The process that watches the daemon of this pidfile until the outcome of its start is known.
 fn watcher(daemon: Pid, file: &Fd) -> Result<Option<Pid>, Error> {
     let is_watched = sys::is_background(file.raw()).map_err(failed(ErrorKind::PidfileFailed))?;
-    let leader = sys::getsid(Some(daemon));
-    Ok(leader.filter(|leader| is_watched && *leader != daemon && !has_ended(*leader)))
+    match sys::getsid(Some(daemon)) {
+        Ok(leader) if is_watched && leader != daemon && !has_ended(leader) => Ok(Some(leader)),
+        Ok(_) | Err(Errno::ESRCH) => Ok(None),
+        Err(errno) => Err(cannot_watch(errno)),
+    }
 }

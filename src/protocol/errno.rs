@@ -82,6 +82,15 @@ impl Errno {
         NonZeroU32::new(errno.into_raw() as u32).map_or(Self::UNKNOWN, Self)
     }
 
+    /// Whether an older kernel, which lacks a call, or a policy may answer so: then an older way is taken, if there is
+    /// one.
+    pub(crate) const fn is_refusal(self) -> bool {
+        matches!(
+            self,
+            Self::ENOSYS | Self::EPERM | Self::EACCES | Self::EOPNOTSUPP
+        )
+    }
+
     fn name_and_words(self) -> Option<(Packed, Packed)> {
         let index = NUMBERS
             .iter()

@@ -169,6 +169,10 @@ impl Error {
     /// The error of a descriptor.
     pub(crate) fn of_descriptor(kind: ErrorKind, errno: Errno, fd: i32) -> Self {
         let subject = (Subject::Descriptor as u32).wrapping_add(1);
+        // There is room for 24 bits.
+        if fd.wrapping_shl(8) >> 8 != fd {
+            return failed(kind)(errno);
+        }
         Self::of(
             CauseKind::Errno,
             kind,

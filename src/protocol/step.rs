@@ -40,8 +40,7 @@ steps! {
     LockLockFile: Some(ErrorKind::PidfileFailed), Some(Subject::LockFile), "locked the lock file";
     LockPidfile: Some(ErrorKind::PidfileFailed), Some(Subject::Pidfile), "locked the pidfile";
     SetOomScoreAdj: Some(ErrorKind::LimitsFailed), Some(Subject::OomScoreAdj), "set the OOM score adjustment";
-    // umask(2) cannot fail.
-    SetUmask: None, None, "set the umask";
+    SetUmask: Some(ErrorKind::LimitsFailed), Some(Subject::Umask), "set the umask";
     RunAction: Some(ErrorKind::Refused), None, "ran the program's action";
     Chroot: Some(ErrorKind::ChrootFailed), Some(Subject::Chroot), "entered the root directory";
     Chdir: Some(ErrorKind::ChdirFailed), Some(Subject::Chdir), "entered the working directory";
@@ -96,7 +95,9 @@ impl Step {
             (ErrorKind::PidfileFailed, None) => Self::LockPidfile,
             (ErrorKind::AlreadyRunning, Some(Subject::Pidfile)) => Self::LockPidfile,
             (ErrorKind::AlreadyRunning, _) => Self::LockLockFile,
-            (ErrorKind::LimitsFailed, Some(subject)) if subject != Subject::OomScoreAdj => {
+            (ErrorKind::LimitsFailed, Some(subject))
+                if !matches!(subject, Subject::OomScoreAdj | Subject::Umask) =>
+            {
                 Self::SetLimits
             }
             (ErrorKind::CommandNotFound, _) => Self::Execute,

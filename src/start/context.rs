@@ -81,7 +81,8 @@ impl<R> Context<'_, R> {
     /// True without an intermediate.
     #[inline(never)]
     pub(super) fn is_watched(&self) -> bool {
-        self.shared.verdict.writer == NO_FD || sys::getppid() == sys::getsid(None)
+        self.shared.verdict.writer == NO_FD
+            || sys::getsid(None).is_ok_and(|leader| sys::getppid() == Some(leader))
     }
 
     /// Reports that only the exec follows, if the intermediate cannot ask whether it has happened.

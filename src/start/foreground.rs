@@ -43,7 +43,7 @@ pub(super) fn take_steps<R: Role>(plan: &Plan<'_>, role: &R) -> Result<R::Output
             Ok(output)
         })
         .map_err(|mut error| {
-            if options.reset_signals {
+            if plan.resets_signals() {
                 let _ = sys::restore_trap_action(None);
             }
             files.truncate_pidfile();
@@ -94,7 +94,7 @@ struct SavedState {
     /// Duplicates of the streams that the steps replace; [`NO_FD`] for streams that were closed.
     streams: [Option<RawFd>; 3],
     directory: RawFd,
-    umask: u32,
+    umask: Option<u32>,
 }
 
 impl SavedState {
@@ -103,16 +103,16 @@ impl SavedState {
         for (stream, copy) in (0..).zip(&mut streams) {
             let new = options.stream(stream as usize);
             *copy = match (sys::fcntl_getfd(stream), new) {
-                (Err(_), _) => Some(NO_FD),
-                (Ok(()), Stream::Inherit) => None,
-                (Ok(()), _) => Some(sys::dupfd_cloexec(stream, 3).map_err(|errno| {
+                (Err(Errno::EBADF), _) => Some(NO_FD),
+                (_, Stream::Inherit) => None,
+                (_, _) => Some(sys::dupfd_cloexec(stream, 3).map_err(|errno| {
                     Error::of_descriptor(ErrorKind::StdioFailed, errno, stream as i32)
                 })?),
             };
         }
         let directory = sys::open(ThinCStr::new(c"."), Open::Path);
-        let umask = sys::umask(0o077);
-        sys::umask(umask);
+        let umask = sys::umask(0o077).ok();
+        umask.map(sys::umask);
         Ok(Self {
             streams,
             // If this failed, the working directory is not restored.
@@ -130,7 +130,7 @@ impl SavedState {
             }
         }
         let _ = sys::fchdir(self.directory);
-        sys::umask(self.umask);
+        self.umask.map(sys::umask);
     }
 
     fn close(&self) {

@@ -53,7 +53,12 @@ pub(super) fn wait_for_verdict(
             Some(record) => break (record, ended.unwrap_or_else(|| sys::waitpid(intermediate))),
             // The intermediate was killed, and another process still has the write end of the pipe.
             None if ended.is_some() => break (None, ended.unwrap_or(Err(Errno::ECHILD))),
-            None => ended = sys::try_wait(intermediate).transpose(),
+            // Only that there is no such child means that it has ended: any other error is no answer.
+            None => {
+                ended = sys::try_wait(intermediate)
+                    .transpose()
+                    .filter(|ended| matches!(ended, Ok(_) | Err(Errno::ECHILD)));
+            }
         }
         now = sys::monotonic_time().unwrap_or(0);
         if now >= next_report {

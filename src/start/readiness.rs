@@ -183,10 +183,7 @@ fn open_socket<'a>(
     let socket = sys::datagram_socket()?.into_raw();
     let buffer = Mapping::new(DATAGRAM_SIZE)?;
     // The daemon may run as any user, and must be able to write to the socket.
-    let mask = sys::umask(0);
-    let bound = bind(socket, path);
-    sys::umask(mask);
-    bound?;
+    sys::with_umask(0, || bind(socket, path))?;
     let path = match path {
         Some(path) => {
             let name = VARIABLE.split_last().map_or(VARIABLE, |(_, name)| name);
@@ -245,7 +242,7 @@ fn is_abandoned(path: ThinCStr<'_>) -> Result<bool, Errno> {
 /// Whether a process is the daemon or one of its descendants: only these are members of the start's session. The
 /// daemon leads a process group, so it cannot lead a session of its own.
 fn belongs(sender: Pid, daemon: Pid, session: Pid) -> bool {
-    sender == daemon || sys::getsid(Some(sender)) == Some(session)
+    sender == daemon || sys::getsid(Some(sender)) == Ok(session)
 }
 
 /// The event of a message that cannot be read; `None` if there is none, or no pipe any more ([`NO_FD`]).

@@ -64,10 +64,7 @@ pub(super) fn take<R: Role>(
                 pidfile::lock(options, Subject::Pidfile, pidfile).map(|()| mtime = own_mtime())
             }
             Step::SetOomScoreAdj => at_step(set_oom_score_adj(options)),
-            Step::SetUmask => {
-                sys::umask(plan.umask);
-                Ok(())
-            }
+            Step::SetUmask => at_step(sys::umask(plan.umask).map(drop)),
             // As long as the daemon has all privileges and the root directory of the caller.
             Step::RunAction => role.run_action(),
             Step::Chroot => at_step(change_root(options)),

@@ -37,7 +37,13 @@ impl OpenFiles {
         for (index, file) in (0..).zip(&mut self.streams) {
             match options.stream(index) {
                 Stream::Null => {}
-                Stream::Inherit if sys::fcntl_getfd(index as RawFd).is_err() => {}
+                Stream::Inherit => match sys::fcntl_getfd(index as RawFd) {
+                    Err(Errno::EBADF) => {}
+                    open => {
+                        open?;
+                        continue;
+                    }
+                },
                 _ => continue,
             }
             if self.null == NO_FD {

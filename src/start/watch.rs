@@ -222,7 +222,7 @@ impl<'w, 'a> Watch<'w, 'a> {
             // called before it is reaped.
             let has_exited = sys::has_exited(self.daemon);
             let executed = match self.may_setpgid {
-                true => sys::setpgid(self.daemon).is_err(),
+                true => matches!(sys::setpgid(self.daemon), Err(Errno::EACCES | Errno::EPERM)),
                 // A policy refuses the question, so the daemon's report counts.
                 false => self.is_executing,
             };
@@ -314,8 +314,8 @@ impl<'w, 'a> Watch<'w, 'a> {
             (Signal::TERM, TERM_TIMEOUT),
             (Signal::KILL, REFUSAL_TIMEOUT),
         ] {
-            // A group that has members keeps its id. If a process has this id, the group is gone.
-            let is_gone = || self.has_ended && sys::getsid(Some(self.daemon)).is_some();
+            // A group that has members keeps its id. If another process has this id, the group is gone.
+            let is_gone = || self.has_ended && sys::getsid(Some(self.daemon)) != Err(Errno::ESRCH);
             if is_gone() || sys::killpg(self.daemon, signal.number()).is_err() {
                 break;
             }
@@ -331,7 +331,8 @@ impl<'w, 'a> Watch<'w, 'a> {
     /// The kernel hangs up a process group with a stopped member when the last process that could continue it, its
     /// parent in the same session, ends (setpgid(2)). So the daemon is continued before.
     pub(super) fn continue_daemon(&self) {
-        if sys::is_stopped(self.daemon) == Ok(true) {
+        // If waitid(2) is refused, it may be stopped.
+        if !self.has_ended && sys::is_stopped(self.daemon) != Ok(false) {
             let _ = sys::kill(self.daemon, Signal::CONT.number());
         }
     }

@@ -38,6 +38,9 @@ fn time(clock: u32) -> Result<Nanoseconds, Errno> {
         call!(number, clock, time)
     })?;
     let [time] = times;
-    let seconds = (time.tv_sec as Nanoseconds).saturating_mul(SECOND);
-    Ok(seconds.saturating_add(time.tv_nsec as Nanoseconds))
+    // On 32 bits, the seconds are negative after 2038.
+    let seconds = Nanoseconds::try_from(time.tv_sec).map_err(|_| Errno::EOVERFLOW)?;
+    Ok(seconds
+        .saturating_mul(SECOND)
+        .saturating_add(time.tv_nsec as Nanoseconds))
 }

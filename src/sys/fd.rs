@@ -8,6 +8,7 @@ use linux_raw_sys::general::{
 };
 use syscalls::Sysno;
 
+use super::arch::FCNTL_64;
 use crate::protocol::Errno;
 
 /// The number of a descriptor. The kernel takes an `int`; an unsigned number needs no sign extension to
@@ -138,19 +139,19 @@ pub(crate) fn dup3(from: RawFd, to: RawFd) -> Result<(), Errno> {
 /// Since Linux 2.6.24.
 pub(crate) fn dupfd_cloexec(fd: RawFd, lowest: RawFd) -> Result<RawFd, Errno> {
     // SAFETY: the call takes no pointers.
-    unsafe { call!(Sysno::fcntl, fd, F_DUPFD_CLOEXEC, lowest) }
+    unsafe { call!(FCNTL_64, fd, F_DUPFD_CLOEXEC, lowest) }
 }
 
 /// `fcntl(fd, F_GETFD)`—Checks that a descriptor is open. `EBADF` if it is not.
 pub(crate) fn fcntl_getfd(fd: RawFd) -> Result<(), Errno> {
     // SAFETY: the call takes no pointers.
-    unsafe { attempt!(Sysno::fcntl, fd, F_GETFD) }
+    unsafe { attempt!(FCNTL_64, fd, F_GETFD) }
 }
 
 /// `fcntl(fd, F_SETFD, 0)`—Keeps a descriptor open across execve(2).
 pub(crate) fn clear_cloexec(fd: RawFd) -> Result<(), Errno> {
     // SAFETY: the call takes no pointers.
-    unsafe { attempt!(Sysno::fcntl, fd, F_SETFD, 0) }
+    unsafe { attempt!(FCNTL_64, fd, F_SETFD, 0) }
 }
 
 /// `fcntl(fd, F_SETFL, O_APPEND)` or `fcntl(fd, F_SETFL, 0)`—Clears `O_NONBLOCK`, and sets or clears
@@ -158,14 +159,15 @@ pub(crate) fn clear_cloexec(fd: RawFd) -> Result<(), Errno> {
 pub(crate) fn set_status_flags(fd: RawFd, append: bool) -> Result<(), Errno> {
     let flags = if append { O_APPEND } else { 0 };
     // SAFETY: the call takes no pointers.
-    unsafe { attempt!(Sysno::fcntl, fd, F_SETFL, flags) }
+    unsafe { attempt!(FCNTL_64, fd, F_SETFL, flags) }
 }
 
 /// `close_range(first, last, 0)`—Closes every descriptor from `first` to `last`.
 ///
 /// Since Linux 5.9. `ENOSYS` before that.
 pub(crate) fn close_range(first: RawFd, last: RawFd) -> Result<(), Errno> {
-    // SAFETY: the call takes no pointers. The callers own every descriptor from `first` to `last`.
+    // SAFETY: the call takes no pointers. No `Fd` has one of these numbers; descriptors of the program are closed on
+    // its request.
     unsafe { attempt!(Sysno::close_range, first, last, 0) }
 }
 

@@ -64,10 +64,18 @@ pub(crate) fn getcwd(buffer: &mut [u8]) -> &[u8] {
     }
 }
 
-/// `umask(mask)`—Sets the file mode creation mask, and returns the previous one.
-pub(crate) fn umask(mask: u32) -> u32 {
+/// `umask(mask)`—Sets the file mode creation mask, and returns the previous one. Fails only in a sandbox.
+pub(crate) fn umask(mask: u32) -> Result<u32, Errno> {
     // SAFETY: the call takes no pointers.
-    unsafe { call!(Sysno::umask, mask) }.unwrap_or(0)
+    unsafe { call!(Sysno::umask, mask) }
+}
+
+/// Runs an action with this file mode creation mask, if that can be set.
+pub(crate) fn with_umask<T>(mask: u32, action: impl FnOnce() -> T) -> T {
+    let before = umask(mask);
+    let value = action();
+    let _ = before.and_then(umask);
+    value
 }
 
 /// `faccessat(AT_FDCWD, path, F_OK)`—Returns whether a file exists, as far as the caller can see.

@@ -84,7 +84,8 @@ pub(crate) fn is_background(fd: RawFd) -> Result<bool, Errno> {
 }
 
 fn getlk(fd: RawFd) -> Result<Flock64, Errno> {
-    let mut lock = write_lock(Locker::Daemon);
+    // All lockers' ranges overlap this one, and a read lock beyond it hides none of them.
+    let mut lock = write_lock(Locker::Foreground);
     // SAFETY: the kernel reads a flock from `lock` and writes one to it.
     let mut result = unsafe { attempt!(FCNTL_64, fd, F_OFD_GETLK, &raw mut lock) };
     if result == Err(Errno::EINVAL) {

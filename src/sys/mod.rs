@@ -51,6 +51,7 @@ pub(crate) use fd::{
 pub use fd::{RawFd, write};
 pub(crate) use file::{
     Open, access, chdir, fchdir, ftruncate, getcwd, getdents, open, set_mtime, umask, unlink,
+    with_umask,
 };
 pub(crate) use lock::{LockOwner, Locker, fcntl_getlk, fcntl_setlk, is_background};
 pub(crate) use mmap::Mapping;

@@ -146,13 +146,12 @@ fn wait4(pid: Pid, options: u32) -> Result<Option<WaitStatus>, Errno> {
             Ok(0) => return Ok(None),
             Ok(_) => return Ok(Some(WaitStatus::from_raw(status))),
             // A policy may refuse this call and not waitid(2), which reaps as well.
-            Err(errno @ (Errno::EPERM | Errno::ENOSYS)) => {
-                return match waitid(pid, WEXITED | options | __WALL) {
-                    Ok(false) => Ok(None),
-                    Ok(true) | Err(Errno::ECHILD) => Err(Errno::ECHILD),
-                    Err(_) => Err(errno),
-                };
-            }
+            Err(errno) if errno.is_refusal() => match waitid(pid, WEXITED | options | __WALL) {
+                Ok(false) => return Ok(None),
+                Ok(true) | Err(Errno::ECHILD) => return Err(Errno::ECHILD),
+                Err(Errno::EINTR) => {}
+                Err(_) => return Err(errno),
+            },
             Err(errno) => return Err(errno),
         }
     }

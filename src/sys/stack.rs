@@ -67,8 +67,8 @@ impl Stack {
     /// the child has executed or ended. It lies in this mapping and not in a frame, since the kernel may clear
     /// it late.
     pub(super) fn ctid(&self) -> Option<&AtomicU32> {
-        // SAFETY: the mapping is that large. The word is aligned, was zero, and only the kernel and this type
-        // write to it.
+        // SAFETY: the mapping is that large. The word is aligned and was zero. Other processes share it, so it is used
+        // as an atomic only.
         Some(unsafe { self.bottom?.add(SIZE - WORD_SIZE).cast().as_ref() })
     }
 
@@ -92,7 +92,7 @@ impl Stack {
         self.state() == LEAKED
     }
 
-    /// Marks the stack as unused: the child has been reaped, or has resumed its parent, or this process is a copy
+    /// Marks the stack as unused, so that `drop` unmaps it. Only on the kernel's word: the child has been reaped, or has resumed its parent, or this process is a copy
     /// of the one whose memory was shared. Not every kernel clears the word then: Linux before 4.9 does not if a
     /// signal ends the child, nor before 5.16 if that dumps core.
     pub(crate) fn mark_released(&self) {

@@ -41,7 +41,9 @@ impl Stat {
             mode: stat.st_mode as u32,
             links: stat.st_nlink as u32,
             owner: stat.st_uid as u32,
-            mtime: (stat.st_mtime as Nanoseconds)
+            // Before 1970, it is negative. On 32 bits the field has no sign.
+            mtime: Nanoseconds::try_from(stat.st_mtime as i64)
+                .unwrap_or(0)
                 .saturating_mul(SECOND)
                 .saturating_add(stat.st_mtime_nsec as Nanoseconds),
         }

@@ -59,7 +59,8 @@ impl Thread {
         !matches!(self.rseq, Rseq::Unknown)
     }
 
-    /// Gives the calling thread this state. Its memory is a copy of the memory of the thread with this state.
+    /// Gives the calling thread this state. Only in a copy: where memory is shared, this would change the original's
+    /// list and ids. Its memory is a copy of the memory of the thread with this state.
     pub(crate) fn restore(&self) -> Result<(), Errno> {
         if let Some(address) = self.pid_address {
             // SAFETY: the process that this is a copy of had it there, and no reference to it exists.

@@ -1,6 +1,7 @@
 //! The id of a thread in the memory of its C library.
 
 use core::ffi::c_int;
+use core::sync::atomic::{AtomicI32, Ordering};
 
 use linux_raw_sys::prctl::PR_GET_TID_ADDRESS;
 use syscalls::Sysno;
@@ -63,6 +64,6 @@ pub(super) fn read_int(address: usize) -> Option<c_int> {
     if read != Err(Errno::EINVAL) || !pointer.is_aligned() {
         return None;
     }
-    // SAFETY: it is aligned and readable, and belongs to the description of the calling thread.
-    Some(unsafe { pointer.read() })
+    // SAFETY: it is aligned, and the kernel has just read it. What is there is not known, so it is read atomically.
+    Some(unsafe { AtomicI32::from_ptr(pointer.cast_mut()) }.load(Ordering::Relaxed))
 }

@@ -58,6 +58,7 @@ mod owner;
 mod pidfile;
 mod ported;
 mod races;
+mod refusals;
 mod removal;
 mod start_or_ok;
 mod stop;

@@ -31,7 +31,7 @@ pub(crate) fn call_with_times<const N: usize>(
 ) -> Result<u32, Errno> {
     match call(number, times.as_mut_ptr() as usize) {
         // An older kernel does not have it, and an older sandbox does not know it.
-        Err(Errno::ENOSYS | Errno::EPERM) => {}
+        Err(errno) if errno.is_refusal() => {}
         result => return result,
     }
     let mut old_times = times.each_ref().map(|time| __kernel_old_timespec {

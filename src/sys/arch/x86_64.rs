@@ -17,7 +17,7 @@ pub(crate) const RSEQ_SIGNATURE: u32 = 0x5305_3053;
 // Before rax: flags, link and stack, and thirteen registers.
 pub(crate) const RESULT_IN_CONTEXT: usize = 40 + 13 * 8;
 
-/// The kernel refuses a handler without a restorer, but does not read its address.
+/// The kernel refuses a handler without a restorer. It copies the address to the frame, and nothing jumps there.
 pub(crate) const HANDLER_FLAGS: u32 = SA_RESTORER;
 
 /// `rt_sigreturn()`. The kernel finds the context where the stack pointer points.
@@ -27,11 +27,13 @@ pub(crate) const HANDLER_FLAGS: u32 = SA_RESTORER;
 /// As [`super::leave_handler`].
 #[inline(always)]
 pub(super) unsafe fn leave_handler(context: *mut c_void) {
-    // SAFETY: the caller's promise. The kernel restores all registers, so this does not return.
+    // SAFETY: the caller's promise. The kernel restores all registers, so this does not return. If a policy refuses
+    // that, the process ends.
     unsafe {
         asm!(
             "mov rsp, {}",
             "syscall",
+            "ud2",
             in(reg) context, in("rax") Sysno::rt_sigreturn as usize,
             options(noreturn),
         );
