@@ -95,7 +95,9 @@ pub(crate) fn runs(invocation: &Invocation<'_>, error: &Error) -> Result<bool, E
     let (_, time) = Plan::for_command(settings).goal_and_time();
     let path = error.subject().and_then(|subject| settings.string(subject));
     let pidfile = Pidfile::new(path.unwrap_or(ThinCStr::new(c"")));
-    let owner = pidfile.wait_for_start(time.unwrap_or_default())?;
+    // The daemon may take this time for its steps, and must then live as long again.
+    let time = time.unwrap_or_default().saturating_mul(2);
+    let owner = pidfile.wait_for_start(time)?;
     Ok(!matches!(owner, Owner::NotRunning | Owner::Dead))
 }
 

@@ -14,5 +14,5 @@ mod wait;
 pub use fingerprint::{Match, Process, compare, date, pid_in, pid_of, process};
 pub(crate) use lock::{is_missing, lock, remove_after_failure, write};
 pub use owner::{Owner, Pidfile};
-pub(crate) use process::{child, own_mtime};
+pub(crate) use process::{notifying_child, own_mtime};
 pub use stop::Stage;

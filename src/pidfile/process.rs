@@ -3,7 +3,7 @@
 use super::fingerprint::{Match, Process, date, pid_in, pid_of, process};
 use crate::protocol::{Errno, Nanoseconds, Pid};
 use crate::sys::{self, Fd, NO_FD, Open, RawFd, Stat, ThinCStr};
-use crate::text::{NUMBER_LINE, concat, number_line, split_once};
+use crate::text::{NUMBER_LINE, concat, next_field, number_line, split_once};
 
 /// The daemon that has released its lock on this file and still runs.
 pub(super) fn find_unlocked_daemon(file: &Fd, stat: Stat) -> Result<Option<Pid>, Errno> {
@@ -73,12 +73,23 @@ fn read_own_process() -> Result<Option<Process>, Errno> {
     Ok(process(read(&[b"/proc/self/stat"], &mut [0; 512])?))
 }
 
-/// A child of this process, if `/proc` tells: since Linux 3.5, if the kernel is so configured.
-pub(crate) fn child(pid: Pid) -> Option<Pid> {
+/// A child of this process that executes systemd-notify(1), if `/proc` tells: since Linux 3.5, if the kernel is so
+/// configured.
+#[inline(never)]
+pub(crate) fn notifying_child(parent: Pid) -> Option<Pid> {
     let mut buffer = [0; NUMBER_LINE];
-    let pid = digits(pid, &mut buffer);
-    let path = [b"/proc/", pid, b"/task/", pid, b"/children"];
-    pid_in(read(&path, &mut [0; NUMBER_LINE]).ok()?)
+    let parent = digits(parent, &mut buffer);
+    let mut text = [0; 1024];
+    let path = [b"/proc/", parent, b"/task/", parent, b"/children"];
+    let mut children = Some(read(&path, &mut text).ok()?);
+    while children.is_some() {
+        let child = next_field(&mut children, b' ');
+        let path = [b"/proc/", child, b"/comm"];
+        if read(&path, &mut [0; 16]) == Ok(b"systemd-notify\n") {
+            return pid_in(child);
+        }
+    }
+    None
 }
 
 fn digits(pid: Pid, buffer: &mut [u8; NUMBER_LINE]) -> &[u8] {

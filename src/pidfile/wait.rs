@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::owner::{Owner, Pidfile};
 use super::process::has_ended;
 use crate::protocol::{
-    Cause, Errno, Error, ErrorKind, Nanoseconds, Pid, cannot_watch, failed, nanoseconds,
+    Cause, Errno, Error, ErrorKind, Nanoseconds, Note, Pid, cannot_watch, failed, nanoseconds,
 };
 use crate::sys::{self, Fd, NO_FD};
 
@@ -68,7 +68,7 @@ impl Pidfile<'_> {
             };
             let watcher = sys::pidfd_open(watcher).ok();
             if !wait_before(deadline, watcher.as_ref())? {
-                return Err(Error::new(ErrorKind::TimedOut, Cause::Unknown));
+                return Err(Error::new(ErrorKind::TimedOut, Cause::Unknown).with(Note::Other));
             }
         }
     }

@@ -109,7 +109,7 @@ pub enum Note {
     FileLeft = 0x10,
     /// What failed is the other thing that the kind stands for: a file could be opened, but not emptied; a daemon
     /// was stopped, but its pidfile not removed; a user or a group could not be looked up; the intermediate could not watch the
-    /// daemon.
+    /// daemon; another start was not over in time.
     Other = 0x20,
     /// The daemon had taken all its steps.
     AllSteps = 0x40,

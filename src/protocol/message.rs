@@ -23,6 +23,7 @@ pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
         (ErrorKind::OpenFailed, _) if is_other => out(b"cannot empty"),
         (ErrorKind::PidfileFailed, _) if is_other => out(b"cannot remove the pidfile"),
         (ErrorKind::WaitFailed, _) if is_other => out(b"cannot watch the daemon"),
+        (ErrorKind::TimedOut, _) if is_other => out(b"the other start has not ended in time"),
         (ErrorKind::Refused, _) if error.cause_kind() == CauseKind::Silent => {
             out(b"the daemon did not become ready");
         }

@@ -198,7 +198,7 @@ fn watch<R: Role>(
     let outcome = watch.run();
     watch.wait_until_released(stack);
     if outcome.is_ok() {
-        watch.continue_daemon();
+        watch.continue_group();
     }
     outcome.map_err(|error| remove_after_failure(plan.options, Some(daemon), error, *is_new))
 }

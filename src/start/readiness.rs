@@ -1,7 +1,7 @@
 //! The channel over which a command reports that it is ready.
 
 use crate::options::Readiness;
-use crate::pidfile::child;
+use crate::pidfile::notifying_child;
 use crate::protocol::{Errno, Event, Nanoseconds, Notice, Pid, Record, cannot_watch};
 use crate::sys::{self, Fd, Mapping, NO_FD, Pipe, RawFd, SOCKET_PATH_SIZE, Stat, ThinCStr};
 use crate::text::{join, split_once};
@@ -241,6 +241,7 @@ fn is_abandoned(path: ThinCStr<'_>) -> Result<bool, Errno> {
 
 /// Whether a process is the daemon or one of its descendants: only these are members of the start's session. The
 /// daemon leads a process group, so it cannot lead a session of its own.
+#[inline(never)]
 fn belongs(sender: Pid, daemon: Pid, session: Pid) -> bool {
     sender == daemon || sys::getsid(Some(sender)) == Ok(session)
 }
@@ -257,7 +258,7 @@ fn unreadable(errno: Errno) -> Option<Option<Event>> {
 /// How long the sender of `READY=1` may take to send `BARRIER=1`: the daemon itself, which seldom sends one, and a
 /// helper, of which nothing is expected but that and its end.
 const BARRIER_TIMEOUT: Nanoseconds = 1_000_000;
-const HELPER_TIMEOUT: Nanoseconds = 500_000_000;
+const HELPER_TIMEOUT: Nanoseconds = 200_000_000;
 
 /// Waits for the barrier of a sender that has sent `READY=1`, or for its end.
 ///
@@ -268,7 +269,7 @@ const HELPER_TIMEOUT: Nanoseconds = 500_000_000;
 fn await_barrier(socket: RawFd, sender: Pid, daemon: Pid) {
     // Root's systemd-notify gives the pid of its parent for its own.
     let helper = match sender == daemon {
-        true => child(daemon),
+        true => notifying_child(daemon),
         false => Some(sender),
     };
     let (end, time) = match helper.map(sys::pidfd_open) {

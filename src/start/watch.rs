@@ -329,11 +329,11 @@ impl<'w, 'a> Watch<'w, 'a> {
     }
 
     /// The kernel hangs up a process group with a stopped member when the last process that could continue it, its
-    /// parent in the same session, ends (setpgid(2)). So the daemon is continued before.
-    pub(super) fn continue_daemon(&self) {
-        // If waitid(2) is refused, it may be stopped.
-        if !self.has_ended && sys::is_stopped(self.daemon) != Ok(false) {
-            let _ = sys::kill(self.daemon, Signal::CONT.number());
+    /// parent in the same session, ends (setpgid(2)). So the group is continued before. No call tells whether a
+    /// member is stopped.
+    pub(super) fn continue_group(&self) {
+        if !self.has_ended {
+            let _ = sys::killpg(self.daemon, Signal::CONT.number());
         }
     }
 

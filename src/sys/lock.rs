@@ -12,17 +12,16 @@ use crate::protocol::{Errno, Pid};
 /// which one is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Locker {
-    /// A daemon, from the first byte to the end of the file.
+    /// A daemon, from the first byte on, but not to the end. No other program has such a lock.
     Daemon,
-    /// A daemon in the foreground, which the leader of its session does not watch: from the first byte on, not to
-    /// the end.
+    /// A daemon in the foreground, which the leader of its session does not watch: the whole file.
     Foreground,
     /// The process that removes the pidfile of a daemon that has ended, from the second byte to the end.
     Remover,
 }
 
-/// The length of the lock of a daemon in the foreground. A pidfile is shorter.
-const FOREGROUND_LENGTH: i32 = 1 << 30;
+/// The length of the lock of a daemon that is not in the foreground. A pidfile is shorter.
+const WATCHED_LENGTH: i32 = 1 << 30;
 
 /// Describes the write lock of this locker.
 fn write_lock(locker: Locker) -> Flock64 {
@@ -31,8 +30,8 @@ fn write_lock(locker: Locker) -> Flock64 {
     let mut lock: Flock64 = unsafe { MaybeUninit::zeroed().assume_init() };
     lock.l_type = F_WRLCK as _;
     match locker {
-        Locker::Daemon => {}
-        Locker::Foreground => lock.l_len = FOREGROUND_LENGTH.into(),
+        Locker::Daemon => lock.l_len = WATCHED_LENGTH.into(),
+        Locker::Foreground => {}
         Locker::Remover => lock.l_start = 1,
     }
     lock
@@ -78,14 +77,14 @@ pub(crate) fn fcntl_getlk(fd: RawFd) -> Result<LockOwner, Errno> {
     Ok(Pid::new(lock.l_pid).map_or(LockOwner::Unknown, LockOwner::Process))
 }
 
-/// [`fcntl_getlk`], for whether the daemon that holds the lock was not started in the foreground.
+/// [`fcntl_getlk`], for whether the lock is that of a daemon that was not started in the foreground.
 pub(crate) fn is_background(fd: RawFd) -> Result<bool, Errno> {
-    Ok(getlk(fd)?.l_len == 0)
+    Ok(getlk(fd)?.l_len == WATCHED_LENGTH.into())
 }
 
 fn getlk(fd: RawFd) -> Result<Flock64, Errno> {
     // All lockers' ranges overlap this one, and a read lock beyond it hides none of them.
-    let mut lock = write_lock(Locker::Foreground);
+    let mut lock = write_lock(Locker::Daemon);
     // SAFETY: the kernel reads a flock from `lock` and writes one to it.
     let mut result = unsafe { attempt!(FCNTL_64, fd, F_OFD_GETLK, &raw mut lock) };
     if result == Err(Errno::EINVAL) {

@@ -62,7 +62,7 @@ pub(crate) use pidfd::{pidfd_open, pidfd_send_signal};
 pub(crate) use poll::{ppoll, sleep};
 pub(crate) use process::{
     End, ExitSignal, Fork, Forked, check_single_threaded, clone, execve, exit, has_exited,
-    is_stopped, lead_group, may_setpgid, setpgid, setsid, try_wait, waitpid,
+    lead_group, may_setpgid, setpgid, setsid, try_wait, waitpid,
 };
 pub(crate) use signal::{
     SIGCHLD, SigAction, reset_sigaction, set_sigaction, set_signal_mask, sigaction, signalfd,

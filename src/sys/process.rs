@@ -4,7 +4,7 @@ use core::ffi::c_int;
 
 use linux_raw_sys::general::{
     __WALL, CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_THREAD, P_PID, SIGCHLD, WEXITED,
-    WNOHANG, WNOWAIT, WSTOPPED,
+    WNOHANG, WNOWAIT,
 };
 use syscalls::Sysno;
 
@@ -171,11 +171,6 @@ pub(crate) fn try_wait(pid: Pid) -> Result<Option<WaitStatus>, Errno> {
 /// it. Finds only children whose exit signal is SIGCHLD.
 pub(crate) fn has_exited(child: Pid) -> Result<bool, Errno> {
     waitid(child, WEXITED | WNOHANG | WNOWAIT)
-}
-
-/// `waitid(P_PID, child, _, WSTOPPED | WNOHANG | WNOWAIT)`—Returns whether a signal has stopped a child.
-pub(crate) fn is_stopped(child: Pid) -> Result<bool, Errno> {
-    waitid(child, WSTOPPED | WNOHANG | WNOWAIT)
 }
 
 /// `waitid(P_PID, child, _, options)`—Returns whether a child is in the state that the options name.

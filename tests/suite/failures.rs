@@ -163,7 +163,7 @@ fn a_directory_that_cannot_be_searched_does_not_end_the_search() {
         ("ENODEV", "No such device (ENODEV)"),
         ("ETIMEDOUT", "Connection timed out (ETIMEDOUT)"),
         ("EHOSTDOWN", "Host is down (EHOSTDOWN)"),
-        ("ENOTCONN", "error 107"),
+        ("ENOTCONN", "Transport endpoint is not connected (ENOTCONN)"),
     ] {
         let inject = format!("--inject=execve:error={errno}");
         let fault = ["-P", gone, &inject];

@@ -5,15 +5,13 @@ use std::fs;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use rawdaemon::{DaemonizeOptions, Errno, ErrorKind};
-use rustix::process::{Pid, Signal, kill_process};
-
 use crate::support::control::{ask, start_unlocked};
 use crate::support::readiness::last_message;
 use crate::support::{
     Daemon, Output, Place, before_exec, eventually, filter, has_test_programs, pid_in, skip,
     std_program, without_core,
 };
+use rawdaemon::{DaemonizeOptions, Errno, ErrorKind};
 
 /// Runs the command in a sandbox that refuses a call with this error.
 fn refusing(place: &Place, call: c_long, errno: i32, command: &mut Command) -> Output {
@@ -207,9 +205,7 @@ fn a_pidfile_of_before_1970_is_older_than_its_process() {
 #[test]
 fn a_reader_s_lock_beyond_the_daemon_s_hides_nothing() {
     let place = Place::new();
-    let mut child = place.rawdaemon(["-f", "-p", "pid", "sleep", "1000"]);
-    let mut child = child.spawn().unwrap();
-    eventually("it runs", || ask(&place, &["-qT"]).code() == 0);
+    let daemon = place.start(["-p", "pid", "sleep", "1000"]);
     let file = fs::File::open(place.path("pid")).unwrap();
     // SAFETY: all zeros is a flock, which the kernel reads.
     let locked = unsafe {
@@ -222,13 +218,11 @@ fn a_reader_s_lock_beyond_the_daemon_s_hides_nothing() {
             &raw const lock,
         )
     };
-    assert_eq!(locked, 0);
+    assert_eq!(locked, 0, "the daemon's lock ends before");
     assert_eq!(ask(&place, &["-qT"]).code(), 0);
     let output = place.run(&mut place.rawdaemon(["-p", "pid", "sleep", "1000"]));
     assert_eq!(output.code(), 12, "{output:?}");
-    assert_eq!(pid_in(&place.path("pid")), Pid::from_child(&child));
-    kill_process(Pid::from_child(&child), Signal::KILL).unwrap();
-    child.wait().unwrap();
+    assert_eq!(pid_in(&place.path("pid")), daemon.pid);
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn its_own_timeout_counts() {
         fs::write(place.path("go"), "").unwrap();
     });
     assert_eq!((first.code(), second.code()), (0, 6), "{second:?}");
-    let says = "rawdaemon: the daemon did not become ready in time\n";
+    let says = "rawdaemon: the other start has not ended in time\n";
     assert_eq!(second.stderr, says);
     drop(Daemon::new(crate::support::pid_in(&place.path("pid"))));
 }
@@ -83,4 +83,22 @@ fn a_daemon_in_the_foreground_is_not_waited_for() {
     assert!(output.took < Duration::from_secs(5), "{output:?}");
     assert_eq!(ask(&place, &["-qK"]).code(), 0);
     child.wait().unwrap();
+}
+
+#[test]
+fn the_lock_of_another_program_is_not_waited_for() {
+    if !crate::support::has("python3") {
+        return;
+    }
+    let place = Place::new();
+    let script = "import fcntl, os, time\nf = open('pid', 'w'); fcntl.lockf(f, fcntl.LOCK_EX)\n\
+        f.write(str(os.getpid())); f.flush(); open('up', 'w'); time.sleep(1000)";
+    let mut other = place.program(std::path::Path::new("python3"), ["-c", script]);
+    let mut other = other.spawn().unwrap();
+    eventually("it is locked", || place.path("up").exists());
+    let arguments = ["--start-or-ok", "-p", "pid", "sleep", "1000"];
+    let output = place.run(&mut place.rawdaemon(arguments));
+    other.kill().unwrap();
+    other.wait().unwrap();
+    assert_eq!(output.code(), 0, "{output:?}");
 }

@@ -215,7 +215,8 @@ impl<'a> Invocation<'a> {
         self.start.foreground = self.has(Name::Foreground);
         self.start.no_new_privs = self.has(Name::NoNewPrivs);
         // With `--verbose`, the launcher prints its progress while it waits for an intermediate.
-        self.start.ends_after = self.verbosity != Verbosity::Verbose;
+        // With `--start-or-ok` the launcher may still have to wait, and must stay in its session for that.
+        self.start.ends_after = self.verbosity != Verbosity::Verbose && !self.has(Name::StartOrOk);
     }
 }
 
