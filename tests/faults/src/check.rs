@@ -316,6 +316,7 @@ impl Judge<'_> {
 
     fn stop(&mut self, code: i32) {
         match (code, self.old_lives()) {
+            _ if self.is_unknown() => {}
             (0, true) => self.add("untrue", "success, but the daemon runs"),
             (0, false) => {
                 if self.pidfile().is_some() && !self.is_told() {
@@ -323,7 +324,6 @@ impl Judge<'_> {
                 }
             }
             (_, true) => self.old_is_untouched(),
-            (_, false) if self.is_unknown() => {}
             (_, false) => self.add("untrue", "a failure, but the daemon was stopped"),
         }
     }
@@ -339,6 +339,7 @@ impl Judge<'_> {
 
     fn restart(&mut self, code: i32) {
         match (code, self.old_lives()) {
+            _ if self.is_unknown() => {}
             (0, true) => self.add("untrue", "success, but the old daemon runs"),
             (0, false) => self.runs(),
             (_, true) => self.old_is_untouched(),
