@@ -23,7 +23,7 @@ pub enum Readiness<'a> {
     /// with `ERRNO=` the start fails with `Refused`.
     ///
     /// If a helper sends `READY=1`, such as systemd-notify(1), the start waits until it has sent `BARRIER=1` or has
-    /// ended, but for no more than 200 ms. For a daemon that sends it itself, it waits 1 ms.
+    /// ended, but for no more than 200 ms. For a daemon that sends it itself, it waits 0.2 ms.
     Notify,
     /// As [`Notify`](Self::Notify), with a socket at this absolute path, `c"/run/web.notify".into()` say: for a command in another network
     /// namespace, where abstract names are not visible. A socket on which no process listens any longer is

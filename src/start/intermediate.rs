@@ -76,7 +76,6 @@ pub(super) fn lead_directly<R: Role>(
     let created = sys::block_signals(SignalSet::ALL)
         .map_err(failed(ErrorKind::SignalsFailed))
         .and_then(|mask| {
-            sys::catch_traps();
             let created = lead_session(&shared, session);
             if created.is_err() {
                 let _ = sys::set_signal_mask(mask);

@@ -257,7 +257,7 @@ fn unreadable(errno: Errno) -> Option<Option<Event>> {
 
 /// How long the sender of `READY=1` may take to send `BARRIER=1`: the daemon itself, which seldom sends one, and a
 /// helper, of which nothing is expected but that and its end.
-const BARRIER_TIMEOUT: Nanoseconds = 1_000_000;
+const BARRIER_TIMEOUT: Nanoseconds = 200_000;
 const HELPER_TIMEOUT: Nanoseconds = 200_000_000;
 
 /// Waits for the barrier of a sender that has sent `READY=1`, or for its end.
