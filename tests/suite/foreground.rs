@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::support::{
     Place, State, before_exec, environment, eventually, example, has, has_test_programs, is_root,
-    own_mounts, pid_in, strace_rawdaemon, tested_command,
+    limit_descriptors, own_mounts, pid_in, strace_rawdaemon, tested_command,
 };
 use rustix::pipe::PipeFlags;
 use rustix::process::Pid;
@@ -242,20 +242,6 @@ fn a_failure_in_another_root_or_as_another_user_leaves_no_pid() {
         assert_eq!(text, "", "{options:?}");
         assert!(other.exists(), "{options:?}");
     }
-}
-
-/// Runs the command with this limit of open files.
-fn limit_descriptors(command: &mut Command, limit: u64) -> &mut Command {
-    before_exec(command, move || {
-        let limit = rustix::process::Rlimit {
-            current: Some(limit),
-            maximum: Some(limit),
-        };
-        Ok(rustix::process::setrlimit(
-            rustix::process::Resource::Nofile,
-            limit,
-        )?)
-    })
 }
 
 #[test]

@@ -10,8 +10,8 @@ use crate::support::readiness::{
     DIED, LATE, Waiting, fails, in_mode, last_message, modes, notifier,
 };
 use crate::support::{
-    Daemon, Place, State, before_exec, environment, eventually, example, has_for,
-    has_test_programs, is_root_for, strace_rawdaemon,
+    Daemon, Place, State, environment, eventually, example, has_for, has_test_programs,
+    is_root_for, limit_descriptors, strace_rawdaemon,
 };
 use rustix::process::Pid;
 
@@ -143,17 +143,8 @@ fn a_failed_start_removes_its_socket() {
     let place = Place::new();
     let how = format!("notify:{}", place.path("socket").display());
     let mut command = place.rawdaemon(["-q", "-R", &how, "sleep", "1000"]);
-    before_exec(&mut command, || {
-        // There are enough for the socket, but not for the next pipe.
-        let limit = rustix::process::Rlimit {
-            current: Some(5),
-            maximum: Some(5),
-        };
-        Ok(rustix::process::setrlimit(
-            rustix::process::Resource::Nofile,
-            limit,
-        )?)
-    });
+    // There are enough for the socket, but not for the next pipe.
+    limit_descriptors(&mut command, 5);
     let output = place.run(&mut command);
     assert_eq!(output.code(), 20, "{output:?}");
     assert!(!place.path("socket").exists());

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 use crate::support::control::{ask, start_unlocked};
 use crate::support::readiness::last_message;
 use crate::support::{
-    Daemon, Output, Place, before_exec, eventually, filter, has_test_programs, pid_in, skip,
-    std_program, without_core,
+    Daemon, Output, Place, before_exec, eventually, filter, has_filters, has_test_programs,
+    limit_descriptors, pid_in, std_program, without_core,
 };
 use rawdaemon::{DaemonizeOptions, Errno, ErrorKind};
 
@@ -18,19 +18,6 @@ fn refusing(place: &Place, call: c_long, errno: i32, command: &mut Command) -> O
     let answer = libc::SECCOMP_RET_ERRNO | errno as u32;
     before_exec(command, filter(call, answer));
     place.run(without_core(command))
-}
-
-fn has_filters() -> bool {
-    let mut program = Command::new("true");
-    before_exec(
-        &mut program,
-        filter(libc::SYS_reboot, libc::SECCOMP_RET_ERRNO),
-    );
-    let outcome = program.status();
-    if let Err(error) = &outcome {
-        skip(format!("no seccomp filter can be set: {error}"));
-    }
-    outcome.is_ok()
 }
 
 #[test]
@@ -171,16 +158,7 @@ fn too_few_descriptors_are_no_second_daemon() {
         let place = Place::new();
         let daemon = start_unlocked(&place);
         let mut command = place.rawdaemon(["-p", "pid", "sleep", "0.1"]);
-        before_exec(&mut command, move || {
-            let limit = rustix::process::Rlimit {
-                current: Some(limit),
-                maximum: Some(limit),
-            };
-            Ok(rustix::process::setrlimit(
-                rustix::process::Resource::Nofile,
-                limit,
-            )?)
-        });
+        limit_descriptors(&mut command, limit);
         let output = place.run(&mut command);
         assert_ne!(output.code(), 0, "{limit}: {output:?}");
         daemon.assert_alive();

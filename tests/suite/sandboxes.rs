@@ -13,8 +13,8 @@ use rawdaemon::{CStrings, DaemonizeOptions, ErrorKind, Owner, Pidfile, Signal, S
 
 use crate::support::readiness::last_message;
 use crate::support::{
-    Daemon, Output, Place, before_exec, eventually, example, filter, has_test_programs, is_root,
-    pid_in, skip, status_line, std_program, trapping, without_core,
+    Daemon, Output, Place, before_exec, eventually, example, filter, has_filters,
+    has_test_programs, is_root, pid_in, status_line, std_program, trapping, without_core,
 };
 
 /// The calls that an older one replaces, or that can be left out.
@@ -25,17 +25,6 @@ const REPLACED: [c_long; 5] = [
     libc::SYS_setpgid,
     libc::SYS_waitid,
 ];
-
-/// Whether a filter can be set. If not, the test is skipped.
-fn has_filters() -> bool {
-    let mut program = Command::new("true");
-    trapping(&mut program, libc::SYS_reboot);
-    let outcome = program.status();
-    if let Err(error) = &outcome {
-        skip(format!("no seccomp filter can be set: {error}"));
-    }
-    outcome.is_ok()
-}
 
 fn run_trapping(place: &Place, call: c_long, command: &mut Command) -> Output {
     trapping(command, call);

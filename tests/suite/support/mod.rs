@@ -43,7 +43,9 @@ pub use programs::{
     without_core,
 };
 pub use root::{is_root, is_root_for, may_become_others};
-pub use sandbox::{filter, mount, mount_empty, own_mounts, trapping, without_pidfds, without_proc};
+pub use sandbox::{
+    filter, has_filters, mount, mount_empty, own_mounts, trapping, without_pidfds, without_proc,
+};
 pub use skipped::{skip, skip_part};
 pub use state::{State, environment, status_line};
 
@@ -82,6 +84,20 @@ pub fn free_address() -> SocketAddrV4 {
     let listener = TcpListener::bind((Ipv4Addr::new(127, a, b, c), 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     SocketAddrV4::new(Ipv4Addr::new(127, a, b, c), port)
+}
+
+/// Runs the command with this limit of open files.
+pub fn limit_descriptors(command: &mut Command, limit: u64) -> &mut Command {
+    before_exec(command, move || {
+        let limit = rustix::process::Rlimit {
+            current: Some(limit),
+            maximum: Some(limit),
+        };
+        Ok(rustix::process::setrlimit(
+            rustix::process::Resource::Nofile,
+            limit,
+        )?)
+    })
 }
 
 /// Runs an action in the child between fork and exec.

@@ -3,7 +3,7 @@
 use std::io;
 use std::process::Command;
 
-use super::before_exec;
+use super::{before_exec, skip};
 
 /// Hides later mounts from all processes but this one and its descendants.
 pub fn own_mounts() {
@@ -41,6 +41,17 @@ pub fn without_pidfds(command: &mut Command) {
 /// Runs the command in a sandbox that answers this call by SIGSYS, as Android's answers those that it does not know.
 pub fn trapping(command: &mut Command, call: libc::c_long) {
     before_exec(command, filter(call, libc::SECCOMP_RET_TRAP));
+}
+
+/// Whether a filter can be set. If not, the test is skipped.
+pub fn has_filters() -> bool {
+    let mut program = Command::new("true");
+    trapping(&mut program, libc::SYS_reboot);
+    let outcome = program.status();
+    if let Err(error) = &outcome {
+        skip(format!("no seccomp filter can be set: {error}"));
+    }
+    outcome.is_ok()
 }
 
 /// An action that makes the kernel answer this call of the process so, for ever.
