@@ -7,8 +7,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::support::{
-    Daemon, Place, before_exec, eventually, fails_under_strace, has, has_for, is_root, own_mounts,
-    pid_in, strace_rawdaemon, tested_command, under_strace,
+    Daemon, Place, before_exec, eventually, fails_under_strace, has, is_root, own_mounts, pid_in,
+    strace_rawdaemon, tested_command, under_strace,
 };
 
 #[test]
@@ -415,51 +415,4 @@ fn a_pidfile_that_is_removed_before_it_is_locked_is_created_again() {
         let output = place.run(&mut place.rawdaemon(["-p", "pid", "sleep", "1000"]));
         assert_eq!((output.code(), output.stderr.trim_end()), (12, &*says));
     }
-}
-
-#[test]
-fn a_failure_before_the_pidfile_leaves_it() {
-    let place = Place::new();
-    fs::write(place.path("pid"), "").unwrap();
-    let mut command = place.rawdaemon(["-p", "pid", "-i", "/no/such", "sleep", "1000"]);
-    let says =
-        "rawdaemon: cannot open /no/such for standard input: No such file or directory (ENOENT)";
-    place.fails(&mut command, 8, says);
-    assert!(place.path("pid").exists());
-    fs::create_dir(place.path("folder")).unwrap();
-    for options in [
-        &["-p", "pid", "-l", "folder"][..],
-        &["-f", "-p", "pid", "-l", "folder"],
-    ] {
-        let mut command = place.rawdaemon(options);
-        let says = "rawdaemon: cannot use the lock file folder: not a regular file";
-        place.fails(command.args(["sleep", "1000"]), 11, says);
-        assert!(place.path("pid").exists(), "{options:?}");
-    }
-    if has_for(
-        "strace",
-        "failures to open /dev/null and to close descriptors",
-    ) {
-        for (refuse, code) in [
-            (&["-P", "/dev/null", "--inject=openat:error=EACCES"][..], 4),
-            (
-                &["--inject=close_range,getdents64,prlimit64:error=EACCES"],
-                10,
-            ),
-        ] {
-            let output = fails_under_strace(&place, refuse, &["-p", "pid", "sleep", "1000"]);
-            assert_eq!(output.code(), code, "{output:?}");
-            assert!(place.path("pid").exists(), "{output:?}");
-        }
-    }
-}
-
-#[test]
-fn a_failed_start_leaves_an_empty_file_that_was_there() {
-    let place = Place::new();
-    fs::write(place.path("pid"), "").unwrap();
-    let start = ["-p", "pid", "-c", "/nowhere", "sleep", "1000"];
-    assert_eq!(place.run(&mut place.rawdaemon(start)).code(), 3);
-    assert_eq!(place.read("pid"), "");
-    place.assert_no_process();
 }
