@@ -198,7 +198,7 @@ pub(crate) fn remove_after_failure(
         return error;
     }
     let is_made = error.has(Note::AllSteps) || step.is_some_and(|step| step > Step::LockPidfile);
-    // A daemon that nobody has reaped may still be exiting.
+    // A daemon that has not been reaped may still be exiting.
     let mut attempts = if daemon.is_none() { EXIT_ATTEMPTS } else { 0 };
     loop {
         match remove_stale(path, daemon, is_new) {

@@ -262,7 +262,7 @@ const HELPER_TIMEOUT: Nanoseconds = 200_000_000;
 
 /// Waits for the barrier of a sender that has sent `READY=1`, or for its end.
 ///
-/// `systemd-notify` sends `BARRIER=1` right after `READY=1`, and fails if nobody listens any more
+/// `systemd-notify` sends `BARRIER=1` right after `READY=1`, and fails if no process listens
 /// (sd_notify_barrier(3)): a script that calls it may then exit. It waits until the descriptor that it passes is
 /// closed, which the kernel does with the socket. No process needs to listen after the success, then: it would
 /// be adopted by the caller if that is a subreaper, and hold a copy of its memory.

@@ -113,7 +113,7 @@ fn start(case: &str, ready_file: &str) -> Result<(), Error> {
             mark(PAUSE);
             fs::write(ready_file, "").unwrap();
             mark(BEGIN);
-            // If nobody listens any more, the daemon runs on.
+            // If no process listens, the daemon runs on.
             let _ = ready.notify();
             mark(END);
             sleep();
