@@ -8,7 +8,8 @@
 //!
 //! Success means that the daemon runs with the returned pid. Failure means that it does not run, and
 //! the [`Error`] names the step that failed and the errno, or how the daemon ended. The exception is
-//! [`ErrorKind::WaitFailed`]: the process that knows the outcome was killed.
+//! [`ErrorKind::WaitFailed`]: the process that knows the outcome was killed, and the daemon may run. A message that
+//! ends in `the daemon still runs` is of a daemon that could not be ended.
 //!
 //! # A program that becomes a daemon
 //!
@@ -101,7 +102,7 @@
 //! | [`Threaded`](ErrorKind::Threaded) | 19 | the process has other threads |
 //! | [`ChannelFailed`](ErrorKind::ChannelFailed) | 20 | a pipe or socket could not be made |
 //! | [`FirstForkFailed`](ErrorKind::FirstForkFailed) | 21 | the original could not create the intermediate |
-//! | [`WaitFailed`](ErrorKind::WaitFailed) | 22 | the outcome is not known: the intermediate was killed |
+//! | [`WaitFailed`](ErrorKind::WaitFailed) | 22 | the intermediate was killed, and the outcome is not known; or it could not watch the daemon |
 //! | [`SignalFailed`](ErrorKind::SignalFailed) | 23 | the daemon of a pidfile could not be signalled |
 //! | [`NoLock`](ErrorKind::NoLock) | 24 | the process of a pidfile may not be the daemon |
 //! | [`StillRunning`](ErrorKind::StillRunning) | 25 | the daemon of a pidfile has not ended in time |

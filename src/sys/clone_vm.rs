@@ -22,8 +22,8 @@
 //!   stacks stay mapped.
 //! - **Shared data does not change**, except for atomic words. The child gets its data by a shared reference.
 //!   It writes to its stack and to memory that it has mapped itself; the intermediate also writes the entry and the
-//!   word of the daemon's stack, which the original has mapped and does not touch meanwhile. The mappings of a
-//!   killed child stay in the caller's memory.
+//!   word of the daemon's stack, which the original has mapped and leaves alone until then. If a child is killed, its
+//!   mappings stay in the caller's memory.
 //! - **The child runs code of this crate only.** All signals are blocked before it begins. It
 //!   unblocks SIGSYS only after it has set its own handler, which is code of this crate. Its dispositions
 //!   are its own (no CLONE_SIGHAND), and so are its descriptors, working directory and umask (no

@@ -240,7 +240,7 @@ fn no_process_listens_after_the_success() {
         let path = place.path("socket");
         let how = format!("notify:{}", path.display());
         let mut command = place.rawdaemon(["-v", "-o", "out", "-R", &how]);
-        // A child sends a barrier after its message, and fails if nobody closes what comes with it.
+        // After its message, a child sends a barrier, and fails unless the descriptor that it passes is closed.
         command.arg(example("notifier")).args([word, "print said"]);
         let daemon = place.start_by(&mut command);
         // This process is a subreaper, so it would adopt any other process.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::support::control::ask;
 use crate::support::{Daemon, Output, Place, eventually};
 
-/// Starts a daemon that waits until `go` exists before it says that it is ready, and meanwhile another one. Returns
-/// both outcomes.
+/// Runs two starts at the same time, and returns both outcomes. The first daemon reports its outcome when `go` exists;
+/// the second start uses `--start-or-ok`.
 fn beside(end: &str, options: &[&str], meanwhile: impl FnOnce(&Place)) -> (Place, Output, Output) {
     let place = Place::new();
     let folder = place.path("");

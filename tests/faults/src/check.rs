@@ -232,7 +232,7 @@ impl Judge<'_> {
         self.nothing_left();
     }
 
-    /// What cannot be removed is told.
+    /// Whether the message says that something could not be removed.
     fn is_told(&self) -> bool {
         let mut told = vec!["could not be removed", "cannot remove the pidfile"];
         if self.scenario.what == What::Restart {
