@@ -77,8 +77,12 @@ impl Pidfile<'_> {
 /// The process that watches the daemon of this pidfile until the outcome of its start is known.
 fn watcher(daemon: Pid, file: &Fd) -> Result<Option<Pid>, Error> {
     let is_watched = sys::is_background(file.raw()).map_err(failed(ErrorKind::PidfileFailed))?;
+    if !is_watched {
+        // Its session may be one of another pid namespace.
+        return Ok(None);
+    }
     match sys::getsid(Some(daemon)) {
-        Ok(leader) if is_watched && leader != daemon && !has_ended(leader) => Ok(Some(leader)),
+        Ok(leader) if leader != daemon && !has_ended(leader) => Ok(Some(leader)),
         Ok(_) | Err(Errno::ESRCH) => Ok(None),
         Err(errno) => Err(cannot_watch(errno)),
     }

@@ -102,3 +102,21 @@ fn the_lock_of_another_program_is_not_waited_for() {
     other.wait().unwrap();
     assert_eq!(output.code(), 0, "{output:?}");
 }
+
+#[test]
+fn a_daemon_whose_session_is_outside_the_pid_namespace_runs() {
+    use crate::support::{has, is_root_for, tested_command};
+    if !has("unshare") || !is_root_for("a pid namespace") {
+        return;
+    }
+    let place = Place::new();
+    let script = r#""$0" -f -p pid sleep 1000 &
+        until "$0" -qT -p pid; do sleep 0.01; done
+        "$0" --start-or-ok -p pid sleep 1000"#;
+    // The shell is the first process of the namespace: with it, all others end.
+    let arguments = ["--pid", "--fork", "--mount-proc", "sh", "-c", script];
+    let mut command = place.program(std::path::Path::new("unshare"), arguments);
+    let output = place.run(command.arg(tested_command()));
+    assert_eq!(output.code(), 0, "{output:?}");
+    eventually("no process is left", || place.processes().is_empty());
+}
