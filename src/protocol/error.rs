@@ -108,8 +108,8 @@ pub enum Note {
     /// The pidfile or the socket of the start could not be removed.
     FileLeft = 0x10,
     /// What failed is the other thing that the kind stands for: a file could be opened, but not emptied; a daemon
-    /// was stopped, but its pidfile not removed; a user or a group could not be looked up; the intermediate could not watch the
-    /// daemon; another start was not over in time.
+    /// was stopped, but its pidfile not removed; a user or a group could not be looked up; the intermediate could
+    /// not watch the daemon; another start was not over in time.
     Other = 0x20,
     /// The daemon had taken all its steps.
     AllSteps = 0x40,

@@ -146,8 +146,8 @@ impl<'w, 'a> Watch<'w, 'a> {
         }
     }
 
-    /// Waits for the next event, which is a failure if a call is refused that this needs. Of several, it returns a message of the daemon first, then its death,
-    /// then the death of the original, and the deadline last.
+    /// Waits for the next event. Of several, it returns a message of the daemon first, then its death, then the death of
+    /// the original, and the deadline last. Fails if a call that it needs is refused.
     #[inline(never)]
     fn next_event(&mut self, deadline: Nanoseconds) -> Result<Event, Errno> {
         self.prepare_to_wait()?;

@@ -46,7 +46,8 @@
 //! Before Linux 5.16, a signal that dumps core (core(5)) and ends one process ends all processes that share
 //! its memory, the caller too. A child is in a session of its own, so such a signal must be sent to it on
 //! purpose, and it takes effect only when the daemon unblocks signals, just before it executes; or a sandbox
-//! must kill the child for a system call (SIGSYS alone does not: see [`catch_traps`](super::catch_traps)). vfork(2) and posix_spawn(3) have the same limit.
+//! must kill the child for a system call (SIGSYS alone does not: see [`catch_traps`](super::catch_traps)). vfork(2)
+//! and posix_spawn(3) have the same limit.
 //!
 //! Shadow stacks (x86's CET, aarch64's GCS) would have to be switched too. Rust does not mark its programs
 //! for them, so the kernel gives them none.

@@ -92,9 +92,10 @@ impl Stack {
         self.state() == LEAKED
     }
 
-    /// Marks the stack as unused, so that `drop` unmaps it. Only on the kernel's word: the child has been reaped, or has resumed its parent, or this process is a copy
-    /// of the one whose memory was shared. Not every kernel clears the word then: Linux before 4.9 does not if a
-    /// signal ends the child, nor before 5.16 if that dumps core.
+    /// Marks the stack as unused, so that `drop` unmaps it. Only on the kernel's word: the child has been
+    /// reaped, or has resumed its parent, or this process is a copy of the one whose memory was shared. Not every
+    /// kernel clears the word then: Linux before 4.9 does not if a signal ends the child, nor before 5.16 if that
+    /// dumps core.
     pub(crate) fn mark_released(&self) {
         self.set_state(0);
     }

@@ -20,8 +20,8 @@
 //!   as its argument, on a stack that is aligned as the ABI requires, and marks the outermost frame for
 //!   debuggers. `entry!` uses it.
 //!
-//! `bits_64` and `bits_32` have the calls and structures that depend on the word size only, and the format of times. A port adds a file
-//! here.
+//! `bits_64` and `bits_32` have the calls and structures that depend on the word size only, and the format of
+//! times. A port adds a file here.
 
 use core::ffi::c_void;
 
