@@ -18,7 +18,8 @@ impl Group {
         let (session, own) = (sys::getsid(Some(daemon))?, sys::getsid(None)?);
         let id = sys::getpgid(daemon).ok_or(Errno::EPERM)?;
         let leader_session = session_of(id)?;
-        if session == own || id != session && leader_session != Some(session) {
+        // A session of another pid namespace has no id here, and is never known to be the daemon's.
+        if session.is_none() || session == own || Some(id) != session && leader_session != session {
             return Err(Errno::EPERM);
         }
         Ok(Self { id, leader_session })
@@ -42,6 +43,6 @@ impl Group {
 fn session_of(pid: Pid) -> Result<Option<Pid>, Errno> {
     match sys::getsid(Some(pid)) {
         Err(Errno::ESRCH) => Ok(None),
-        session => session.map(Some),
+        session => session,
     }
 }

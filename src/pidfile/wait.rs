@@ -82,7 +82,7 @@ fn watcher(daemon: Pid, file: &Fd) -> Result<Option<Pid>, Error> {
         return Ok(None);
     }
     match sys::getsid(Some(daemon)) {
-        Ok(leader) if leader != daemon && !has_ended(leader) => Ok(Some(leader)),
+        Ok(Some(leader)) if leader != daemon && !has_ended(leader) => Ok(Some(leader)),
         Ok(_) | Err(Errno::ESRCH) => Ok(None),
         Err(errno) => Err(cannot_watch(errno)),
     }

@@ -83,7 +83,7 @@ impl<R> Context<'_, R> {
     pub(super) fn is_watched(&self) -> bool {
         self.shared.verdict.writer == NO_FD
             // A refused call is no answer.
-            || sys::getsid(None).map_or(true, |leader| sys::getppid() == Some(leader))
+            || sys::getsid(None).map_or(true, |leader| sys::getppid() == leader)
     }
 
     /// Reports that only the exec follows, if the intermediate cannot ask whether it has happened.

@@ -243,7 +243,7 @@ fn is_abandoned(path: ThinCStr<'_>) -> Result<bool, Errno> {
 /// daemon leads a process group, so it cannot lead a session of its own.
 #[inline(never)]
 fn belongs(sender: Pid, daemon: Pid, session: Pid) -> bool {
-    sender == daemon || sys::getsid(Some(sender)) == Ok(session)
+    sender == daemon || sys::getsid(Some(sender)) == Ok(Some(session))
 }
 
 /// The event of a message that cannot be read; `None` if there is none, or no pipe any more ([`NO_FD`]).

@@ -10,8 +10,8 @@ use crate::support::control::{
     NOT_RUNNING, ask, ask_on, kernels, says, start_script, start_unlocked,
 };
 use crate::support::{
-    DEADLINE, Daemon, Place, State, eventually, has, is_root, pid_in, skip, tested_command,
-    under_strace, wait_for, watch,
+    DEADLINE, Daemon, Place, State, eventually, has, is_root, is_root_for, pid_in, skip,
+    tested_command, under_strace, wait_for, watch,
 };
 use rawdaemon::{ErrorKind, Owner, Pidfile, Signal, Stage};
 
@@ -321,6 +321,19 @@ fn a_group_outlives_its_leader() {
         says(&stop.join().unwrap(), 0, "", "");
     });
     place.assert_no_process();
+}
+
+#[test]
+fn a_group_is_stopped_from_a_session_outside_the_pid_namespace() {
+    if !has("unshare") || !is_root_for("a pid namespace") {
+        return;
+    }
+    let place = Place::new();
+    let script = r#""$0" -p pid sh -c 'sleep 1000 & wait'
+        "$0" --stop --process-group --retry TERM/10 -p pid"#;
+    let arguments = ["--pid", "--fork", "--mount-proc", "sh", "-c", script];
+    let mut command = place.program(Path::new("unshare"), arguments);
+    says(&place.run(command.arg(tested_command())), 0, "", "");
 }
 
 #[test]
