@@ -6,7 +6,9 @@ pub use crate::entry::{enter, memcmp, memcpy, memmove, memset, panic, strlen};
 pub use crate::environment::{copy_with_variable, search_path, set_variable, variable};
 pub use crate::options::{Credentials, Settings};
 pub use crate::packed::{Packed, pack};
-pub use crate::pidfile::{Match, Process, compare, date, pid_in, pid_of, process};
+pub use crate::pidfile::{
+    BOOT_ID_SIZE, Match, NO_FINGERPRINT, Process, fingerprint, pid_in, pid_of, process,
+};
 pub use crate::protocol::{
     EXIT_GRACE, Event, Goal, Nanoseconds, Note, Notice, RECORD_SIZE, Record, STATUS_SIZE, Step,
     Verdict, decode, describe, encode, outcome,

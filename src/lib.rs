@@ -120,8 +120,8 @@
 //!
 //! # Finding and stopping a daemon
 //!
-//! A daemon with a [`pidfile`](DaemonizeOptions::pidfile) holds a lock on the file as long as it runs.
-//! The kernel reports which process holds the lock; the pid in the file is not believed.
+//! A daemon with a [`pidfile`](DaemonizeOptions::pidfile) holds a lock on the file as long as it runs, and has left
+//! its fingerprint there. The kernel reports which process holds the lock; the pid in the file alone is not believed.
 //!
 //! ```
 //! use rawdaemon::{Owner, Pidfile, Signal};

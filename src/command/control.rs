@@ -20,6 +20,11 @@ const UNKNOWN: u8 = 4;
 /// `--strict`: there is no daemon to stop or signal.
 const NOTHING_TO_STOP: u8 = 7;
 
+/// Why `--trust-pidfile` does not help.
+const DISTRUSTED: &[u8] =
+    b"; the pidfile is not trusted: it must be no older than the process, hold nothing but a pid \
+    above 1, and belong to root or to you, and others must not be able to write it";
+
 /// Prints the daemon's pid, or the reason that there is none.
 pub(crate) fn print_status(invocation: &Invocation<'_>) -> u8 {
     let is_verbose = invocation.verbosity == Verbosity::Verbose;
@@ -40,7 +45,10 @@ pub(crate) fn print_status(invocation: &Invocation<'_>) -> u8 {
             }
             match owner {
                 Ok(Owner::Running(_)) => (SUCCESS, b"running, and holds the lock on its pidfile"),
-                _ => (SUCCESS, b"running, by the date of its pidfile (no lock)"),
+                _ => (
+                    SUCCESS,
+                    b"running, by its fingerprint (it has released its lock)",
+                ),
             }
         }
         Ok(Owner::Elsewhere) => (SUCCESS, b"running in another pid namespace"),
@@ -151,6 +159,12 @@ fn report_error(invocation: &Invocation<'_>, error: &Error) -> u8 {
         };
         let mut line = Line::new();
         describe(error, path, &mut |text| line.add(text));
+        if error.kind() == ErrorKind::NoLock {
+            line.add(match invocation.has(Name::TrustPidfile) {
+                true => DISTRUSTED,
+                false => b"; --trust-pidfile acts on it all the same",
+            });
+        }
         line.end();
     }
     match error.kind() {

@@ -1,22 +1,18 @@
-//! The fingerprint of a daemon in its pidfile: its pid, and the file's modification time. Makes no system
-//! calls.
+//! The fingerprint of a daemon. Makes no system calls.
 //!
-//! A daemon that closes every descriptor when it starts, as sshd does, releases the lock on its pidfile.
-//! It is then recognised by the modification time, which rawdaemon sets to one second before the creation
-//! of the process. No other program sets such a time, and no other process has both this pid and this
-//! creation time. If the clock is set, file and process no longer match, and the daemon is not
-//! recognised. A false match requires that the clock is set by exactly the time between the creation of
-//! two processes with the same pid.
+//! It is a hash of the daemon's start time, in clock ticks since boot, and the boot id. With the pid, it stands for one
+//! process: no other process of this boot has the same pid and the same start time, and no clock has a part in it. The
+//! pid itself is not hashed, as it is another one outside the daemon's pid namespace.
+//!
+//! Two places have it: the length of the lock on the pidfile, and the nanoseconds of the pidfile's modification time,
+//! which only the owner of the file can choose. A daemon that closes every descriptor when it starts, as sshd does,
+//! releases the lock, but keeps the other.
 
 use crate::protocol::{Nanoseconds, Pid, SECOND};
 use crate::text::{next_field, parse_number, split_once};
 
 /// The unit of times in `/proc`. `USER_HZ` is 100 on every supported architecture.
 const TICK: Nanoseconds = SECOND / 100;
-
-/// How long before the creation of the daemon its pidfile is dated. Other programs write a pidfile after
-/// the creation of the process.
-const MTIME_OFFSET: Nanoseconds = SECOND;
 
 /// A process, as described by `/proc/PID/stat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +23,8 @@ pub struct Process {
     pub has_ended: bool,
     /// Whether it is exiting: it may already have closed its descriptors, and so released its locks.
     pub is_ending: bool,
-    /// When it was created, in nanoseconds since boot, rounded down to a tick.
-    pub created: Nanoseconds,
+    /// When it was created, in clock ticks since boot.
+    pub ticks: u64,
 }
 
 /// Parses `/proc/PID/stat` (proc_pid_stat(5)). The text may end after field 22.
@@ -60,7 +56,7 @@ pub fn process(stat: &[u8]) -> Option<Process> {
         pid: pid_of(pid)?,
         has_ended,
         is_ending: is_single_threaded && !has_ended && flags & PF_EXITING != 0,
-        created: ticks.checked_mul(TICK)?,
+        ticks,
     })
 }
 
@@ -84,10 +80,26 @@ pub fn pid_of(text: &[u8]) -> Option<Pid> {
     Pid::new(parse_number(digits, 10)?.try_into().ok()?)
 }
 
-/// The modification time for the pidfile of a process with this creation time, by the same clock.
+/// The length of the boot id, a UUID in `/proc/sys/kernel/random/boot_id`. It is another one after each boot.
+pub const BOOT_ID_SIZE: usize = 36;
+
+/// Stands for no fingerprint. A file system without nanoseconds keeps it.
+pub const NO_FINGERPRINT: u32 = 0;
+
+/// The fingerprint of a process that was created at this tick of this boot: less than a billion.
+/// [`NO_FINGERPRINT`] if the boot id has another size.
+///
+/// The hash is FNV-1a (32 bits).
 #[must_use]
-pub fn date(created: Nanoseconds) -> Option<Nanoseconds> {
-    created.checked_sub(MTIME_OFFSET)
+pub fn fingerprint(ticks: u64, boot_id: &[u8]) -> u32 {
+    if boot_id.len() != BOOT_ID_SIZE {
+        return NO_FINGERPRINT;
+    }
+    let mut hash: u32 = 0x811c_9dc5;
+    for byte in ticks.to_le_bytes().iter().chain(boot_id) {
+        hash = (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
+    }
+    (hash % 999_999_999).saturating_add(1)
 }
 
 /// The result of comparing a process with a pidfile that names it.
@@ -99,44 +111,36 @@ pub enum Match {
     Ending,
     /// The process is the daemon that this crate has started with this pidfile.
     Daemon,
-    /// The process was created before the file was written.
-    Older,
-    /// The process was created after the file was written, and so is not the one that wrote it, unless
-    /// the clock was set in between.
-    Younger,
+    /// It is another process.
+    Other,
+    /// The process exists, but one of the two fingerprints is not known.
+    Unseen,
 }
 
 impl Process {
-    /// Compares the process with a pidfile. `written` is the file's modification time, `boot` the time of
-    /// boot, both since the epoch.
+    /// Compares the process with the daemon of a pidfile. `own` is the fingerprint of the process, `recorded` that of
+    /// the daemon.
     #[must_use]
-    pub fn compare(&self, written: Nanoseconds, boot: Nanoseconds) -> Match {
+    pub const fn compare(&self, own: u32, recorded: u32) -> Match {
         if self.has_ended {
             Match::Ended
         } else if self.is_ending {
             Match::Ending
+        } else if own == NO_FINGERPRINT || recorded == NO_FINGERPRINT {
+            Match::Unseen
+        } else if own == recorded {
+            Match::Daemon
         } else {
-            compare(written, self.created.saturating_add(boot))
+            Match::Other
         }
     }
-}
 
-/// Compares the modification time of a pidfile with the creation time of the process that it names.
-#[must_use]
-pub fn compare(written: Nanoseconds, created: Nanoseconds) -> Match {
-    // Some file systems store whole seconds only.
-    let is_rounded = written % SECOND == 0;
-    if let Some(date) = date(created) {
-        let is_rounded_date = is_rounded && written == date.saturating_sub(date % SECOND);
-        if is_rounded_date || written.abs_diff(date) <= 2 * TICK {
-            return Match::Daemon;
-        }
-    }
-    let latest = if is_rounded { SECOND } else { 2 * TICK };
-    if created > written.saturating_add(latest) {
-        Match::Younger
-    } else {
-        Match::Older
+    /// Whether the process was created after a file was written. `boot` is the time of boot by the present clock. Some
+    /// file systems store whole seconds only.
+    #[must_use]
+    pub fn is_younger(&self, boot: Nanoseconds, written: Nanoseconds) -> bool {
+        let created = self.ticks.saturating_mul(TICK).saturating_add(boot);
+        created > written.saturating_add(SECOND)
     }
 }
 
@@ -144,7 +148,7 @@ pub fn compare(written: Nanoseconds, created: Nanoseconds) -> Match {
 mod tests {
     use std::format;
 
-    use super::{Match, SECOND, TICK, compare, date, pid_in, pid_of, process};
+    use super::{Match, NO_FINGERPRINT, SECOND, fingerprint, pid_in, pid_of, process};
 
     /// The stat file of a process with this name and state, created at this tick.
     fn stat(name: &str, state: &str, ticks: &str) -> std::string::String {
@@ -167,9 +171,9 @@ mod tests {
         for name in ["sh", "a b", ")", ") Z (", "((", "", "1234 (x) Z 1 2"] {
             let found = process(stat(name, "S", "987").as_bytes()).unwrap();
             assert_eq!((found.pid.get(), found.has_ended), (1234, false), "{name}");
-            assert_eq!(found.created, 987 * TICK);
+            assert_eq!(found.ticks, 987);
             let found = process(stat(name, "Z", "0").as_bytes()).unwrap();
-            assert_eq!((found.has_ended, found.created), (true, 0), "{name}");
+            assert_eq!((found.has_ended, found.ticks), (true, 0), "{name}");
         }
         let ends = |state, flags, threads| {
             let found = process(stat_with("sh", state, flags, threads, "9").as_bytes()).unwrap();
@@ -192,13 +196,7 @@ mod tests {
         for length in 0..end {
             assert_eq!(process(&whole.as_bytes()[..length]), None);
         }
-        for ticks in [
-            "",
-            "-1",
-            "x",
-            "18446744073709551615",
-            "18446744073709551616",
-        ] {
+        for ticks in ["", "-1", "x", "18446744073709551616"] {
             assert_eq!(process(stat("sh", "S", ticks).as_bytes()), None, "{ticks}");
         }
     }
@@ -245,40 +243,47 @@ mod tests {
     }
 
     #[test]
-    fn only_the_daemon_of_the_pidfile_matches_its_time() {
-        let created = 1_000_000 * SECOND + 340_000_000;
-        let written = date(created).unwrap();
-        let with = |created| compare(written, created);
-        assert_eq!(with(created), Match::Daemon);
-        // The two clocks are not read at the same moment.
-        assert_eq!(with(created + TICK), Match::Daemon);
-        assert_eq!(with(created - TICK), Match::Daemon);
-        // The clock was set, or the pid was reused.
-        assert_eq!(with(created + 3 * TICK), Match::Younger);
-        assert_eq!(with(created - 3 * TICK), Match::Younger);
-        assert_eq!(with(created - SECOND), Match::Older);
-        assert_eq!(with(0), Match::Older);
-        assert_eq!(with(u64::MAX), Match::Younger);
-    }
-
-    #[test]
-    fn a_pidfile_that_another_program_has_written_never_matches() {
-        let created = 1_000_000 * SECOND + 340_000_000;
-        // The kernel sets a time up to a tick too early, and some file systems up to a second.
-        for written in (created - 2 * TICK..created + 2 * SECOND).step_by(1_000_000) {
-            assert_eq!(compare(written, created), Match::Older, "{written}");
-            let rounded = written - written % SECOND;
-            assert_eq!(compare(rounded, created), Match::Older, "{rounded}");
+    fn a_fingerprint_is_of_one_process_of_one_boot() {
+        let boot = b"0e9ec5bd-0a3a-4e6c-9a41-0b1f5f0a8c57";
+        let own = fingerprint(987, boot);
+        assert_eq!(own, 712_375_852);
+        assert_ne!(fingerprint(988, boot), own);
+        assert_ne!(fingerprint(987 << 32, boot), own);
+        assert_ne!(
+            fingerprint(987, b"0e9ec5bd-0a3a-4e6c-9a41-0b1f5f0a8c58"),
+            own
+        );
+        for other in [&b""[..], &boot[1..]] {
+            assert_eq!(fingerprint(987, other), NO_FINGERPRINT);
         }
-        assert_eq!(compare(created - 4 * TICK, created), Match::Younger);
+        for ticks in 0..100_000 {
+            let found = fingerprint(ticks, boot);
+            assert!((1..1_000_000_000).contains(&found), "{found}");
+        }
     }
 
     #[test]
-    fn a_time_in_whole_seconds_matches() {
-        let created = 1_000_000 * SECOND + 340_000_000;
-        assert_eq!(compare(999_999 * SECOND, created), Match::Daemon);
-        assert_eq!(compare(999_998 * SECOND, created), Match::Younger);
-        assert_eq!(date(SECOND - 1), None);
-        assert_eq!(compare(0, SECOND - 1), Match::Older);
+    fn a_process_is_the_daemon_if_both_fingerprints_are_known_and_equal() {
+        let process = process(stat("sh", "S", "987").as_bytes()).unwrap();
+        assert_eq!(process.compare(5, 5), Match::Daemon);
+        assert_eq!(process.compare(5, 6), Match::Other);
+        assert_eq!(process.compare(NO_FINGERPRINT, 6), Match::Unseen);
+        assert_eq!(process.compare(5, NO_FINGERPRINT), Match::Unseen);
+        let ended = self::process(stat("sh", "Z", "987").as_bytes()).unwrap();
+        assert_eq!(ended.compare(5, 5), Match::Ended);
+        let ending = self::process(stat_with("sh", "R", 4, 1, "987").as_bytes()).unwrap();
+        assert_eq!(ending.compare(5, 5), Match::Ending);
+    }
+
+    #[test]
+    fn a_process_is_younger_than_a_file_that_was_written_before() {
+        let process = process(stat("sh", "S", "100").as_bytes()).unwrap();
+        // It was created one second after the boot.
+        let boot = 1_000_000 * SECOND;
+        assert!(process.is_younger(boot, boot - 1));
+        // A file system may have rounded the time down.
+        assert!(!process.is_younger(boot, boot));
+        assert!(!process.is_younger(boot, u64::MAX));
+        assert!(process.is_younger(u64::MAX, 0));
     }
 }

@@ -5,11 +5,13 @@
 //! removes the file. After taking the lock, it checks that the path still names the locked file: the
 //! previous owner may have removed it.
 
-use super::fingerprint::pid_of;
-use super::process::{find_unlocked_daemon, has_ended};
+use super::fingerprint::{Match, NO_FINGERPRINT, pid_of};
+use super::process::{has_ended, match_process, own_fingerprint, read_pid, recorded_fingerprint};
+use super::replace::replace;
 use crate::options::Settings;
 use crate::protocol::{
-    Cause, Errno, Error, ErrorKind, Nanoseconds, Note, Pid, Step, Subject, failed, nanoseconds,
+    Cause, Errno, Error, ErrorKind, Nanoseconds, Note, Pid, SECOND, Step, Subject, failed,
+    nanoseconds,
 };
 use crate::sys::{self, Fd, LockOwner, Locker, Open, RawFd, ThinCStr};
 use crate::text::{NUMBER_LINE, number_line};
@@ -17,6 +19,9 @@ use crate::text::{NUMBER_LINE, number_line};
 /// How often, and at what interval, a file is retried that other processes are removing.
 const ATTEMPTS: u32 = 1000;
 const RETRY_INTERVAL: Nanoseconds = 1_000_000;
+
+/// After how many of these attempts its lock is taken for that of a reader.
+const READER_ATTEMPTS: u32 = 50;
 
 /// How often it is retried while a process that was not reaped may be exiting.
 const EXIT_ATTEMPTS: u32 = 100;
@@ -26,19 +31,21 @@ const WAIT_INTERVAL: Nanoseconds = 10_000_000;
 
 /// Opens this file of the options, if any, and locks it. Creates it with mode 0644 if it does not exist, and
 /// does not change its contents. If another process is the daemon of the file, waits for up to the lock timeout.
+/// Returns the fingerprint of the calling process, for [`write`].
 ///
 /// The descriptor must stay open: closing it releases the lock.
 pub(crate) fn lock(
     options: &Settings<'_>,
     subject: Subject,
     locked: &mut RawFd,
-) -> Result<(), Error> {
+) -> Result<u32, Error> {
     let Some(path) = options.string(subject) else {
-        return Ok(());
+        return Ok(NO_FINGERPRINT);
     };
+    let fingerprint = own_fingerprint();
     let locker = match options.foreground {
-        true => Locker::Foreground,
-        false => Locker::Daemon,
+        true => Locker::Foreground(fingerprint),
+        false => Locker::Daemon(fingerprint),
     };
     let mut left = nanoseconds(options.lock_timeout);
     loop {
@@ -50,7 +57,7 @@ pub(crate) fn lock(
             }
             Ok(file) => {
                 *locked = file.into_raw();
-                return Ok(());
+                return Ok(fingerprint);
             }
             Err(error) => return Err(error.about(subject)),
         }
@@ -58,34 +65,21 @@ pub(crate) fn lock(
 }
 
 fn lock_once(path: ThinCStr<'_>, locker: Locker) -> Result<Fd, Error> {
-    for _ in 0..ATTEMPTS {
+    for attempt in 1..=ATTEMPTS {
         let file = sys::with_umask(0, || sys::open(path, Open::Lock));
         let file = file.map_err(|errno| match errno {
             Errno::EISDIR => Error::new(ErrorKind::PidfileFailed, Cause::NotAFile),
             errno => pidfile_failed(errno),
         })?;
-        match sys::fcntl_setlk(file.raw(), locker) {
-            Ok(()) => {
-                if still_names(path, &file)? {
-                    refuse_unlocked_daemon(&file)?;
-                    return Ok(file);
-                }
-            }
-            Err(errno) => {
-                let refused = match sys::fcntl_getlk(file.raw()) {
-                    Ok(LockOwner::Process(pid)) => {
-                        return Err(Error::new(ErrorKind::AlreadyRunning, Cause::Owner(pid)));
-                    }
-                    Ok(LockOwner::Unknown) => {
-                        return Err(Error::new(ErrorKind::AlreadyRunning, Cause::Unknown));
-                    }
-                    Ok(LockOwner::None) => errno,
-                    Err(unknown) => unknown,
-                };
-                // With EAGAIN, the owner has just released the lock.
-                if refused != Errno::EAGAIN {
-                    return Err(pidfile_failed(refused));
-                }
+        if let Some(file) = lock_open(path, file, locker)? {
+            return Ok(file);
+        }
+        if attempt % READER_ATTEMPTS == 0 {
+            match replace(path, locker) {
+                Ok(Some(file)) => return Ok(file),
+                Err(error) if error.kind() == ErrorKind::AlreadyRunning => return Err(error),
+                // It may be another one now.
+                _ => {}
             }
         }
         sys::sleep(RETRY_INTERVAL);
@@ -93,20 +87,76 @@ fn lock_once(path: ThinCStr<'_>, locker: Locker) -> Result<Fd, Error> {
     Err(pidfile_failed(Errno::EBUSY))
 }
 
-/// Fails with `AlreadyRunning` if the daemon of this file runs, although it has released its lock.
-fn refuse_unlocked_daemon(file: &Fd) -> Result<(), Error> {
-    let stat = sys::fstat(file.raw()).map_err(pidfile_failed)?;
-    match find_unlocked_daemon(file, stat).map_err(pidfile_failed)? {
-        Some(pid) => Err(Error::new(ErrorKind::AlreadyRunning, Cause::Owner(pid))),
-        None => Ok(()),
+/// Locks the file that is open. `None` if it has been removed, or has a lock that is no daemon's.
+pub(super) fn lock_open(path: ThinCStr<'_>, file: Fd, locker: Locker) -> Result<Option<Fd>, Error> {
+    // Before the lock: closing the lower descriptor would release it.
+    let file = move_out_of_the_way(file);
+    // Before the lock: on NFS, the two exclude each other.
+    let has_flock = sys::has_flock(file.raw());
+    match sys::fcntl_setlk(file.raw(), locker) {
+        Ok(()) if !still_names(path, &file)? => Ok(None),
+        Ok(()) => {
+            refuse_other_daemon(&file, has_flock)?;
+            Ok(Some(file))
+        }
+        Err(errno) => match sys::fcntl_getlk(file.raw()).map(|lock| lock.owner) {
+            Ok(LockOwner::Process(pid)) => {
+                Err(Error::new(ErrorKind::AlreadyRunning, Cause::Owner(pid)))
+            }
+            Ok(LockOwner::Unknown) => Err(Error::new(ErrorKind::AlreadyRunning, Cause::Unknown)),
+            // The owner has just released the lock, or it is a lock for reading.
+            Ok(LockOwner::None) if errno == Errno::EAGAIN => Ok(None),
+            Ok(LockOwner::None) => Err(pidfile_failed(errno)),
+            Err(unknown) => Err(pidfile_failed(unknown)),
+        },
     }
 }
 
-/// Writes the pid and a newline to a locked file, and tries to set its modification time. That fails if
-/// another user owns the file.
-pub(crate) fn write(file: RawFd, pid: Pid, mtime: Option<Nanoseconds>) -> Result<(), Error> {
+/// Moves a descriptor to a number that neither scripts nor shells nor runtimes choose: they take the lowest that is
+/// free, 3 to 9, round numbers, 63 and down (process substitutions of bash), and 255 (its script). A table of
+/// descriptors up to 255 is small. With fewer descriptors allowed, a lower number must do.
+fn move_out_of_the_way(file: Fd) -> Fd {
+    for lowest in [241, 113, 33, 13] {
+        if let Ok(moved) = sys::dupfd_cloexec(file.raw(), lowest) {
+            return Fd::from_raw(moved);
+        }
+    }
+    file
+}
+
+/// Fails with `AlreadyRunning` if the daemon of this file runs, although it has no record lock: it has released that,
+/// or another program has started it, and holds a lock of flock(2). Any process that may read the file can have that
+/// too, so it is no claim if the file names a process that has ended.
+pub(super) fn refuse_other_daemon(file: &Fd, has_flock: bool) -> Result<(), Error> {
+    let cause = match named_process(file).map_err(pidfile_failed)? {
+        (Some(pid), Match::Daemon) => Cause::Owner(pid),
+        (_, Match::Ended) => return Ok(()),
+        _ if has_flock => Cause::Unknown,
+        _ => return Ok(()),
+    };
+    Err(Error::new(ErrorKind::AlreadyRunning, cause))
+}
+
+/// The process that the file names, and what is known of it.
+fn named_process(file: &Fd) -> Result<(Option<Pid>, Match), Errno> {
+    let recorded = recorded_fingerprint(sys::fstat(file.raw())?);
+    let (pid, is_exact) = read_pid(file.raw())?;
+    let found = match pid {
+        Some(pid) => match_process(pid, recorded)?,
+        None => Match::Unseen,
+    };
+    match found {
+        Match::Daemon if !is_exact => Ok((pid, Match::Other)),
+        found => Ok((pid, found)),
+    }
+}
+
+/// Writes the pid of the calling process and a newline to a locked file, and tries to add the fingerprint. That fails
+/// if another user owns the file.
+#[inline(never)]
+pub(crate) fn write(file: RawFd, fingerprint: u32) -> Result<(), Error> {
     let mut buffer = [0; NUMBER_LINE];
-    let text = number_line(pid.get().into(), &mut buffer);
+    let text = number_line(sys::getpid().get().into(), &mut buffer);
     sys::ftruncate(file).map_err(pidfile_failed)?;
     // Reading it has moved the offset.
     sys::rewind(file).map_err(pidfile_failed)?;
@@ -116,8 +166,9 @@ pub(crate) fn write(file: RawFd, pid: Pid, mtime: Option<Nanoseconds>) -> Result
     }
     let errno = match sys::write(file, text) {
         Ok(written) if written as usize == text.len() => {
-            if let Some(mtime) = mtime {
-                let _ = sys::set_mtime(file, mtime);
+            if let (Ok(stat), true) = (sys::fstat(file), fingerprint != NO_FINGERPRINT) {
+                let second = (stat.mtime() / SECOND).saturating_mul(SECOND);
+                let _ = sys::set_mtime(file, second.saturating_add(fingerprint.into()));
             }
             return Ok(());
         }
@@ -214,7 +265,7 @@ pub(crate) fn remove_after_failure(
 
 /// Whether a path still names the locked file. Fails unless that is a regular file with one hard link: a
 /// user who may create links here could otherwise make this process overwrite another file.
-fn still_names(path: ThinCStr<'_>, file: &Fd) -> Result<bool, Error> {
+pub(super) fn still_names(path: ThinCStr<'_>, file: &Fd) -> Result<bool, Error> {
     let locked = sys::fstat(file.raw()).map_err(pidfile_failed)?;
     if !locked.is_regular() {
         return Err(Error::new(ErrorKind::PidfileFailed, Cause::NotAFile));
@@ -229,6 +280,6 @@ fn still_names(path: ThinCStr<'_>, file: &Fd) -> Result<bool, Error> {
     }
 }
 
-fn pidfile_failed(errno: Errno) -> Error {
+pub(super) fn pidfile_failed(errno: Errno) -> Error {
     failed(ErrorKind::PidfileFailed)(errno)
 }

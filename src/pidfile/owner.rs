@@ -1,17 +1,20 @@
-//! Which process is the daemon of a pidfile: the lock owner, or else the process that matches the
+//! Which process is the daemon of a pidfile: the lock owner, or else the process that the file names, if it has the
 //! fingerprint.
 
 use super::fingerprint::Match;
-use super::process::{match_process, read_pid};
+use super::process::{is_younger, match_process, read_pid, recorded_fingerprint};
 use crate::options::{CStrArg, IntoCStr};
 use crate::protocol::{Cause, Errno, Error, ErrorKind, Nanoseconds, Pid, Subject, failed};
-use crate::sys::{self, Fd, LockOwner, Open, Stat, ThinCStr};
+use crate::sys::{self, Fd, Lock, LockOwner, Open, Stat, ThinCStr};
 
 /// A daemon's pidfile: finds the daemon, signals it and stops it.
 ///
 /// The daemon is the process that holds the record lock on the file (see
-/// [`DaemonizeOptions::pidfile`](crate::DaemonizeOptions::pidfile)); the kernel reports its pid
-/// (`F_GETLK`, see fcntl(2)). The pid in the file alone is not trusted. The path may also be that of a
+/// [`DaemonizeOptions::pidfile`](crate::DaemonizeOptions::pidfile)); the kernel reports its pid (`F_GETLK`, see
+/// fcntl(2)). Without that, it is the process that the file names. Either must have the fingerprint of the daemon: a
+/// hash of the start time since boot and the boot id, which the length of the lock has, and the nanoseconds of the
+/// file's modification time. Without `/proc`, a lock alone counts, but not on a file system whose locks may come from
+/// another machine. The pid in the file alone is not trusted. The path may also be that of a
 /// [`lock_file`](crate::DaemonizeOptions::lock_file).
 ///
 /// A process that asks for its own pidfile gets the error `PidfileFailed` with `EDEADLK`, and keeps a
@@ -47,11 +50,10 @@ pub enum Owner {
     /// The daemon runs in another pid namespace: the process that holds the lock has no pid in this one.
     Elsewhere,
     /// The daemon runs as this process, and has released its lock by closing every descriptor, as sshd
-    /// does. It is recognised by the file's modification time, which this crate derives from the creation
-    /// time of the process. This needs `/proc`, and a clock that has not been set since the start.
+    /// does. It is recognised by its fingerprint, which needs `/proc`.
     Unlocked(Pid),
-    /// No process holds the lock, but another process with the pid in the file exists. It may be a daemon that
-    /// this crate did not start, or an unrelated process that has been given the pid of a dead daemon.
+    /// This process holds the lock, or has the pid in the file, but is not known to be the daemon. It may be a daemon
+    /// that this crate did not start, or an unrelated process that has been given the pid of a dead daemon.
     Unknown(Pid),
 }
 
@@ -60,12 +62,14 @@ pub(super) struct Observation {
     pub(super) owner: Owner,
     /// The open file, if it exists.
     pub(super) file: Option<Fd>,
-    /// The pid in the file; read only if no process holds the lock.
+    /// The pid in the file.
     pub(super) named_pid: Option<Pid>,
     /// Whether [`Pidfile::trust`] applies: nothing shows that the pid in the file is wrong.
     pub(super) is_plausible: bool,
     /// Whether a daemon is just starting or exiting, so that the state will change in a moment.
     is_changing: bool,
+    /// Whether the lock is that of a daemon that was not started in the foreground.
+    pub(super) is_background: bool,
 }
 
 impl<'a> Pidfile<'a> {
@@ -80,8 +84,7 @@ impl<'a> Pidfile<'a> {
     }
 
     /// Whether to trust the pid in a pidfile that no process has locked, as other tools do. If so,
-    /// [`signal`](Self::signal) and [`stop`](Self::stop) also act on [`Owner::Unlocked`] and
-    /// [`Owner::Unknown`]. Off by default: the process may be an unrelated one that has been given the
+    /// [`signal`](Self::signal) and [`stop`](Self::stop) also act on [`Owner::Unknown`]. Off by default: the process may be an unrelated one that has been given the
     /// pid of a dead daemon.
     ///
     /// A file is never trusted if it contains anything but a pid, if it names process 1, if a user other
@@ -138,6 +141,7 @@ impl<'a> Pidfile<'a> {
         }
     }
 
+    #[inline(never)]
     fn observe_once(&self) -> Result<Observation, Error> {
         let pidfile_failed = failed(ErrorKind::PidfileFailed);
         let mut seen = Observation {
@@ -146,13 +150,14 @@ impl<'a> Pidfile<'a> {
             named_pid: None,
             is_plausible: false,
             is_changing: false,
+            is_background: false,
         };
         let file = match sys::open(self.path()?, Open::LockQuery) {
             Err(Errno::ENOENT) => return Ok(seen),
             file => file.map_err(&pidfile_failed)?,
         };
-        let lock_owner = sys::fcntl_getlk(file.raw());
-        if lock_owner == Ok(LockOwner::Process(sys::getpid())) {
+        let lock = sys::fcntl_getlk(file.raw());
+        if lock.is_ok_and(|lock| lock.owner == LockOwner::Process(sys::getpid())) {
             // Closing it would release the lock.
             let _ = file.into_raw();
             return Err(pidfile_failed(Errno::EDEADLK));
@@ -164,11 +169,11 @@ impl<'a> Pidfile<'a> {
         if stat.has_other_links() {
             return Err(pidfile_failed(Errno::EMLINK));
         }
-        seen.owner = match lock_owner.map_err(&pidfile_failed)? {
-            LockOwner::Process(pid) => Owner::Running(pid),
-            LockOwner::Unknown => Owner::Elsewhere,
-            LockOwner::None => seen.unlocked_owner(&file, stat).map_err(&pidfile_failed)?,
-        };
+        let lock = lock.map_err(&pidfile_failed)?;
+        seen.owner = seen
+            .find_owner(&file, stat, lock)
+            .map_err(&pidfile_failed)?;
+        seen.is_background = lock.is_background();
         seen.file = Some(file);
         Ok(seen)
     }
@@ -179,21 +184,50 @@ const ATTEMPTS: u32 = 100;
 const POLL_INTERVAL: Nanoseconds = 10_000_000;
 
 impl Observation {
-    /// Determines the owner of a file that no process has locked.
-    fn unlocked_owner(&mut self, file: &Fd, stat: Stat) -> Result<Owner, Errno> {
+    /// Determines the owner of a file with this status and this lock.
+    fn find_owner(&mut self, file: &Fd, stat: Stat, lock: Lock) -> Result<Owner, Errno> {
+        if lock.owner == LockOwner::Unknown {
+            return Ok(Owner::Elsewhere);
+        }
         let (named_pid, is_exact) = read_pid(file.raw())?;
         self.named_pid = named_pid;
+        let found = match named_pid {
+            Some(pid) => match_process(pid, recorded_fingerprint(stat))?,
+            None => Match::Ended,
+        };
+        let holder = match lock.owner {
+            LockOwner::Process(pid) => Some(pid),
+            LockOwner::None | LockOwner::Unknown => None,
+        };
+        // A start may have locked the file that does not know of this daemon yet.
+        if let (Some(pid), Match::Daemon, true) = (named_pid, found, is_exact) {
+            return Ok(match holder == named_pid {
+                true => Owner::Running(pid),
+                false => Owner::Unlocked(pid),
+            });
+        }
+        if let Some(pid) = holder {
+            let found = match_process(pid, lock.fingerprint())?;
+            return Ok(match found {
+                Match::Daemon => Owner::Running(pid),
+                _ if sys::has_remote_locks(file.raw()) => Owner::Unknown(pid),
+                // Where there is no fingerprint, the lock alone counts.
+                Match::Unseen | Match::Ending => Owner::Running(pid),
+                // Another process has the lock now, with all descriptors of the daemon (clone(2), CLONE_FILES).
+                Match::Ended => Owner::Dead,
+                Match::Other => Owner::Unknown(pid),
+            });
+        }
         let Some(pid) = named_pid else {
             return Ok(Owner::Dead);
         };
-        let found = match_process(pid, stat)?;
-        self.is_plausible = is_exact && pid.get() != 1 && stat.is_safe() && found != Match::Younger;
+        self.is_plausible = is_exact && pid.get() != 1 && stat.is_safe() && !is_younger(pid, stat)?;
         // A start may have locked and written the file in the meantime.
+        let lock = sys::fcntl_getlk(file.raw());
         self.is_changing =
-            found == Match::Ending || sys::fcntl_getlk(file.raw()) != Ok(LockOwner::None);
+            found == Match::Ending || !lock.is_ok_and(|lock| lock.owner == LockOwner::None);
         Ok(match found {
             Match::Ended => Owner::Dead,
-            Match::Daemon if is_exact => Owner::Unlocked(pid),
             _ => Owner::Unknown(pid),
         })
     }

@@ -1,17 +1,11 @@
 //! Looking up the process that a pidfile names.
 
-use super::fingerprint::{Match, Process, date, pid_in, pid_of, process};
-use crate::protocol::{Errno, Nanoseconds, Pid};
+use super::fingerprint::{
+    BOOT_ID_SIZE, Match, NO_FINGERPRINT, Process, fingerprint, pid_in, pid_of, process,
+};
+use crate::protocol::{Errno, Pid, SECOND};
 use crate::sys::{self, Fd, NO_FD, Open, RawFd, Stat, ThinCStr};
 use crate::text::{NUMBER_LINE, concat, next_field, number_line, split_once};
-
-/// The daemon that has released its lock on this file and still runs.
-pub(super) fn find_unlocked_daemon(file: &Fd, stat: Stat) -> Result<Option<Pid>, Errno> {
-    Ok(match read_pid(file.raw())? {
-        (Some(pid), true) if match_process(pid, stat)? == Match::Daemon => Some(pid),
-        _ => None,
-    })
-}
 
 /// Reads the pid at the start of the file, and whether it is all that the file contains. The caller's own
 /// pid is left out: the file is then that of a dead daemon.
@@ -24,16 +18,34 @@ pub(super) fn read_pid(file: RawFd) -> Result<(Option<Pid>, bool), Errno> {
     Ok((pid, pid_of(text).is_some()))
 }
 
-/// Compares a process with the file that names it. Without `/proc`, a process that exists is `Older`.
-pub(super) fn match_process(pid: Pid, stat: Stat) -> Result<Match, Errno> {
+/// Compares a process with the fingerprint of a daemon.
+#[inline(never)]
+pub(super) fn match_process(pid: Pid, recorded: u32) -> Result<Match, Errno> {
+    let process = read_process(pid)?;
+    // Later: it may end in the meantime.
     if has_ended(pid) {
         return Ok(Match::Ended);
     }
+    let Some(process) = process else {
+        return Ok(Match::Unseen);
+    };
+    Ok(process.compare(fingerprint_of(process)?, recorded))
+}
+
+/// The fingerprint in the status of a pidfile. Its owner may have chosen it: only root and the caller are believed.
+pub(super) fn recorded_fingerprint(stat: Stat) -> u32 {
+    match stat.is_ours() {
+        true => (stat.mtime() % SECOND) as u32,
+        false => NO_FINGERPRINT,
+    }
+}
+
+/// Whether the process was created after the file was written, so that it is not the one that wrote it, unless the clock
+/// was set in between. False if that is not known.
+pub(super) fn is_younger(pid: Pid, stat: Stat) -> Result<bool, Errno> {
     Ok(match (read_process(pid)?, sys::time_of_boot()) {
-        (Some(process), Some(boot)) => process.compare(stat.mtime(), boot),
-        // It may have ended in the meantime.
-        _ if has_ended(pid) => Match::Ended,
-        _ => Match::Older,
+        (Some(process), Some(boot)) => process.is_younger(boot, stat.mtime()),
+        _ => false,
     })
 }
 
@@ -56,7 +68,7 @@ pub(super) fn pidfd_has_ended(pidfd: &Fd) -> bool {
     polled.is_ok() && pidfd != NO_FD
 }
 
-/// Reads `/proc/PID/stat`. `None` if `/proc` is not mounted or shows another pid namespace.
+/// Reads `/proc/PID/stat`. `None` if `/proc` is not mounted, shows another pid namespace, or hides the process.
 pub(super) fn read_process(pid: Pid) -> Result<Option<Process>, Errno> {
     // In the `/proc` of another pid namespace, the same number is another process.
     if read_own_process()?.is_none_or(|own| own.pid != sys::getpid()) {
@@ -71,6 +83,14 @@ pub(super) fn read_process(pid: Pid) -> Result<Option<Process>, Errno> {
 
 fn read_own_process() -> Result<Option<Process>, Errno> {
     Ok(process(read(&[b"/proc/self/stat"], &mut [0; 512])?))
+}
+
+/// The fingerprint of a process; [`NO_FINGERPRINT`] if `/proc` has no boot id.
+#[inline(never)]
+fn fingerprint_of(process: Process) -> Result<u32, Errno> {
+    let mut buffer = [0; BOOT_ID_SIZE];
+    let boot_id = read(&[b"/proc/sys/kernel/random/boot_id"], &mut buffer)?;
+    Ok(fingerprint(process.ticks, boot_id))
 }
 
 /// A child of this process that executes systemd-notify(1), if `/proc` tells: since Linux 3.5, if the kernel is so
@@ -110,8 +130,11 @@ fn read<'t>(path: &[&[u8]], text: &'t mut [u8]) -> Result<&'t [u8], Errno> {
     Ok(text.get(..length as usize).unwrap_or_default())
 }
 
-/// The modification time for the pidfile of the calling process. `None` without `/proc`.
-pub(crate) fn own_mtime() -> Option<Nanoseconds> {
-    let created = read_own_process().ok()??.created;
-    date(created.saturating_add(sys::time_of_boot()?))
+/// The fingerprint of the calling process; [`NO_FINGERPRINT`] without `/proc`.
+#[inline(never)]
+pub(crate) fn own_fingerprint() -> u32 {
+    match read_process(sys::getpid()) {
+        Ok(Some(own)) => fingerprint_of(own).unwrap_or(NO_FINGERPRINT),
+        _ => NO_FINGERPRINT,
+    }
 }

@@ -57,8 +57,8 @@ impl Pidfile<'_> {
     ///
     /// Those of [`owner`](Self::owner), and:
     ///
-    /// - `NoLock`: the process is not known to be the daemon ([`Owner::Unlocked`], [`Owner::Unknown`]),
-    ///   and [`trust`](Self::trust) is off or does not apply.
+    /// - `NoLock`: the process is not known to be the daemon ([`Owner::Unknown`]), and [`trust`](Self::trust) is off
+    ///   or does not apply.
     /// - `SignalFailed` with `ESRCH`: the daemon runs in another pid namespace ([`Owner::Elsewhere`]).
     /// - `SignalFailed` with `EBUSY`: the daemon of the pidfile keeps changing.
     /// - `SignalFailed` with any other errno: kill(2) failed, usually with `EPERM`.
@@ -75,7 +75,8 @@ impl Pidfile<'_> {
     /// not removed. If the daemon is dead but its pidfile exists, this only removes the file, if
     /// the file contains a pid.
     ///
-    /// The stages are taken in order until the daemon has ended:
+    /// The stages are taken in order until the daemon has ended. A SIGCONT follows each signal but SIGKILL, so that a
+    /// daemon that is stopped can handle it:
     ///
     /// ```
     /// use core::time::Duration;
@@ -109,6 +110,10 @@ impl Pidfile<'_> {
             // Before the signal: without a clock, nothing is done.
             let deadline = wait::deadline(nanoseconds(stage.wait))?;
             pinned.send(stage.signal)?;
+            if stage.signal != Signal::KILL {
+                // A process that is stopped handles no signal.
+                let _ = pinned.send(Signal::CONT);
+            }
             if pinned.ends_before(deadline, stage.signal)? {
                 return self.remove(pinned.pid);
             }
@@ -172,13 +177,9 @@ impl Pidfile<'_> {
     fn target(&self, seen: &Observation) -> Result<Option<Pid>, Error> {
         match seen.owner {
             Owner::NotRunning | Owner::Dead => Ok(None),
-            Owner::Running(pid) => Ok(Some(pid)),
-            Owner::Unlocked(pid) | Owner::Unknown(pid) if self.trust && seen.is_plausible => {
-                Ok(Some(pid))
-            }
-            Owner::Unlocked(pid) | Owner::Unknown(pid) => {
-                Err(Error::new(ErrorKind::NoLock, Cause::Owner(pid)))
-            }
+            Owner::Running(pid) | Owner::Unlocked(pid) => Ok(Some(pid)),
+            Owner::Unknown(pid) if self.trust && seen.is_plausible => Ok(Some(pid)),
+            Owner::Unknown(pid) => Err(Error::new(ErrorKind::NoLock, Cause::Owner(pid))),
             Owner::Elsewhere => Err(failed(ErrorKind::SignalFailed)(Errno::ESRCH)),
         }
     }
@@ -244,9 +245,9 @@ impl PinnedProcess {
             Some(pidfd) => pidfd_has_ended(pidfd),
             // The kernel releases the lock when the process exits, shortly before it has ended.
             None if self.is_locked => {
-                let owner = sys::fcntl_getlk(self.file.raw());
+                let lock = sys::fcntl_getlk(self.file.raw());
                 // An error is no answer.
-                owner.is_ok_and(|owner| owner != LockOwner::Process(self.pid))
+                lock.is_ok_and(|lock| lock.owner != LockOwner::Process(self.pid))
             }
             None => {
                 has_ended(self.pid)

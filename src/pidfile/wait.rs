@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::owner::{Owner, Pidfile};
 use super::process::has_ended;
 use crate::protocol::{
-    Cause, Errno, Error, ErrorKind, Nanoseconds, Note, Pid, cannot_watch, failed, nanoseconds,
+    Cause, Errno, Error, ErrorKind, Nanoseconds, Note, Pid, cannot_watch, nanoseconds,
 };
 use crate::sys::{self, Fd, NO_FD};
 
@@ -60,10 +60,11 @@ impl Pidfile<'_> {
         let deadline = deadline(time)?;
         loop {
             let seen = self.observe()?;
-            let (Owner::Running(daemon), Some(file)) = (seen.owner, &seen.file) else {
+            // The session of a daemon in the foreground may be one of another pid namespace.
+            let (Owner::Running(daemon), true) = (seen.owner, seen.is_background) else {
                 return Ok(seen.owner);
             };
-            let Some(watcher) = watcher(daemon, file)? else {
+            let Some(watcher) = watcher(daemon)? else {
                 return Ok(seen.owner);
             };
             let watcher = sys::pidfd_open(watcher).ok();
@@ -75,12 +76,7 @@ impl Pidfile<'_> {
 }
 
 /// The process that watches the daemon of this pidfile until the outcome of its start is known.
-fn watcher(daemon: Pid, file: &Fd) -> Result<Option<Pid>, Error> {
-    let is_watched = sys::is_background(file.raw()).map_err(failed(ErrorKind::PidfileFailed))?;
-    if !is_watched {
-        // Its session may be one of another pid namespace.
-        return Ok(None);
-    }
+fn watcher(daemon: Pid) -> Result<Option<Pid>, Error> {
     match sys::getsid(Some(daemon)) {
         Ok(Some(leader)) if leader != daemon && !has_ended(leader) => Ok(Some(leader)),
         Ok(_) | Err(Errno::ESRCH) => Ok(None),

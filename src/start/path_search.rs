@@ -1,11 +1,9 @@
 //! The search for a command in PATH. Pure.
 
 use crate::environment::search_path;
+pub(super) use crate::sys::PATH_SIZE;
 use crate::sys::{CStrings, ThinCStr};
 use crate::text::{join, next_field, split_once};
-
-/// `PATH_MAX`: the longest path that the kernel accepts, including the null byte.
-pub(super) const PATH_SIZE: usize = 4096;
 
 /// Calls `attempt` with each path that the command may have until it returns true, and returns whether it
 /// did. A path that is too long is passed as `None`.

@@ -7,7 +7,7 @@ use super::path_search::PATH_SIZE;
 use super::plan::Plan;
 use super::streams::{OpenFiles, truncate_outputs};
 use crate::options::{Limit, Resource, Settings};
-use crate::pidfile::{self, own_mtime};
+use crate::pidfile;
 use crate::protocol::{Errno, Error, ErrorKind, Step, Subject, failed};
 use crate::sys::{self, Open, RawFd, ThinCStr};
 use crate::text::{NUMBER_LINE, number_line};
@@ -28,7 +28,7 @@ pub(super) fn take<R: Role>(
     }
     let mut buffer = None;
     let working_directory = command_directory(context, &mut buffer);
-    let mut mtime = None;
+    let mut fingerprint = 0;
     for step in Step::ALL {
         if !plan.includes(*step) {
             continue;
@@ -54,14 +54,14 @@ pub(super) fn take<R: Role>(
             Step::PlaceStreams => at_step(files.place_streams(plan.executes)),
             Step::LockLockFile => {
                 let [_, lock_file] = &mut files.locks;
-                pidfile::lock(options, Subject::LockFile, lock_file)
+                pidfile::lock(options, Subject::LockFile, lock_file).map(drop)
             }
             // The pidfile is locked after the lock file: this may create it, and a failed start must not
             // leave it.
             Step::LockPidfile => {
                 let [pidfile, _] = &mut files.locks;
                 // Before chroot(2), while `/proc` is still accessible.
-                pidfile::lock(options, Subject::Pidfile, pidfile).map(|()| mtime = own_mtime())
+                pidfile::lock(options, Subject::Pidfile, pidfile).map(|it| fingerprint = it)
             }
             Step::SetOomScoreAdj => at_step(set_oom_score_adj(options)),
             Step::SetUmask => at_step(sys::umask(plan.umask).map(drop)),
@@ -72,7 +72,7 @@ pub(super) fn take<R: Role>(
             Step::WritePidfile => {
                 files.wrote_pidfile = true;
                 let [pidfile, _] = files.locks;
-                pidfile::write(pidfile, sys::getpid(), mtime)
+                pidfile::write(pidfile, fingerprint)
                     .and_then(|()| at_step(chown_pidfile(plan, pidfile)))
             }
             Step::SetLimits => set_limits(options),

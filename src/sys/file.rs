@@ -12,6 +12,9 @@ use super::fd::{Fd, RawFd};
 use crate::protocol::{Errno, Nanoseconds, SECOND};
 use crate::text::split_once;
 
+/// `PATH_MAX`: the longest path that the kernel accepts, including the null byte.
+pub(crate) const PATH_SIZE: usize = 4096;
+
 /// The purpose that a file is opened for. None of these makes open(2) wait for the other end of a FIFO.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
@@ -88,6 +91,21 @@ pub(crate) fn access(path: ThinCStr<'_>) -> bool {
 pub(crate) fn unlink(path: ThinCStr<'_>) -> Result<(), Errno> {
     // SAFETY: the kernel reads the C string `path`.
     unsafe { attempt!(Sysno::unlinkat, AT_FDCWD, path.as_ptr(), 0) }
+}
+
+/// `renameat2(AT_FDCWD, from, AT_FDCWD, to, 0)`—Gives a file another name, in place of the file that has it.
+///
+/// Since Linux 3.15.
+pub(crate) fn rename(from: ThinCStr<'_>, to: ThinCStr<'_>) -> Result<(), Errno> {
+    let (from, to) = (from.as_ptr(), to.as_ptr());
+    // SAFETY: the kernel reads the C strings.
+    unsafe { call!(Sysno::renameat2, AT_FDCWD, from, AT_FDCWD, to) }.map(drop)
+}
+
+/// `fchmod(fd, mode)`—Sets the permissions of a file.
+pub(crate) fn fchmod(fd: RawFd, mode: u32) -> Result<(), Errno> {
+    // SAFETY: the call takes no pointers.
+    unsafe { attempt!(Sysno::fchmod, fd, mode) }
 }
 
 /// `ftruncate(fd, 0)`—Empties a file.

@@ -1,43 +1,46 @@
-//! POSIX record locks.
+//! POSIX record locks, and the file systems that do not keep them in this kernel.
 
 use core::mem::MaybeUninit;
 
-use linux_raw_sys::general::{F_OFD_GETLK, F_WRLCK};
+use linux_raw_sys::general::{F_OFD_GETLK, F_RDLCK, F_WRLCK, LOCK_NB, LOCK_SH, LOCK_UN};
+use syscalls::Sysno;
 
-use super::arch::{F_GETLK_64, F_SETLK_64, FCNTL_64, Flock64};
+use super::arch::{
+    F_GETLK_64, F_SETLK_64, FCNTL_64, FSTATFS, Flock64, RawStatFs, fstatfs_arguments,
+};
 use super::fd::RawFd;
 use crate::protocol::{Errno, Pid};
 
-/// The process that locks a pidfile. All ranges overlap, so each excludes the others. They differ, so F_GETLK shows
-/// which one is held.
+/// The process that locks a pidfile. The lock of a daemon begins at the first byte, so each excludes the others. Its
+/// length is above the size of any pidfile, and F_GETLK returns it: it carries the daemon's fingerprint, a number below
+/// 2^30, or zero if that is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Locker {
-    /// A daemon, from the first byte on, but not to the end. No other program has such a lock.
-    Daemon,
-    /// A daemon in the foreground, which the leader of its session does not watch: the whole file.
-    Foreground,
-    /// The process that removes the pidfile of a daemon that has ended, from the second byte to the end.
+    /// A daemon.
+    Daemon(u32),
+    /// A daemon in the foreground, which the leader of its session does not watch.
+    Foreground(u32),
+    /// The process that removes the pidfile of a daemon that has ended: from the second byte to the end.
     Remover,
+    /// The process that replaces a pidfile: a lock for reading, which excludes the other lockers.
+    Replacer,
 }
 
-/// The length of the lock of a daemon that is not in the foreground. A pidfile is shorter.
-const WATCHED_LENGTH: i32 = 1 << 30;
+/// The length of the lock of a daemon without a fingerprint, and of one in the foreground.
+const DAEMON: i64 = 1 << 30;
+const FOREGROUND: i64 = 1 << 31;
 
-/// Describes the write lock of this locker.
-fn write_lock(locker: Locker) -> Flock64 {
-    // SAFETY: a flock consists of integers, which may be zero. An offset and a length of zero mean the whole
-    // file, and F_OFD_GETLK wants a pid of zero.
+/// A lock of this type on a part of a file. A length of zero means to the end.
+fn record_lock(kind: u32, start: i32, length: i64) -> Flock64 {
+    // SAFETY: a flock consists of integers, which may be zero. F_OFD_GETLK wants a pid of zero.
     let mut lock: Flock64 = unsafe { MaybeUninit::zeroed().assume_init() };
-    lock.l_type = F_WRLCK as _;
-    match locker {
-        Locker::Daemon => lock.l_len = WATCHED_LENGTH.into(),
-        Locker::Foreground => {}
-        Locker::Remover => lock.l_start = 1,
-    }
+    lock.l_type = kind as _;
+    lock.l_start = start.into();
+    lock.l_len = length;
     lock
 }
 
-/// `fcntl(fd, F_SETLK, {F_WRLCK, ...})`—Locks a file.
+/// `fcntl(fd, F_SETLK, _)`—Locks a file.
 ///
 /// `EAGAIN` if another process holds a conflicting lock. POSIX allows `EACCES` too: the kernel's own locks never give
 /// it (`fs/locks.c`), but the SMB client does. Usually it is the answer of a policy that refuses the call.
@@ -45,10 +48,15 @@ fn write_lock(locker: Locker) -> Flock64 {
 ///
 /// The lock belongs to the process, not to the descriptor: a child does not inherit it, it survives
 /// execve(2), and closing any descriptor for the file releases it.
-// Inlining makes the command smaller.
-#[inline(always)]
 pub(crate) fn fcntl_setlk(fd: RawFd, locker: Locker) -> Result<(), Errno> {
-    let lock = write_lock(locker);
+    let lock = match locker {
+        Locker::Replacer => record_lock(F_RDLCK, 0, 0),
+        Locker::Remover => record_lock(F_WRLCK, 1, 0),
+        Locker::Daemon(fingerprint) => record_lock(F_WRLCK, 0, DAEMON | i64::from(fingerprint)),
+        Locker::Foreground(fingerprint) => {
+            record_lock(F_WRLCK, 0, FOREGROUND | i64::from(fingerprint))
+        }
+    };
     // SAFETY: the kernel reads a flock from `lock`.
     unsafe { attempt!(FCNTL_64, fd, F_SETLK_64, &raw const lock) }
 }
@@ -65,31 +73,91 @@ pub(crate) enum LockOwner {
     Unknown,
 }
 
-/// `fcntl(fd, F_OFD_GETLK, {F_WRLCK, ...})`—Returns which daemon holds the lock of a file.
+/// The lock of a daemon.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lock {
+    pub(crate) owner: LockOwner,
+    length: i64,
+}
+
+impl Lock {
+    /// Whether the daemon was not started in the foreground.
+    pub(crate) const fn is_background(self) -> bool {
+        self.length >> 30 == 1
+    }
+
+    /// The fingerprint of the daemon; zero if the lock has none.
+    pub(crate) const fn fingerprint(self) -> u32 {
+        match self.length >> 30 {
+            1 | 2 => self.length as u32 & 0x3fff_ffff,
+            _ => 0,
+        }
+    }
+}
+
+/// `fcntl(fd, F_OFD_GETLK, {F_WRLCK, ...})`—Returns the lock that a daemon holds on a file.
 ///
 /// Ignores read locks: a daemon holds a write lock, and any process that may read the file can lock it for
 /// reading. Before Linux 3.15 it uses F_GETLK, which does not report a lock of the calling process.
-pub(crate) fn fcntl_getlk(fd: RawFd) -> Result<LockOwner, Errno> {
-    let lock = getlk(fd)?;
-    if lock.l_type != F_WRLCK as _ || lock.l_start != 0 {
-        return Ok(LockOwner::None);
-    }
-    Ok(Pid::new(lock.l_pid).map_or(LockOwner::Unknown, LockOwner::Process))
-}
-
-/// [`fcntl_getlk`], for whether the lock is that of a daemon that was not started in the foreground.
-pub(crate) fn is_background(fd: RawFd) -> Result<bool, Errno> {
-    Ok(getlk(fd)?.l_len == WATCHED_LENGTH.into())
-}
-
-fn getlk(fd: RawFd) -> Result<Flock64, Errno> {
-    // All lockers' ranges overlap this one, and a read lock beyond it hides none of them.
-    let mut lock = write_lock(Locker::Daemon);
+pub(crate) fn fcntl_getlk(fd: RawFd) -> Result<Lock, Errno> {
+    // All daemons' locks have the first byte. A read lock on other bytes hides none of them.
+    let mut lock = record_lock(F_WRLCK, 0, 1);
     // SAFETY: the kernel reads a flock from `lock` and writes one to it.
     let mut result = unsafe { attempt!(FCNTL_64, fd, F_OFD_GETLK, &raw mut lock) };
     if result == Err(Errno::EINVAL) {
         // SAFETY: as before.
         result = unsafe { attempt!(FCNTL_64, fd, F_GETLK_64, &raw mut lock) };
     }
-    result.map(|()| lock)
+    result?;
+    let owner = match lock.l_type == F_WRLCK as _ {
+        true => Pid::new(lock.l_pid).map_or(LockOwner::Unknown, LockOwner::Process),
+        false => LockOwner::None,
+    };
+    Ok(Lock {
+        owner,
+        length: lock.l_len,
+    })
 }
+
+/// `flock(fd, LOCK_SH | LOCK_NB)`, undone at once—Returns whether a process has locked the file by flock(2) for itself
+/// alone.
+pub(crate) fn has_flock(fd: RawFd) -> bool {
+    // SAFETY: the call takes no pointers.
+    let locked = unsafe { attempt!(Sysno::flock, fd, LOCK_SH | LOCK_NB) };
+    if locked.is_ok() {
+        // SAFETY: as before.
+        let _ = unsafe { call!(Sysno::flock, fd, LOCK_UN) };
+    }
+    locked == Err(Errno::EAGAIN)
+}
+
+/// `fstatfs(fd, _)`—Returns whether the locks of a file may be those of processes on other machines, or of the server
+/// of a FUSE file system. True if that is not known.
+pub(crate) fn has_remote_locks(fd: RawFd) -> bool {
+    let mut status = MaybeUninit::<RawStatFs>::zeroed();
+    let [first, second] = fstatfs_arguments(status.as_mut_ptr());
+    // SAFETY: `RawStatFs` is the structure that the kernel writes for this call.
+    if unsafe { call!(FSTATFS, fd, first, second) }.is_err() {
+        return true;
+    }
+    // SAFETY: `status` was initialized with zeros, which are valid integers.
+    let kind = unsafe { status.assume_init() }.f_type as u32;
+    REMOTE.contains(&kind)
+}
+
+/// The types of such file systems (statfs(2), and the kernel's sources).
+const REMOTE: [u32; 13] = [
+    0x0000_6969, // nfs
+    0x6573_5546, // fuse, virtiofs
+    0x0102_1997, // 9p
+    0xff53_4d42, // cifs
+    0xfe53_4d42, // smb2
+    0x0000_517b, // smb
+    0x00c3_6400, // ceph
+    0x5346_414f, // afs
+    0x0116_1970, // gfs2
+    0x7461_636f, // ocfs2
+    0x0bd0_0bd0, // lustre
+    0x2003_0528, // orangefs
+    0x786f_4256, // vboxsf
+];

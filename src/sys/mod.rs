@@ -50,10 +50,12 @@ pub(crate) use fd::{
 };
 pub use fd::{RawFd, write};
 pub(crate) use file::{
-    Open, access, chdir, fchdir, ftruncate, getcwd, getdents, open, set_mtime, umask, unlink,
-    with_umask,
+    Open, PATH_SIZE, access, chdir, fchdir, fchmod, ftruncate, getcwd, getdents, open, rename,
+    set_mtime, umask, unlink, with_umask,
 };
-pub(crate) use lock::{LockOwner, Locker, fcntl_getlk, fcntl_setlk, is_background};
+pub(crate) use lock::{
+    Lock, LockOwner, Locker, fcntl_getlk, fcntl_setlk, has_flock, has_remote_locks,
+};
 pub(crate) use mmap::Mapping;
 pub use mmap::{Zeroed, leak_zeroed};
 pub use pid::getpid;

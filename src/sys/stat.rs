@@ -71,7 +71,12 @@ impl Stat {
 
     /// Whether only root and the effective user may write to the file.
     pub(crate) fn is_safe(self) -> bool {
-        self.mode & (S_IWGRP | S_IWOTH) == 0 && (self.owner == 0 || self.owner == effective_user())
+        self.mode & (S_IWGRP | S_IWOTH) == 0 && self.is_ours()
+    }
+
+    /// Whether the file belongs to root or to the effective user.
+    pub(crate) fn is_ours(self) -> bool {
+        self.owner == 0 || self.owner == effective_user()
     }
 
     /// The time of the last modification, by the clock at that time.

@@ -1,33 +1,58 @@
-//! Properties of every `/proc/PID/stat`, of every text of a pidfile, and of every comparison of their times.
+//! Properties of every `/proc/PID/stat`, of every text of a pidfile, and of every fingerprint.
 
 use rawdaemon::Pid;
-use rawdaemon::internal::{Match, Nanoseconds, Process, compare, date, pid_in, pid_of, process};
+use rawdaemon::internal::{
+    BOOT_ID_SIZE, Match, NO_FINGERPRINT, Nanoseconds, Process, fingerprint, pid_in, pid_of, process,
+};
 
 const SECOND: Nanoseconds = 1_000_000_000;
 const TICK: Nanoseconds = SECOND / 100;
 
 /// Checks one pidfile and one process. The data is the modification time of the file and the time of boot, eight
-/// bytes each, and a text: the contents of the file, and of `/proc/PID/stat`.
+/// bytes each, and a text: the contents of the file, of `/proc/PID/stat`, and the boot id.
 pub fn check(data: &[u8]) {
     let (written, rest) = number(data);
     let (boot, text) = number(rest);
     check_pids(text);
     let found = process(text);
     assert_eq!(found, second_process(text));
-    let created = found.map_or(0, |process| process.created);
-    check_times(written, created.saturating_add(boot));
+    check_fingerprint(written, text);
     let Some(found) = found else { return };
-    let expected = match found {
-        Process {
-            has_ended: true, ..
-        } => Match::Ended,
-        Process {
-            is_ending: true, ..
-        } => Match::Ending,
-        _ => second_compare(written, created.saturating_add(boot)),
-    };
-    assert_eq!(found.compare(written, boot), expected);
     assert!(!(found.has_ended && found.is_ending));
+    for (own, recorded, expected) in [
+        (1, 1, Match::Daemon),
+        (1, 2, Match::Other),
+        (NO_FINGERPRINT, 1, Match::Unseen),
+        (1, NO_FINGERPRINT, Match::Unseen),
+    ] {
+        let expected = match found {
+            Process {
+                has_ended: true, ..
+            } => Match::Ended,
+            Process {
+                is_ending: true, ..
+            } => Match::Ending,
+            _ => expected,
+        };
+        assert_eq!(found.compare(own, recorded), expected);
+    }
+    let created = u128::from(found.ticks) * u128::from(TICK) + u128::from(boot);
+    if let Ok(created) = u64::try_from(created) {
+        let late = i128::from(created) - i128::from(written);
+        assert_eq!(found.is_younger(boot, written), late > i128::from(SECOND));
+    }
+}
+
+fn check_fingerprint(ticks: u64, boot_id: &[u8]) {
+    let found = fingerprint(ticks, boot_id);
+    if boot_id.len() == BOOT_ID_SIZE {
+        assert_eq!(found, second_fingerprint(ticks, boot_id));
+        assert_ne!(found, NO_FINGERPRINT);
+    } else {
+        assert_eq!(found, NO_FINGERPRINT);
+    }
+    // It fits into the nanoseconds of a time.
+    assert!(Nanoseconds::from(found) < SECOND);
 }
 
 fn number(data: &[u8]) -> (u64, &[u8]) {
@@ -78,45 +103,19 @@ fn second_process(text: &[u8]) -> Option<Process> {
         pid: pid_line(text.split(' ').next()?)?,
         has_ended: ended,
         is_ending: threads < 2 && !ended && flags & 4 == 4,
-        created: digits(field(22)?)?.checked_mul(TICK)?,
+        ticks: digits(field(22)?)?,
     })
 }
 
-/// Compares these times, and all that are near the limits of a match.
-fn check_times(written: Nanoseconds, created: Nanoseconds) {
-    assert_eq!(compare(written, created), second_compare(written, created));
-    assert_eq!(date(created), created.checked_sub(SECOND));
-    let near = [0, 1, TICK, 2 * TICK, 2 * TICK + 1, SECOND, SECOND + 1];
-    for from in [created, created.saturating_sub(SECOND), written] {
-        for away in near {
-            for other in [from.saturating_add(away), from.saturating_sub(away)] {
-                for other in [other, other - other % SECOND] {
-                    assert_eq!(compare(other, created), second_compare(other, created));
-                }
-            }
-        }
+/// FNV-1a, by the definition of its authors.
+fn second_fingerprint(ticks: u64, boot_id: &[u8]) -> u32 {
+    let mut hash = 2_166_136_261_u64;
+    for byte in ticks
+        .to_le_bytes()
+        .into_iter()
+        .chain(boot_id.iter().copied())
+    {
+        hash = (hash ^ u64::from(byte)) * 16_777_619 % (1 << 32);
     }
-    // A file that the daemon itself has written is not one that this crate has dated.
-    assert_ne!(compare(created, created), Match::Daemon);
-    if let Some(date) = date(created) {
-        assert_eq!(compare(date, created), Match::Daemon);
-        assert_eq!(compare(date - date % SECOND, created), Match::Daemon);
-    }
-}
-
-fn second_compare(written: Nanoseconds, created: Nanoseconds) -> Match {
-    let (file, process) = (i128::from(written), i128::from(created));
-    let (second, tick) = (i128::from(SECOND), i128::from(TICK));
-    let is_whole = file % second == 0;
-    // The file is dated a second before the process, to two ticks, or rounded down to a second.
-    let off = file - (process - second);
-    let matches =
-        (-2 * tick..=2 * tick).contains(&off) || is_whole && (1 - second..=0).contains(&off);
-    if matches && process >= second {
-        Match::Daemon
-    } else if process - file > if is_whole { second } else { 2 * tick } {
-        Match::Younger
-    } else {
-        Match::Older
-    }
+    (hash % 999_999_999 + 1) as u32
 }

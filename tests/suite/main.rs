@@ -54,6 +54,7 @@ mod notify;
 mod readiness;
 
 // The pidfile, and the daemon that it names.
+mod locks;
 mod owner;
 mod pidfile;
 mod ported;

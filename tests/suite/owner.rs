@@ -1,15 +1,16 @@
 //! The process that a pidfile stands for: the daemon, and never another.
 
 use std::fs;
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use crate::support::control::{NOT_RUNNING, UNKNOWN, ask, ask_on, kernels, says, start_unlocked};
+use crate::support::control::{
+    NOT_RUNNING, ask, ask_on, distrusted, kernels, says, start_unlocked, unknown,
+};
 use crate::support::{
-    Place, eventually, has, has_for, is_root, pid_in, skip, tested_command, under_strace, wait_for,
-    watch,
+    Place, eventually, has, is_root, is_root_for, pid_in, skip, tested_command, under_strace,
+    wait_for, watch,
 };
 use rustix::process::Signal;
 
@@ -125,7 +126,7 @@ fn an_unlocked_pidfile_is_not_believed() {
                 fs::write(place.path("pid"), &text).unwrap();
                 let output = ask_on(&place, kernel, action);
                 let (code, line) = match (named, action[0]) {
-                    (Some(pid), _) => (4, format!("{UNKNOWN} {pid}\n")),
+                    (Some(pid), _) => (4, unknown(pid)),
                     (None, "--status") => (1, DEAD.to_owned()),
                     (None, _) => (0, NOT_RUNNING.to_owned()),
                 };
@@ -151,12 +152,12 @@ fn a_pidfile_is_trusted_on_request_unless_it_is_refuted() {
         // Process 1, malformed text, and files that other users may write.
         write("1\n", 0o644);
         // If the refusal fails, this signal does no harm.
-        says(&trust("--signal=URG"), 4, "", &format!("{UNKNOWN} 1\n"));
+        says(&trust("--signal=URG"), 4, "", &distrusted(1));
         write(&format!("{pid} and more\n"), 0o644);
-        says(&trust("--stop"), 4, "", &format!("{UNKNOWN} {pid}\n"));
+        says(&trust("--stop"), 4, "", &distrusted(pid));
         for mode in [0o666, 0o664] {
             write(&format!("{pid}\n"), mode);
-            says(&trust("--stop"), 4, "", &format!("{UNKNOWN} {pid}\n"));
+            says(&trust("--stop"), 4, "", &distrusted(pid));
         }
         // The process is younger than the file.
         write(&format!("{pid}\n"), 0o644);
@@ -167,12 +168,12 @@ fn a_pidfile_is_trusted_on_request_unless_it_is_refuted() {
                 .open(place.path("pid"))
                 .unwrap();
             file.set_modified(before).unwrap();
-            says(&trust("--stop"), 4, "", &format!("{UNKNOWN} {pid}\n"));
+            says(&trust("--stop"), 4, "", &distrusted(pid));
             bystander.assert_alive();
             file.set_modified(SystemTime::now()).unwrap();
         }
         bystander.assert_alive();
-        says(&trust("--status"), 4, "", &format!("{UNKNOWN} {pid}\n"));
+        says(&trust("--status"), 4, "", &distrusted(pid));
         let child = watch(rustix::process::Pid::from_child(&bystander.0));
         says(&trust("--signal=STOP"), 0, "", "");
         assert!(!wait_for(&child, Duration::ZERO));
@@ -189,37 +190,55 @@ fn a_pidfile_is_trusted_on_request_unless_it_is_refuted() {
 }
 
 #[test]
-fn a_daemon_without_its_lock_is_known_by_the_date() {
+fn a_daemon_without_its_lock_is_known_by_its_fingerprint() {
+    for kernel in kernels() {
+        let place = Place::new();
+        let daemon = start_unlocked(&place);
+        let pid = daemon.pid;
+        let (status, stop, signal) = (&["-vT"][..], &["--stop"], &["--signal=URG"]);
+        if kernel.0 == "without /proc" {
+            for action in [status, stop, signal] {
+                says(&ask_on(&place, kernel, action), 4, "", &unknown(pid));
+            }
+        } else {
+            let how = "rawdaemon: running, by its fingerprint (it has released its lock)\n";
+            says(&ask_on(&place, kernel, status), 0, &format!("{pid}\n"), how);
+            says(&ask_on(&place, kernel, signal), 0, "", "");
+        }
+        daemon.assert_alive();
+        // A second start fails and leaves the file unchanged.
+        let running = format!("rawdaemon: already running as pid {pid}\n");
+        let again = place.run(&mut place.rawdaemon(["-p", "pid", "sleep", "1000"]));
+        says(&again, 12, "", &running);
+        says(&ask(&place, &["--status"]), 0, &format!("{pid}\n"), "");
+        if kernel.0 != "without /proc" {
+            says(&ask_on(&place, kernel, stop), 0, "", "");
+            daemon.ended();
+            assert!(!place.path("pid").exists());
+        }
+    }
     let place = Place::new();
     let daemon = start_unlocked(&place);
-    let (pid, line) = (daemon.pid, format!("{UNKNOWN} {}\n", daemon.pid));
-    for kernel in kernels() {
-        let output = ask_on(&place, kernel, &["-vT"]);
-        let by_date = "rawdaemon: running, by the date of its pidfile (no lock)\n";
-        if kernel.0 == "without /proc" {
-            says(&output, 4, "", &line);
-        } else {
-            says(&output, 0, &format!("{pid}\n"), by_date);
-        }
-        says(&ask_on(&place, kernel, &["--stop"]), 4, "", &line);
-        says(&ask_on(&place, kernel, &["-s9"]), 4, "", &line);
-    }
-    // A second start fails and leaves the file unchanged. A restart stops no process.
-    let running = format!("rawdaemon: already running as pid {pid}\n");
-    let again = place.run(&mut place.rawdaemon(["-p", "pid", "sleep", "1000"]));
-    says(&again, 12, "", &running);
-    let restart = ["--restart", "-p", "pid", "sleep", "1000"];
-    says(&place.run(&mut place.rawdaemon(restart)), 24, "", &line);
-    says(&ask(&place, &["--status"]), 0, &format!("{pid}\n"), "");
-    daemon.assert_alive();
-    // With more text, with another date, or with a new clock, the process is unknown.
+    let restart = ["-v", "--restart", "-p", "pid", "sleep", "1000"];
+    let second = place.start_by(&mut place.rawdaemon(restart));
+    daemon.ended();
+    assert_eq!(pid_in(&place.path("pid")), second.pid);
+}
+
+#[test]
+fn a_file_that_was_changed_has_no_fingerprint() {
+    let place = Place::new();
+    let daemon = start_unlocked(&place);
+    let line = unknown(daemon.pid);
     let file = fs::File::options()
         .write(true)
         .open(place.path("pid"))
         .unwrap();
     let date = file.metadata().unwrap().modified().unwrap();
-    file.set_modified(date + Duration::from_millis(100))
-        .unwrap();
+    // Only the nanoseconds count, since the clock may have been set.
+    file.set_modified(date + Duration::from_secs(1000)).unwrap();
+    says(&ask(&place, &["-qT"]), 0, "", "");
+    file.set_modified(date + Duration::from_nanos(1)).unwrap();
     says(&ask(&place, &["--status"]), 4, "", &line);
     let text = fs::read(place.path("pid")).unwrap();
     fs::write(place.path("pid"), [&text, &b"more\n"[..]].concat()).unwrap();
@@ -227,20 +246,20 @@ fn a_daemon_without_its_lock_is_known_by_the_date() {
     says(&ask(&place, &["--status"]), 4, "", &line);
     fs::write(place.path("pid"), text).unwrap();
     file.set_modified(date).unwrap();
-    if has_for("strace", "clocks that are read with a pause") {
-        // The command reads the clocks again if it was preempted between them, which a busy machine may do
-        // each time.
-        eventually("the clocks are read without a pause", || {
-            let delay = "--inject=clock_gettime:delay_enter=60ms:when=2";
-            let mut command = place.program(Path::new("strace"), ["-qq", "-o", "trace", delay]);
-            command.args([tested_command(), "--status", "-p", "pid"]);
-            let output = place.run(&mut command);
-            output.code() == 0 && output.stdout == format!("{pid}\n")
-        });
-    }
-    says(&ask(&place, &["--stop", "--trust-pidfile"]), 0, "", "");
+    says(&ask(&place, &["--stop"]), 0, "", "");
     daemon.ended();
-    assert!(!place.path("pid").exists());
+}
+
+#[test]
+fn a_user_who_owns_the_pidfile_cannot_choose_the_daemon() {
+    if !is_root_for("a file of another user") {
+        return;
+    }
+    let place = Place::new();
+    let daemon = start_unlocked(&place);
+    std::os::unix::fs::chown(place.path("pid"), Some(65534), None).unwrap();
+    says(&ask(&place, &["--stop"]), 4, "", &unknown(daemon.pid));
+    daemon.assert_alive();
 }
 
 #[test]
@@ -382,27 +401,6 @@ fn the_proc_of_another_pid_namespace_is_no_evidence() {
     let output = place.run(command.arg(bystander.pid().to_string()));
     assert_eq!(output.code(), 0, "{output:?}");
     bystander.assert_alive();
-}
-
-#[test]
-fn a_read_lock_is_no_claim() {
-    let place = Place::new();
-    fs::write(place.path("pid"), "").unwrap();
-    let file = fs::File::open(place.path("pid")).unwrap();
-    // SAFETY: all zeros is a flock: the whole file.
-    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
-    lock.l_type = libc::F_RDLCK as _;
-    // SAFETY: the kernel reads a flock.
-    let locked = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLK, &raw const lock) };
-    assert_eq!(locked, 0);
-    says(&ask(&place, &["--status"]), 1, "", DEAD);
-    let busy = "rawdaemon: cannot use the pidfile pid: Device or resource busy (EBUSY)";
-    place.fails(
-        &mut place.rawdaemon(["-p", "pid", "sleep", "1000"]),
-        11,
-        busy,
-    );
-    says(&ask(&place, &["--signal", "TERM"]), 0, "", NOT_RUNNING);
 }
 
 #[test]

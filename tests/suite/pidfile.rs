@@ -293,8 +293,8 @@ fn a_lock_that_a_policy_refuses_is_told_at_once() {
         return;
     }
     let place = Place::new();
-    // The second call asks who holds the lock.
-    for calls in ["1", "1..2"] {
+    // The first call moves the descriptor, and the third one asks who holds the lock.
+    for calls in ["2", "2..3"] {
         let refuse = format!("--inject=fcntl:error=EACCES:when={calls}");
         for (option, file) in [("-p", "pidfile"), ("-l", "lock file")] {
             let start = [option, "file", "sleep", "1000"];
@@ -308,7 +308,7 @@ fn a_lock_that_a_policy_refuses_is_told_at_once() {
         }
     }
     let daemon = place.start(["-p", "pid", "sleep", "1000"]);
-    let refuse = ["--inject=fcntl:error=EACCES:when=1"];
+    let refuse = ["--inject=fcntl:error=EACCES:when=2"];
     let output = under_strace(&place, &refuse, &["-p", "pid", "sleep", "1000"]);
     let says = format!("rawdaemon: already running as pid {}\n", daemon.pid);
     assert_eq!((output.code(), output.stderr), (12, says));
@@ -347,8 +347,9 @@ fn a_failure_right_before_the_exec_leaves_no_pidfile() {
         return;
     }
     let place = Place::new();
-    // The first call locks the pidfile, the second one makes the exec keep it open.
-    let fault = ["--inject=fcntl:error=EBADF:when=2"];
+    // The first call moves the descriptor, the second one locks the pidfile, and the third one makes the exec keep it
+    // open.
+    let fault = ["--inject=fcntl:error=EBADF:when=3"];
     let output = fails_under_strace(&place, &fault, &["-p", "pid", "sleep", "1000"]);
     let trace = place.read("trace");
     let (before, _) = trace.split_once(", F_SETFD, 0)").unwrap();

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::control::{UNKNOWN, ask, ask_on, kernels, says, start_script, start_unlocked};
+use crate::support::control::{ask, ask_on, kernels, says, start_script, start_unlocked};
 use crate::support::{Place, eventually, has, is_root, skip_part, tested_command};
 use rustix::process::Signal;
 
@@ -21,11 +21,15 @@ fn a_start_that_fails_later_is_not_the_daemon() {
             crate::support::under_strace(&place, &[delay], &["-p", "pid", "sleep", "1000"])
         });
         eventually("it has the lock", || {
-            let output = ask(&place, &["--status"]);
-            output.code() == 0 && output.stdout != format!("{}\n", daemon.pid)
+            let output = place.run(&mut place.rawdaemon(["-p", "pid", "true"]));
+            !output
+                .stderr
+                .ends_with(&format!(" as pid {}\n", daemon.pid))
         });
-        let line = format!("{UNKNOWN} {}\n", daemon.pid);
-        says(&ask(&place, &["--stop"]), 4, "", &line);
+        // The other daemon is still the one of the pidfile.
+        let pid = format!("{}\n", daemon.pid);
+        says(&ask(&place, &["--status"]), 0, &pid, "");
+        says(&ask(&place, &["--signal=URG"]), 0, "", "");
         assert_eq!(start.join().unwrap().code(), 12);
     });
     daemon.assert_alive();
@@ -126,8 +130,8 @@ fn a_reused_pid_is_not_signalled() {
         pid=$(cat pid)
         kill -9 $pid
         while kill -0 $pid 2>/dev/null; do sleep 0.01; done
-        # The start times must differ by more than they are rounded.
-        sleep 0.1
+        # The time of the file is exact to a second.
+        sleep 2.1
         echo $((pid - 1)) >/proc/sys/kernel/ns_last_pid
         sleep 1000 &
         [ $! = $pid ] || exit 2
@@ -219,7 +223,8 @@ fn a_pid_that_is_reused_during_a_stop_is_not_signalled() {
         sleep 1000 &
         victim=$!
         echo $victim >pid
-        sleep 0.1
+        # The time of the file is exact to a second.
+        sleep 1.1
         # The third call opens what gets the signal, before the second look. Other calls are not traced, so
         # the clocks are read fast.
         strace -f --seccomp-bpf -qq -o trace --trace=pidfd_open \
@@ -255,12 +260,12 @@ fn a_pid_that_is_reused_after_the_second_look_is_not_signalled() {
         "#!/bin/sh
         \"$RAWDAEMON\" -p pid sleep 1000 || exit 1
         pid=$(cat pid)
-        # Without pidfds. The third call is the second look, after which only the lock shows the end.
+        # Without pidfds. The fourth call comes after the second look: only the lock shows the end.
         strace -f --seccomp-bpf -qq -o trace --trace=pidfd_open,fcntl \
-            --inject=pidfd_open:error=ENOSYS --inject=fcntl:delay_exit=3s:when=3 \
+            --inject=pidfd_open:error=ENOSYS --inject=fcntl:delay_enter=3s:when=4 \
             \"$RAWDAEMON\" --stop -p pid &
         stop=$!
-        until [ \"$(grep -c GETLK trace 2>/dev/null)\" = 3 ]; do sleep 0.01; done
+        until [ \"$(grep -c pidfd_open trace 2>/dev/null)\" = 4 ]; do sleep 0.01; done
         kill -9 $pid
         while kill -0 $pid 2>/dev/null; do sleep 0.01; done
         echo $((pid - 1)) >/proc/sys/kernel/ns_last_pid

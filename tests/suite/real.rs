@@ -284,7 +284,7 @@ fn a_server_is_stopped_and_started_200_times() {
 }
 
 #[test]
-fn sshd_drops_its_lock_and_is_found_by_the_date() {
+fn sshd_drops_its_lock_and_is_found_by_its_fingerprint() {
     if !is_root() || !has("sshd") || !has("ssh-keygen") {
         return;
     }
@@ -342,11 +342,8 @@ fn sshd_drops_its_lock_and_is_found_by_the_date() {
         let output = place.run(place.rawdaemon(options).args(["-p", "pid"]));
         (output.code(), output.stdout, output.stderr)
     });
-    let unknown = format!("rawdaemon: unknown (no lock), it may run as pid {pid}\n");
-    let by_date = "rawdaemon: running, by the date of its pidfile (no lock)\n";
-    assert_eq!(say(&["-vT"]), (0, format!("{pid}\n"), by_date.into()));
-    assert_eq!(say(&["--stop"]), (4, String::new(), unknown.clone()));
-    assert_eq!(say(&["-sTERM"]), (4, String::new(), unknown));
+    let how = "rawdaemon: running, by its fingerprint (it has released its lock)\n";
+    assert_eq!(say(&["-vT"]), (0, format!("{pid}\n"), how.into()));
     let again = place.run(&mut place.rawdaemon(serve));
     assert_eq!(
         (again.code(), again.stderr),
@@ -355,15 +352,12 @@ fn sshd_drops_its_lock_and_is_found_by_the_date() {
     daemon.assert_alive();
     assert!(greets().unwrap());
     // After SIGHUP, sshd executes itself: it stays the same process.
-    assert_eq!(say(&["-sHUP", "--trust-pidfile"]).0, 0);
+    assert_eq!(say(&["-sHUP"]).0, 0);
     eventually("it listens again", || {
         place.read("log").matches("Server listening").count() == 2
     });
-    assert_eq!(say(&["-vT"]), (0, format!("{pid}\n"), by_date.into()));
-    assert_eq!(
-        say(&["--stop", "--trust-pidfile"]),
-        (0, String::new(), String::new())
-    );
+    assert_eq!(say(&["-vT"]), (0, format!("{pid}\n"), how.into()));
+    assert_eq!(say(&["--stop"]), (0, String::new(), String::new()));
     daemon.ended();
     assert!(!place.path("pid").exists());
     drop(daemon);

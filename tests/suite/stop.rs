@@ -297,12 +297,29 @@ fn the_library_does_the_same() {
     let unlocked = start_unlocked(&place);
     let pid = rawdaemon::Pid::new(unlocked.pid.as_raw_pid()).unwrap();
     assert_eq!(pidfile.owner(), Ok(Owner::Unlocked(pid)));
+    assert_eq!(pidfile.stop(&stages), Ok(Some(pid)));
+    unlocked.ended();
+    let other = place.start(["-l", "lock", "sleep", "1000"]);
+    fs::write(place.path("pid"), format!("{}\n", other.pid)).unwrap();
+    let pid = rawdaemon::Pid::new(other.pid.as_raw_pid()).unwrap();
+    assert_eq!(pidfile.owner(), Ok(Owner::Unknown(pid)));
     assert_eq!(
         pidfile.signal(Signal::TERM).unwrap_err().kind(),
         ErrorKind::NoLock
     );
     assert_eq!(pidfile.trust(true).stop(&stages), Ok(Some(pid)));
-    unlocked.ended();
+    other.ended();
+}
+
+#[test]
+fn a_daemon_that_is_stopped_by_a_signal_can_handle_the_end() {
+    let place = Place::new();
+    let script = "trap 'echo TERM >>log; exit' TERM; echo up >>log; while :; do sleep 0.01; done";
+    let daemon = start_script(&place, script);
+    says(&ask(&place, &["--signal=STOP"]), 0, "", "");
+    says(&ask(&place, &["--stop"]), 0, "", "");
+    daemon.ended();
+    assert_eq!(place.read("log"), "up\nTERM\n");
 }
 
 #[test]

@@ -8,12 +8,18 @@ use crate::protocol::Errno;
 
 pub(crate) use linux_raw_sys::general::{
     F_GETLK64 as F_GETLK_64, F_SETLK64 as F_SETLK_64, flock64 as Flock64, stat64 as RawStat,
+    statfs64 as RawStatFs,
 };
 pub(crate) use syscalls::Sysno::{
-    fchown32 as FCHOWN, fcntl64 as FCNTL_64, fstat64 as FSTAT, ftruncate64 as FTRUNCATE,
-    getresgid32 as GETRESGID, getresuid32 as GETRESUID, mmap2 as MMAP, setgroups32 as SETGROUPS,
-    setresgid32 as SETRESGID, setresuid32 as SETRESUID,
+    fchown32 as FCHOWN, fcntl64 as FCNTL_64, fstat64 as FSTAT, fstatfs64 as FSTATFS,
+    ftruncate64 as FTRUNCATE, getresgid32 as GETRESGID, getresuid32 as GETRESUID, mmap2 as MMAP,
+    setgroups32 as SETGROUPS, setresgid32 as SETRESGID, setresuid32 as SETRESUID,
 };
+
+/// The arguments of `FSTATFS` after the descriptor.
+pub(crate) fn fstatfs_arguments(status: *mut RawStatFs) -> [usize; 2] {
+    [size_of::<RawStatFs>(), status as usize]
+}
 
 /// A call that takes times: since Linux 5.1, and as it was before.
 pub(crate) type TimeCall = [Sysno; 2];

@@ -7,12 +7,17 @@ use crate::protocol::Errno;
 
 pub(crate) use linux_raw_sys::general::{
     F_GETLK as F_GETLK_64, F_SETLK as F_SETLK_64, flock as Flock64, stat as RawStat,
+    statfs64 as RawStatFs,
 };
 pub(crate) use syscalls::Sysno::{
-    fchown as FCHOWN, fcntl as FCNTL_64, fstat as FSTAT, ftruncate as FTRUNCATE,
-    getresgid as GETRESGID, getresuid as GETRESUID, mmap as MMAP, setgroups as SETGROUPS,
-    setresgid as SETRESGID, setresuid as SETRESUID,
+    fchown as FCHOWN, fcntl as FCNTL_64, fstat as FSTAT, fstatfs as FSTATFS,
+    ftruncate as FTRUNCATE, getresgid as GETRESGID, getresuid as GETRESUID, mmap as MMAP,
+    setgroups as SETGROUPS, setresgid as SETRESGID, setresuid as SETRESUID,
 };
+
+pub(crate) fn fstatfs_arguments(status: *mut RawStatFs) -> [usize; 2] {
+    [status as usize, 0]
+}
 
 pub(crate) type TimeCall = Sysno;
 

@@ -1,5 +1,6 @@
 //! Helpers for tests of `--status` and `--stop`: kernels, questions, and difficult daemons.
 
+use std::fmt::Display;
 use std::fs;
 use std::process::Command;
 
@@ -39,11 +40,26 @@ pub fn says(output: &Output, code: i32, stdout: &str, stderr: &str) {
     assert_eq!(found, (code, stdout, stderr));
 }
 
-pub const UNKNOWN: &str = "rawdaemon: unknown (no lock), it may run as pid";
+/// The line about a process that is not known to be the daemon.
+pub fn unknown(pid: impl Display) -> String {
+    format!(
+        "rawdaemon: unknown (no lock), it may run as pid {pid}; --trust-pidfile acts on it all the same\n"
+    )
+}
+
+/// The line about one that `--trust-pidfile` does not help with.
+pub fn distrusted(pid: impl Display) -> String {
+    format!(
+        "rawdaemon: unknown (no lock), it may run as pid {pid}; the pidfile is not trusted: it must be no \
+         older than the process, hold nothing but a pid above 1, and belong to root or to you, and others \
+         must not be able to write it\n"
+    )
+}
+
 pub const NOT_RUNNING: &str = "rawdaemon: not running\n";
 
 /// A daemon that closes every descriptor, and drops its lock by that.
-const CLOSES: &str = "for n in 3 4 5 6 7 8 9; do eval \"exec $n>&-\"; done; exec sleep 1000";
+const CLOSES: &str = "for n in {3..255}; do eval \"exec $n>&-\"; done; exec sleep 1000";
 
 /// Starts a script in the test's folder, and waits until it has begun.
 pub fn start_script(place: &Place, script: &str) -> Daemon {
@@ -59,7 +75,7 @@ pub fn start_script(place: &Place, script: &str) -> Daemon {
 
 /// Starts a daemon that drops its lock, and waits until it has.
 pub fn start_unlocked(place: &Place) -> Daemon {
-    let daemon = place.start(["-p", "pid", "sh", "-c", CLOSES]);
+    let daemon = place.start(["-p", "pid", "bash", "-c", CLOSES]);
     let comm = format!("/proc/{}/comm", daemon.pid);
     eventually("it has closed all", || {
         fs::read_to_string(&comm).is_ok_and(|name| name == "sleep\n")
