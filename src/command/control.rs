@@ -51,7 +51,10 @@ pub(crate) fn print_status(invocation: &Invocation<'_>) -> u8 {
                 ),
             }
         }
-        Ok(Owner::Elsewhere) => (SUCCESS, b"running in another pid namespace"),
+        Ok(Owner::Elsewhere) => (
+            SUCCESS,
+            b"running in another pid namespace, or on another machine",
+        ),
         Ok(Owner::NotRunning) => (NOT_RUNNING, b"not running"),
         Ok(Owner::Dead) => (DEAD, b"dead, but its pidfile exists"),
         Ok(_) => return SUCCESS,

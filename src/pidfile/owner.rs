@@ -47,7 +47,8 @@ pub enum Owner {
     Dead,
     /// The daemon runs as this process, which holds the lock.
     Running(Pid),
-    /// The daemon runs in another pid namespace: the process that holds the lock has no pid in this one.
+    /// The daemon runs in another pid namespace, or on another machine: the process that holds the lock has no pid
+    /// here.
     Elsewhere,
     /// The daemon runs as this process, and has released its lock by closing every descriptor, as sshd
     /// does. It is recognised by its fingerprint, which needs `/proc`.

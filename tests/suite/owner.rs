@@ -358,7 +358,7 @@ fn a_daemon_in_another_pid_namespace_runs_and_cannot_be_signalled() {
         (
             "--status",
             0,
-            "rawdaemon: running in another pid namespace\n",
+            "rawdaemon: running in another pid namespace, or on another machine\n",
         ),
         (
             "--stop",
