@@ -5,7 +5,7 @@ pub use crate::accounts::find_group;
 pub use crate::entry::{enter, memcmp, memcpy, memmove, memset, panic, strlen};
 pub use crate::environment::{copy_with_variable, search_path, set_variable, variable};
 pub use crate::options::{Credentials, Settings};
-pub use crate::packed::{Packed, pack};
+pub use crate::packed::{Packed, pack, packed};
 pub use crate::pidfile::{
     BOOT_ID_SIZE, Match, NO_FINGERPRINT, Process, fingerprint, pid_in, pid_of, process,
 };

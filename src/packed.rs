@@ -66,10 +66,10 @@ impl Packed {
     clippy::missing_panics_doc,
     reason = "runs in the compiler, where a panic is an error in the source"
 )]
-pub const fn pack<const N: usize>(text: &str) -> ([u8; N], usize) {
+pub const fn pack<const N: usize>(text: &[u8]) -> ([u8; N], usize) {
     let mut packed = [0; N];
     let mut length = 0;
-    let mut rest = text.as_bytes();
+    let mut rest = text;
     while let [byte, after @ ..] = rest {
         assert!(byte.is_ascii());
         let mut code = *byte;
@@ -103,21 +103,23 @@ const fn strip_prefix<'t>(mut text: &'t [u8], mut prefix: &[u8]) -> Option<&'t [
 }
 
 /// Makes a [`Packed`] of constant text.
-macro_rules! packed {
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __packed {
     ($($part:expr),* $(,)?) => {{
-        const TEXT: &str = concat!($($part),*);
-        const LENGTH: usize = $crate::packed::pack::<0>(TEXT).1;
-        static PACKED: [u8; LENGTH] = $crate::packed::pack(TEXT).0;
-        $crate::packed::Packed::new(&PACKED)
+        const TEXT: &[u8] = concat!($($part),*).as_bytes();
+        const LENGTH: usize = $crate::internal::pack::<0>(TEXT).1;
+        static PACKED: [u8; LENGTH] = $crate::internal::pack(TEXT).0;
+        $crate::internal::Packed::new(&PACKED)
     }};
 }
-pub(crate) use packed;
+pub use crate::__packed as packed;
 
 #[cfg(test)]
 mod tests {
     use std::vec::Vec;
 
-    use super::{FRAGMENTS, Packed};
+    use super::{FRAGMENTS, Packed, packed};
 
     fn unpacked(packed: Packed) -> Vec<u8> {
         let mut text = Vec::new();

@@ -93,7 +93,8 @@ impl Lines {
     }
 
     /// The same for bytes.
-    pub(crate) const fn of_bytes(text: &'static [u8]) -> Self {
+    #[must_use]
+    pub const fn of_bytes(text: &'static [u8]) -> Self {
         Self(text)
     }
 

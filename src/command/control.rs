@@ -2,7 +2,7 @@
 //!
 //! The first three exit with the codes that the Linux Standard Base defines for init scripts.
 
-use rawdaemon::internal::{Note, Plan, describe};
+use rawdaemon::internal::{Note, Packed, Plan, describe, packed};
 use rawdaemon::{Cause, Error, ErrorKind, Owner, Pid, Pidfile, Signal, ThinCStr};
 
 use crate::args::{Invocation, Name, Verbosity};
@@ -20,11 +20,6 @@ const UNKNOWN: u8 = 4;
 /// `--strict`: there is no daemon to stop or signal.
 const NOTHING_TO_STOP: u8 = 7;
 
-/// Why `--trust-pidfile` does not help.
-const DISTRUSTED: &[u8] =
-    b"; the pidfile is not trusted: it must be no older than the process, hold nothing but a pid \
-    above 1, and belong to root or to you, and others must not be able to write it";
-
 /// Prints the daemon's pid, or the reason that there is none.
 pub(crate) fn print_status(invocation: &Invocation<'_>) -> u8 {
     let is_verbose = invocation.verbosity == Verbosity::Verbose;
@@ -33,7 +28,7 @@ pub(crate) fn print_status(invocation: &Invocation<'_>) -> u8 {
         Ok(Owner::Unknown(pid)) => Err(Error::new(ErrorKind::NoLock, Cause::Owner(pid))),
         owner => owner,
     };
-    let (code, text): (_, &[u8]) = match owner {
+    let (code, text) = match owner {
         Ok(Owner::Running(pid) | Owner::Unlocked(pid)) if !is_quiet => {
             let mut line = Line::empty();
             line.add_number(pid.get().unsigned_abs());
@@ -44,19 +39,22 @@ pub(crate) fn print_status(invocation: &Invocation<'_>) -> u8 {
                 return code;
             }
             match owner {
-                Ok(Owner::Running(_)) => (SUCCESS, b"running, and holds the lock on its pidfile"),
+                Ok(Owner::Running(_)) => (
+                    SUCCESS,
+                    packed!("running, and holds the lock on its pidfile"),
+                ),
                 _ => (
                     SUCCESS,
-                    b"running, by its fingerprint (it has released its lock)",
+                    packed!("running, by its fingerprint (it has released its lock)"),
                 ),
             }
         }
         Ok(Owner::Elsewhere) => (
             SUCCESS,
-            b"running in another pid namespace, or on another machine",
+            packed!("running in another pid namespace, or on another machine"),
         ),
-        Ok(Owner::NotRunning) => (NOT_RUNNING, b"not running"),
-        Ok(Owner::Dead) => (DEAD, b"dead, but its pidfile exists"),
+        Ok(Owner::NotRunning) => (NOT_RUNNING, packed!("not running")),
+        Ok(Owner::Dead) => (DEAD, packed!("dead, but its pidfile exists")),
         Ok(_) => return SUCCESS,
         Err(error) => return report_error(invocation, &error),
     };
@@ -70,12 +68,12 @@ pub(crate) fn print_status(invocation: &Invocation<'_>) -> u8 {
 pub(crate) fn signal_daemon(invocation: &Invocation<'_>) -> u8 {
     let signal = invocation.signal.unwrap_or(Signal::TERM);
     let outcome = pidfile(invocation).signal(signal);
-    report_outcome(invocation, outcome, b"signalled pid ")
+    report_outcome(invocation, outcome, packed!("signalled pid "))
 }
 
 /// Stops the daemon.
 pub(crate) fn stop_daemon(invocation: &Invocation<'_>) -> u8 {
-    report_outcome(invocation, stop(invocation), b"stopped pid ")
+    report_outcome(invocation, stop(invocation), packed!("stopped pid "))
 }
 
 /// Stops the daemon before a new one is started. Fails with the exit code.
@@ -127,13 +125,13 @@ fn pidfile<'i>(invocation: &'i Invocation<'_>) -> Pidfile<'i> {
 fn report_outcome(
     invocation: &Invocation<'_>,
     outcome: Result<Option<Pid>, Error>,
-    success: &[u8],
+    success: Packed,
 ) -> u8 {
     match outcome {
         Ok(Some(pid)) => {
             if invocation.verbosity == Verbosity::Verbose {
                 let mut line = Line::new();
-                line.add(success);
+                line.say(success);
                 line.add_number(pid.get().unsigned_abs());
                 line.end();
             }
@@ -141,7 +139,7 @@ fn report_outcome(
         }
         Ok(None) => {
             if invocation.verbosity != Verbosity::Quiet {
-                write_line(b"not running");
+                write_line(packed!("not running"));
             }
             if invocation.has(Name::Strict) {
                 NOTHING_TO_STOP
@@ -163,10 +161,15 @@ fn report_error(invocation: &Invocation<'_>, error: &Error) -> u8 {
         let mut line = Line::new();
         describe(error, path, &mut |text| line.add(text));
         if error.kind() == ErrorKind::NoLock {
-            line.add(match invocation.has(Name::TrustPidfile) {
-                true => DISTRUSTED,
-                false => b"; --trust-pidfile acts on it all the same",
-            });
+            let hint = match invocation.has(Name::TrustPidfile) {
+                true => packed!(
+                    "; the pidfile is not trusted: it must be no older than the process, hold \
+                     nothing but a pid above 1, and belong to root or to you, and others must not be able \
+                     to write it"
+                ),
+                false => packed!("; --trust-pidfile acts on it all the same"),
+            };
+            hint.write(&mut |text| line.add(text));
         }
         line.end();
     }

@@ -1,13 +1,13 @@
 //! Output: lines on standard error, and what a user has asked for on standard output.
 
-use rawdaemon::internal::write_number;
+use rawdaemon::internal::{Packed, packed, write_number};
 
 use crate::os::{STDERR, STDOUT, SUCCESS, write_all};
 
 /// Writes a line that contains this text.
-pub(crate) fn write_line(text: &[u8]) {
+pub(crate) fn write_line(text: Packed) {
     let mut line = Line::new();
-    line.add(text);
+    line.say(text);
     line.end();
 }
 
@@ -47,6 +47,12 @@ impl Line {
             self.push(if is_control { b'?' } else { *byte });
             previous = *byte;
         }
+    }
+
+    /// Adds constant text.
+    #[inline(never)]
+    pub(crate) fn say(&mut self, text: Packed) {
+        text.write(&mut |piece| self.add(piece));
     }
 
     /// Adds a byte as it is.
@@ -94,7 +100,7 @@ impl Line {
             return SUCCESS;
         };
         let mut line = Self::new();
-        line.add(b"cannot write to standard output: ");
+        line.say(packed!("cannot write to standard output: "));
         errno.describe(&mut |piece| line.add(piece));
         line.end();
         failure

@@ -16,14 +16,15 @@ mod progress;
 mod report;
 mod start;
 
-use rawdaemon::internal::{Packed, catch_traps, pack};
+use rawdaemon::internal::{Packed, catch_traps, packed};
 use rawdaemon::{CStrings, ErrorKind};
 
 use crate::args::{Action, Invocation, Name};
 use crate::line::{Line, write_line};
 use crate::os::{Given, OUTPUT_LOST};
 
-const HELP: &str = "\
+static HELP: Packed = packed!(
+    "\
 Usage: rawdaemon [OPTIONS] [--] COMMAND [ARGUMENTS]
        rawdaemon --status | --stop | --signal SIG -p FILE [OPTIONS]
 Start COMMAND as a daemon, and exit with a code that says whether it started.
@@ -47,13 +48,10 @@ Start COMMAND as a daemon, and exit with a code that says whether it started.
   -v, --verbose; -q, --quiet; -h, --help; -V, --version
 Exit codes: 0 it runs; 5 it ended too soon; 6 not ready in time; 12 it already
 runs; 18 it cannot start; 126, 127 not executed, not found. See rawdaemon(8).
-";
+"
+);
 
-static PACKED_HELP: [u8; pack::<0>(HELP).1] = pack(HELP).0;
-
-const VERSION: &str = concat!("rawdaemon ", env!("CARGO_PKG_VERSION"), "\n");
-
-static PACKED_VERSION: [u8; pack::<0>(VERSION).1] = pack(VERSION).0;
+static VERSION: Packed = packed!("rawdaemon ", env!("CARGO_PKG_VERSION"), "\n");
 
 rawdaemon::entry!(main);
 
@@ -68,20 +66,20 @@ fn main(argv: CStrings<'static>, envp: CStrings<'static>) -> u8 {
         Err(error) => {
             let mut line = Line::new();
             error.describe(&mut |piece| line.add(piece));
-            line.add(b"; see rawdaemon --help");
+            line.say(packed!("; see rawdaemon --help"));
             line.end();
             return ErrorKind::Usage.exit_code();
         }
     };
     match invocation.action {
-        Action::Help => print(&PACKED_HELP),
-        Action::Version => print(&PACKED_VERSION),
+        Action::Help => print(HELP),
+        Action::Version => print(VERSION),
         Action::Status => control::print_status(&invocation),
         Action::Signal => control::signal_daemon(&invocation),
         Action::Stop => control::stop_daemon(&invocation),
         // When the init process exits, the kernel kills every process of its pid namespace (pid_namespaces(7)).
         _ if os::is_init() && !invocation.has(Name::Foreground) => {
-            write_line(b"process 1 must not exit; use --foreground");
+            write_line(packed!("process 1 must not exit; use --foreground"));
             ErrorKind::Usage.exit_code()
         }
         Action::Restart => match control::stop_for_restart(&invocation) {
@@ -92,9 +90,9 @@ fn main(argv: CStrings<'static>, envp: CStrings<'static>) -> u8 {
     }
 }
 
-fn print(packed: &'static [u8]) -> u8 {
+fn print(packed: Packed) -> u8 {
     let mut text = Line::empty();
-    Packed::new(packed).write(&mut |piece| {
+    packed.write(&mut |piece| {
         for byte in piece {
             text.push(*byte);
         }

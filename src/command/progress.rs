@@ -1,7 +1,9 @@
 //! The progress of a start.
 
 use rawdaemon::Progress;
-use rawdaemon::internal::{Goal, Plan, STATUS_SIZE, Settings, join, terminal_width};
+use rawdaemon::internal::{
+    Goal, Packed, Plan, STATUS_SIZE, Settings, join, packed, terminal_width,
+};
 
 use crate::args::Verbosity;
 use crate::line::{ERASE_TO_END, Line};
@@ -15,7 +17,7 @@ const COLUMNS: usize = 80;
 pub(crate) struct ProgressLine {
     is_verbose: bool,
     /// A description of what the launcher is doing.
-    activity: &'static [u8],
+    activity: Packed,
     /// In whole seconds. Zero is not displayed.
     timeout: u64,
     /// How long the launcher has waited, in whole seconds.
@@ -30,7 +32,7 @@ impl ProgressLine {
     pub(crate) fn new(verbosity: Verbosity) -> Self {
         Self {
             is_verbose: verbosity == Verbosity::Verbose,
-            activity: b"",
+            activity: packed!(),
             timeout: 0,
             elapsed: 0,
             is_drawn: false,
@@ -43,9 +45,9 @@ impl ProgressLine {
     pub(crate) fn set_goal(&mut self, settings: &Settings<'_>) {
         let (goal, time) = Plan::for_command(settings).goal_and_time();
         self.activity = match goal {
-            Goal::Begun => b"waiting for the exec",
-            Goal::Alive => b"watching whether it stays alive",
-            Goal::Ready => b"waiting for the daemon to become ready",
+            Goal::Begun => packed!("waiting for the exec"),
+            Goal::Alive => packed!("watching whether it stays alive"),
+            Goal::Ready => packed!("waiting for the daemon to become ready"),
         };
         self.timeout = time.map_or(0, |time| time.as_secs());
     }
@@ -71,7 +73,7 @@ impl ProgressLine {
             (Some(width), _) => self.draw(if width == 0 { COLUMNS } else { width }),
             (None, Progress::Status(_)) => {
                 let mut line = Line::new();
-                line.add(b"the daemon says: ");
+                line.say(packed!("the daemon says: "));
                 line.add(self.status());
                 line.end();
             }
@@ -81,7 +83,7 @@ impl ProgressLine {
 
     fn draw(&mut self, width: usize) {
         let mut line = Line::new();
-        line.add(self.activity);
+        line.say(self.activity);
         line.add(b", ");
         line.add_number(self.elapsed as u32);
         line.add(b" s");

@@ -1,6 +1,6 @@
 //! The report of a start: the steps that were taken, and the failure.
 
-use rawdaemon::internal::{Plan, Settings, Step, describe, interpreter_of};
+use rawdaemon::internal::{Plan, Settings, Step, describe, interpreter_of, packed};
 use rawdaemon::{CStrings, Cause, Errno, Error, ErrorKind, Subject, ThinCStr};
 
 use crate::line::Line;
@@ -30,9 +30,9 @@ impl Report<'_> {
                 continue;
             }
             let mut line = Line::new();
-            step.words().write(&mut |piece| line.add(piece));
+            line.say(step.words());
             if let Some(name) = name {
-                line.add(b" ");
+                line.push(b' ');
                 line.add(name.to_bytes());
             }
             line.end();
@@ -53,12 +53,12 @@ impl Report<'_> {
         let name = self.failed_name(error).map(ThinCStr::to_c_str);
         describe(error, name, &mut |text| line.add(text));
         if let Some(interpreter) = interpreter {
-            line.add(b"; its interpreter ");
+            line.say(packed!("; its interpreter "));
             line.add(interpreter);
-            line.add(b" may be missing");
+            line.say(packed!(" may be missing"));
         }
         if !status.is_empty() {
-            line.add(b"; it said: ");
+            line.say(packed!("; it said: "));
             line.add(status);
         }
         line.end();

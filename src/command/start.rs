@@ -1,6 +1,6 @@
 //! The start of the daemon.
 
-use rawdaemon::internal::{LookUp, Step, spawn_as};
+use rawdaemon::internal::{LookUp, Step, packed, spawn_as};
 use rawdaemon::{Error, ErrorKind, ThinCStr};
 
 use crate::args::{Invocation, Name, Verbosity};
@@ -55,7 +55,7 @@ pub(crate) fn start_daemon(given: &Given, invocation: Invocation<'static>) -> u8
             if is_verbose {
                 report.write_steps(Step::ALL);
                 let mut line = Line::new();
-                line.add(b"the daemon runs as pid ");
+                line.say(packed!("the daemon runs as pid "));
                 line.add_number(daemon.pid().get().unsigned_abs());
                 line.end();
             }

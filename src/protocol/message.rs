@@ -6,7 +6,8 @@ use core::fmt;
 use super::error::{CauseKind, Error, Note, UNTIMED};
 use super::exit_code::ErrorKind;
 use super::subject::Subject;
-use crate::text::{Lines, Sink, display, lines, write_number};
+use crate::packed::{Packed, packed};
+use crate::text::{Sink, display, write_number};
 
 /// Writes the message of an error, with the path that the step used.
 ///
@@ -16,19 +17,20 @@ pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
     let (kind, large) = (error.kind(), error.large());
     let subject = error.subject();
     let is_other = error.has(Note::Other);
-    match (kind, subject) {
-        (ErrorKind::PidfileFailed, Some(Subject::LockFile)) => out(b"cannot use the lock file"),
-        (ErrorKind::StdioFailed, Some(_)) => out(b"cannot save"),
-        (ErrorKind::CloseFailed, Some(_)) => out(b"cannot keep"),
-        (ErrorKind::OpenFailed, _) if is_other => out(b"cannot empty"),
-        (ErrorKind::PidfileFailed, _) if is_other => out(b"cannot remove the pidfile"),
-        (ErrorKind::WaitFailed, _) if is_other => out(b"cannot watch the daemon"),
-        (ErrorKind::TimedOut, _) if is_other => out(b"the other start has not ended in time"),
+    let what = match (kind, subject) {
+        (ErrorKind::PidfileFailed, Some(Subject::LockFile)) => packed!("cannot use the lock file"),
+        (ErrorKind::StdioFailed, Some(_)) => packed!("cannot save"),
+        (ErrorKind::CloseFailed, Some(_)) => packed!("cannot keep"),
+        (ErrorKind::OpenFailed, _) if is_other => packed!("cannot empty"),
+        (ErrorKind::PidfileFailed, _) if is_other => packed!("cannot remove the pidfile"),
+        (ErrorKind::WaitFailed, _) if is_other => packed!("cannot watch the daemon"),
+        (ErrorKind::TimedOut, _) if is_other => packed!("the other start has not ended in time"),
         (ErrorKind::Refused, _) if error.cause_kind() == CauseKind::Silent => {
-            out(b"the daemon did not become ready");
+            packed!("the daemon did not become ready")
         }
-        _ => kind.words().write(out),
-    }
+        _ => kind.words(),
+    };
+    what.write(out);
     let (before, object, after): (&[u8], &[u8], &[u8]) = match (path, kind) {
         (Some(path), ErrorKind::AlreadyRunning) => (b" (", path.to_bytes(), b")"),
         (Some(path), _) => (b" ", path.to_bytes(), b""),
@@ -59,16 +61,16 @@ pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
         _ => b"group",
     };
     if is_other && matches!(kind, ErrorKind::SetuidFailed | ErrorKind::SetgidFailed) {
-        out(b": cannot read /etc/");
+        packed!(": cannot read /etc/").write(out);
         out(accounts);
     }
-    out(CAUSES.get(error.cause_kind() as usize));
+    CAUSES.line(error.cause_kind() as usize).write(out);
     match error.cause_kind() {
         CauseKind::Errno => error.errno().describe(out),
         CauseKind::Died => {
             error.status().describe(out);
             if large != UNTIMED {
-                out(b" after ");
+                packed!(" after ").write(out);
                 write_number(large, out);
                 out(b" ms");
             }
@@ -78,17 +80,17 @@ pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
         CauseKind::Unknown | CauseKind::NotAFile | CauseKind::Silent => {}
     }
     if error.has(Note::FileLeft) {
-        out(b"; its pidfile or socket could not be removed");
+        packed!("; its pidfile or socket could not be removed").write(out);
     }
     if error.has(Note::StillRuns) {
-        out(b"; the daemon still runs");
+        packed!("; the daemon still runs").write(out);
     }
 }
 
 /// The beginning of each kind of cause.
-static CAUSES: Lines = lines![
-    ""; ""; ": "; ": "; " as pid "; ": not a regular file"; ": not in /etc/";
-    ": it closed its notification pipe"; ": reason ";
+static CAUSES: Packed = packed![
+    "\n\n: \n: \n as pid \n: not a regular file\n: not in /etc/\n",
+    ": it closed its notification pipe\n: reason \n",
 ];
 
 impl Error {

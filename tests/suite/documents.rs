@@ -27,9 +27,7 @@ fn steps() -> Vec<String> {
 
 /// The long names of the options, without their dashes.
 fn options() -> Vec<String> {
-    let names = Name::ALL
-        .iter()
-        .map(|name| name.long_and_value().0.to_vec());
+    let names = Name::ALL.iter().map(|name| name.long().to_vec());
     names.map(|name| String::from_utf8(name).unwrap()).collect()
 }
 

@@ -1,6 +1,6 @@
 //! The table of the options.
 
-use rawdaemon::internal::{Lines, Sink, split_once};
+use rawdaemon::internal::{Lines, Packed, Sink, pack, packed, split_once};
 
 macro_rules! options {
     ($($name:ident $line:literal,)*) => {
@@ -18,8 +18,51 @@ macro_rules! options {
 
         /// A line for each option: its letter, or `-` if it has none; its long name; and a description of its
         /// value, if it takes one.
-        static TABLE: Lines = Lines::new(concat!($($line, "\n",)*));
+        const TEXT: &[u8] = concat!($($line, "\n",)*).as_bytes();
     };
+}
+
+/// The lines of [`TEXT`], up to the blank after the long name.
+static TABLE: Lines = Lines::of_bytes(&{
+    const LENGTH: usize = columns::<0>(false).1;
+    columns::<LENGTH>(false).0
+});
+
+/// The descriptions of the values.
+static VALUES: Packed = Packed::new(&{
+    const LENGTH: usize = columns::<0>(true).1;
+    const VALUES: [u8; LENGTH] = columns(true).0;
+    const PACKED: usize = pack::<0>(&VALUES).1;
+    pack::<PACKED>(&VALUES).0
+});
+
+/// Cuts the descriptions of the values off [`TEXT`], or leaves them alone: the first `N` bytes, and the length of
+/// all.
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "runs in the compiler, where a panic is an error in the source"
+)]
+const fn columns<const N: usize>(of_values: bool) -> ([u8; N], usize) {
+    let mut text = [0; N];
+    let (mut length, mut blanks, mut index) = (0, 0, 0);
+    while index < TEXT.len() {
+        let byte = TEXT[index];
+        if byte == b'\n' {
+            blanks = 0;
+        }
+        if byte == b'\n' || (blanks > 1) == of_values {
+            if length < N {
+                text[length] = byte;
+            }
+            length += 1;
+        }
+        if byte == b' ' {
+            blanks += 1;
+        }
+        index += 1;
+    }
+    (text, length)
 }
 
 options! {
@@ -79,25 +122,30 @@ impl Name {
         TABLE.get(self as usize).first().copied().unwrap_or(b'-')
     }
 
-    /// The long name, and the description of the value if the option takes one.
-    pub(crate) fn long_and_value(self) -> (&'static [u8], Option<&'static [u8]>) {
-        split_once(TABLE.get(self as usize).get(2..).unwrap_or_default(), b' ')
+    /// The long name.
+    pub(crate) fn long(self) -> &'static [u8] {
+        self.columns().0
     }
 
-    pub(super) fn takes_value(self) -> bool {
-        self.long_and_value().1.is_some()
+    pub(crate) fn takes_value(self) -> bool {
+        self.columns().1.is_some()
+    }
+
+    /// The long name, and nothing behind the blank if a value follows.
+    fn columns(self) -> (&'static [u8], Option<&'static [u8]>) {
+        split_once(TABLE.get(self as usize).get(2..).unwrap_or_default(), b' ')
     }
 
     /// Writes `option --stdout`.
     pub(super) fn describe(self, out: &mut Sink<'_>) {
-        out(b"option --");
-        out(self.long_and_value().0);
+        packed!("option --").write(out);
+        out(self.long());
     }
 
     /// Writes `option --stdout needs a file`.
     pub(super) fn describe_value(self, out: &mut Sink<'_>) {
         self.describe(out);
-        out(b" needs ");
-        out(self.long_and_value().1.unwrap_or_default());
+        packed!(" needs ").write(out);
+        VALUES.line(self as usize).write(out);
     }
 }

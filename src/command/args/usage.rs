@@ -1,7 +1,7 @@
 //! Errors in a command line.
 
 use rawdaemon::ThinCStr;
-use rawdaemon::internal::Sink;
+use rawdaemon::internal::{Sink, packed};
 
 use super::options::Name;
 
@@ -29,26 +29,26 @@ impl UsageError<'_> {
     pub(crate) fn describe(&self, out: &mut Sink<'_>) {
         match self {
             Self::UnknownOption(option) => {
-                out(b"unknown option ");
+                packed!("unknown option ").write(out);
                 out(option.to_bytes());
             }
             Self::UnknownLetter(letters) => {
-                out(b"unknown option -");
+                packed!("unknown option -").write(out);
                 out(&[letters.first_byte()]);
             }
             Self::NoValue(name) => name.describe_value(out),
             Self::UnwantedValue(name) => {
                 name.describe(out);
-                out(b" takes no value");
+                packed!(" takes no value").write(out);
             }
             Self::BadValue(name, value) => {
                 name.describe_value(out);
-                out(b", which '");
+                packed!(", which '").write(out);
                 out(value.to_bytes());
-                out(b"' is not");
+                packed!("' is not").write(out);
             }
-            Self::NoCommand => out(b"no command given"),
-            Self::NoPidfile => out(b"no pidfile given"),
+            Self::NoCommand => packed!("no command given").write(out),
+            Self::NoPidfile => packed!("no pidfile given").write(out),
         }
     }
 }

@@ -217,9 +217,9 @@ fn add_effect<'v>(
         Name::Help => expected.action = Action::Help,
         Name::Version => expected.action = Action::Version,
     }
-    match name.long_and_value() {
-        (_, Some(_)) => path.to_bytes().to_vec(),
-        _ => flag,
+    match name.takes_value() {
+        true => path.to_bytes().to_vec(),
+        false => flag,
     }
 }
 

@@ -59,9 +59,8 @@ pub fn spell(given: &[Given], style: Style) -> Vec<CString> {
     let mut words: Vec<Vec<u8>> = Vec::new();
     let mut group = Vec::new();
     for Given { name, value } in given {
-        let (long, need) = name.long_and_value();
-        let value = need.map(|_| value);
-        let long = [b"--", long].concat();
+        let value = name.takes_value().then_some(value);
+        let long = [b"--", name.long()].concat();
         let short = vec![b'-', name.letter()];
         let style = match (style, name.letter()) {
             (Style::ShortApart | Style::Grouped, b'-') => Style::LongApart,
