@@ -35,7 +35,7 @@ kinds! {
     SetsidFailed = 2, "cannot lead a new session";
     /// The daemon could not enter its working directory (chdir(2)).
     ChdirFailed = 3, "cannot enter the working directory";
-    /// The daemon could not open `/dev/null`.
+    /// The daemon could not open `/dev/null`, or it is not the null device (`ENODEV`).
     OpenDevNullFailed = 4, "cannot open /dev/null";
     /// The daemon ended before its start was a success. The cause is
     /// [`Cause::Died`](crate::Cause::Died).

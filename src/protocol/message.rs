@@ -3,6 +3,7 @@
 use core::ffi::CStr;
 use core::fmt;
 
+use super::errno::Errno;
 use super::error::{CauseKind, Error, Note, UNTIMED};
 use super::exit_code::ErrorKind;
 use super::subject::Subject;
@@ -66,6 +67,11 @@ pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
     }
     CAUSES.line(error.cause_kind() as usize).write(out);
     match error.cause_kind() {
+        CauseKind::Errno
+            if kind == ErrorKind::OpenDevNullFailed && error.errno() == Errno::ENODEV =>
+        {
+            out(b"not the null device (rm /dev/null; mknod -m 666 /dev/null c 1 3)");
+        }
         CauseKind::Errno => error.errno().describe(out),
         CauseKind::Died => {
             error.status().describe(out);

@@ -5,7 +5,7 @@ use super::context::{Context, INTERNAL_FDS, Role, Shared};
 use super::plan::Plan;
 use super::readiness::NotifyEnd;
 use super::steps;
-use super::streams::OpenFiles;
+use super::streams::{OpenFiles, open_null};
 use crate::options::{Readiness, Settings, Stream};
 use crate::pidfile::{is_missing, remove_after_failure};
 use crate::protocol::{Errno, Error, ErrorKind, Subject, failed};
@@ -79,7 +79,7 @@ fn keep_notify_fd(readiness: Readiness<'_>) -> Result<(RawFd, bool), Errno> {
         }
     };
     if is_missing {
-        let null = sys::open(ThinCStr::new(c"/dev/null"), Open::ReadWrite)?;
+        let null = open_null()?;
         if null.raw() == number {
             sys::clear_cloexec(null.into_raw())?;
         } else {

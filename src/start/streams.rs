@@ -2,7 +2,7 @@
 
 use crate::options::{Settings, Stream};
 use crate::protocol::{Errno, Error, ErrorKind, Note, Subject, failed};
-use crate::sys::{self, NO_FD, Open, RawFd, ThinCStr};
+use crate::sys::{self, Fd, NO_FD, Open, RawFd, ThinCStr};
 
 /// The files that the steps have opened; [`NO_FD`] where there is none. When a start fails, a daemon
 /// exits and leaves them to the kernel; in the foreground, the process continues and closes them.
@@ -47,8 +47,7 @@ impl OpenFiles {
                 _ => continue,
             }
             if self.null == NO_FD {
-                let null = sys::open(ThinCStr::new(c"/dev/null"), Open::ReadWrite)?;
-                self.null = null.into_raw();
+                self.null = open_null()?.into_raw();
             }
             *file = self.null;
         }
@@ -138,6 +137,16 @@ impl OpenFiles {
         for lock in self.locks {
             sys::close(lock);
         }
+    }
+}
+
+/// Opens `/dev/null`. `ENODEV` if it is not the null device: a regular file in its place has contents, and would
+/// grow.
+pub(super) fn open_null() -> Result<Fd, Errno> {
+    let null = sys::open(ThinCStr::new(c"/dev/null"), Open::ReadWrite)?;
+    match sys::fstat(null.raw())?.is_null_device() {
+        true => Ok(null),
+        false => Err(Errno::ENODEV),
     }
 }
 

@@ -3,7 +3,7 @@
 use core::mem::MaybeUninit;
 
 use linux_raw_sys::general::{
-    AT_FDCWD, AT_SYMLINK_NOFOLLOW, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK, S_IWGRP, S_IWOTH,
+    AT_FDCWD, AT_SYMLINK_NOFOLLOW, S_IFCHR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK, S_IWGRP, S_IWOTH,
 };
 
 use super::arch::{FSTAT, FSTATAT, RawStat};
@@ -20,6 +20,8 @@ pub(crate) struct Stat {
     mode: u32,
     links: u32,
     owner: u32,
+    /// The number of the device, if this is one.
+    number: u64,
     mtime: Nanoseconds,
 }
 
@@ -41,6 +43,7 @@ impl Stat {
             mode: stat.st_mode as u32,
             links: stat.st_nlink as u32,
             owner: stat.st_uid as u32,
+            number: stat.st_rdev as u64,
             // Before 1970, it is negative. On 32 bits the field has no sign.
             mtime: Nanoseconds::try_from(stat.st_mtime as i64)
                 .unwrap_or(0)
@@ -52,6 +55,11 @@ impl Stat {
     /// Whether this is a regular file.
     pub(crate) const fn is_regular(self) -> bool {
         self.mode & S_IFMT == S_IFREG
+    }
+
+    /// Whether this is the null device: the character device 1:3.
+    pub(crate) const fn is_null_device(self) -> bool {
+        self.mode & S_IFMT == S_IFCHR && self.number == 0x103
     }
 
     /// Whether this is a pipe.

@@ -40,6 +40,7 @@ mod detachment;
 mod failures;
 mod foreground;
 mod group;
+mod inherited;
 mod launchers;
 mod limits;
 mod root;
