@@ -78,3 +78,4 @@ mod spawn;
 // Real daemons and init scripts.
 mod init_scripts;
 mod real;
+mod real_daemons;
