@@ -18,7 +18,8 @@ pub enum Readiness<'a> {
     /// By sd_notify(3): the command sends `READY=1` to the datagram socket that NOTIFY_SOCKET names.
     ///
     /// The name is abstract (unix(7)) and needs no file system. Messages are accepted from the daemon
-    /// and from its descendants in the same session; all others are ignored. `EXTEND_TIMEOUT_USEC=`
+    /// and from its descendants: the members of its session, and the processes whose parents, as `/proc` shows
+    /// them, lead back to it. All others are ignored. `EXTEND_TIMEOUT_USEC=`
     /// allows more time, `STATUS=` is reported as [`Progress::Status`](crate::Progress::Status), and
     /// with `ERRNO=` the start fails with `Refused`.
     ///

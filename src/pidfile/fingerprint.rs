@@ -19,6 +19,8 @@ const TICK: Nanoseconds = SECOND / 100;
 pub struct Process {
     /// The pid in the pid namespace of the `/proc` mount.
     pub pid: Pid,
+    /// Its parent. `None` if that is in another pid namespace, or there is none.
+    pub parent: Option<Pid>,
     /// Whether it is a zombie, or dead.
     pub has_ended: bool,
     /// Whether it is exiting: it may already have closed its descriptors, and so released its locks.
@@ -40,7 +42,8 @@ pub fn process(stat: &[u8]) -> Option<Process> {
     let (_, mut fields) = split_once(after_name, b' ');
     let mut field = || next_field(&mut fields, b' ');
     let state = field();
-    for _ in 4..9 {
+    let parent = pid_of(field());
+    for _ in 5..9 {
         field();
     }
     let flags = parse_number(field(), 10)?;
@@ -54,6 +57,7 @@ pub fn process(stat: &[u8]) -> Option<Process> {
     let has_ended = is_single_threaded && matches!(state, b"Z" | b"X" | b"x");
     Some(Process {
         pid: pid_of(pid)?,
+        parent,
         has_ended,
         is_ending: is_single_threaded && !has_ended && flags & PF_EXITING != 0,
         ticks,
@@ -171,6 +175,7 @@ mod tests {
         for name in ["sh", "a b", ")", ") Z (", "((", "", "1234 (x) Z 1 2"] {
             let found = process(stat(name, "S", "987").as_bytes()).unwrap();
             assert_eq!((found.pid.get(), found.has_ended), (1234, false), "{name}");
+            assert_eq!(found.parent.unwrap().get(), 4);
             assert_eq!(found.ticks, 987);
             let found = process(stat(name, "Z", "0").as_bytes()).unwrap();
             assert_eq!((found.has_ended, found.ticks), (true, 0), "{name}");

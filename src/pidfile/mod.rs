@@ -17,5 +17,5 @@ pub use fingerprint::{
 };
 pub(crate) use lock::{is_missing, lock, remove_after_failure, write};
 pub use owner::{Owner, Pidfile};
-pub(crate) use process::notifying_child;
+pub(crate) use process::{is_descendant, notifying_child};
 pub use stop::Stage;

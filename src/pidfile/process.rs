@@ -81,6 +81,23 @@ pub(super) fn read_process(pid: Pid) -> Result<Option<Process>, Errno> {
     Ok(process(read(&path, &mut text)?))
 }
 
+/// The longest line of ancestors that is followed.
+const MAX_GENERATIONS: u32 = 1000;
+
+/// Whether a process descends from another one, as far as `/proc` shows. If a process in between has ended, it does
+/// not: the kernel has given its children another parent.
+#[inline(never)]
+pub(crate) fn is_descendant(mut pid: Pid, ancestor: Pid) -> bool {
+    for _ in 0..MAX_GENERATIONS {
+        match read_process(pid).ok().flatten().and_then(|it| it.parent) {
+            Some(parent) if parent == ancestor => return true,
+            Some(parent) => pid = parent,
+            None => break,
+        }
+    }
+    false
+}
+
 fn read_own_process() -> Result<Option<Process>, Errno> {
     Ok(process(read(&[b"/proc/self/stat"], &mut [0; 512])?))
 }

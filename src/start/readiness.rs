@@ -1,7 +1,7 @@
 //! The channel over which a command reports that it is ready.
 
 use crate::options::Readiness;
-use crate::pidfile::notifying_child;
+use crate::pidfile::{is_descendant, notifying_child};
 use crate::protocol::{Errno, Event, Nanoseconds, Notice, Pid, Record, cannot_watch};
 use crate::sys::{self, Fd, Mapping, NO_FD, Pipe, RawFd, SOCKET_PATH_SIZE, Stat, ThinCStr};
 use crate::text::{join, split_once};
@@ -239,11 +239,13 @@ fn is_abandoned(path: ThinCStr<'_>) -> Result<bool, Errno> {
         && sys::connect(socket.raw(), path) == Err(Errno::ECONNREFUSED))
 }
 
-/// Whether a process is the daemon or one of its descendants: only these are members of the start's session. The
-/// daemon leads a process group, so it cannot lead a session of its own.
+/// Whether a process is the daemon or one of its descendants. Only these are members of the start's session, even
+/// if their parents have ended; of one that has left the session, its parents tell.
 #[inline(never)]
 fn belongs(sender: Pid, daemon: Pid, session: Pid) -> bool {
-    sender == daemon || sys::getsid(Some(sender)) == Ok(Some(session))
+    sender == daemon
+        || sys::getsid(Some(sender)) == Ok(Some(session))
+        || is_descendant(sender, daemon)
 }
 
 /// The event of a message that cannot be read; `None` if there is none, or no pipe any more ([`NO_FD`]).

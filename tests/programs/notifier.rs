@@ -45,9 +45,20 @@ fn main() {
             "barrier" => barrier(),
             "child" => in_child(|| say_and_stay(&text)),
             "grandchild" => in_child(|| in_child(|| say_and_stay(&text))),
-            "stranger" => in_child(|| {
+            "other-session" => in_child(|| {
                 in_child(|| {
                     lead_session();
+                    say_and_stay(&text);
+                });
+            }),
+            // Its parent has ended, and nothing shows whose child it was.
+            "detached" => in_child(|| {
+                let parent = std::process::id();
+                in_background(|| {
+                    lead_session();
+                    while std::os::unix::process::parent_id() == parent {
+                        sleep(Duration::from_millis(1));
+                    }
                     say_and_stay(&text);
                 });
             }),

@@ -101,6 +101,7 @@ fn second_process(text: &[u8]) -> Option<Process> {
     let ended = threads < 2 && matches!(field(3)?, "Z" | "X" | "x");
     Some(Process {
         pid: pid_line(text.split(' ').next()?)?,
+        parent: pid_line(field(4)?),
         has_ended: ended,
         is_ending: threads < 2 && !ended && flags & 4 == 4,
         ticks: digits(field(22)?)?,

@@ -34,6 +34,8 @@ fn ready_is_a_whole_line_of_a_datagram() {
         "long 200000 READY=1",
         "child READY=1",
         "grandchild READY=1",
+        // As under su(1), runuser(1) and setsid(1).
+        "other-session READY=1",
     ] {
         let daemon = place.start_by(&mut notifier(&place, &[], &[word]));
         daemon.assert_alive();
@@ -45,7 +47,7 @@ fn ready_is_a_whole_line_of_a_datagram() {
         "say READY=1 ",
         "say X=\\0\\nREADY=1",
         "say STATUS=READY=1",
-        "stranger READY=1",
+        "detached READY=1",
         "too-long",
     ] {
         if word == "too-long" && !is_root_for("a datagram that is too long") {
