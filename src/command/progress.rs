@@ -1,9 +1,9 @@
 //! The progress of a start.
 
-use rawdaemon::Progress;
 use rawdaemon::internal::{
     Goal, Packed, Plan, STATUS_SIZE, Settings, join, packed, terminal_width,
 };
+use rawdaemon::{Errno, Pid, Progress};
 
 use crate::args::Verbosity;
 use crate::line::{ERASE_TO_END, Line};
@@ -26,6 +26,10 @@ pub(crate) struct ProgressLine {
     is_drawn: bool,
     status: [u8; STATUS_SIZE],
     status_length: usize,
+    /// The last error that the daemon has reported.
+    pub(crate) errno: Option<Errno>,
+    /// The sender of the last message that was ignored.
+    pub(crate) ignored: Option<Option<Pid>>,
 }
 
 impl ProgressLine {
@@ -38,6 +42,8 @@ impl ProgressLine {
             is_drawn: false,
             status: [0; STATUS_SIZE],
             status_length: 0,
+            errno: None,
+            ignored: None,
         }
     }
 
@@ -64,6 +70,8 @@ impl ProgressLine {
             Progress::Status(text) => {
                 self.status_length = join(text, b"", &mut self.status).len();
             }
+            Progress::Errno(errno) => self.errno = Some(errno),
+            Progress::Ignored(pid) => self.ignored = Some(pid),
             _ => {}
         }
         if !self.is_verbose {

@@ -1,9 +1,10 @@
 //! The report of a start: the steps that were taken, and the failure.
 
 use rawdaemon::internal::{Plan, Settings, Step, describe, interpreter_of, packed};
-use rawdaemon::{CStrings, Cause, Errno, Error, ErrorKind, Subject, ThinCStr};
+use rawdaemon::{CStrings, Cause, Errno, Error, ErrorKind, Readiness, Subject, ThinCStr};
 
 use crate::line::Line;
+use crate::progress::ProgressLine;
 
 /// The settings of the start that is reported on, and its command.
 pub(crate) struct Report<'r> {
@@ -39,8 +40,8 @@ impl Report<'_> {
         }
     }
 
-    /// Writes a line with the step that failed, its subject, the cause, and the last status text.
-    pub(crate) fn write_failure(&self, error: &Error, status: &[u8]) {
+    /// Writes a line with the step that failed, its subject, the cause, and what the daemon has said of itself.
+    pub(crate) fn write_failure(&self, error: &Error, progress: &ProgressLine) {
         let mut head = [0; 4096];
         let no_such_file = Error::new(ErrorKind::ExecFailed, Cause::Errno(Errno::ENOENT));
         let has_chroot = self.subject_name(Subject::Chroot).is_some();
@@ -57,9 +58,25 @@ impl Report<'_> {
             line.add(interpreter);
             line.say(packed!(" may be missing"));
         }
-        if !status.is_empty() {
+        if error.kind() == ErrorKind::TimedOut {
+            line.say(match self.settings.readiness {
+                Readiness::Executed => packed!("; it was not executed"),
+                Readiness::Descriptor(_) => packed!("; it wrote no line to its descriptor"),
+                _ => packed!("; it sent no READY=1 to NOTIFY_SOCKET"),
+            });
+            if let Some(pid) = progress.ignored {
+                line.say(packed!("; ignored a message of pid "));
+                line.add_number(pid.map_or(0, |pid| pid.get().unsigned_abs()));
+                line.say(packed!(", which is not known to be its descendant"));
+            }
+        }
+        if let Some(errno) = progress.errno {
+            line.say(packed!("; it reported: "));
+            errno.describe(&mut |piece| line.add(piece));
+        }
+        if !progress.status().is_empty() {
             line.say(packed!("; it said: "));
-            line.add(status);
+            line.add(progress.status());
         }
         line.end();
     }

@@ -67,7 +67,7 @@ pub(crate) fn start_daemon(given: &Given, invocation: Invocation<'static>) -> u8
                 report.write_steps(Step::taken_before(&error));
             }
             if is_verbose || invocation.verbosity == Verbosity::Normal && !is_ok {
-                report.write_failure(&error, progress.status());
+                report.write_failure(&error, &progress);
             }
             if is_ok { SUCCESS } else { error.exit_code() }
         }

@@ -79,8 +79,8 @@ impl<'a> DaemonizeOptions<'a> {
     /// it waits only until the command has been executed.
     ///
     /// A command that is not ready when the [`timeout`](Self::timeout) expires gets a SIGTERM and, one
-    /// second later, a SIGKILL; the start fails with `TimedOut`. If the command reports that it cannot
-    /// start, the start fails with `Refused`. If the pipe or socket cannot be made, it fails with
+    /// second later, a SIGKILL; the start fails with `TimedOut`. If it closes its notification fd without
+    /// reporting, the start fails with `Refused`. If the pipe or socket cannot be made, it fails with
     /// `ChannelFailed`.
     ///
     /// `daemonize` ignores this option; see [`require_ready`](Self::require_ready).

@@ -20,8 +20,8 @@ pub enum Readiness<'a> {
     /// The name is abstract (unix(7)) and needs no file system. Messages are accepted from the daemon
     /// and from its descendants: the members of its session, and the processes whose parents, as `/proc` shows
     /// them, lead back to it. All others are ignored. `EXTEND_TIMEOUT_USEC=`
-    /// allows more time, `STATUS=` is reported as [`Progress::Status`](crate::Progress::Status), and
-    /// with `ERRNO=` the start fails with `Refused`.
+    /// allows more time, `STATUS=` and `ERRNO=` are reported as [`Progress`](crate::Progress) and are no
+    /// failures; all other variables are ignored.
     ///
     /// If a helper sends `READY=1`, such as systemd-notify(1), the start waits until it has sent `BARRIER=1` or has
     /// ended, but for no more than 200 ms. For a daemon that sends it itself, it waits 0.2 ms.

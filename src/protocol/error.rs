@@ -6,6 +6,7 @@ use core::time::Duration;
 
 use super::errno::Errno;
 use super::exit_code::ErrorKind;
+use super::milliseconds::{UNTIMED, clamp_millis, millis};
 use super::pid::Pid;
 use super::subject::Subject;
 use super::wait_status::WaitStatus;
@@ -38,6 +39,8 @@ pub enum Cause {
     /// A number that the daemon itself has chosen to report why it cannot start
     /// ([`Ready::fail`](crate::Ready::fail)).
     Reason(u8),
+    /// The daemon was not ready after this time, in whole milliseconds.
+    Late(Duration),
 }
 
 impl From<Errno> for Cause {
@@ -98,6 +101,7 @@ pub(super) enum CauseKind {
     NotListed,
     Silent,
     Reason,
+    Late,
 }
 
 /// What else is true of a failure: flags in the number of the cause. The message has them; no public method does,
@@ -124,9 +128,6 @@ const NOTES: u64 = 0xf0;
 const SMALL: u32 = 16;
 const LARGE: u32 = 32;
 
-/// Stands for the milliseconds of a process whose lifetime is not known.
-pub(super) const UNTIMED: u32 = u32::MAX;
-
 impl Error {
     /// Makes an error of this kind.
     // Inlined, it is a constant, or nearly one, where the cause is known: this makes the command smaller.
@@ -144,17 +145,18 @@ impl Error {
             Cause::NotListed => Self::of(CauseKind::NotListed, kind, 0, 0),
             Cause::Silent => Self::of(CauseKind::Silent, kind, 0, 0),
             Cause::Reason(reason) => Self::of(CauseKind::Reason, kind, 0, reason as u32),
+            Cause::Late(after) => Self::of(CauseKind::Late, kind, 0, millis(Some(after))),
         }
     }
 
     /// The same error, about this subject, unless it already has one. An error with the cause
-    /// [`Cause::Died`] or [`Cause::Reason`] has no room for a subject.
+    /// [`Cause::Died`], [`Cause::Reason`] or [`Cause::Late`] has no room for a subject.
     #[must_use]
     pub fn about(self, subject: Subject) -> Self {
         // Zero stands for no subject.
         let number = (subject as u64).saturating_add(1);
         let position = match self.cause_kind() {
-            CauseKind::Died | CauseKind::Reason => return self,
+            CauseKind::Died | CauseKind::Reason | CauseKind::Late => return self,
             CauseKind::Owner => SMALL,
             _ => LARGE,
         };
@@ -212,6 +214,12 @@ impl Error {
         )
     }
 
+    /// Makes the error of a daemon that was not ready after so many milliseconds.
+    pub(super) const fn of_lateness(milliseconds: u64) -> Self {
+        let large = clamp_millis(milliseconds);
+        Self::of(CauseKind::Late, ErrorKind::TimedOut, 0, large)
+    }
+
     const fn of(cause: CauseKind, kind: ErrorKind, small: i32, large: u32) -> Self {
         let record = cause as u64
             | (kind as u64) << 8
@@ -247,6 +255,7 @@ impl Error {
             6 => CauseKind::NotListed,
             7 => CauseKind::Silent,
             8 => CauseKind::Reason,
+            9 => CauseKind::Late,
             _ => CauseKind::Unknown,
         }
     }
@@ -291,6 +300,9 @@ impl Error {
             CauseKind::NotListed => Cause::NotListed,
             CauseKind::Silent => Cause::Silent,
             CauseKind::Reason => Cause::Reason(large as u8),
+            CauseKind::Late => {
+                Cause::Late(Duration::from_millis(clamp_millis(large.into()).into()))
+            }
         }
     }
 
@@ -312,7 +324,7 @@ impl Error {
     /// One more than the index of the subject; zero for none.
     const fn subject_number(&self) -> u8 {
         match self.cause_kind() {
-            CauseKind::Died | CauseKind::Reason => 0,
+            CauseKind::Died | CauseKind::Reason | CauseKind::Late => 0,
             CauseKind::Owner => self.small() as u8,
             _ => self.large() as u8,
         }
@@ -351,21 +363,6 @@ pub(crate) fn failed(kind: ErrorKind) -> impl Fn(Errno) -> Error {
 /// The error of an intermediate that cannot watch the daemon, which is then ended.
 pub(crate) fn cannot_watch(errno: Errno) -> Error {
     failed(ErrorKind::WaitFailed)(errno).with(Note::Other)
-}
-
-/// A duration in whole milliseconds, at most seven weeks.
-const fn millis(span: Option<Duration>) -> u32 {
-    let Some(span) = span else { return UNTIMED };
-    let millis = span.as_secs().saturating_mul(1000);
-    clamp_millis(millis.saturating_add(span.subsec_millis() as u64))
-}
-
-const fn clamp_millis(millis: u64) -> u32 {
-    if millis < UNTIMED as u64 {
-        millis as u32
-    } else {
-        UNTIMED - 1
-    }
 }
 
 impl core::error::Error for Error {}
@@ -412,7 +409,8 @@ mod tests {
         };
         let owner = Cause::Owner(Pid::new(300).unwrap());
         let has_room = [Cause::Unknown, Cause::Silent, owner, Errno::EIO.into()];
-        for cause in [died, Cause::Reason(64)].into_iter().chain(has_room) {
+        let late = Cause::Late(Duration::from_millis(64));
+        for cause in [died, Cause::Reason(64), late].into_iter().chain(has_room) {
             let error = Error::new(ErrorKind::Refused, cause).about(Subject::Pidfile);
             assert_eq!(error.cause(), cause);
             let subject = has_room.contains(&cause).then_some(Subject::Pidfile);
@@ -426,25 +424,5 @@ mod tests {
         assert_eq!(format!("{error:?}"), error.to_string());
         assert_eq!(format!("{:?}", Errno::EIO), Errno::EIO.to_string());
         assert_eq!(format!("{:?}", Signal::HUP), "SIGHUP");
-    }
-
-    #[test]
-    fn the_longest_lifetime_is_not_the_unknown_one() {
-        let status = WaitStatus::from_raw(9);
-        let kept = |after| Error::new(ErrorKind::DaemonDied, Cause::Died { status, after }).cause();
-        let longest = Duration::from_millis(u64::from(u32::MAX) - 1);
-        for (after, expected) in [
-            (None, None),
-            (Some(Duration::ZERO), Some(Duration::ZERO)),
-            (Some(longest), Some(longest)),
-            (Some(Duration::from_millis(u32::MAX.into())), Some(longest)),
-            (Some(Duration::MAX), Some(longest)),
-        ] {
-            let after_kept = Cause::Died {
-                status,
-                after: expected,
-            };
-            assert_eq!(kept(after), after_kept, "{after:?}");
-        }
     }
 }

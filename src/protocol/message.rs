@@ -4,8 +4,9 @@ use core::ffi::CStr;
 use core::fmt;
 
 use super::errno::Errno;
-use super::error::{CauseKind, Error, Note, UNTIMED};
+use super::error::{CauseKind, Error, Note};
 use super::exit_code::ErrorKind;
+use super::milliseconds::UNTIMED;
 use super::subject::Subject;
 use crate::packed::{Packed, packed};
 use crate::text::{Sink, display, write_number};
@@ -17,7 +18,7 @@ use crate::text::{Sink, display, write_number};
 pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
     let (kind, large) = (error.kind(), error.large());
     let subject = error.subject();
-    let is_other = error.has(Note::Other);
+    let (cause, is_other) = (error.cause_kind(), error.has(Note::Other));
     let what = match (kind, subject) {
         (ErrorKind::PidfileFailed, Some(Subject::LockFile)) => packed!("cannot use the lock file"),
         (ErrorKind::StdioFailed, Some(_)) => packed!("cannot save"),
@@ -26,7 +27,7 @@ pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
         (ErrorKind::PidfileFailed, _) if is_other => packed!("cannot remove the pidfile"),
         (ErrorKind::WaitFailed, _) if is_other => packed!("cannot watch the daemon"),
         (ErrorKind::TimedOut, _) if is_other => packed!("the other start has not ended in time"),
-        (ErrorKind::Refused, _) if error.cause_kind() == CauseKind::Silent => {
+        _ if matches!(cause, CauseKind::Silent | CauseKind::Late) => {
             packed!("the daemon did not become ready")
         }
         _ => kind.words(),
@@ -65,22 +66,22 @@ pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
         packed!(": cannot read /etc/").write(out);
         out(accounts);
     }
-    CAUSES.line(error.cause_kind() as usize).write(out);
-    match error.cause_kind() {
+    CAUSES.line(cause as usize).write(out);
+    match cause {
         CauseKind::Errno
             if kind == ErrorKind::OpenDevNullFailed && error.errno() == Errno::ENODEV =>
         {
-            out(b"not the null device (rm /dev/null; mknod -m 666 /dev/null c 1 3)");
+            packed!("not the null device (rm /dev/null; mknod -m 666 /dev/null c 1 3)").write(out);
         }
         CauseKind::Errno => error.errno().describe(out),
         CauseKind::Died => {
             error.status().describe(out);
             if large != UNTIMED {
                 packed!(" after ").write(out);
-                write_number(large, out);
-                out(b" ms");
+                write_millis(large, out);
             }
         }
+        CauseKind::Late => write_millis(large, out),
         CauseKind::Owner | CauseKind::Reason => write_number(large, out),
         CauseKind::NotListed => out(accounts),
         CauseKind::Unknown | CauseKind::NotAFile | CauseKind::Silent => {}
@@ -90,13 +91,20 @@ pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
     }
     if error.has(Note::StillRuns) {
         packed!("; the daemon still runs").write(out);
+    } else if cause == CauseKind::Late {
+        packed!("; it was stopped").write(out);
     }
+}
+
+fn write_millis(number: u32, out: &mut Sink<'_>) {
+    write_number(number, out);
+    out(b" ms");
 }
 
 /// The beginning of each kind of cause.
 static CAUSES: Packed = packed![
     "\n\n: \n: \n as pid \n: not a regular file\n: not in /etc/\n",
-    ": it closed its notification pipe\n: reason \n",
+    ": it closed its notification pipe\n: reason \n within \n",
 ];
 
 impl Error {
@@ -147,7 +155,7 @@ mod tests {
     use core::time::Duration;
     use std::string::ToString;
 
-    use crate::protocol::{Cause, Errno, Error, ErrorKind, Pid, Subject, WaitStatus, failed};
+    use crate::protocol::{Cause, Errno, Error, ErrorKind, Note, Pid, Subject, WaitStatus, failed};
 
     #[test]
     fn messages_are_one_line() {
@@ -168,6 +176,18 @@ mod tests {
             Error::new(ErrorKind::DaemonDied, died).to_string(),
             "the daemon ended too soon: killed by signal 11 (SIGSEGV) after 12 ms"
         );
+        let late = |after| {
+            let cause = Cause::Late(Duration::from_millis(after));
+            Error::new(ErrorKind::TimedOut, cause)
+        };
+        let says = "the daemon did not become ready within ";
+        assert_eq!(
+            late(3000).to_string(),
+            [says, "3000 ms; it was stopped"].concat()
+        );
+        let left = late(1500).with(Note::StillRuns);
+        let says = [says, "1500 ms; the daemon still runs"].concat();
+        assert_eq!(left.to_string(), says);
         let owner = Cause::Owner(Pid::new(1234).unwrap());
         assert_eq!(
             Error::new(ErrorKind::AlreadyRunning, owner).to_string(),

@@ -7,6 +7,7 @@ mod errno;
 mod error;
 mod exit_code;
 mod message;
+mod milliseconds;
 mod pid;
 mod record;
 mod sd_notify;

@@ -32,9 +32,15 @@ pub enum Record {
     Failed(Error),
     /// A status text of this many bytes follows, in which the daemon reports its progress.
     Status(u8),
+    /// The daemon has reported this error, which is no failure by itself.
+    Errno(Errno),
+    /// A message of the process with this pid does not count; 0 for a process of another pid namespace.
+    Ignored(u32),
 }
 
 /// The kinds of the records that are not failures.
+const KIND_IGNORED: u64 = 249;
+const KIND_ERRNO: u64 = 250;
 const KIND_EXECUTES: u64 = 251;
 const KIND_CREATED: u64 = 252;
 const KIND_STATUS: u64 = 253;
@@ -53,6 +59,8 @@ pub fn encode(record: &Record) -> [u8; RECORD_SIZE] {
         Record::Runs(pid) => KIND_RUNS | u64::from(pid.get().unsigned_abs()) << 32,
         Record::Failed(error) => error.to_word(),
         Record::Status(length) => KIND_STATUS | u64::from(length) << 32,
+        Record::Errno(errno) => KIND_ERRNO | u64::from(errno.number().unsigned_abs()) << 32,
+        Record::Ignored(pid) => KIND_IGNORED | u64::from(pid) << 32,
     };
     word.to_le_bytes()
 }
@@ -69,6 +77,8 @@ pub fn decode(bytes: &[u8; RECORD_SIZE]) -> Option<Record> {
         KIND_CREATED if word == KIND_CREATED => Some(Record::Created),
         KIND_SET_UP if word == KIND_SET_UP => Some(Record::SetUp),
         KIND_RUNS => Pid::new((word >> 32) as i32).map(Record::Runs),
+        KIND_ERRNO => Errno::new((word >> 32) as i32).map(Record::Errno),
+        KIND_IGNORED => Some(Record::Ignored((word >> 32) as u32)),
         KIND_STATUS => u8::try_from(word >> 32).ok().map(Record::Status),
         _ => Error::from_word(word).map(Record::Failed),
     }
@@ -85,7 +95,7 @@ pub fn outcome(record: Option<Record>, ended: Result<WaitStatus, Errno>) -> Resu
     match record {
         Some(Record::Runs(pid)) => return Ok(pid),
         Some(Record::Failed(error)) => return Err(error),
-        Some(Record::Executes | Record::Created | Record::SetUp | Record::Status(_)) | None => {}
+        _ => {}
     }
     let status = match ended {
         Ok(status) => status,
@@ -114,6 +124,8 @@ mod tests {
             Cause::NotAFile,
             Cause::NotListed,
             Cause::Silent,
+            Cause::Late(Duration::ZERO),
+            Cause::Late(Duration::from_millis(0xffff_fffe)),
         ]);
         causes.extend((0..=u8::MAX).map(Cause::Reason));
         causes.extend((1..=4095).filter_map(Errno::new).map(Cause::Errno));
@@ -152,6 +164,12 @@ mod tests {
         for length in 0..=u8::MAX {
             check_round_trip(Record::Status(length));
         }
+        for errno in (1..=4095).filter_map(Errno::new) {
+            check_round_trip(Record::Errno(errno));
+        }
+        for pid in [0, 1, 4_194_304, u32::MAX] {
+            check_round_trip(Record::Ignored(pid));
+        }
         for cause in causes() {
             for kind in ErrorKind::ALL {
                 let error = Error::new(*kind, cause);
@@ -183,6 +201,8 @@ mod tests {
             Record::Created,
             Record::SetUp,
             Record::Status(7),
+            Record::Errno(Errno::EIO),
+            Record::Ignored(7),
             Record::Runs(Pid::new(7).unwrap()),
             Record::Failed(not_entered),
         ] {

@@ -16,7 +16,7 @@ static KEYS: Lines = lines!["READY"; "ERRNO"; "EXTEND_TIMEOUT_USEC"; "STATUS";];
 pub struct Notice<'d> {
     /// `READY=1`
     pub is_ready: bool,
-    /// `ERRNO=N`: the daemon fails for this reason.
+    /// `ERRNO=N`: the daemon, or a helper of it, has met this error.
     pub errno: Option<Errno>,
     /// `EXTEND_TIMEOUT_USEC=N`: the daemon needs this many microseconds more, from now on.
     pub extension: Option<u64>,
@@ -67,13 +67,10 @@ impl<'d> Notice<'d> {
         }
     }
 
-    /// The meaning of the datagram for the start, if it has one. A failure takes precedence over a success.
+    /// The meaning of the datagram for the verdict, if it has one.
     #[must_use]
     pub const fn event(&self) -> Option<Event> {
         match *self {
-            Self {
-                errno: Some(errno), ..
-            } => Some(Event::Refused(errno)),
             Self { is_ready: true, .. } => Some(Event::Ready),
             Self {
                 extension: Some(microseconds),
@@ -139,12 +136,36 @@ mod tests {
     }
 
     #[test]
-    fn an_errno_takes_precedence() {
-        let refused = Some(Event::Refused(Errno::ENOENT));
-        assert_eq!(event(b"ERRNO=2"), refused);
-        assert_eq!(event(b"READY=1\nERRNO=2\nSTATUS=no"), refused);
-        for datagram in [&b"ERRNO=0"[..], b"ERRNO=-2", b"ERRNO=4096", b"ERRNO=x"] {
+    fn an_errno_is_no_event() {
+        let errno = |datagram| Notice::parse(datagram, true).errno;
+        for datagram in [&b"ERRNO=2"[..], b"ERRNO=5\nERRNO=2\nERRNO=x"] {
             assert_eq!(event(datagram), None, "{datagram:?}");
+            assert_eq!(errno(datagram), Some(Errno::ENOENT), "{datagram:?}");
+        }
+        let both = b"READY=1\nERRNO=2\nSTATUS=half";
+        assert_eq!(event(both), Some(Event::Ready));
+        assert_eq!(errno(both), Some(Errno::ENOENT));
+        for datagram in [&b"ERRNO=0"[..], b"ERRNO=-2", b"ERRNO=4096", b"ERRNO=x"] {
+            assert_eq!(errno(datagram), None, "{datagram:?}");
+        }
+    }
+
+    #[test]
+    fn lines_for_a_service_manager_are_ignored() {
+        for datagram in [
+            &b"WATCHDOG=1"[..],
+            b"WATCHDOG=trigger",
+            b"WATCHDOG_USEC=20000000",
+            b"FDSTORE=1\nFDNAME=web",
+            b"FDSTOREREMOVE=1\nFDNAME=web",
+            b"NOTIFYACCESS=all",
+            b"RELOADING=1\nMONOTONIC_USEC=7",
+            b"STOPPING=1",
+            b"BUSERROR=org.freedesktop.DBus.Error.TimedOut",
+            b"EXIT_STATUS=3",
+            b"X_WEB_REQUESTS=7",
+        ] {
+            assert_eq!(Notice::parse(datagram, true), Notice::default());
         }
     }
 

@@ -3,7 +3,6 @@
 
 use core::time::Duration;
 
-use super::errno::Errno;
 use super::error::{Cause, Error, Note};
 use super::exit_code::ErrorKind;
 use super::record::Record;
@@ -53,8 +52,6 @@ pub enum Event {
     Ready,
     /// End of file on the notification pipe, without a report that the command is ready.
     Silent,
-    /// The command has reported that it cannot start.
-    Refused(Errno),
     /// The command needs this many microseconds more.
     Extended(u64),
     /// The daemon ended.
@@ -85,6 +82,7 @@ impl Event {
 #[derive(Clone, Copy, Debug)]
 pub struct Verdict {
     goal: Goal,
+    born: Nanoseconds,
     time: Nanoseconds,
     deadline: Nanoseconds,
     /// The daemon has taken all its steps, and there is no command to execute.
@@ -101,6 +99,7 @@ impl Verdict {
     pub const fn new(goal: Goal, born: Nanoseconds, time: Nanoseconds) -> Self {
         Self {
             goal,
+            born,
             time,
             deadline: born.saturating_add(time),
             set_up: false,
@@ -130,9 +129,6 @@ impl Verdict {
             Event::Closed { executed: true } => self.mark_begun(now),
             Event::Closed { executed: false } => {}
             Event::Silent => self.mark_silent(now),
-            Event::Refused(errno) => {
-                return Some(self.failed(Error::new(ErrorKind::Refused, Cause::Errno(errno))));
-            }
             Event::Extended(microseconds) => {
                 let end = now.saturating_add(microseconds.saturating_mul(1000));
                 if !self.silent {
@@ -151,9 +147,16 @@ impl Verdict {
             }
             Event::Deadline if self.begun && self.goal != Goal::Ready => return Some(Ok(())),
             Event::Deadline => {
-                return Some(self.failed(Error::new(ErrorKind::TimedOut, Cause::Unknown)));
+                let late = self.deadline.saturating_sub(self.born);
+                return Some(self.failed(Error::of_lateness(late / 1_000_000)));
             }
-            Event::Reported(Record::Executes | Record::Created | Record::Status(_)) => {}
+            Event::Reported(
+                Record::Executes
+                | Record::Created
+                | Record::Status(_)
+                | Record::Errno(_)
+                | Record::Ignored(_),
+            ) => {}
         }
         (self.goal == Goal::Begun && self.begun).then_some(Ok(()))
     }
@@ -264,11 +267,6 @@ mod tests {
                 &[EXECUTED, Event::Silent, Event::Deadline],
                 Some(Err(Refused)),
             ),
-            (
-                Ready,
-                &[EXECUTED, Event::Refused(Errno::EPERM)],
-                Some(Err(Refused)),
-            ),
             (Ready, &[EXECUTED, Event::Abandoned], Some(Err(WaitFailed))),
             (Ready, &[EXECUTED, DIED], Some(Err(DaemonDied))),
             (Ready, &[FAILED], Some(Err(ChdirFailed))),
@@ -302,7 +300,6 @@ mod tests {
         };
         for failure in [
             &[DIED][..],
-            &[Event::Refused(Errno::EPERM)],
             &[Event::Abandoned],
             &[Event::Silent, Event::Deadline],
             &[Event::Deadline],
@@ -342,5 +339,14 @@ mod tests {
         assert_eq!(verdict.judge(Event::Extended(u64::MAX), 30_000), None);
         assert_eq!(verdict.judge(Event::Silent, 40_000), None);
         assert_eq!(verdict.deadline(), 30_000 + EXIT_GRACE);
+    }
+
+    #[test]
+    fn a_late_daemon_had_all_the_time_that_it_has_asked_for() {
+        let mut verdict = Verdict::new(Goal::Ready, 1_000, 8_000_000);
+        assert_eq!(verdict.judge(Event::Extended(20_000), 1_000_000), None);
+        let late = Cause::Late(Duration::from_millis(20));
+        let late = Error::new(ErrorKind::TimedOut, late);
+        assert_eq!(verdict.judge(Event::Deadline, 0), Some(Err(late)));
     }
 }

@@ -41,7 +41,7 @@ impl<R: Role> Intermediate<'_, R> {
             Ok(Fork::Parent(_)) => End::Exit(0),
             Err(error) => {
                 // This fails if the original is gone.
-                let _ = send_verdict(self.0.verdict.writer, Record::Failed(error));
+                let _ = send_verdict(self.0.verdict.writer, encode(&Record::Failed(error)));
                 End::Exit(error.exit_code())
             }
         }
@@ -181,7 +181,7 @@ fn watch<R: Role>(
     } = context.shared;
     if !plan.executes {
         // If this fails, the original is gone, and the watch notices that.
-        let _ = send_verdict(verdict.writer, Record::Created);
+        let _ = send_verdict(verdict.writer, encode(&Record::Created));
     }
     sys::close(context.notify.writer);
     if plan.goal != Goal::Begun {

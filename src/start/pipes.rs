@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::progress::Progress;
 use crate::protocol::{
-    Errno, Nanoseconds, Pid, RECORD_SIZE, Record, STATUS_SIZE, WaitStatus, decode, encode,
+    Errno, Nanoseconds, Pid, RECORD_SIZE, Record, STATUS_SIZE, WaitStatus, decode,
 };
 use crate::sys::{self, NO_FD, RawFd, Stack};
 use crate::text::join;
@@ -49,6 +49,8 @@ pub(super) fn wait_for_verdict(
                     show(Progress::Status(text));
                 }
             }
+            Some(Some(Record::Errno(errno))) => show(Progress::Errno(errno)),
+            Some(Some(Record::Ignored(pid))) => show(Progress::Ignored(Pid::new(pid as i32))),
             Some(Some(Record::Executes | Record::Created)) => {}
             Some(record) => break (record, ended.unwrap_or_else(|| sys::waitpid(intermediate))),
             // The intermediate was killed, and another process still has the write end of the pipe.
@@ -89,23 +91,24 @@ pub(super) fn wait_until_released(stack: &Stack, pipe: RawFd) {
 
 /// Sends a record to the original. Blocks while the pipe is full, as the original may not read for a
 /// while. Does nothing in the original itself.
-pub(super) fn send_verdict(verdict: RawFd, record: Record) -> Result<(), Errno> {
+#[inline(never)]
+pub(super) fn send_verdict(verdict: RawFd, record: [u8; RECORD_SIZE]) -> Result<(), Errno> {
     if verdict == NO_FD {
         return Ok(());
     }
-    let message = encode(&record);
-    let sent = match sys::write(verdict, &message) {
+    let sent = match sys::write(verdict, &record) {
         Err(Errno::EAGAIN) => {
-            sys::set_status_flags(verdict, false).and_then(|()| sys::write(verdict, &message))
+            sys::set_status_flags(verdict, false).and_then(|()| sys::write(verdict, &record))
         }
         sent => sent,
     };
     sent.map(drop)
 }
 
-/// Sends the daemon's status text to the original. It is dropped if the pipe is full.
-pub(super) fn send_status(verdict: RawFd, text: &[u8]) {
+/// Sends what the daemon has said to the original: a record, and the text that follows it. It is dropped if the pipe
+/// is full.
+#[inline(never)]
+pub(super) fn send_progress(verdict: RawFd, record: [u8; RECORD_SIZE], text: &[u8]) {
     let mut message = [0; RECORD_SIZE + STATUS_SIZE];
-    let record = encode(&Record::Status(text.len() as u8));
     let _ = sys::write(verdict, join(&record, text, &mut message));
 }

@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use crate::protocol::{Errno, Pid};
+
 /// The progress of a start, as
 /// [`DaemonizeOptions::spawn_with_progress`](crate::DaemonizeOptions::spawn_with_progress) reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,4 +14,9 @@ pub enum Progress<'p> {
     /// The daemon's status text (`STATUS=`, see sd_notify(3)), cut to at most 200 bytes. It is not
     /// validated: it need not be UTF-8 and may contain control characters.
     Status(&'p [u8]),
+    /// An error that the daemon, or a helper of it, has met (`ERRNO=`, see sd_notify(3)). It is no failure by itself.
+    Errno(Errno),
+    /// A message to NOTIFY_SOCKET that does not count: its sender is not known to be the daemon or a descendant of
+    /// it. It may have ended. `None` if it is a process of another pid namespace.
+    Ignored(Option<Pid>),
 }

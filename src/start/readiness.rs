@@ -1,8 +1,9 @@
 //! The channel over which a command reports that it is ready.
 
+use super::pipes::send_progress;
 use crate::options::Readiness;
 use crate::pidfile::{is_descendant, notifying_child};
-use crate::protocol::{Errno, Event, Nanoseconds, Notice, Pid, Record, cannot_watch};
+use crate::protocol::{Errno, Event, Nanoseconds, Notice, Pid, Record, cannot_watch, encode};
 use crate::sys::{self, Fd, Mapping, NO_FD, Pipe, RawFd, SOCKET_PATH_SIZE, Stat, ThinCStr};
 use crate::text::{join, split_once};
 
@@ -101,12 +102,12 @@ impl<'a> Channel<'a> {
     }
 
     /// Reads the next message: `None` if there is none, `Some(None)` if it does not affect the start.
-    /// Passes a status text to `show`. Datagrams of processes that do not belong to the daemon are ignored.
+    /// Passes what is for people to the original. Datagrams of processes that do not belong to the daemon are ignored.
     pub(super) fn receive(
         &mut self,
         daemon: Pid,
         session: Pid,
-        show: impl FnOnce(&[u8]),
+        verdict: RawFd,
     ) -> Option<Option<Event>> {
         match self {
             Self::None => None,
@@ -128,14 +129,20 @@ impl<'a> Channel<'a> {
                     Ok(datagram) => datagram,
                     Err(errno) => return unreadable(errno),
                 };
-                let Some(sender) = datagram.sender.filter(|it| belongs(*it, daemon, session))
-                else {
+                let sender = datagram.sender;
+                let Some(sender) = sender.filter(|it| belongs(*it, daemon, session)) else {
+                    let pid = sender.map_or(0, |pid| pid.get().unsigned_abs());
+                    send_progress(verdict, encode(&Record::Ignored(pid)), b"");
                     return Some(None);
                 };
                 let text = buffer.get(..datagram.length as usize)?;
                 let notice = Notice::parse(text, datagram.is_whole);
+                if let Some(errno) = notice.errno {
+                    send_progress(verdict, encode(&Record::Errno(errno)), b"");
+                }
                 if let Some(status) = notice.status {
-                    show(status);
+                    let record = encode(&Record::Status(status.len() as u8));
+                    send_progress(verdict, record, status);
                 }
                 let event = notice.event();
                 if event == Some(Event::Ready) {

@@ -78,8 +78,7 @@ impl DaemonizeOptions<'_> {
     ///
     /// - `CommandNotFound`: no such file.
     /// - `ExecFailed`: the file exists, but execve(2) failed.
-    /// - `Refused`: the command reported that it cannot start, or closed its notification fd without
-    ///   reporting.
+    /// - `Refused`: the command closed its notification fd without reporting that it is ready.
     pub fn spawn(
         &self,
         program: &CStr,

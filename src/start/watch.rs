@@ -1,11 +1,11 @@
 //! The watch over the daemon: the intermediate waits for events until there is a verdict.
 
 use super::context::Context;
-use super::pipes::{read_record, send_status, send_verdict, wait_until_released};
+use super::pipes::{read_record, send_verdict, wait_until_released};
 use super::readiness::Channel;
 use crate::protocol::{
     Errno, Error, ErrorKind, Event, Goal, Nanoseconds, Note, Pid, Record, Signal, Verdict,
-    cannot_watch, failed, nanoseconds,
+    cannot_watch, encode, failed, nanoseconds,
 };
 use crate::sys::{self, NO_FD, RawFd, SIGCHLD, Stack};
 
@@ -106,7 +106,7 @@ impl<'w, 'a> Watch<'w, 'a> {
     #[inline(never)]
     pub(super) fn run(&mut self) -> Result<(), Error> {
         let judged = self.reach_verdict();
-        let runs = Record::Runs(self.daemon);
+        let runs = encode(&Record::Runs(self.daemon));
         let judged = judged
             .and_then(|()| send_verdict(self.verdict, runs).map_err(failed(ErrorKind::WaitFailed)));
         judged.map_err(|error| {
@@ -259,9 +259,7 @@ impl<'w, 'a> Watch<'w, 'a> {
         } = *self;
         // A process may send messages forever, so the number is limited.
         for _ in 0..MAX_MESSAGES {
-            let event = self
-                .channel
-                .receive(daemon, session, |text| send_status(verdict, text))?;
+            let event = self.channel.receive(daemon, session, verdict)?;
             if event.is_some() {
                 return event;
             }

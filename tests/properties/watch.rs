@@ -9,7 +9,7 @@ mod data;
 use std::time::Duration;
 
 use rawdaemon::internal::{EXIT_GRACE, Event, Goal, Nanoseconds, Notice, Record, Step, Verdict};
-use rawdaemon::{Cause, Errno, Error, ErrorKind};
+use rawdaemon::{Cause, Error, ErrorKind};
 
 use data::Data;
 
@@ -99,7 +99,7 @@ impl Data<'_> {
     }
 }
 
-/// The meaning of a datagram: a failure, else that the command is ready, else that it needs more time.
+/// The meaning of a datagram: that the command is ready, else that it needs more time.
 fn meaning(datagram: &[u8], is_whole: bool) -> Option<Event> {
     let mut text = datagram.to_vec();
     if text.last() == Some(&0) {
@@ -119,16 +119,9 @@ fn meaning(datagram: &[u8], is_whole: bool) -> Option<Event> {
             .filter_map(|digits| std::str::from_utf8(digits).ok()?.parse().ok())
             .collect()
     };
-    let errnos = numbers(b"ERRNO=").into_iter();
-    let errno = errnos
-        .filter_map(|number| Errno::new(number.try_into().ok()?))
-        .next_back();
     let is_ready = lines.contains(&&b"READY=1"[..]).then_some(Event::Ready);
     let more = numbers(b"EXTEND_TIMEOUT_USEC=").last().copied();
-    errno
-        .map(Event::Refused)
-        .or(is_ready)
-        .or(more.map(Event::Extended))
+    is_ready.or(more.map(Event::Extended))
 }
 
 /// What was asked for, and all that was seen, with its times. The second reading looks at all of it each time, and
@@ -195,7 +188,6 @@ impl Watch {
         match (last, self.goal) {
             (Event::Reported(Record::Runs(_)) | Event::Ready, _) => Some(Ok(())),
             (Event::Reported(Record::Failed(error)), _) => Some(Err(error)),
-            (Event::Refused(errno), _) => failed(ErrorKind::Refused, Cause::Errno(errno)),
             (
                 Event::Died {
                     status,
@@ -211,7 +203,11 @@ impl Watch {
                 failed(ErrorKind::Refused, Cause::Silent)
             }
             (Event::Deadline, Goal::Begun | Goal::Alive) if has_begun => Some(Ok(())),
-            (Event::Deadline, _) => failed(ErrorKind::TimedOut, Cause::Unknown),
+            (Event::Deadline, _) => {
+                let late = (self.deadline() - self.born) / 1_000_000;
+                let late = Duration::from_millis(late.min(u64::from(u32::MAX) - 1));
+                failed(ErrorKind::TimedOut, Cause::Late(late))
+            }
             (_, Goal::Begun) if has_begun => Some(Ok(())),
             _ => None,
         }

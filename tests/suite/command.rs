@@ -245,7 +245,7 @@ fn verbose_prints_each_step_and_quiet_prints_nothing() {
         (
             &["-R", "fd:3", "-t", "0.2"],
             "sleep 10",
-            "rawdaemon: the daemon did not become ready in time",
+            "rawdaemon: the daemon did not become ready within 200 ms; it was stopped; it wrote no line to its descriptor",
         ),
     ] {
         let mut command = place.rawdaemon(["-v"]);

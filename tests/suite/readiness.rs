@@ -5,7 +5,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::readiness::{DIED, LATE, SOON, fails, in_mode, last_message, modes};
+use crate::support::readiness::{
+    DIED, LATE, SENT_NOTHING, SOON, WROTE_NOTHING, fails, in_mode, last_message, modes,
+};
 use crate::support::{
     Daemon, Output, Place, before_exec, eventually, example, fails_under_strace, has,
     has_test_programs, is_root, std_program, tested_command, under_strace,
@@ -162,11 +164,15 @@ fn without_pidfds_a_death_is_reported_as_fast() {
 #[test]
 fn a_daemon_that_never_gets_ready_is_stopped() {
     let place = Place::new();
-    for options in [["-R", "fd:3"], ["-R", "notify"]] {
+    for (options, what) in [
+        (["-R", "fd:3"], WROTE_NOTHING),
+        (["-R", "notify"], SENT_NOTHING),
+    ] {
+        let says = [LATE, what].concat();
         let mut command = place.rawdaemon(options);
         let text = "trap 'echo printed >printed; exit' TERM; while :; do sleep 0.01; done";
         command.args(["-c", ".", "-t", "0.5", "sh", "-c", text]);
-        fails(&place, &mut command, 6, LATE);
+        fails(&place, &mut command, 6, &says);
         assert_eq!(place.read("printed"), "printed\n");
         fs::remove_file(place.path("printed")).unwrap();
 
@@ -176,7 +182,7 @@ fn a_daemon_that_never_gets_ready_is_stopped() {
         let output = place.run(&mut command);
         assert_eq!(
             (output.code(), last_message(&output)),
-            (6, LATE),
+            (6, says),
             "{output:?}"
         );
         assert!(output.took > Duration::from_millis(1500), "{output:?}");
@@ -189,12 +195,13 @@ fn a_daemon_that_never_gets_ready_is_stopped() {
 #[test]
 fn a_daemon_that_writes_endlessly_is_stopped() {
     let place = Place::new();
+    let says = [LATE, WROTE_NOTHING].concat();
     let text = "trap '' TERM PIPE; while :; do printf x >&3; done";
     let mut command = place.rawdaemon(["-R", "fd:3", "-t", "0.5", "sh", "-c", text]);
-    fails(&place, &mut command, 6, LATE);
+    fails(&place, &mut command, 6, &says);
     let text = "trap '' TERM PIPE; sleep 0.5; while :; do echo >&3; done";
     let mut command = place.rawdaemon(["-R", "fd:3", "-t", "0.01", "sh", "-c", text]);
-    fails(&place, &mut command, 6, LATE);
+    fails(&place, &mut command, 6, &says);
 }
 
 #[test]
@@ -229,8 +236,8 @@ fn a_daemon_that_cannot_be_stopped_is_not_waited_for() {
     command.arg(&program).arg("become root");
     std::os::unix::process::CommandExt::uid(&mut command, 65534);
     let output = place.run(&mut command);
-    let says = format!("{LATE}; the daemon still runs");
-    assert_eq!((output.code(), last_message(&output)), (6, says.as_str()));
+    let says = LATE.replace("it was stopped", "the daemon still runs") + WROTE_NOTHING;
+    assert_eq!((output.code(), last_message(&output)), (6, says));
     let left = place.processes();
     assert_eq!(left.len(), 1, "{output:?}");
     left.into_iter()
@@ -287,7 +294,7 @@ fn a_program_that_does_not_report_readiness_is_stopped() {
     if !has_test_programs() {
         return;
     }
-    let late = "the daemon did not become ready in time";
+    let late = "the daemon did not become ready within 100 ms; it was stopped";
     let output = library_fails("never", 6, late);
     assert!(output.took < Duration::from_millis(1100), "{output:?}");
     let output = library_fails("never, and ignore SIGTERM", 6, late);

@@ -147,7 +147,7 @@ fn a_daemon_that_cannot_execute_in_time_is_stopped() {
     );
     assert_eq!(output.code(), 6, "{output:?}");
     // strace may print a message of its own before.
-    let says = "rawdaemon: the daemon did not become ready in time\n";
+    let says = "rawdaemon: the daemon did not become ready within 100 ms; it was stopped; it was not executed\n";
     assert!(output.stderr.ends_with(says), "{output:?}");
     assert!(!place.path("pid").exists());
 }

@@ -31,7 +31,7 @@ impl Data<'_> {
     }
 
     pub fn cause(&mut self) -> Cause {
-        match self.byte() % 9 {
+        match self.byte() % 10 {
             0 => Cause::Unknown,
             1 => Cause::NotAFile,
             2 => Cause::Owner(pid(self.number())),
@@ -39,6 +39,7 @@ impl Data<'_> {
             4 => Cause::NotListed,
             5 => Cause::Silent,
             6 => Cause::Reason(self.byte()),
+            9 => Cause::Late(self.span()),
             kind => {
                 let status = WaitStatus::from_raw(self.number());
                 let after = (kind == 7).then(|| self.span());
@@ -72,7 +73,7 @@ impl Data<'_> {
         Some(match self.byte() % 13 {
             7 => Event::Ready,
             8 => Event::Silent,
-            9 => Event::Refused(errno(self.number())),
+            9 => Event::Reported(Record::Errno(errno(self.number()))),
             10 => Event::Extended(u64::from_le_bytes(self.take()) >> (self.byte() % 64)),
             11 => Event::Abandoned,
             12 => Event::Reported(Record::Status(self.byte())),

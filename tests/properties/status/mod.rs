@@ -31,6 +31,8 @@ pub fn check(data: &[u8]) {
         Record::SetUp,
         Record::Runs(pid),
         Record::Status(bytes[0]),
+        Record::Errno(errno(data.number())),
+        Record::Ignored(data.number() as u32),
     ] {
         assert_eq!(decode(&encode(&made)), Some(made));
     }
@@ -83,7 +85,12 @@ fn check_record(record: Option<Record>, bytes: [u8; RECORD_SIZE]) {
     let Some(record) = record else { return };
     assert_eq!(encode(&record), bytes);
     match record {
-        Record::Executes | Record::Created | Record::SetUp | Record::Status(_) => {}
+        Record::Executes
+        | Record::Created
+        | Record::SetUp
+        | Record::Status(_)
+        | Record::Errno(_)
+        | Record::Ignored(_) => {}
         Record::Runs(pid) => assert!(pid.get() > 0),
         Record::Failed(error) => {
             assert_ne!(error.exit_code(), 0);
@@ -108,7 +115,10 @@ fn check_error(data: &mut Data<'_>) -> Error {
     }
     assert_eq!((error.kind(), error.cause()), (kind, kept(cause)));
     assert_eq!(error.exit_code(), kind.exit_code());
-    let has_subject = !matches!(cause, Cause::Died { .. } | Cause::Reason(_));
+    let has_subject = !matches!(
+        cause,
+        Cause::Died { .. } | Cause::Reason(_) | Cause::Late(_)
+    );
     assert_eq!(error.subject(), subject.filter(|_| has_subject));
 
     let record = Record::Failed(error);
@@ -133,6 +143,9 @@ fn kept(cause: Cause) -> Cause {
             status: WaitStatus::from_raw(status.as_raw() & 0xffff),
             after: after.map(|after| Duration::from_millis(after.as_millis() as u64).min(longest)),
         },
+        Cause::Late(after) => {
+            Cause::Late(Duration::from_millis(after.as_millis() as u64).min(longest))
+        }
         other => other,
     }
 }
@@ -197,12 +210,8 @@ fn check_verdict(goal: Goal, events: &[Event]) {
     let begun = executed || any(|event| matches!(event, Event::Reported(Record::SetUp)));
     let ready = any(|event| matches!(event, Event::Reported(Record::Runs(_)) | Event::Ready));
     let late = any(|event| matches!(event, Event::Deadline));
-    let failed = any(|event| {
-        matches!(
-            event,
-            Event::Reported(Record::Failed(_)) | Event::Refused(_) | Event::Abandoned
-        )
-    });
+    let failed =
+        any(|event| matches!(event, Event::Reported(Record::Failed(_)) | Event::Abandoned));
     let died = any(|event| matches!(event, Event::Died { .. }));
     match judgement {
         Some(Ok(())) => {
@@ -217,10 +226,6 @@ fn check_verdict(goal: Goal, events: &[Event]) {
         }
         Some(Err(error)) => match seen.last() {
             Some(Event::Reported(Record::Failed(failure))) => assert_eq!(error, *failure),
-            Some(Event::Refused(errno)) => {
-                assert_eq!(error.kind(), ErrorKind::Refused);
-                assert_eq!(error.cause(), Cause::Errno(*errno));
-            }
             Some(Event::Abandoned) => assert_eq!(error.kind(), ErrorKind::WaitFailed),
             Some(Event::Died {
                 status,
@@ -238,6 +243,7 @@ fn check_verdict(goal: Goal, events: &[Event]) {
             }
             Some(Event::Deadline) => {
                 assert_eq!(error.kind(), ErrorKind::TimedOut);
+                assert!(matches!(error.cause(), Cause::Late(_)), "{error:?}");
                 assert!(
                     !ready && (!begun || goal == Goal::Ready),
                     "{goal:?} {seen:?}"
@@ -285,11 +291,11 @@ fn check_notice(datagram: &[u8]) {
         }
         (found, sent) => assert_eq!(found, sent),
     }
-    let expected = match (errno, notice.is_ready, extension) {
-        (Some(errno), ..) => Some(Event::Refused(errno)),
-        (None, true, _) => Some(Event::Ready),
-        (None, false, Some(microseconds)) => Some(Event::Extended(microseconds)),
-        (None, false, None) => None,
+    assert_eq!(notice.errno, errno);
+    let expected = match (notice.is_ready, extension) {
+        (true, _) => Some(Event::Ready),
+        (false, Some(microseconds)) => Some(Event::Extended(microseconds)),
+        (false, None) => None,
     };
     assert_eq!(notice.event(), expected);
 

@@ -13,19 +13,28 @@ use super::{DEADLINE, Output, Place, eventually, example, wait_for, watch};
 pub const SOON: Duration = Duration::from_secs(10);
 
 pub const DIED: &str = "rawdaemon: the daemon ended too soon: ";
-pub const LATE: &str = "rawdaemon: the daemon did not become ready in time";
+pub const LATE: &str = "rawdaemon: the daemon did not become ready within N ms; it was stopped";
+pub const SENT_NOTHING: &str = "; it sent no READY=1 to NOTIFY_SOCKET";
+pub const WROTE_NOTHING: &str = "; it wrote no line to its descriptor";
 
-/// The last message, without the milliseconds that the daemon lived.
-pub fn last_message(output: &Output) -> &str {
+/// The last message, without the milliseconds that the daemon lived, and with `N` for those that it had.
+pub fn last_message(output: &Output) -> String {
     let line = output.stderr.lines().last().unwrap_or_default();
-    line.split_once(" after ").map_or(line, |(said, _)| said)
+    let line = line.split_once(" after ").map_or(line, |(said, _)| said);
+    match line.split_once(" within ") {
+        Some((before, after)) => {
+            let unit = after.trim_start_matches(|c: char| c.is_ascii_digit());
+            format!("{before} within N{unit}")
+        }
+        None => line.to_owned(),
+    }
 }
 
 #[track_caller]
 pub fn fails(place: &Place, command: &mut Command, code: i32, says: &str) -> Output {
     let output = place.run(command);
     assert_eq!(
-        (output.code(), last_message(&output)),
+        (output.code(), last_message(&output).as_str()),
         (code, says),
         "{output:?}"
     );
