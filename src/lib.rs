@@ -84,7 +84,7 @@
 //! | [`ForkFailed`](ErrorKind::ForkFailed) | 1 | the intermediate could not create the daemon |
 //! | [`SetsidFailed`](ErrorKind::SetsidFailed) | 2 | the intermediate could not create a new session |
 //! | [`ChdirFailed`](ErrorKind::ChdirFailed) | 3 | the daemon could not enter its working directory |
-//! | [`OpenDevNullFailed`](ErrorKind::OpenDevNullFailed) | 4 | `/dev/null` could not be opened |
+//! | [`OpenDevNullFailed`](ErrorKind::OpenDevNullFailed) | 4 | `/dev/null` could not be opened, or is not the null device |
 //! | [`DaemonDied`](ErrorKind::DaemonDied) | 5 | the daemon ended too soon; the cause says how |
 //! | [`TimedOut`](ErrorKind::TimedOut) | 6 | the daemon did not become ready in time |
 //! | [`SignalsFailed`](ErrorKind::SignalsFailed) | 7 | the signals could not be reset |

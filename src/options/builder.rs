@@ -173,7 +173,7 @@ impl<'a> DaemonizeOptions<'a> {
     /// [`Stdio::append`] or [`Stdio::file`], which truncates the file.
     ///
     /// A file is opened before the user and the group change. If it cannot be opened or truncated, the start
-    /// fails with `OpenFailed`.
+    /// fails with `OpenFailed`; with `ELOOP` if the caller is root and the path a symbolic link of another user.
     pub fn stdout(mut self, stream: impl Into<Stdio<'a>>) -> Self {
         let [_, stdout, _] = &mut self.settings.streams;
         *stdout = Some(stream.into());

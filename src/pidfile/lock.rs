@@ -13,7 +13,7 @@ use crate::protocol::{
     Cause, Errno, Error, ErrorKind, Nanoseconds, Note, Pid, SECOND, Step, Subject, failed,
     nanoseconds,
 };
-use crate::sys::{self, Fd, LockOwner, Locker, Open, RawFd, ThinCStr};
+use crate::sys::{self, Fd, LockOwner, Locker, Missing, Open, RawFd, ThinCStr};
 use crate::text::{NUMBER_LINE, number_line};
 
 /// How often, and at what interval, a file is retried that other processes are removing.
@@ -66,7 +66,10 @@ pub(crate) fn lock(
 
 fn lock_once(path: ThinCStr<'_>, locker: Locker) -> Result<Fd, Error> {
     for attempt in 1..=ATTEMPTS {
-        let file = sys::with_umask(0, || sys::open(path, Open::Lock));
+        let file = match open_or_create(path, 0) {
+            Err(Errno::EEXIST) => continue,
+            file => file,
+        };
         let file = file.map_err(|errno| match errno {
             Errno::EISDIR => Error::new(ErrorKind::PidfileFailed, Cause::NotAFile),
             errno => pidfile_failed(errno),
@@ -85,6 +88,19 @@ fn lock_once(path: ThinCStr<'_>, locker: Locker) -> Result<Fd, Error> {
         sys::sleep(RETRY_INTERVAL);
     }
     Err(pidfile_failed(Errno::EBUSY))
+}
+
+/// Opens a file, or creates it with this mask. `EEXIST` if another process has just done so.
+///
+/// Without O_CREAT first: in a sticky directory, the kernel may refuse that for another user's file
+/// (fs.protected_regular), to root too.
+pub(super) fn open_or_create(path: ThinCStr<'_>, mask: u32) -> Result<Fd, Errno> {
+    match sys::open(path, Open::Lock) {
+        Err(Errno::ENOENT) => sys::with_umask(mask, || {
+            sys::open_or(path, Open::Lock, Missing::IsCreatedOnly)
+        }),
+        file => file,
+    }
 }
 
 /// Locks the file that is open. `None` if it has been removed, or has a lock that is no daemon's.
@@ -192,7 +208,7 @@ pub(super) fn remove_stale(
     daemon: Option<Pid>,
     is_new: bool,
 ) -> Result<bool, Error> {
-    let file = match sys::open(path, Open::LockExisting) {
+    let file = match sys::open(path, Open::Lock) {
         Err(Errno::ENOENT) => return Ok(true),
         file => file.map_err(pidfile_failed)?,
     };

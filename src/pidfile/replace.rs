@@ -4,7 +4,7 @@
 //! claim: the start makes a new file, locks it before others may read it, and gives it the name of the old one.
 
 use super::fingerprint::pid_of;
-use super::lock::{lock_open, pidfile_failed, refuse_other_daemon, still_names};
+use super::lock::{lock_open, open_or_create, pidfile_failed, refuse_other_daemon, still_names};
 use crate::protocol::{Errno, Error};
 use crate::sys::{self, Fd, Locker, Open, PATH_SIZE, ThinCStr};
 use crate::text::{NUMBER_LINE, concat};
@@ -17,7 +17,7 @@ pub(super) fn replace(path: ThinCStr<'_>, locker: Locker) -> Result<Option<Fd>, 
     let mut buffer = [0; PATH_SIZE];
     concat(&[path.to_bytes(), b".new"], &mut buffer);
     let new_path = ThinCStr::at_start(&buffer).ok_or(pidfile_failed(Errno::ENAMETOOLONG))?;
-    let new = sys::with_umask(0o077, || sys::open(new_path, Open::Lock)).map_err(pidfile_failed)?;
+    let new = open_or_create(new_path, 0o077).map_err(pidfile_failed)?;
     let Some(new) = lock_open(new_path, new, locker)? else {
         return Ok(None);
     };
@@ -29,7 +29,7 @@ pub(super) fn replace(path: ThinCStr<'_>, locker: Locker) -> Result<Option<Fd>, 
 }
 
 fn give_name(new: &Fd, new_path: ThinCStr<'_>, path: ThinCStr<'_>) -> Result<bool, Error> {
-    let old = sys::open(path, Open::LockExisting).map_err(pidfile_failed)?;
+    let old = sys::open(path, Open::Lock).map_err(pidfile_failed)?;
     // Until the end, no other start can lock the old file, or remove it.
     sys::fcntl_setlk(old.raw(), Locker::Replacer).map_err(pidfile_failed)?;
     let mut text = [0; NUMBER_LINE + 1];

@@ -68,12 +68,16 @@ pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
     }
     CAUSES.line(cause as usize).write(out);
     match cause {
-        CauseKind::Errno
-            if kind == ErrorKind::OpenDevNullFailed && error.errno() == Errno::ENODEV =>
-        {
-            packed!("not the null device (rm /dev/null; mknod -m 666 /dev/null c 1 3)").write(out);
-        }
-        CauseKind::Errno => error.errno().describe(out),
+        CauseKind::Errno => match (kind, error.errno()) {
+            (ErrorKind::OpenDevNullFailed, Errno::ENODEV) => {
+                packed!("not the null device (rm /dev/null; mknod -m 666 /dev/null c 1 3)")
+                    .write(out);
+            }
+            (ErrorKind::OpenFailed, Errno::ELOOP) => {
+                packed!("a symbolic link of another user, or a loop (ELOOP)").write(out);
+            }
+            (_, errno) => errno.describe(out),
+        },
         CauseKind::Died => {
             error.status().describe(out);
             if large != UNTIMED {

@@ -1,8 +1,8 @@
 //! Files and directories.
 
 use linux_raw_sys::general::{
-    __kernel_timespec, AT_FDCWD, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_LARGEFILE, O_NOCTTY,
-    O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_WRONLY, UTIME_OMIT,
+    __kernel_timespec, AT_FDCWD, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_LARGEFILE,
+    O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_WRONLY, UTIME_OMIT,
 };
 use syscalls::Sysno;
 
@@ -23,18 +23,37 @@ pub(crate) enum Open {
     ReadWrite = O_RDWR,
     Read = O_RDONLY | O_NONBLOCK,
     /// For a file that a daemon writes its output to.
-    Append = O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK,
-    Lock = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK,
-    LockExisting = O_RDWR | O_NOFOLLOW | O_NONBLOCK,
+    Append = O_WRONLY | O_APPEND | O_NONBLOCK,
+    Lock = O_RDWR | O_NOFOLLOW | O_NONBLOCK,
     LockQuery = O_RDONLY | O_NOFOLLOW | O_NONBLOCK,
     Directory = O_RDONLY | O_DIRECTORY,
     /// For fchdir(2), which accepts such a descriptor since Linux 3.5.
     Path = O_PATH | O_DIRECTORY,
 }
 
-/// `openat(AT_FDCWD, path, flags | O_CLOEXEC | O_NOCTTY, 0644)`—Opens a file. Retries after `EINTR`.
+/// What open(2) makes of a symbolic link as the last component, and of a missing file.
+#[derive(Clone, Copy, Debug)]
+#[repr(u32)]
+pub(crate) enum Missing {
+    /// Fails with `ENOENT`.
+    Fails = 0,
+    /// Fails with `ENOENT`; a link fails with `ELOOP`.
+    FailsAsLinks = O_NOFOLLOW,
+    /// Creates the file, also that to which a link points.
+    IsCreated = O_CREAT,
+    /// Creates the file; a link or another file fails with `EEXIST`.
+    IsCreatedOnly = O_CREAT | O_EXCL,
+}
+
+/// `openat(AT_FDCWD, path, flags | O_CLOEXEC | O_NOCTTY)`—Opens a file that exists. Retries after `EINTR`.
 pub(crate) fn open(path: ThinCStr<'_>, purpose: Open) -> Result<Fd, Errno> {
-    let flags = purpose as u32 | O_CLOEXEC | O_NOCTTY | O_LARGEFILE;
+    open_or(path, purpose, Missing::Fails)
+}
+
+/// `openat(AT_FDCWD, path, flags | O_CLOEXEC | O_NOCTTY, 0644)`—Opens or creates a file. Retries after `EINTR`.
+#[inline(never)]
+pub(crate) fn open_or(path: ThinCStr<'_>, purpose: Open, missing: Missing) -> Result<Fd, Errno> {
+    let flags = purpose as u32 | missing as u32 | O_CLOEXEC | O_NOCTTY | O_LARGEFILE;
     loop {
         // SAFETY: the kernel reads the C string `path`.
         match unsafe { call!(Sysno::openat, AT_FDCWD, path.as_ptr(), flags, 0o644) } {

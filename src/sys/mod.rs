@@ -50,8 +50,8 @@ pub(crate) use fd::{
 };
 pub use fd::{RawFd, write};
 pub(crate) use file::{
-    Open, PATH_SIZE, access, chdir, fchdir, fchmod, ftruncate, getcwd, getdents, open, rename,
-    set_mtime, umask, unlink, with_umask,
+    Missing, Open, PATH_SIZE, access, chdir, fchdir, fchmod, ftruncate, getcwd, getdents, open,
+    open_or, rename, set_mtime, umask, unlink, with_umask,
 };
 pub(crate) use lock::{
     Lock, LockOwner, Locker, fcntl_getlk, fcntl_setlk, has_flock, has_remote_locks,

@@ -3,7 +3,8 @@
 use core::mem::MaybeUninit;
 
 use linux_raw_sys::general::{
-    AT_FDCWD, AT_SYMLINK_NOFOLLOW, S_IFCHR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK, S_IWGRP, S_IWOTH,
+    AT_FDCWD, AT_SYMLINK_NOFOLLOW, S_IFCHR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK, S_IWGRP,
+    S_IWOTH,
 };
 
 use super::arch::{FSTAT, FSTATAT, RawStat};
@@ -85,6 +86,17 @@ impl Stat {
     /// Whether the file belongs to root or to the effective user.
     pub(crate) fn is_ours(self) -> bool {
         self.owner == 0 || self.owner == effective_user()
+    }
+
+    /// Whether the effective user is root, and this is a symbolic link of another user's, which root should not follow.
+    ///
+    /// The owner of the root directory counts as root: it could exchange everything. In a user namespace, that may be a
+    /// user without a number, as is the owner of the links in `/dev`.
+    pub(crate) fn is_foreign_link(self) -> bool {
+        self.mode & S_IFMT == S_IFLNK
+            && self.owner != 0
+            && effective_user() == 0
+            && lstat(ThinCStr::new(c"/")).is_ok_and(|root| self.owner != root.owner)
     }
 
     /// The time of the last modification, by the clock at that time.

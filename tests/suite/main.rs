@@ -43,6 +43,7 @@ mod group;
 mod inherited;
 mod launchers;
 mod limits;
+mod links;
 mod root;
 mod sandboxes;
 mod streams;
