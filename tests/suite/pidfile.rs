@@ -397,8 +397,8 @@ fn a_pidfile_that_is_removed_before_it_is_locked_is_created_again() {
         let place = Place::new();
         let path = place.path("pid");
         let name = path.to_str().unwrap();
-        // The start is delayed between opening and locking the file.
-        let delay = ["-P", name, "--inject=openat:delay_exit=3s:when=1"];
+        // The second call creates the file. The start is delayed before it locks that.
+        let delay = ["-P", name, "--inject=openat:delay_exit=3s:when=2"];
         let mut command = strace_rawdaemon(&place, &delay, &["-v", "-p", name, "sleep", "1000"]);
         let stderr = fs::File::create(place.path("said")).unwrap();
         let mut launcher = command.stderr(stderr).spawn().unwrap();
