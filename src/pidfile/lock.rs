@@ -6,89 +6,19 @@
 //! previous owner may have removed it.
 
 use super::fingerprint::{Match, NO_FINGERPRINT, pid_of};
-use super::process::{has_ended, match_process, own_fingerprint, read_pid, recorded_fingerprint};
-use super::replace::replace;
+use super::process::{has_ended, match_process, read_pid, recorded_fingerprint};
 use crate::options::Settings;
 use crate::protocol::{
     Cause, Errno, Error, ErrorKind, Nanoseconds, Note, Pid, SECOND, Step, Subject, failed,
-    nanoseconds,
 };
 use crate::sys::{self, Fd, LockOwner, Locker, Missing, Open, RawFd, ThinCStr};
 use crate::text::{NUMBER_LINE, number_line};
 
-/// How often, and at what interval, a file is retried that other processes are removing.
-const ATTEMPTS: u32 = 1000;
-const RETRY_INTERVAL: Nanoseconds = 1_000_000;
-
-/// After how many of these attempts its lock is taken for that of a reader.
-const READER_ATTEMPTS: u32 = 50;
+/// The interval at which a file is retried that other processes use.
+pub(super) const RETRY_INTERVAL: Nanoseconds = 1_000_000;
 
 /// How often it is retried while a process that was not reaped may be exiting.
 const EXIT_ATTEMPTS: u32 = 100;
-
-/// How often a start that waits for a lock tries again.
-const WAIT_INTERVAL: Nanoseconds = 10_000_000;
-
-/// Opens this file of the options, if any, and locks it. Creates it with mode 0644 if it does not exist, and
-/// does not change its contents. If another process is the daemon of the file, waits for up to the lock timeout.
-/// Returns the fingerprint of the calling process, for [`write`].
-///
-/// The descriptor must stay open: closing it releases the lock.
-pub(crate) fn lock(
-    options: &Settings<'_>,
-    subject: Subject,
-    locked: &mut RawFd,
-) -> Result<u32, Error> {
-    let Some(path) = options.string(subject) else {
-        return Ok(NO_FINGERPRINT);
-    };
-    let fingerprint = own_fingerprint();
-    let locker = match options.foreground {
-        true => Locker::Foreground(fingerprint),
-        false => Locker::Daemon(fingerprint),
-    };
-    let mut left = nanoseconds(options.lock_timeout);
-    loop {
-        match lock_once(path, locker) {
-            Err(error) if error.kind() == ErrorKind::AlreadyRunning && left > 0 => {
-                let wait = left.min(WAIT_INTERVAL);
-                sys::sleep(wait);
-                left = left.saturating_sub(wait);
-            }
-            Ok(file) => {
-                *locked = file.into_raw();
-                return Ok(fingerprint);
-            }
-            Err(error) => return Err(error.about(subject)),
-        }
-    }
-}
-
-fn lock_once(path: ThinCStr<'_>, locker: Locker) -> Result<Fd, Error> {
-    for attempt in 1..=ATTEMPTS {
-        let file = match open_or_create(path, 0) {
-            Err(Errno::EEXIST) => continue,
-            file => file,
-        };
-        let file = file.map_err(|errno| match errno {
-            Errno::EISDIR => Error::new(ErrorKind::PidfileFailed, Cause::NotAFile),
-            errno => pidfile_failed(errno),
-        })?;
-        if let Some(file) = lock_open(path, file, locker)? {
-            return Ok(file);
-        }
-        if attempt % READER_ATTEMPTS == 0 {
-            match replace(path, locker) {
-                Ok(Some(file)) => return Ok(file),
-                Err(error) if error.kind() == ErrorKind::AlreadyRunning => return Err(error),
-                // It may be another one now.
-                _ => {}
-            }
-        }
-        sys::sleep(RETRY_INTERVAL);
-    }
-    Err(pidfile_failed(Errno::EBUSY))
-}
 
 /// Opens a file, or creates it with this mask. `EEXIST` if another process has just done so.
 ///

@@ -3,6 +3,7 @@
 //! The daemon writes its fingerprint to its pidfile, and holds a record lock on it. Both identify the daemon, so that
 //! it can be signalled and stopped, and make a second start fail.
 
+mod claim;
 mod fingerprint;
 mod group;
 mod lock;
@@ -12,10 +13,11 @@ mod replace;
 mod stop;
 mod wait;
 
+pub(crate) use claim::lock;
 pub use fingerprint::{
     BOOT_ID_SIZE, Match, NO_FINGERPRINT, Process, fingerprint, pid_in, pid_of, process,
 };
-pub(crate) use lock::{is_missing, lock, remove_after_failure, write};
+pub(crate) use lock::{is_missing, remove_after_failure, write};
 pub use owner::{Owner, Pidfile};
 pub(crate) use process::{is_descendant, notifying_child};
 pub use stop::Stage;

@@ -21,15 +21,16 @@ pub(super) fn read_pid(file: RawFd) -> Result<(Option<Pid>, bool), Errno> {
 /// Compares a process with the fingerprint of a daemon.
 #[inline(never)]
 pub(super) fn match_process(pid: Pid, recorded: u32) -> Result<Match, Errno> {
-    let process = read_process(pid)?;
-    // Later: it may end in the meantime.
-    if has_ended(pid) {
-        return Ok(Match::Ended);
-    }
-    let Some(process) = process else {
-        return Ok(Match::Unseen);
+    let found = match read_process(pid)? {
+        Some(process) => process.compare(fingerprint_of(process)?, recorded),
+        None => Match::Unseen,
     };
-    Ok(process.compare(fingerprint_of(process)?, recorded))
+    // Later: it may end in the meantime.
+    match found {
+        Match::Daemon => Ok(found),
+        _ if has_ended(pid) => Ok(Match::Ended),
+        _ => Ok(found),
+    }
 }
 
 /// The fingerprint in the status of a pidfile. Its owner may have chosen it: only root and the caller are believed.

@@ -191,16 +191,15 @@ fn a_gateway_with_rawdaemon_listens_when_its_start_returns() {
 }
 
 #[test]
-fn a_gateway_with_rawdaemon_does_not_see_the_lock_of_daemonize() {
+fn a_gateway_with_rawdaemon_sees_the_lock_of_daemonize() {
     let (Some(old), Some(new)) = (port("gateway_daemonize"), port("gateway_rawdaemon")) else {
         return;
     };
     let (place, address) = (Place::new(), free_address());
     let daemon = start_gateway(&place, &old, address);
     let output = place.run(&mut gateway(&place, &new, free_address()));
-    assert_eq!(output.code(), 0, "{output:?}");
-    let other = Daemon::new(pid_in(&place.path("gateway.pid")));
-    assert_ne!(other.pid, daemon.pid);
+    assert_eq!(output.code(), 12, "{output:?}");
+    assert_eq!(pid_in(&place.path("gateway.pid")), daemon.pid);
     daemon.assert_alive();
 }
 

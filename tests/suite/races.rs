@@ -17,8 +17,10 @@ fn a_start_that_fails_later_is_not_the_daemon() {
     std::thread::scope(|scope| {
         // The start has the lock, and has not found the daemon without one yet.
         let start = scope.spawn(|| {
-            let delay = "--inject=pidfd_open:delay_enter=3s:when=1";
-            crate::support::under_strace(&place, &[delay], &["-p", "pid", "sleep", "1000"])
+            let path = place.path("pid");
+            let delay = "--inject=read:delay_enter=3s:when=1";
+            let options = ["-P", path.to_str().unwrap(), delay];
+            crate::support::under_strace(&place, &options, &["-p", "pid", "sleep", "1000"])
         });
         eventually("it has the lock", || {
             let output = place.run(&mut place.rawdaemon(["-p", "pid", "true"]));
@@ -265,7 +267,7 @@ fn a_pid_that_is_reused_after_the_second_look_is_not_signalled() {
             --inject=pidfd_open:error=ENOSYS --inject=fcntl:delay_enter=3s:when=4 \
             \"$RAWDAEMON\" --stop -p pid &
         stop=$!
-        until [ \"$(grep -c pidfd_open trace 2>/dev/null)\" = 4 ]; do sleep 0.01; done
+        until [ \"$(grep -c GETLK trace 2>/dev/null)\" = 4 ]; do sleep 0.01; done
         kill -9 $pid
         while kill -0 $pid 2>/dev/null; do sleep 0.01; done
         echo $((pid - 1)) >/proc/sys/kernel/ns_last_pid

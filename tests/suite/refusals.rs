@@ -189,7 +189,7 @@ fn a_reader_s_lock_beyond_the_daemon_s_hides_nothing() {
     let locked = unsafe {
         let mut lock: libc::flock = std::mem::zeroed();
         lock.l_type = libc::F_RDLCK as _;
-        lock.l_start = 1 << 30;
+        lock.l_start = 1 << 33;
         libc::fcntl(
             std::os::fd::AsRawFd::as_raw_fd(&file),
             libc::F_SETLK,
