@@ -54,12 +54,14 @@ const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:
 /// The value of PATH, or `DEFAULT_PATH`.
 #[must_use]
 pub fn search_path<'a>(environment: CStrings<'a>) -> &'a [u8] {
-    for variable in environment.iter() {
-        if let Some(path) = variable.to_bytes().strip_prefix(b"PATH=") {
-            return path;
-        }
-    }
-    DEFAULT_PATH
+    value_of(environment, b"PATH=").unwrap_or(DEFAULT_PATH)
+}
+
+/// The value of the first variable that begins with this name and `=`.
+#[inline(never)]
+pub(crate) fn value_of<'a>(environment: CStrings<'a>, start: &[u8]) -> Option<&'a [u8]> {
+    let mut variables = environment.iter();
+    variables.find_map(|variable| variable.to_bytes().strip_prefix(start))
 }
 
 #[cfg(test)]

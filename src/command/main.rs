@@ -36,7 +36,7 @@ Start COMMAND as a daemon, and exit with a code that says whether it started.
   -n, --nice N; --oom-score-adj N; --rlimit NAME=SOFT[:HARD]; --no-new-privs
   -E, --env NAME=VALUE; --clear-env; --argv0 NAME; --keep-fd N
   -R, --ready HOW       success: exec (default), it was executed; fd:N, it has
-                        written a line to N; notify[:/PATH], see sd_notify(3)
+                        written a line to N; notify[:@|:/PATH]: sd_notify(3)
   -t, --timeout SECS    give up waiting (60); with exec: it must still be alive
                         after this time (0); with --stop: see --kill-after
   -f, --foreground      do not fork: become COMMAND

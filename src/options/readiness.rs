@@ -17,7 +17,14 @@ pub enum Readiness<'a> {
     Descriptor(i32),
     /// By sd_notify(3): the command sends `READY=1` to the datagram socket that NOTIFY_SOCKET names.
     ///
-    /// The name is abstract (unix(7)) and needs no file system. Messages are accepted from the daemon
+    /// The socket lies in a folder of its own, which is removed when the start is over: in `/run`, or, for a user who
+    /// cannot write there, in the XDG_RUNTIME_DIR or TMPDIR of the command's environment or in `/tmp`. If no folder can
+    /// be made, and with another root directory, this is [`NotifyAbstract`](Self::NotifyAbstract).
+    ///
+    /// Only the daemon's user and root can send to it. If the daemon is root's, any user can, since the daemon may
+    /// change its user before it is ready.
+    ///
+    /// Messages are accepted from the daemon
     /// and from its descendants: the members of its session, and the processes whose parents, as `/proc` shows
     /// them, lead back to it. All others are ignored. `EXTEND_TIMEOUT_USEC=`
     /// allows more time, `STATUS=` and `ERRNO=` are reported as [`Progress`](crate::Progress) and are no
@@ -26,8 +33,10 @@ pub enum Readiness<'a> {
     /// If a helper sends `READY=1`, such as systemd-notify(1), the start waits until it has sent `BARRIER=1` or has
     /// ended, but for no more than 200 ms. For a daemon that sends it itself, it waits 0.2 ms.
     Notify,
-    /// As [`Notify`](Self::Notify), with a socket at this absolute path, `c"/run/web.notify".into()` say: for a command in another network
-    /// namespace, where abstract names are not visible. A socket on which no process listens any longer is
-    /// replaced. The socket is removed when the start is over.
+    /// As [`Notify`](Self::Notify), with an abstract name (unix(7)), which needs no file system. Many clients of
+    /// sd_notify(3) cannot send to one, and any local user can.
+    NotifyAbstract,
+    /// As [`Notify`](Self::Notify), with a socket at this absolute path, `c"/run/web.notify".into()` say. A socket on
+    /// which no process listens any longer is replaced. The socket is removed when the start is over.
     NotifyAt(ThinCStr<'a>),
 }

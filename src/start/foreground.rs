@@ -26,6 +26,7 @@ pub(super) fn take_steps<R: Role>(plan: &Plan<'_>, role: &R) -> Result<R::Output
             role,
             may_setpgid: true,
             is_new: is_missing(options),
+            folder: 0,
             verdict: Pipe::NONE,
             stack: &Stack::none(),
         },

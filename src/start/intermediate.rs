@@ -5,9 +5,10 @@ use super::context::{Context, Role, Shared};
 use super::daemon_process::DaemonProcess;
 use super::descriptors::close_all_but;
 use super::kept_fds::KeptFds;
+use super::notify_folder::VARIABLE_SIZE;
 use super::pipes::send_verdict;
 use super::plan::Plan;
-use super::readiness::{Channel, VARIABLE_SIZE};
+use super::readiness::Channel;
 use super::steps;
 use super::streams::OpenFiles;
 use super::watch::Watch;
@@ -70,6 +71,7 @@ pub(super) fn lead_directly<R: Role>(
         role,
         may_setpgid,
         is_new: is_missing(plan.options),
+        folder: 0,
         verdict: Pipe::NONE,
         stack,
     };
@@ -102,10 +104,10 @@ fn lead_session<R: Role>(
     sys::reset_sigaction(SIGCHLD).map_err(failed(ErrorKind::SignalsFailed))?;
     let mut variable = [0; VARIABLE_SIZE];
     // Open the channel first, so that no other descriptor takes the number of the notification fd.
-    let channel = Channel::open(shared.plan.readiness, &mut variable);
+    let channel = Channel::open(shared.plan.readiness, shared.notify_folder(), &mut variable);
     let mut channel = channel.map_err(failed(ErrorKind::ChannelFailed))?;
     let created = create_daemon(shared, session, &mut channel, &variable);
-    match channel.remove_socket() {
+    match channel.remove_socket(shared.plan.readiness, &mut variable) {
         true => created,
         false => created.map_err(|error| error.with(Note::FileLeft)),
     }
@@ -114,7 +116,7 @@ fn lead_session<R: Role>(
 fn create_daemon<R: Role>(
     shared: &Shared<'_, R>,
     session: Pid,
-    channel: &mut Channel<'_>,
+    channel: &mut Channel,
     variable: &[u8],
 ) -> Result<Fork<Forked<R::Output>>, Error> {
     let inherited = shared.role.environment();
@@ -169,7 +171,7 @@ fn create_daemon<R: Role>(
 fn watch<R: Role>(
     context: &Context<'_, R>,
     session: Pid,
-    channel: &mut Channel<'_>,
+    channel: &mut Channel,
     (daemon, born): (Pid, Nanoseconds),
 ) -> Result<(), Error> {
     let Shared {

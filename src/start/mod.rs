@@ -17,6 +17,7 @@ mod intermediate;
 mod interpreter;
 mod kept_fds;
 mod look_up;
+mod notify_folder;
 mod original;
 mod path_search;
 mod pipes;

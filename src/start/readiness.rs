@@ -1,25 +1,19 @@
 //! The channel over which a command reports that it is ready.
 
+use super::notify_folder::{NotifyFolder, VARIABLE, VARIABLE_SIZE, remove};
 use super::pipes::send_progress;
 use crate::options::Readiness;
 use crate::pidfile::{is_descendant, notifying_child};
 use crate::protocol::{Errno, Event, Nanoseconds, Notice, Pid, Record, cannot_watch, encode};
-use crate::sys::{self, Fd, Mapping, NO_FD, Pipe, RawFd, SOCKET_PATH_SIZE, Stat, ThinCStr};
+use crate::sys::{self, Fd, Mapping, NO_FD, Pipe, RawFd, ThinCStr};
 use crate::text::{join, split_once};
-
-/// The environment variable that names the socket. `@` stands for the null byte of an abstract name
-/// (unix(7)).
-const VARIABLE: &[u8] = b"NOTIFY_SOCKET=@";
-
-/// The size of the variable with its value and a null byte.
-pub(super) const VARIABLE_SIZE: usize = VARIABLE.len() + SOCKET_PATH_SIZE;
 
 /// The size of the receive buffer. A datagram is at most net.core.wmem_max long, 208 KiB by default
 /// (socket(7)).
 const DATAGRAM_SIZE: usize = 256 << 10;
 
 /// The channel from the command to the intermediate.
-pub(super) enum Channel<'a> {
+pub(super) enum Channel {
     None,
     /// The s6 protocol: a pipe. The command has its write end, the notification fd, at this number.
     Pipe {
@@ -29,8 +23,8 @@ pub(super) enum Channel<'a> {
     /// The protocol of sd_notify(3): a datagram socket. The command's NOTIFY_SOCKET names it.
     Socket {
         socket: RawFd,
-        /// Its path, and the file that bind(2) created there; `None` with an abstract name.
-        path: Option<(ThinCStr<'a>, Stat)>,
+        /// The length of the variable up to the folder of the socket; 0 if it has none of its own.
+        folder: usize,
         buffer: Mapping<u8>,
     },
 }
@@ -66,19 +60,20 @@ impl NotifyEnd {
     }
 }
 
-impl<'a> Channel<'a> {
+impl Channel {
     /// Opens the channel. With a socket, writes `NOTIFY_SOCKET=…` for the command's environment to
     /// `variable`.
     #[inline(never)]
     pub(super) fn open(
-        readiness: Readiness<'a>,
+        readiness: Readiness<'_>,
+        folder: Option<NotifyFolder<'_>>,
         variable: &mut [u8; VARIABLE_SIZE],
     ) -> Result<Self, Errno> {
         match readiness {
             Readiness::Executed => Ok(Self::None),
             Readiness::Descriptor(number) => open_pipe(number as RawFd),
-            Readiness::Notify => open_socket(None, variable),
-            Readiness::NotifyAt(path) => open_socket(Some(path), variable),
+            Readiness::Notify | Readiness::NotifyAbstract => open_socket(None, folder, variable),
+            Readiness::NotifyAt(path) => open_socket(Some(path), folder, variable),
         }
     }
 
@@ -155,22 +150,25 @@ impl<'a> Channel<'a> {
 
     /// Removes the socket from the file system, unless another process has replaced it. Returns whether none of this
     /// start is left.
-    pub(super) fn remove_socket(&self) -> bool {
-        let Self::Socket {
-            path: Some((path, file)),
-            ..
-        } = self
-        else {
-            return true;
-        };
-        match sys::lstat(*path) {
-            Ok(named) if named == *file => sys::unlink(*path).is_ok(),
-            named => matches!(named, Ok(_) | Err(Errno::ENOENT)),
+    pub(super) fn remove_socket(
+        &self,
+        readiness: Readiness<'_>,
+        variable: &mut [u8; VARIABLE_SIZE],
+    ) -> bool {
+        match self {
+            Self::Socket {
+                folder: 0, socket, ..
+            } => {
+                sys::close(*socket);
+                remove_abandoned_socket(readiness)
+            }
+            Self::Socket { folder, .. } => remove(variable, *folder),
+            _ => true,
         }
     }
 }
 
-fn open_pipe<'a>(number: RawFd) -> Result<Channel<'a>, Errno> {
+fn open_pipe(number: RawFd) -> Result<Channel, Errno> {
     let mut pipe = sys::pipe()?;
     if pipe.writer != number {
         // The number is now in use, by a descriptor of the caller or by this duplicate, so no descriptor
@@ -183,34 +181,33 @@ fn open_pipe<'a>(number: RawFd) -> Result<Channel<'a>, Errno> {
     Ok(Channel::Pipe { pipe, number })
 }
 
-fn open_socket<'a>(
-    path: Option<ThinCStr<'a>>,
+fn open_socket(
+    path: Option<ThinCStr<'_>>,
+    folder: Option<NotifyFolder<'_>>,
     variable: &mut [u8; VARIABLE_SIZE],
-) -> Result<Channel<'a>, Errno> {
+) -> Result<Channel, Errno> {
     let socket = sys::datagram_socket()?.into_raw();
     let buffer = Mapping::new(DATAGRAM_SIZE)?;
     // The daemon may run as any user, and must be able to write to the socket.
-    sys::with_umask(0, || bind(socket, path))?;
-    let path = match path {
-        Some(path) => {
-            let name = VARIABLE.split_last().map_or(VARIABLE, |(_, name)| name);
-            join(name, path.to_bytes(), variable);
-            let file = sys::lstat(path);
-            if file.is_err() {
-                let _ = sys::unlink(path);
-            }
-            Some((path, file?))
+    let folder = sys::with_umask(0, || {
+        match folder.map_or(0, |folder| folder.make_or_remove(socket, variable)) {
+            0 => bind(socket, path).map(|()| 0),
+            end => Ok(end),
         }
-        None => {
-            join(VARIABLE, b"", variable);
-            let name = variable.get_mut(VARIABLE.len()..).unwrap_or_default();
+    })?;
+    match path {
+        Some(path) => drop(join(VARIABLE, path.to_bytes(), variable)),
+        None if folder == 0 => {
+            // `@` stands for the null byte of an abstract name (unix(7)).
+            let length = join(VARIABLE, b"@", variable).len();
+            let name = variable.get_mut(length..).unwrap_or_default();
             sys::getsockname(socket, name)?;
-            None
         }
-    };
+        None => {}
+    }
     Ok(Channel::Socket {
         socket,
-        path,
+        folder,
         buffer,
     })
 }
@@ -227,23 +224,32 @@ fn bind(socket: RawFd, path: Option<ThinCStr<'_>>) -> Result<(), Errno> {
     }
 }
 
-/// Removes the socket of a start whose intermediate was killed.
-pub(super) fn remove_abandoned_socket(readiness: Readiness<'_>) {
-    if let Readiness::NotifyAt(path) = readiness {
-        if is_abandoned(path) == Ok(true) {
-            let _ = sys::unlink(path);
-        }
+/// Removes the socket at a path of the caller's, if no process listens to it. Returns false if it may be left.
+pub(super) fn remove_abandoned_socket(readiness: Readiness<'_>) -> bool {
+    let Readiness::NotifyAt(path) = readiness else {
+        return true;
+    };
+    match is_abandoned(path) {
+        Ok(true) => sys::unlink(path).is_ok(),
+        abandoned => abandoned.is_ok(),
     }
 }
 
-/// Whether the socket at this path is left over from a process that was killed: connect(2) then fails
-/// with ECONNREFUSED.
+/// Whether the socket at this path is left over from a process that has ended: connect(2) then fails with
+/// ECONNREFUSED. A file that is no socket is not.
 fn is_abandoned(path: ThinCStr<'_>) -> Result<bool, Errno> {
+    match sys::lstat(path) {
+        Err(Errno::ENOENT) => return Ok(false),
+        file if !file?.is_socket() => return Ok(false),
+        _ => {}
+    }
     // With SO_PASSCRED, connect(2) binds the socket to an abstract name (unix(7)): do not use the one to
     // be bound.
     let socket = sys::datagram_socket()?;
-    Ok(sys::lstat(path).is_ok_and(|file| file.is_socket())
-        && sys::connect(socket.raw(), path) == Err(Errno::ECONNREFUSED))
+    match sys::connect(socket.raw(), path) {
+        Err(errno) if errno.is_refusal() => Err(errno),
+        connected => Ok(connected == Err(Errno::ECONNREFUSED)),
+    }
 }
 
 /// Whether a process is the daemon or one of its descendants. Only these are members of the start's session, even

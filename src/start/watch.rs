@@ -26,7 +26,7 @@ const END_INTERVAL: Nanoseconds = 10_000_000;
 const MAX_MESSAGES: u32 = 512;
 
 /// The watch over a daemon.
-pub(super) struct Watch<'w, 'a> {
+pub(super) struct Watch<'w> {
     daemon: Pid,
     session: Pid,
     /// Whether the daemon executes a command. If so, only its exec or its end closes the report pipe.
@@ -46,7 +46,7 @@ pub(super) struct Watch<'w, 'a> {
     /// ppoll(2) reports this descriptor when no process waits for the verdict: it is the verdict pipe,
     /// or, in the original, a signalfd for SIGTERM.
     abandoned: RawFd,
-    channel: &'w mut Channel<'a>,
+    channel: &'w mut Channel,
     /// Readable when the daemon may have ended: a pidfd, or, before Linux 5.3 and where a sandbox refuses
     /// pidfds, a signalfd for SIGCHLD, which also reports stops. [`NO_FD`] before the first wait.
     death: RawFd,
@@ -60,11 +60,11 @@ pub(super) struct Watch<'w, 'a> {
     is_reaped: bool,
 }
 
-impl<'w, 'a> Watch<'w, 'a> {
+impl<'w> Watch<'w> {
     pub(super) fn new<R>(
         context: &Context<'_, R>,
         session: Pid,
-        channel: &'w mut Channel<'a>,
+        channel: &'w mut Channel,
         daemon: Pid,
         born: Nanoseconds,
     ) -> Self {

@@ -45,7 +45,7 @@ fn set_all_ids(set: Sysno, get: Sysno, id: u32) -> Result<(), Errno> {
 }
 
 /// `getresuid(_, _, _)`—Returns the effective user, or root if the call fails.
-pub(super) fn effective_user() -> u32 {
+pub(crate) fn effective_user() -> u32 {
     let mut ids = [0; 3];
     let [real, effective, saved] = &mut ids;
     // SAFETY: the kernel writes three ids to `ids`.

@@ -1,8 +1,9 @@
 //! Files and directories.
 
 use linux_raw_sys::general::{
-    __kernel_timespec, AT_FDCWD, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_LARGEFILE,
-    O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_WRONLY, UTIME_OMIT,
+    __kernel_timespec, AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_NOFOLLOW, O_APPEND, O_CLOEXEC, O_CREAT,
+    O_DIRECTORY, O_EXCL, O_LARGEFILE, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR,
+    O_WRONLY, UTIME_OMIT,
 };
 use syscalls::Sysno;
 
@@ -106,10 +107,39 @@ pub(crate) fn access(path: ThinCStr<'_>) -> bool {
     unsafe { attempt!(Sysno::faccessat, AT_FDCWD, path.as_ptr(), 0) }.is_ok()
 }
 
+/// `mkdirat(AT_FDCWD, path, mode)`—Creates a directory. `EEXIST` if there is a file, even if it is a symbolic link.
+pub(crate) fn mkdir(path: ThinCStr<'_>, mode: u32) -> Result<(), Errno> {
+    // SAFETY: the kernel reads the C string `path`.
+    unsafe { attempt!(Sysno::mkdirat, AT_FDCWD, path.as_ptr(), mode) }
+}
+
 /// `unlinkat(AT_FDCWD, path, 0)`—Removes a name of a file.
 pub(crate) fn unlink(path: ThinCStr<'_>) -> Result<(), Errno> {
+    unlinkat(path, 0)
+}
+
+/// `unlinkat(AT_FDCWD, path, AT_REMOVEDIR)`—Removes an empty directory.
+pub(crate) fn rmdir(path: ThinCStr<'_>) -> Result<(), Errno> {
+    unlinkat(path, AT_REMOVEDIR)
+}
+
+#[inline(never)]
+fn unlinkat(path: ThinCStr<'_>, flags: u32) -> Result<(), Errno> {
     // SAFETY: the kernel reads the C string `path`.
-    unsafe { attempt!(Sysno::unlinkat, AT_FDCWD, path.as_ptr(), 0) }
+    unsafe { attempt!(Sysno::unlinkat, AT_FDCWD, path.as_ptr(), flags) }
+}
+
+/// `fchmodat(AT_FDCWD, path, mode)`—Changes the mode of a file. Follows symbolic links.
+pub(crate) fn chmod(path: ThinCStr<'_>, mode: u32) -> Result<(), Errno> {
+    // SAFETY: the kernel reads the C string `path`.
+    unsafe { attempt!(Sysno::fchmodat, AT_FDCWD, path.as_ptr(), mode) }
+}
+
+/// `fchownat(AT_FDCWD, path, user, -1, AT_SYMLINK_NOFOLLOW)`—Changes the owner of a file.
+pub(crate) fn lchown(path: ThinCStr<'_>, user: u32) -> Result<(), Errno> {
+    let (group, flags) = (u32::MAX, AT_SYMLINK_NOFOLLOW);
+    // SAFETY: the kernel reads the C string `path`.
+    unsafe { call!(Sysno::fchownat, AT_FDCWD, path.as_ptr(), user, group, flags) }.map(drop)
 }
 
 /// `renameat2(AT_FDCWD, from, AT_FDCWD, to, 0)`—Gives a file another name, in place of the file that has it.

@@ -42,7 +42,8 @@ pub use c_strings::CStrings;
 pub(crate) use clock::{monotonic_time, time_of_boot};
 pub(crate) use clone_vm::{Child, clone_vm};
 pub(crate) use credentials::{
-    chroot, fchown, set_no_new_privs, setgroups, setpriority, setresgid, setresuid, setrlimit,
+    chroot, effective_user, fchown, set_no_new_privs, setgroups, setpriority, setresgid, setresuid,
+    setrlimit,
 };
 pub(crate) use fd::{
     Fd, NO_FD, Pipe, clear_cloexec, close, close_range, dup3, dupfd_cloexec, fcntl_getfd,
@@ -50,8 +51,8 @@ pub(crate) use fd::{
 };
 pub use fd::{RawFd, write};
 pub(crate) use file::{
-    Missing, Open, PATH_SIZE, access, chdir, fchdir, fchmod, ftruncate, getcwd, getdents, open,
-    open_or, rename, set_mtime, umask, unlink, with_umask,
+    Missing, Open, PATH_SIZE, access, chdir, chmod, fchdir, fchmod, ftruncate, getcwd, getdents,
+    lchown, mkdir, open, open_or, rename, rmdir, set_mtime, umask, unlink, with_umask,
 };
 pub(crate) use lock::{
     Lock, LockOwner, Locker, fcntl_getlk, fcntl_setlk, has_flock, has_remote_locks,

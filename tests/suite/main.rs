@@ -53,6 +53,7 @@ mod watch;
 mod interruptions;
 mod notifiers;
 mod notify;
+mod notify_folder;
 mod readiness;
 
 // The pidfile, and the daemon that it names.

@@ -78,7 +78,7 @@ options! {
     Argv0 "- argv0 a name",
     Umask "m umask an octal mask from 0 to 777",
     Timeout "t timeout a number of seconds",
-    Ready "R ready exec, fd:N, notify or notify:/PATH",
+    Ready "R ready exec, fd:N, notify, notify:@ or notify:/PATH",
     Nice "n nice a number from -20 to 19",
     OomScoreAdj "- oom-score-adj a number from -1000 to 1000",
     Rlimit "- rlimit NAME=SOFT or NAME=SOFT:HARD",

@@ -27,7 +27,7 @@ pub(super) fn descriptor(text: &[u8]) -> Option<i32> {
 /// The ways for the daemon to report readiness.
 static READY_WAYS: Lines = Lines::new("exec\nfd\nnotify\n");
 
-/// `exec`, `fd:N`, `notify` or `notify:/PATH`.
+/// `exec`, `fd:N`, `notify`, `notify:@` or `notify:/PATH`.
 pub(super) fn readiness(value: ThinCStr<'_>) -> Option<Readiness<'_>> {
     const PREFIX: usize = b"notify:".len();
     let (way, rest) = split_once(value.to_bytes(), b':');
@@ -35,6 +35,7 @@ pub(super) fn readiness(value: ThinCStr<'_>) -> Option<Readiness<'_>> {
         (0, None) => Some(Readiness::Executed),
         (1, Some(digits)) => Some(Readiness::Descriptor(descriptor(digits)?)),
         (2, None) => Some(Readiness::Notify),
+        (2, Some(b"@")) => Some(Readiness::NotifyAbstract),
         (2, Some([b'/', ..])) => Some(Readiness::NotifyAt(value.skip(PREFIX))),
         _ => None,
     }

@@ -86,7 +86,7 @@ _rawdaemon() {
                 COMPREPLY=("${COMPREPLY[@]/#/notify:}")
                 cur=notify:$cur
             else
-                COMPREPLY=($(compgen -W 'exec fd: notify notify:/' -- "$cur"))
+                COMPREPLY=($(compgen -W 'exec fd: notify notify:@ notify:/' -- "$cur"))
                 [[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == *[:/] ]] && compopt -o nospace
             fi
             ;;

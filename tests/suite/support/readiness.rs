@@ -44,12 +44,13 @@ pub fn fails(place: &Place, command: &mut Command, code: i32, says: &str) -> Out
 }
 
 /// The ways to wait for a daemon, each with how the daemon reports readiness.
-pub fn modes() -> [(&'static [&'static str], &'static str); 4] {
+pub fn modes() -> [(&'static [&'static str], &'static str); 5] {
     let notifier = "notifier";
     [
         (&["-t", "60"], ""),
         (&["-R", "fd:3"], "echo >&3"),
         (&["-R", "notify"], notifier),
+        (&["-R", "notify:@"], notifier),
         (&["-R", "notify:/"], notifier),
     ]
 }
