@@ -2,7 +2,7 @@
 
 use super::fingerprint::NO_FINGERPRINT;
 use super::lock::{RETRY_INTERVAL, lock_open, open_or_create, pidfile_failed};
-use super::process::own_fingerprint;
+use super::process::fingerprint_of;
 use super::replace::replace;
 use crate::options::Settings;
 use crate::protocol::{Cause, Errno, Error, ErrorKind, Nanoseconds, Subject, nanoseconds};
@@ -30,7 +30,7 @@ pub(crate) fn lock(
     let Some(path) = options.string(subject) else {
         return Ok(NO_FINGERPRINT);
     };
-    let fingerprint = own_fingerprint();
+    let fingerprint = fingerprint_of(sys::getpid());
     let locker = match options.foreground {
         true => Locker::Foreground(fingerprint),
         false => Locker::Daemon(fingerprint),

@@ -6,7 +6,7 @@
 //! previous owner may have removed it.
 
 use super::fingerprint::{Match, NO_FINGERPRINT, pid_of};
-use super::process::{has_ended, match_process, read_pid, recorded_fingerprint};
+use super::process::{fingerprint_of, has_ended, match_process, read_pid, recorded_fingerprint};
 use crate::options::Settings;
 use crate::protocol::{
     Cause, Errno, Error, ErrorKind, Nanoseconds, Note, Pid, SECOND, Step, Subject, failed,
@@ -97,12 +97,12 @@ fn named_process(file: &Fd) -> Result<(Option<Pid>, Match), Errno> {
     }
 }
 
-/// Writes the pid of the calling process and a newline to a locked file, and tries to add the fingerprint. That fails
+/// Writes a pid and a newline to a pidfile, and tries to add the fingerprint. That fails
 /// if another user owns the file.
 #[inline(never)]
-pub(crate) fn write(file: RawFd, fingerprint: u32) -> Result<(), Error> {
+pub(crate) fn write(file: RawFd, pid: Pid, fingerprint: u32) -> Result<(), Error> {
     let mut buffer = [0; NUMBER_LINE];
-    let text = number_line(sys::getpid().get().into(), &mut buffer);
+    let text = number_line(pid.get().into(), &mut buffer);
     sys::ftruncate(file).map_err(pidfile_failed)?;
     // Reading it has moved the offset.
     sys::rewind(file).map_err(pidfile_failed)?;
@@ -124,6 +124,19 @@ pub(crate) fn write(file: RawFd, fingerprint: u32) -> Result<(), Error> {
     // No pid is better than part of one.
     let _ = sys::ftruncate(file);
     Err(pidfile_failed(errno))
+}
+
+/// Makes another process the daemon of the pidfile, unless the file is not that of the present one. The lock stays that
+/// of the present one; the fingerprint shows the other.
+pub(crate) fn hand_over(options: &Settings<'_>, from: Pid, to: Pid) -> Result<(), Error> {
+    let Some(path) = options.string(Subject::Pidfile) else {
+        return Ok(());
+    };
+    let file = sys::open(path, Open::Lock).map_err(pidfile_failed)?;
+    match read_pid(file.raw()).map_err(pidfile_failed)? {
+        (Some(pid), true) if pid == from => write(file.raw(), to, fingerprint_of(to)),
+        _ => Ok(()),
+    }
 }
 
 /// Removes the pidfile of a daemon that has ended: a regular file that contains its pid, or, if the start has

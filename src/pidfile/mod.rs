@@ -17,7 +17,7 @@ pub(crate) use claim::lock;
 pub use fingerprint::{
     BOOT_ID_SIZE, Match, NO_FINGERPRINT, Process, fingerprint, pid_in, pid_of, process,
 };
-pub(crate) use lock::{is_missing, remove_after_failure, write};
+pub(crate) use lock::{hand_over, is_missing, remove_after_failure, write};
 pub use owner::{Owner, Pidfile};
 pub(crate) use process::{is_descendant, notifying_child};
 pub use stop::Stage;

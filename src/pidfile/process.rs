@@ -22,7 +22,7 @@ pub(super) fn read_pid(file: RawFd) -> Result<(Option<Pid>, bool), Errno> {
 #[inline(never)]
 pub(super) fn match_process(pid: Pid, recorded: u32) -> Result<Match, Errno> {
     let found = match read_process(pid)? {
-        Some(process) => process.compare(fingerprint_of(process)?, recorded),
+        Some(process) => process.compare(hash(process)?, recorded),
         None => Match::Unseen,
     };
     // Later: it may end in the meantime.
@@ -105,7 +105,7 @@ fn read_own_process() -> Result<Option<Process>, Errno> {
 
 /// The fingerprint of a process; [`NO_FINGERPRINT`] if `/proc` has no boot id.
 #[inline(never)]
-fn fingerprint_of(process: Process) -> Result<u32, Errno> {
+fn hash(process: Process) -> Result<u32, Errno> {
     let mut buffer = [0; BOOT_ID_SIZE];
     let boot_id = read(&[b"/proc/sys/kernel/random/boot_id"], &mut buffer)?;
     Ok(fingerprint(process.ticks, boot_id))
@@ -148,11 +148,11 @@ fn read<'t>(path: &[&[u8]], text: &'t mut [u8]) -> Result<&'t [u8], Errno> {
     Ok(text.get(..length as usize).unwrap_or_default())
 }
 
-/// The fingerprint of the calling process; [`NO_FINGERPRINT`] without `/proc`.
+/// The fingerprint of a process; [`NO_FINGERPRINT`] without `/proc`.
 #[inline(never)]
-pub(crate) fn own_fingerprint() -> u32 {
-    match read_process(sys::getpid()) {
-        Ok(Some(own)) => fingerprint_of(own).unwrap_or(NO_FINGERPRINT),
+pub(super) fn fingerprint_of(pid: Pid) -> u32 {
+    match read_process(pid) {
+        Ok(Some(process)) => hash(process).unwrap_or(NO_FINGERPRINT),
         _ => NO_FINGERPRINT,
     }
 }

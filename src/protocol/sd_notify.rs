@@ -1,6 +1,7 @@
 //! The datagrams of sd_notify(3).
 
 use super::errno::Errno;
+use super::pid::Pid;
 use super::verdict::Event;
 use crate::text::{Lines, lines, next_field, parse_number, split_once};
 
@@ -9,7 +10,7 @@ use crate::text::{Lines, lines, next_field, parse_number, split_once};
 pub const STATUS_SIZE: usize = 200;
 
 /// The keys that are not ignored.
-static KEYS: Lines = lines!["READY"; "ERRNO"; "EXTEND_TIMEOUT_USEC"; "STATUS";];
+static KEYS: Lines = lines!["READY"; "ERRNO"; "EXTEND_TIMEOUT_USEC"; "MAINPID"; "STATUS";];
 
 /// A parsed datagram: lines of `KEY=VALUE`. Unknown keys are ignored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct Notice<'d> {
     pub errno: Option<Errno>,
     /// `EXTEND_TIMEOUT_USEC=N`: the daemon needs this many microseconds more, from now on.
     pub extension: Option<u64>,
+    /// `MAINPID=N`: this process is the daemon.
+    pub main_pid: Option<Pid>,
     /// `STATUS=TEXT`, truncated to [`STATUS_SIZE`].
     pub status: Option<&'d [u8]>,
 }
@@ -57,11 +60,9 @@ impl<'d> Notice<'d> {
         };
         match KEYS.position(key) {
             Some(0) => self.is_ready |= value == b"1",
-            Some(1) => {
-                let number = parse_number(value, 10).and_then(|number| i32::try_from(number).ok());
-                self.errno = number.and_then(Errno::new).or(self.errno);
-            }
+            Some(1) => self.errno = small_number(value).and_then(Errno::new).or(self.errno),
             Some(2) => self.extension = parse_number(value, 10).or(self.extension),
+            Some(3) => self.main_pid = small_number(value).and_then(Pid::new).or(self.main_pid),
             Some(_) => self.status = Some(truncate(value)),
             None => {}
         }
@@ -79,6 +80,10 @@ impl<'d> Notice<'d> {
             _ => None,
         }
     }
+}
+
+fn small_number(value: &[u8]) -> Option<i32> {
+    i32::try_from(parse_number(value, 10)?).ok()
 }
 
 /// Truncates a text to [`STATUS_SIZE`]. Does not split a character of UTF-8.

@@ -201,7 +201,8 @@ fn watch<R: Role>(
     if outcome.is_ok() {
         watch.continue_group();
     }
-    outcome.map_err(|error| remove_after_failure(plan.options, Some(daemon), error, *is_new))
+    let named = Some(watch.named());
+    outcome.map_err(|error| remove_after_failure(plan.options, named, error, *is_new))
 }
 
 /// The daemon: takes the steps, and reports the first one that fails.

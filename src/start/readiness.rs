@@ -103,6 +103,7 @@ impl Channel {
         daemon: Pid,
         session: Pid,
         verdict: RawFd,
+        main: &mut Pid,
     ) -> Option<Option<Event>> {
         match self {
             Self::None => None,
@@ -138,6 +139,9 @@ impl Channel {
                 if let Some(status) = notice.status {
                     let record = encode(&Record::Status(status.len() as u8));
                     send_progress(verdict, record, status);
+                }
+                if let Some(pid) = notice.main_pid.filter(|it| belongs(*it, daemon, session)) {
+                    *main = pid;
                 }
                 let event = notice.event();
                 if event == Some(Event::Ready) {

@@ -72,7 +72,7 @@ pub(super) fn take<R: Role>(
             Step::WritePidfile => {
                 files.wrote_pidfile = true;
                 let [pidfile, _] = files.locks;
-                pidfile::write(pidfile, fingerprint)
+                pidfile::write(pidfile, sys::getpid(), fingerprint)
                     .and_then(|()| at_step(chown_pidfile(plan, pidfile)))
             }
             Step::SetLimits => set_limits(options),

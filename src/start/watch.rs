@@ -3,8 +3,10 @@
 use super::context::Context;
 use super::pipes::{read_record, send_verdict, wait_until_released};
 use super::readiness::Channel;
+use crate::options::Settings;
+use crate::pidfile::hand_over;
 use crate::protocol::{
-    Errno, Error, ErrorKind, Event, Goal, Nanoseconds, Note, Pid, Record, Signal, Verdict,
+    Cause, Errno, Error, ErrorKind, Event, Goal, Nanoseconds, Note, Pid, Record, Signal, Verdict,
     cannot_watch, encode, failed, nanoseconds,
 };
 use crate::sys::{self, NO_FD, RawFd, SIGCHLD, Stack};
@@ -27,7 +29,12 @@ const MAX_MESSAGES: u32 = 512;
 
 /// The watch over a daemon.
 pub(super) struct Watch<'w> {
+    options: &'w Settings<'w>,
     daemon: Pid,
+    /// The process that is watched: the daemon, or a descendant that it has named by `MAINPID=`.
+    main: Pid,
+    /// The process that the pidfile names.
+    named: Pid,
     session: Pid,
     /// Whether the daemon executes a command. If so, only its exec or its end closes the report pipe.
     executes: bool,
@@ -62,7 +69,7 @@ pub(super) struct Watch<'w> {
 
 impl<'w> Watch<'w> {
     pub(super) fn new<R>(
-        context: &Context<'_, R>,
+        context: &Context<'w, R>,
         session: Pid,
         channel: &'w mut Channel,
         daemon: Pid,
@@ -71,7 +78,10 @@ impl<'w> Watch<'w> {
         let plan = context.shared.plan;
         let verdict = context.shared.verdict.writer;
         Self {
+            options: plan.options,
             daemon,
+            main: daemon,
+            named: daemon,
             session,
             executes: plan.executes,
             may_setpgid: context.shared.may_setpgid,
@@ -106,10 +116,11 @@ impl<'w> Watch<'w> {
     #[inline(never)]
     pub(super) fn run(&mut self) -> Result<(), Error> {
         let judged = self.reach_verdict();
-        let runs = encode(&Record::Runs(self.daemon));
+        let runs = encode(&Record::Runs(self.main));
         let judged = judged
             .and_then(|()| send_verdict(self.verdict, runs).map_err(failed(ErrorKind::WaitFailed)));
         judged.map_err(|error| {
+            self.end_main();
             self.end_daemon(error.kind() == ErrorKind::Refused);
             self.end_group();
             match self.has_ended {
@@ -259,7 +270,9 @@ impl<'w> Watch<'w> {
         } = *self;
         // A process may send messages forever, so the number is limited.
         for _ in 0..MAX_MESSAGES {
-            let event = self.channel.receive(daemon, session, verdict)?;
+            let mut main = self.main;
+            let event = self.channel.receive(daemon, session, verdict, &mut main)?;
+            let event = self.follow(main).or(event);
             if event.is_some() {
                 return event;
             }
@@ -267,8 +280,52 @@ impl<'w> Watch<'w> {
         None
     }
 
+    /// Watches this process from now on, and makes it the daemon of the pidfile. Without pidfds (before Linux 5.3), the
+    /// daemon stays the same.
+    #[inline(never)]
+    fn follow(&mut self, main: Pid) -> Option<Event> {
+        if main == self.main {
+            return None;
+        }
+        let pidfd = sys::pidfd_open(main).ok()?;
+        sys::close(self.death);
+        self.death = pidfd.into_raw();
+        let moved = hand_over(self.options, self.named, main);
+        (self.main, self.named) = (main, main);
+        moved
+            .err()
+            .map(|error| Event::Reported(Record::Failed(error)))
+    }
+
+    /// The process that the pidfile names.
+    pub(super) const fn named(&self) -> Pid {
+        self.named
+    }
+
+    /// Ends the process that is watched in place of the daemon.
+    #[inline(never)]
+    fn end_main(&mut self) {
+        if self.main == self.daemon {
+            return;
+        }
+        for signal in [Signal::TERM, Signal::KILL] {
+            let _ = sys::kill(self.main, signal.number());
+            let _ = sys::ppoll(&mut [self.death, NO_FD, NO_FD, NO_FD], TERM_TIMEOUT);
+        }
+        sys::close(self.death);
+        (self.main, self.death) = (self.daemon, NO_FD);
+    }
+
     /// Reaps the daemon if it has ended.
     fn try_wait(&mut self) -> Option<Event> {
+        if self.main != self.daemon {
+            // The process is no child of this one.
+            let mut ready = [self.death, NO_FD, NO_FD, NO_FD];
+            let polled = sys::ppoll(&mut ready, 0);
+            let died = Error::new(ErrorKind::DaemonDied, Cause::Unknown);
+            let has_ended = polled.is_err() || ready != [NO_FD; 4];
+            return has_ended.then_some(Event::Reported(Record::Failed(died)));
+        }
         // This consumes the signal of a signalfd, so that the next poll waits. A pidfd cannot be read.
         let _ = sys::read(self.death, &mut [0; 256]);
         match sys::try_wait(self.daemon) {

@@ -51,6 +51,7 @@ mod watch;
 
 // Readiness.
 mod interruptions;
+mod main_pid;
 mod notifiers;
 mod notify;
 mod notify_folder;

@@ -1,0 +1,93 @@
+//! `MAINPID=`: a daemon that names another process during its start.
+
+use crate::support::control::{ask, says};
+use crate::support::{Daemon, Output, Place, eventually, has, pid_in};
+
+/// Forks, and names the child. What follows is done by the parent, the child, or both.
+const FORKS: &str = "
+import os, socket, sys, time
+def say(text):
+    name = os.environ['NOTIFY_SOCKET']
+    sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    sender.sendto(text.encode(), '\\0' + name[1:] if name[0] == '@' else name)
+mode = sys.argv[1]
+child = os.fork()
+if child:
+    say('MAINPID=' + (mode.isdigit() and mode or str(child)))
+    if mode.isdigit():
+        say('READY=1')
+    if mode != 'parent-ends':
+        time.sleep(1000)
+    os._exit(0)
+os.closerange(3, 256)
+if mode == 'fails':
+    time.sleep(0.1)
+    os._exit(3)
+if mode == 'hangs':
+    os.setsid()
+    time.sleep(1000)
+time.sleep(0.2)
+say('READY=1')
+time.sleep(1000)
+";
+
+fn start(place: &Place, mode: &str) -> Output {
+    let options = ["-v", "-t", "20", "-R", "notify", "-p", "pid", "python3"];
+    let mut command = place.rawdaemon(options);
+    if mode == "hangs" {
+        command = place.rawdaemon(["-t", "1", "-R", "notify", "-p", "pid", "python3"]);
+    }
+    place.run(command.args(["-c", FORKS, mode]))
+}
+
+#[test]
+fn the_process_that_the_daemon_names_is_the_daemon() {
+    if !has("python3") {
+        return;
+    }
+    for mode in ["parent-ends", "both-live"] {
+        let place = Place::new();
+        let output = start(&place, mode);
+        assert_eq!(output.code(), 0, "{output:?}");
+        let daemon = Daemon::new(output.pid());
+        assert_eq!(pid_in(&place.path("pid")), daemon.pid);
+        let pid = format!("{}\n", daemon.pid);
+        says(&ask(&place, &["--status"]), 0, &pid, "");
+        let again = place.run(&mut place.rawdaemon(["-p", "pid", "true"]));
+        assert_eq!(again.code(), 12, "{again:?}");
+        says(&ask(&place, &["--stop"]), 0, "", "");
+        daemon.ended();
+        // The process that was started may still have the lock.
+        assert_eq!(place.path("pid").exists(), mode == "both-live");
+        for other in place.processes() {
+            drop(Daemon::new(other));
+        }
+    }
+}
+
+#[test]
+fn a_start_fails_with_the_process_that_the_daemon_names() {
+    if !has("python3") {
+        return;
+    }
+    for (mode, code) in [("fails", 5), ("hangs", 6)] {
+        let place = Place::new();
+        let output = start(&place, mode);
+        assert_eq!(output.code(), code, "{output:?}");
+        assert!(!place.path("pid").exists());
+        eventually("no process is left", || place.processes().is_empty());
+    }
+}
+
+#[test]
+fn a_process_that_is_no_descendant_is_not_the_daemon() {
+    if !has("python3") {
+        return;
+    }
+    let place = Place::new();
+    let output = start(&place, &std::process::id().to_string());
+    assert_eq!(output.code(), 0, "{output:?}");
+    let daemon = Daemon::new(output.pid());
+    assert_eq!(pid_in(&place.path("pid")), daemon.pid);
+    says(&ask(&place, &["--stop", "--process-group"]), 0, "", "");
+}
