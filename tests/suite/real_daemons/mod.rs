@@ -52,12 +52,11 @@ daemons! {
 fn the_readme_has_the_table() {
     let path = package_folder().join("tests/README.md");
     let readme = fs::read_to_string(path).unwrap();
-    let rows = readme.lines().filter(|line| line.starts_with("| `"));
-    let expected = ALL.iter().map(|row| row.documented());
-    let rows: Vec<&str> = rows.collect();
-    let expected: Vec<String> = expected.collect();
-    assert_eq!(rows.len(), expected.len(), "{rows:#?}");
-    for (row, expected) in rows.iter().zip(&expected) {
-        assert!(row.starts_with(expected), "{row}\n{expected}");
+    let lines = readme.lines().filter(|line| line.starts_with("| `"));
+    let lines: Vec<&str> = lines.collect();
+    assert_eq!(lines.len(), ALL.len(), "{lines:#?}");
+    for (line, row) in lines.into_iter().zip(ALL) {
+        let expected = row.documented();
+        assert!(line.starts_with(&expected), "{line}\n{expected}");
     }
 }
