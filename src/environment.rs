@@ -1,7 +1,8 @@
 //! The environment of a command: finding, setting and adding variables. Pure.
 
+use crate::protocol::Pid;
 use crate::sys::{CStrings, ThinCStr};
-use crate::text::split_once;
+use crate::text::{parse_number, split_once};
 
 /// The name in `NAME=VALUE`. `None` if there is no `=` or the name is empty.
 pub fn variable(assignment: ThinCStr<'_>) -> Option<&[u8]> {
@@ -64,9 +65,53 @@ pub(crate) fn value_of<'a>(environment: CStrings<'a>, start: &[u8]) -> Option<&'
     variables.find_map(|variable| variable.to_bytes().strip_prefix(start))
 }
 
+/// How many descriptors, from 3 on, a supervisor has opened for the process with this pid: socket activation
+/// (sd_listen_fds(3)). Zero if LISTEN_PID names another process.
+#[must_use]
+#[inline(never)]
+pub fn listen_fds(environment: CStrings<'_>, pid: Pid) -> u32 {
+    let number = |start| {
+        parse_number(value_of(environment, start)?, 10)?
+            .try_into()
+            .ok()
+    };
+    match number(b"LISTEN_PID=") {
+        Some(number) if number == pid.get().unsigned_abs() => {}
+        _ => return 0,
+    }
+    number(b"LISTEN_FDS=").unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{CStrings, copy_with_variable};
+    use super::{CStrings, ThinCStr, copy_with_variable, listen_fds};
+    use crate::protocol::Pid;
+
+    #[test]
+    fn descriptors_are_opened_for_one_process() {
+        let count = |variables: &[&'static core::ffi::CStr]| {
+            let mut list = [None; 4];
+            for (slot, variable) in list.iter_mut().zip(variables) {
+                *slot = Some(ThinCStr::new(variable));
+            }
+            listen_fds(CStrings::new(&list).unwrap(), Pid::new(77).unwrap())
+        };
+        assert_eq!(count(&[c"LISTEN_FDS=2", c"LISTEN_PID=77"]), 2);
+        for variables in [
+            &[c"LISTEN_FDS=2"][..],
+            &[c"LISTEN_PID=77"],
+            &[c"LISTEN_FDS=2", c"LISTEN_PID=78"],
+            &[c"LISTEN_FDS=2", c"LISTEN_PID="],
+            &[c"LISTEN_FDS=2", c"LISTEN_PID=77x"],
+            &[c"LISTEN_FDS=2", c"LISTEN_PID=4294967373"],
+            &[c"LISTEN_FDS=-1", c"LISTEN_PID=77"],
+            &[c"LISTEN_FDS=4294967296", c"LISTEN_PID=77"],
+            &[c"LISTEN_FDS=0", c"LISTEN_PID=77"],
+            &[c"XLISTEN_FDS=2", c"LISTEN_PID=77"],
+        ] {
+            assert_eq!(count(variables), 0, "{variables:?}");
+        }
+    }
 
     #[test]
     fn a_copy_ends_where_the_environment_ends() {

@@ -3,7 +3,7 @@
 
 pub use crate::accounts::find_group;
 pub use crate::entry::{enter, memcmp, memcpy, memmove, memset, panic, strlen};
-pub use crate::environment::{copy_with_variable, search_path, set_variable, variable};
+pub use crate::environment::{copy_with_variable, listen_fds, search_path, set_variable, variable};
 pub use crate::options::{Credentials, Settings};
 pub use crate::packed::{Packed, pack, packed};
 pub use crate::pidfile::{

@@ -1,6 +1,6 @@
 //! Prepares a start: builds the environment and the arguments of the command.
 
-use rawdaemon::internal::{self, Zeroed, join, set_variable, variable};
+use rawdaemon::internal::{self, Lines, Zeroed, getpid, join, listen_fds, set_variable, variable};
 use rawdaemon::{Account, CStrings, Cause, Errno, Error, ErrorKind, ThinCStr};
 
 use crate::args::{Invocation, Name, assignments};
@@ -9,8 +9,8 @@ use crate::os::Given;
 /// The environment of the command: the inherited variables, then those of the user, then those of `--env`. A later
 /// variable replaces an earlier one of the same name.
 ///
-/// With `--clear-env`, only PATH and NOTIFY_SOCKET are inherited. NOTIFY_SOCKET is inherited in the foreground only,
-/// because the launcher's supervisor does not supervise the daemon.
+/// With `--clear-env`, only PATH and what a supervisor sets are inherited. The latter in the foreground only, because
+/// the launcher's supervisor does not supervise the daemon.
 #[inline(never)]
 pub(crate) fn environment(
     given: &Given,
@@ -21,7 +21,7 @@ pub(crate) fn environment(
     let is_unchanged = account.is_none()
         && !invocation.has(Name::ClearEnv)
         && assignments(given.arguments.as_slice()).next().is_none()
-        && !inherited.any(|string| variable(string) == Some(b"NOTIFY_SOCKET"));
+        && !inherited.any(|string| supervisor_variable(string).is_some());
     if is_unchanged {
         return Ok(given.environment);
     }
@@ -30,11 +30,11 @@ pub(crate) fn environment(
     let size = given_size.wrapping_add(given.arguments.as_slice().len());
     let environment = zeroed(size.wrapping_add(USER_VARIABLES))?;
     let mut slots = environment.iter_mut();
+    let is_activated = listen_fds(given.environment, getpid()) != 0;
     for string in given.environment.iter() {
-        let is_inherited = match variable(string) {
-            Some(name) if name == b"NOTIFY_SOCKET" => invocation.has(Name::Foreground),
-            Some(name) if name == b"PATH" => true,
-            _ => !invocation.has(Name::ClearEnv),
+        let is_inherited = match supervisor_variable(string) {
+            Some(index) => invocation.has(Name::Foreground) && (index == 0 || is_activated),
+            None => !invocation.has(Name::ClearEnv) || variable(string) == Some(b"PATH"),
         };
         if is_inherited {
             if let Some(slot) = slots.next() {
@@ -52,6 +52,16 @@ pub(crate) fn environment(
         set_variable(environment, string);
     }
     terminated(environment)
+}
+
+/// The variables that a supervisor sets. The LISTEN variables are kept only if they are for this process.
+static SUPERVISOR: Lines =
+    Lines::new("NOTIFY_SOCKET\nLISTEN_PID\nLISTEN_FDS\nLISTEN_FDNAMES\nLISTEN_PIDFDID\n");
+
+/// The index of a variable in [`SUPERVISOR`].
+#[inline(never)]
+fn supervisor_variable(string: ThinCStr<'_>) -> Option<usize> {
+    SUPERVISOR.position(variable(string)?)
 }
 
 /// The number of variables for the user: HOME, USER, LOGNAME and SHELL, as login(1) sets them.

@@ -109,7 +109,8 @@ impl<'a> DaemonizeOptions<'a> {
     /// `daemonize` then returns as in the daemon. `spawn` executes the command in place of the caller
     /// and returns only if that fails. Open standard streams without a file of their own stay as they
     /// are, for the supervisor to read. A command reports its readiness to the supervisor:
-    /// `NOTIFY_SOCKET` is not changed, and the descriptor of [`Readiness::Descriptor`] stays open; if it
+    /// If the LISTEN_PID of its environment names the caller, the descriptors of socket activation stay open, from 3 to
+    /// 2 + LISTEN_FDS (sd_listen_fds(3)). `NOTIFY_SOCKET` is not changed, and the descriptor of [`Readiness::Descriptor`] stays open; if it
     /// is not open, it is opened on `/dev/null`. Timeouts are ignored, since no process watches.
     ///
     /// After a failure the caller's standard streams, working directory (since Linux 3.5) and umask are

@@ -90,6 +90,8 @@ pub(super) struct Context<'a, R> {
     pub(super) report: Pipe,
     pub(super) notify: NotifyEnd,
     pub(super) environment: CStrings<'a>,
+    /// The lowest descriptor that may be closed.
+    pub(super) first_fd: RawFd,
     /// This crate's descriptors, which stay open when the inherited ones are closed; [`NO_FD`] in unused
     /// slots.
     pub(super) internal_fds: [RawFd; INTERNAL_FDS],

@@ -1,6 +1,6 @@
 //! Closing the descriptors that the daemon inherited.
 
-use super::kept_fds::{EntryNames, FIRST_FD, KeptFds};
+use super::kept_fds::{EntryNames, KeptFds};
 use crate::protocol::Errno;
 use crate::sys::{self, Open, RawFd, ThinCStr};
 use crate::text::parse_number;
@@ -8,7 +8,7 @@ use crate::text::parse_number;
 /// The limit for closing descriptors one by one.
 const MAX_FDS: RawFd = 1 << 20;
 
-/// Closes every descriptor above 2 except those that are kept.
+/// Closes every descriptor except those that are kept.
 ///
 /// It uses close_range(2), which is new in Linux 5.9; if that fails, `/proc/self/fd`; and without `/proc`
 /// it closes every number below the soft limit RLIMIT_NOFILE, or below 2^20 if that is less.
@@ -22,7 +22,7 @@ pub(super) fn close_all_but(kept: KeptFds<'_>) -> Result<(), Errno> {
 /// Closes the descriptors in `/proc/self/fd`.
 fn close_from_proc(kept: KeptFds<'_>) -> Result<(), Errno> {
     // The descriptor table may be full: make room for the directory.
-    close_below(FIRST_FD + 8, kept);
+    close_below(kept.first.saturating_add(8), kept);
     let directory = sys::open(ThinCStr::new(c"/proc/self/fd"), Open::Directory)?;
     let mut buffer = [0; 1024];
     loop {
@@ -34,7 +34,7 @@ fn close_from_proc(kept: KeptFds<'_>) -> Result<(), Errno> {
         }
         for name in EntryNames(buffer.get(..length as usize).unwrap_or_default()) {
             let fd = parse_number(name, 10).map_or(0, |fd| fd as RawFd);
-            if fd >= FIRST_FD && fd != directory.raw() {
+            if fd >= kept.first && fd != directory.raw() {
                 close_unless_kept(kept, fd);
             }
         }
@@ -50,7 +50,7 @@ fn close_below_limit(kept: KeptFds<'_>) -> Result<(), Errno> {
 }
 
 fn close_below(end: RawFd, kept: KeptFds<'_>) {
-    for fd in FIRST_FD..end {
+    for fd in kept.first..end {
         close_unless_kept(kept, fd);
     }
 }

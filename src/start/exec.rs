@@ -4,7 +4,7 @@ use core::convert::Infallible;
 
 use super::context::{Context, Role};
 use super::intermediate::run_daemon;
-use super::kept_fds::KeptFds;
+use super::kept_fds::{FIRST_FD, KeptFds};
 use super::path_search::{any_path, is_relative};
 use super::plan::Memory;
 use crate::protocol::{Errno, Error, ErrorKind, Nanoseconds, Pid, failed};
@@ -78,6 +78,7 @@ impl Role for Command<'_> {
         locks: [RawFd; 2],
     ) -> Result<Infallible, Error> {
         let kept = KeptFds {
+            first: FIRST_FD,
             requested: context.shared.plan.options.keep.unwrap_or_default(),
             internal: &locks,
             streams: &[],

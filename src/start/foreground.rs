@@ -2,19 +2,22 @@
 //! which does those itself.
 
 use super::context::{Context, INTERNAL_FDS, Role, Shared};
+use super::kept_fds::FIRST_FD;
 use super::plan::Plan;
 use super::readiness::NotifyEnd;
 use super::steps;
 use super::streams::{OpenFiles, open_null};
+use crate::environment::listen_fds;
 use crate::options::{Readiness, Settings, Stream};
 use crate::pidfile::{is_missing, remove_after_failure};
 use crate::protocol::{Errno, Error, ErrorKind, Subject, failed};
-use crate::sys::{self, Fd, NO_FD, Open, Pipe, RawFd, SignalSet, Stack, ThinCStr};
+use crate::sys::{self, CStrings, Fd, NO_FD, Open, Pipe, RawFd, SignalSet, Stack, ThinCStr};
 
 /// Takes the steps. Does not return if it executes a command.
 #[inline(never)]
 pub(super) fn take_steps<R: Role>(plan: &Plan<'_>, role: &R) -> Result<R::Output, Error> {
     let options = plan.options;
+    let first_fd = keep_listen_fds(role.environment())?;
     let (notify, opened_here) =
         keep_notify_fd(plan.readiness).map_err(failed(ErrorKind::ChannelFailed))?;
     let saved = SavedState::save(options)?;
@@ -33,6 +36,7 @@ pub(super) fn take_steps<R: Role>(plan: &Plan<'_>, role: &R) -> Result<R::Output
         report: Pipe::NONE,
         notify: NotifyEnd::NONE,
         environment: role.environment(),
+        first_fd,
         internal_fds,
     };
     let mut files = OpenFiles::new();
@@ -62,6 +66,17 @@ pub(super) fn take_steps<R: Role>(plan: &Plan<'_>, role: &R) -> Result<R::Output
         });
     saved.close();
     result
+}
+
+/// Checks that the descriptors of socket activation are open, so that none of this crate's own gets their numbers.
+/// Returns the number above them.
+fn keep_listen_fds(environment: CStrings<'_>) -> Result<RawFd, Error> {
+    let end = FIRST_FD.saturating_add(listen_fds(environment, sys::getpid()));
+    for fd in FIRST_FD..end {
+        sys::fcntl_getfd(fd)
+            .map_err(|errno| Error::of_descriptor(ErrorKind::CloseFailed, errno, fd as i32))?;
+    }
+    Ok(end)
 }
 
 /// Keeps the notification fd open across exec (see [`Readiness::Descriptor`]). The supervisor passes it;

@@ -4,7 +4,7 @@
 use super::context::{Context, Role, Shared};
 use super::daemon_process::DaemonProcess;
 use super::descriptors::close_all_but;
-use super::kept_fds::KeptFds;
+use super::kept_fds::{FIRST_FD, KeptFds};
 use super::notify_folder::VARIABLE_SIZE;
 use super::pipes::send_verdict;
 use super::plan::Plan;
@@ -150,6 +150,7 @@ fn create_daemon<R: Role>(
         report,
         notify,
         environment,
+        first_fd: FIRST_FD,
         internal_fds: [report.writer, notify.writer, reader, verdict, NO_FD],
     };
     let fork = R::create(&context, |daemon: Result<Pid, Errno>| {
@@ -190,6 +191,7 @@ fn watch<R: Role>(
         // Another thread of the original may be starting a daemon too. A copy of that start's verdict
         // pipe in this process would hide the original's death from it.
         let _ = close_all_but(KeptFds {
+            first: FIRST_FD,
             requested: &[],
             internal: &[context.report.reader, verdict.writer, channel.fd()],
             streams: &[],

@@ -10,6 +10,8 @@ pub(super) const FIRST_FD: RawFd = 3;
 /// standard streams. `NO_FD` stands for an unused slot.
 #[derive(Clone, Copy, Debug)]
 pub struct KeptFds<'a> {
+    /// The lowest descriptor that is not kept in any case.
+    pub first: RawFd,
     /// Those that the caller requested.
     pub requested: &'a [i32],
     /// This crate's own.
@@ -37,7 +39,7 @@ impl KeptFds<'_> {
     }
 
     /// Calls `close` with the first and the last number of each range before, between and after the kept
-    /// descriptors, in ascending order. Descriptors 0 to 2 are in none.
+    /// descriptors, in ascending order. Those below `first` are in none.
     ///
     /// # Errors
     ///
@@ -46,7 +48,7 @@ impl KeptFds<'_> {
         &self,
         mut close: impl FnMut(RawFd, RawFd) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut from = FIRST_FD;
+        let mut from = self.first;
         loop {
             let next = self.next_from(from);
             if next > from {

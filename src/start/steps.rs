@@ -41,6 +41,7 @@ pub(super) fn take<R: Role>(
             Step::OpenStderr => at_step(files.open_stream(2, options, &context.internal_fds)),
             // After the files are opened: their paths may name descriptors of the caller.
             Step::CloseDescriptors => at_step(close_all_but(KeptFds {
+                first: context.first_fd,
                 requested: options.keep.unwrap_or_default(),
                 internal: &context.internal_fds,
                 streams: &files.streams(),

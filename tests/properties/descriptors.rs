@@ -28,11 +28,21 @@ pub fn check(data: &[u8]) {
     }
     let [requested, internal, streams] = &lists;
     let requested: Vec<i32> = requested.iter().map(|fd| *fd as i32).collect();
-    check_kept(KeptFds {
+    let kept = KeptFds {
+        first: 3,
         requested: &requested,
         internal,
         streams,
+    };
+    check_kept(kept);
+    let first = data.first().map_or(3, |byte| 3 + RawFd::from(*byte));
+    let mut closed = Vec::new();
+    let kept = KeptFds { first, ..kept };
+    let _ = kept.each_range(|from, to| {
+        closed.extend([from, to]);
+        Ok::<(), ()>(())
     });
+    assert!(closed.iter().all(|fd| *fd >= first), "{kept:?}");
 }
 
 /// Every descriptor above 2 is either kept or in one range, and in no more than one.

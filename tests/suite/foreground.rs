@@ -136,6 +136,81 @@ fn the_command_gets_the_supervisor_s_readiness_protocol() {
     assert_eq!(place.run(&mut command).stdout, "/run/notify\n");
 }
 
+/// A shell that takes the place of a supervisor: it opens descriptors from 3 on, and becomes the command.
+fn activated(place: &Place, count: &str, arguments: &[&str]) -> Command {
+    let script = "exec 3<socket 4<socket 5<other; export LISTEN_PID=$$; exec \"$@\"";
+    let mut command = place.program(Path::new("sh"), ["-c", script, "sh", tested_command()]);
+    command.args(arguments);
+    fs::write(place.path("socket"), "").unwrap();
+    fs::write(place.path("other"), "").unwrap();
+    command.env("LISTEN_FDS", count);
+    command
+        .env("LISTEN_FDNAMES", "a:b")
+        .env("LISTEN_PIDFDID", "7");
+    command
+}
+
+/// Prints the LISTEN variables, the shell's pid, and the files at descriptors 3 to 9.
+const SHOW: &str =
+    "echo $$; env | grep ^LISTEN_ | sort; ls -l /proc/$$/fd | sed -n 's/.* \\([3-9]\\) -> /\\1 /p'";
+
+#[test]
+fn the_supervisor_s_sockets_stay_open() {
+    let place = Place::new();
+    let options = ["-f", "-p", "pid", "-o", "out", "sh", "-c", SHOW];
+    let mut command = activated(&place, "2", &options);
+    let output = place.run(&mut command);
+    assert_eq!((output.code(), output.stderr.as_str()), (0, ""));
+    let text = place.read("out");
+    let lines: Vec<_> = text.lines().collect();
+    let socket = place.path("socket");
+    let expected = [
+        format!("LISTEN_FDNAMES=a:b"),
+        format!("LISTEN_FDS=2"),
+        format!("LISTEN_PID={}", lines[0]),
+        format!("LISTEN_PIDFDID=7"),
+        format!("3 {}", socket.display()),
+        format!("4 {}", socket.display()),
+    ];
+    assert_eq!(lines[1..7], expected, "{text}");
+    assert!(!text.contains("other"), "{text}");
+    // The variables are kept with a clean environment, too.
+    let options = ["-f", "--clear-env", "sh", "-c", SHOW];
+    let output = place.run(&mut activated(&place, "2", &options));
+    assert!(output.stdout.contains("LISTEN_FDS=2\n"), "{output:?}");
+    // A descriptor that is not open could become one of the launcher's own.
+    let options = ["-f", "-p", "pid", "sh", "-c", SHOW];
+    let output = place.run(&mut activated(&place, "4", &options));
+    let says = "rawdaemon: cannot keep descriptor 6: Bad file descriptor (EBADF)\n";
+    assert_eq!((output.code(), output.stderr.as_str()), (10, says));
+}
+
+#[test]
+fn sockets_of_another_process_are_not_passed_on() {
+    let place = Place::new();
+    // Without --foreground, the daemon has another pid.
+    let options = ["-o", "out", "-t", "0.5", "sh", "-c", SHOW];
+    let output = place.run(&mut activated(&place, "2", &options));
+    assert_eq!(output.code(), 5, "{output:?}");
+    let printed = place.read("out");
+    assert!(!printed.contains("LISTEN"), "{printed}");
+    assert!(!printed.contains("socket"), "{printed}");
+    for setting in ["LISTEN_PID=1", "LISTEN_FDS=x", "LISTEN_FDS=0"] {
+        let script = format!(
+            "exec 3<socket; export LISTEN_FDS=1 LISTEN_PID=$$; export {setting}; exec \"$@\""
+        );
+        let mut command = place.program(Path::new("sh"), ["-c", &script, "sh", tested_command()]);
+        let output = place.run(command.args(["-f", "sh", "-c", SHOW]));
+        assert_eq!(output.code(), 0, "{output:?}");
+        assert!(!output.stdout.contains("LISTEN"), "{output:?}");
+        assert!(!output.stdout.contains("socket"), "{output:?}");
+    }
+    // One that is set on purpose is kept.
+    let options = ["-f", "-E", "LISTEN_FDS=1", "sh", "-c", SHOW];
+    let output = place.run(place.rawdaemon(options).env("LISTEN_PID", "1"));
+    assert!(output.stdout.contains("LISTEN_FDS=1\n"), "{output:?}");
+}
+
 /// Only a descriptor that is not open is replaced by `/dev/null`.
 #[test]
 fn a_readiness_descriptor_that_cannot_be_kept_is_told() {
