@@ -165,10 +165,10 @@ fn the_supervisor_s_sockets_stay_open() {
     let lines: Vec<_> = text.lines().collect();
     let socket = place.path("socket");
     let expected = [
-        format!("LISTEN_FDNAMES=a:b"),
-        format!("LISTEN_FDS=2"),
+        "LISTEN_FDNAMES=a:b".to_owned(),
+        "LISTEN_FDS=2".to_owned(),
         format!("LISTEN_PID={}", lines[0]),
-        format!("LISTEN_PIDFDID=7"),
+        "LISTEN_PIDFDID=7".to_owned(),
         format!("3 {}", socket.display()),
         format!("4 {}", socket.display()),
     ];

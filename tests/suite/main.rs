@@ -50,6 +50,7 @@ mod streams;
 mod watch;
 
 // Readiness.
+mod clients;
 mod interruptions;
 mod main_pid;
 mod notifiers;

@@ -36,7 +36,7 @@ pub use built::{
 };
 pub use daemon::{Daemon, children, wait_for, watch};
 pub use doc_examples::{DocExample, doc_programs};
-pub use packages::{fork_tests, nolibc_program, origin_program, port};
+pub use packages::{client, fork_tests, nolibc_program, origin_program, port};
 pub use place::{Output, Place, fails_beside};
 pub use programs::{
     fails_under_strace, has, has_for, run, std_program, strace, strace_rawdaemon, under_strace,

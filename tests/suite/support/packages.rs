@@ -45,6 +45,18 @@ pub fn port(name: &str) -> Option<PathBuf> {
     program(&BUILT, name)
 }
 
+/// The path of a program in `tests/clients`, a package of its own. Without it, the test is skipped.
+pub fn client(name: &str) -> Option<PathBuf> {
+    static BUILT: LazyLock<Result<PathBuf, String>> =
+        LazyLock::new(|| build_package("clients", "dev", &["client_sd_notify"]));
+    let path = program(&BUILT, name)?;
+    if !path.exists() {
+        skip("tests/clients/run has not built the program");
+        return None;
+    }
+    Some(path)
+}
+
 fn program(folder: &Result<PathBuf, String>, name: &str) -> Option<PathBuf> {
     let folder = folder.as_ref().inspect_err(|why| skip(why)).ok()?;
     Some(folder.join(name))
