@@ -53,6 +53,15 @@ impl Report<'_> {
         let mut line = Line::new();
         let name = self.failed_name(error).map(ThinCStr::to_c_str);
         describe(error, name, &mut |text| line.add(text));
+        if error.kind() == ErrorKind::DaemonDied {
+            let file = self.settings.string(Subject::Stderr);
+            if let Some(file) = file.or(self.settings.string(Subject::Stdout)) {
+                line.say(packed!("; its output is in "));
+                line.add(file.to_bytes());
+            } else if let [_, _, None] = self.settings.streams {
+                line.say(packed!("; --stderr FILE keeps its output"));
+            }
+        }
         if let Some(interpreter) = interpreter {
             line.say(packed!("; its interpreter "));
             line.add(interpreter);
@@ -84,7 +93,12 @@ impl Report<'_> {
     /// The subject of the step that failed, as the command line names it.
     fn failed_name(&self, error: &Error) -> Option<ThinCStr<'_>> {
         let subject = match error.kind() {
-            ErrorKind::AlreadyRunning => return None,
+            // With one file, it is clear which one it is.
+            ErrorKind::AlreadyRunning => self
+                .settings
+                .string(Subject::Pidfile)
+                .and(self.settings.string(Subject::LockFile))
+                .and_then(|_| error.subject())?,
             ErrorKind::OpenFailed => error.subject()?,
             // The group is part of `--user USER:GROUP`.
             ErrorKind::SetgidFailed if self.subject_name(Subject::Group).is_none() => Subject::User,

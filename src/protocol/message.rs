@@ -76,13 +76,26 @@ pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
             (ErrorKind::OpenFailed, Errno::ELOOP) => {
                 packed!("a symbolic link of another user, or a loop (ELOOP)").write(out);
             }
-            (_, errno) => errno.describe(out),
+            (_, errno) => {
+                errno.describe(out);
+                // The file itself would be created.
+                let is_created = kind == ErrorKind::PidfileFailed
+                    || kind == ErrorKind::OpenFailed && subject != Some(Subject::Stdin);
+                if is_created && errno == Errno::ENOENT {
+                    packed!("; its directory is missing, and mkdir makes it").write(out);
+                }
+            }
         },
         CauseKind::Died => {
-            error.status().describe(out);
+            let status = error.status();
+            status.describe(out);
             if large != UNTIMED {
                 packed!(" after ").write(out);
                 write_millis(large, out);
+            }
+            if status.exit_status() == Some(0) {
+                packed!("; did it go into the background? It must stay in the foreground")
+                    .write(out);
             }
         }
         CauseKind::Late => write_millis(large, out),

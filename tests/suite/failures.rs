@@ -262,6 +262,7 @@ fn a_step_that_fails() {
     )
     .unwrap();
     let missing = "No such file or directory (ENOENT)";
+    let no_folder = format!("{missing}; its directory is missing, and mkdir makes it");
     for (arguments, code, says) in [
         (
             ["-c", "nowhere"],
@@ -281,17 +282,17 @@ fn a_step_that_fails() {
         (
             ["-o", "nowhere/out"],
             8,
-            format!("cannot open nowhere/out for standard output: {missing}"),
+            format!("cannot open nowhere/out for standard output: {no_folder}"),
         ),
         (
             ["-e", "nowhere/err"],
             8,
-            format!("cannot open nowhere/err for standard error: {missing}"),
+            format!("cannot open nowhere/err for standard error: {no_folder}"),
         ),
         (
             ["-p", "nowhere/pid"],
             11,
-            format!("cannot use the pidfile nowhere/pid: {missing}"),
+            format!("cannot use the pidfile nowhere/pid: {no_folder}"),
         ),
         (
             ["-p", "folder"],

@@ -14,10 +14,15 @@ use rustix::process::{Pid, Signal, kill_process};
 /// The text before `after N ms`, and the milliseconds.
 fn lived(output: &Output) -> (&str, u64) {
     let (before, after) = output.stderr.rsplit_once(" after ").unwrap();
-    (
-        before,
-        after.strip_suffix(" ms\n").unwrap().parse().unwrap(),
-    )
+    let (milliseconds, hints) = after.split_once(" ms").unwrap();
+    let output = "; --stderr FILE keeps its output\n";
+    let foreground = "; did it go into the background? It must stay in the foreground";
+    let expected = match before.ends_with("exited with status 0") {
+        true => [foreground, output].concat(),
+        false => output.to_owned(),
+    };
+    assert_eq!(hints, expected);
+    (before, milliseconds.parse().unwrap())
 }
 
 #[test]
@@ -62,6 +67,25 @@ fn a_daemon_that_dies_while_it_is_watched() {
     }
 }
 
+/// The failure says where to look for the reason.
+#[test]
+fn a_daemon_that_dies_has_its_output_in_a_file() {
+    let place = Place::new();
+    let hint = |options: &[&str]| {
+        let mut command = place.rawdaemon(["-t", "10"]);
+        let output = place.run(command.args(options).args(["sh", "-c", "exit 3"]));
+        assert_eq!(output.code(), 5, "{output:?}");
+        let (_, hint) = output.stderr.split_once(" ms").unwrap();
+        hint.trim_end().to_owned()
+    };
+    assert_eq!(hint(&["-e", "err"]), "; its output is in err");
+    assert_eq!(hint(&["-o", "out", "-e", "err"]), "; its output is in err");
+    assert_eq!(hint(&["-o", "out"]), "; its output is in out");
+    assert_eq!(hint(&[]), "; --stderr FILE keeps its output");
+    // It is on the caller's.
+    assert_eq!(hint(&["-e", "inherit"]), "");
+}
+
 #[test]
 fn newer_system_calls_may_be_missing() {
     if !has("strace") {
@@ -97,7 +121,8 @@ fn a_daemon_killed_before_its_exec_is_a_failure() {
     let options = ["--inject=chdir:signal=SIGKILL"];
     let output = fails_under_strace(&place, &options, &["-p", "pid", "sleep", "1000"]);
     assert_eq!(output.code(), 5, "{output:?}");
-    let says = "rawdaemon: the daemon ended too soon: killed by signal 9 (SIGKILL)\n";
+    let says = "rawdaemon: the daemon ended too soon: killed by signal 9 (SIGKILL); \
+        --stderr FILE keeps its output\n";
     assert_eq!(output.stderr, says);
     assert!(!place.path("pid").exists());
 }
