@@ -17,8 +17,8 @@ pub use crate::start::{
     EntryNames, KeptFds, LookUp, Plan, any_path, interpreter, interpreter_of, is_relative, spawn_as,
 };
 pub use crate::sys::{
-    RawFd, SignalSet, Zeroed, block_signals, catch_traps, getpid, leak_zeroed, terminal_width,
-    write,
+    RawFd, SignalSet, Zeroed, block_signals, catch_traps, getpid, leak_zeroed, take_pending,
+    terminal_width, write,
 };
 pub use crate::text::{
     Lines, Sink, join, next_field, parse_number, parse_signed, split_once, write_number,

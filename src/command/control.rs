@@ -31,7 +31,7 @@ pub(crate) fn print_status(invocation: &Invocation<'_>) -> u8 {
     let (code, text) = match owner {
         Ok(Owner::Running(pid) | Owner::Unlocked(pid)) if !is_quiet => {
             let mut line = Line::empty();
-            line.add_number(pid.get().unsigned_abs());
+            line.add_number(pid.get() as u32);
             line.push(b'\n');
             // The code for a dead daemon would be a lie.
             let code = line.print(UNKNOWN);
@@ -68,12 +68,13 @@ pub(crate) fn print_status(invocation: &Invocation<'_>) -> u8 {
 pub(crate) fn signal_daemon(invocation: &Invocation<'_>) -> u8 {
     let signal = invocation.signal.unwrap_or(Signal::TERM);
     let outcome = pidfile(invocation).signal(signal);
+    let outcome = outcome.map(|pid| Some((pid?, signal)));
     report_outcome(invocation, outcome, packed!("signalled pid "))
 }
 
 /// Stops the daemon.
 pub(crate) fn stop_daemon(invocation: &Invocation<'_>) -> u8 {
-    report_outcome(invocation, stop(invocation), packed!("stopped pid "))
+    report_outcome(invocation, stop(invocation), STOPPED)
 }
 
 /// Stops the daemon before a new one is started. Fails with the exit code.
@@ -86,7 +87,12 @@ pub(crate) fn stop_for_restart(invocation: &Invocation<'_>) -> Result<(), u8> {
         return Ok(());
     }
     match stop(invocation) {
-        Ok(_) => Ok(()),
+        Ok(stopped) => {
+            if invocation.verbosity == Verbosity::Verbose {
+                report_outcome(invocation, Ok(stopped), STOPPED);
+            }
+            Ok(())
+        }
         // The new daemon will use it.
         Err(error) if error.has(Note::Other) && error.kind() == ErrorKind::PidfileFailed => Ok(()),
         Err(error) => {
@@ -110,9 +116,13 @@ pub(crate) fn runs(invocation: &Invocation<'_>, error: &Error) -> Result<bool, E
     Ok(!matches!(owner, Owner::NotRunning | Owner::Dead))
 }
 
-fn stop(invocation: &Invocation<'_>) -> Result<Option<Pid>, Error> {
-    pidfile(invocation).stop(invocation.schedule().stages())
+/// Stops the daemon. Returns its pid, and the signal by which it ended.
+fn stop(invocation: &Invocation<'_>) -> Result<Option<(Pid, Signal)>, Error> {
+    pidfile(invocation).stop_by(invocation.schedule().stages())
 }
+
+/// What a stop has done, before the pid.
+static STOPPED: Packed = packed!("stopped pid ");
 
 fn pidfile<'i>(invocation: &'i Invocation<'_>) -> Pidfile<'i> {
     let path = invocation.pidfile().unwrap_or(ThinCStr::new(c""));
@@ -124,15 +134,17 @@ fn pidfile<'i>(invocation: &'i Invocation<'_>) -> Pidfile<'i> {
 /// Reports the outcome of a signal or a stop, and returns its exit code.
 fn report_outcome(
     invocation: &Invocation<'_>,
-    outcome: Result<Option<Pid>, Error>,
+    outcome: Result<Option<(Pid, Signal)>, Error>,
     success: Packed,
 ) -> u8 {
     match outcome {
-        Ok(Some(pid)) => {
+        Ok(Some((pid, signal))) => {
             if invocation.verbosity == Verbosity::Verbose {
                 let mut line = Line::new();
                 line.say(success);
-                line.add_number(pid.get().unsigned_abs());
+                line.add_number(pid.get() as u32);
+                line.say(packed!(" with "));
+                signal.describe(&mut |piece| line.add(piece));
                 line.end();
             }
             SUCCESS

@@ -19,7 +19,7 @@ mod start;
 use rawdaemon::internal::{Packed, catch_traps, packed};
 use rawdaemon::{CStrings, ErrorKind};
 
-use crate::args::{Action, Invocation, Name};
+use crate::args::{Invocation, Name};
 use crate::line::{Line, write_line};
 use crate::os::{Given, OUTPUT_LOST};
 
@@ -71,24 +71,36 @@ fn main(argv: CStrings<'static>, envp: CStrings<'static>) -> u8 {
             return ErrorKind::Usage.exit_code();
         }
     };
-    match invocation.action {
-        Action::Help => print(HELP),
-        Action::Version => print(VERSION),
-        Action::Status => control::print_status(&invocation),
-        Action::Signal => control::signal_daemon(&invocation),
-        Action::Stop => control::stop_daemon(&invocation),
+    let is_asked = |name: &&Name| invocation.has(**name);
+    match ACTIONS.iter().find(is_asked) {
+        Some(Name::Help) => print(HELP),
+        Some(Name::Version) => print(VERSION),
+        Some(Name::Status) => control::print_status(&invocation),
+        Some(Name::Stop) => control::stop_daemon(&invocation),
+        Some(Name::Signal) => control::signal_daemon(&invocation),
         // When the init process exits, the kernel kills every process of its pid namespace (pid_namespaces(7)).
         _ if os::is_init() && !invocation.has(Name::Foreground) => {
             write_line(packed!("process 1 must not exit; use --foreground"));
             ErrorKind::Usage.exit_code()
         }
-        Action::Restart => match control::stop_for_restart(&invocation) {
+        Some(_) => match control::stop_for_restart(&invocation) {
             Ok(()) => start::start_daemon(given, invocation),
             Err(code) => code,
         },
-        Action::Start => start::start_daemon(given, invocation),
+        None => start::start_daemon(given, invocation),
     }
 }
+
+/// The actions other than a start, in the order in which the command looks for them: --signal may stand beside
+/// --stop and --restart.
+static ACTIONS: &[Name] = &[
+    Name::Help,
+    Name::Version,
+    Name::Status,
+    Name::Stop,
+    Name::Restart,
+    Name::Signal,
+];
 
 fn print(packed: Packed) -> u8 {
     let mut text = Line::empty();

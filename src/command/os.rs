@@ -23,11 +23,12 @@ pub(crate) const OUTPUT_LOST: u8 = 1;
 /// Writes all bytes, or stops at the first error.
 ///
 /// SIGPIPE and SIGXFSZ are blocked and stay blocked: neither a reader that has gone away nor a limit of the size of
-/// files must change the exit code.
+/// files must change the exit code. In the foreground the command unblocks them: none may be pending.
 pub(crate) fn write_all(fd: RawFd, mut bytes: &[u8]) -> Result<(), Errno> {
     let _ = internal::block_signals(SignalSet::OF_WRITES);
     while !bytes.is_empty() {
-        let written = internal::write(fd, bytes)?;
+        let written = internal::write(fd, bytes)
+            .inspect_err(|_| internal::take_pending(SignalSet::OF_WRITES))?;
         if written == 0 {
             return Err(Errno::EIO);
         }

@@ -1,7 +1,9 @@
 //! The start of the daemon.
 
+use core::cell::Cell;
+
 use rawdaemon::internal::{LookUp, Step, packed, spawn_as};
-use rawdaemon::{Error, ErrorKind, ThinCStr};
+use rawdaemon::{Error, ErrorKind, Subject, ThinCStr};
 
 use crate::args::{Invocation, Name, Verbosity};
 use crate::control;
@@ -15,7 +17,6 @@ use crate::report::Report;
 pub(crate) fn start_daemon(given: &Given, invocation: Invocation<'static>) -> u8 {
     let command = given.arguments.skip(invocation.command);
     let program = command.iter().next().unwrap_or(ThinCStr::new(c""));
-    let mut environment = given.environment;
     let (argv0, keep, kept) = (invocation.argv0, invocation.keep, invocation.kept);
     let mut invocation: Invocation<'_> = invocation;
     invocation.start.keep = keep.get(..kept);
@@ -26,16 +27,36 @@ pub(crate) fn start_daemon(given: &Given, invocation: Invocation<'static>) -> u8
     let is_ok = |error: &Error| {
         invocation.has(Name::StartOrOk) && error.kind() == ErrorKind::AlreadyRunning
     };
-    let mut is_prepared = false;
+    let is_verbose = invocation.verbosity == Verbosity::Verbose;
+    let mut report = Report {
+        settings,
+        program,
+        environment: given.environment,
+    };
+    let tells_steps = Cell::new(false);
     let mut look_up = LookUp::default();
     let outcome = look_up.credentials(settings).and_then(|(ids, account)| {
-        environment = prepare::environment(given, &invocation, account)?;
+        report.environment = prepare::environment(given, &invocation, account)?;
         let command = prepare::command(command, argv0)?;
         // An empty command is refused before the start.
-        is_prepared = program.first_byte() != 0;
-        let command = (program, command, environment);
+        tells_steps.set(is_verbose && program.first_byte() != 0);
+        let command = (program, command, report.environment);
+        let tell_steps = || {
+            if let [taken @ .., Step::Execute] = Step::ALL {
+                report.write_steps(taken);
+                // If the exec fails, the standard error of this process is the one that it had before.
+                tells_steps.set(settings.string(Subject::Stderr).is_some());
+            }
+        };
+        // The command then takes the place of this process, which cannot tell them afterwards.
+        let before_exec: Option<&dyn Fn()> = match tells_steps.get() & settings.foreground {
+            true => Some(&tell_steps),
+            false => None,
+        };
         loop {
-            let outcome = spawn_as(settings, ids, command, &mut |event| progress.show(event));
+            let outcome = spawn_as(settings, ids, command, before_exec, &mut |event| {
+                progress.show(event)
+            });
             match outcome {
                 // If another start holds the lock and fails, it is this one's turn.
                 Err(error) if is_ok(&error) && !control::runs(&invocation, &error)? => {}
@@ -44,26 +65,20 @@ pub(crate) fn start_daemon(given: &Given, invocation: Invocation<'static>) -> u8
         }
     });
     progress.erase();
-    let report = Report {
-        settings,
-        program,
-        environment,
-    };
-    let is_verbose = invocation.verbosity == Verbosity::Verbose;
     match outcome {
         Ok(daemon) => {
             if is_verbose {
                 report.write_steps(Step::ALL);
                 let mut line = Line::new();
                 line.say(packed!("the daemon runs as pid "));
-                line.add_number(daemon.pid().get().unsigned_abs());
+                line.add_number(daemon.pid().get() as u32);
                 line.end();
             }
             SUCCESS
         }
         Err(error) => {
             let is_ok = is_ok(&error);
-            if is_verbose && is_prepared {
+            if tells_steps.get() {
                 report.write_steps(Step::taken_before(&error));
             }
             if is_verbose || invocation.verbosity == Verbosity::Normal && !is_ok {

@@ -98,6 +98,12 @@ impl Pidfile<'_> {
     ///   cannot be removed. If possible, it is empty now.
     /// - `WaitFailed`: a clock cannot be read, or a wait is refused. Nothing is signalled without a clock.
     pub fn stop(&self, stages: &[Stage]) -> Result<Option<Pid>, Error> {
+        Ok(self.stop_by(stages)?.map(|(pid, _)| pid))
+    }
+
+    /// [`stop`](Self::stop), for the command: also returns the last signal that was sent.
+    #[doc(hidden)]
+    pub fn stop_by(&self, stages: &[Stage]) -> Result<Option<(Pid, Signal)>, Error> {
         let seen = self.observe()?;
         if let (Owner::Dead, Some(daemon)) = (seen.owner, seen.named_pid) {
             // If this fails, the daemon is still dead.
@@ -115,7 +121,7 @@ impl Pidfile<'_> {
                 let _ = pinned.send(Signal::CONT);
             }
             if pinned.ends_before(deadline, stage.signal)? {
-                return self.remove(pinned.pid);
+                return Ok(self.remove(pinned.pid)?.map(|pid| (pid, stage.signal)));
             }
         }
         Err(Error::new(

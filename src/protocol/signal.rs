@@ -107,7 +107,9 @@ impl Signal {
         NAMES.get(self.number().into())
     }
 
-    fn describe(self, out: &mut Sink<'_>) {
+    /// Writes the text of `Display`.
+    #[doc(hidden)]
+    pub fn describe(self, out: &mut Sink<'_>) {
         match self.name() {
             [] => write_number(self.number().into(), out),
             name => {

@@ -84,7 +84,9 @@ impl Subject {
     }
 
     /// The name: `standard output`, `nofile`.
-    pub(super) fn name(self) -> &'static [u8] {
+    #[doc(hidden)]
+    #[must_use]
+    pub fn name(self) -> &'static [u8] {
         NAMES.get(self as usize)
     }
 }

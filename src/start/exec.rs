@@ -19,6 +19,8 @@ pub(super) struct Command<'a> {
     pub(super) program: ThinCStr<'a>,
     pub(super) argv: CStrings<'a>,
     pub(super) envp: CStrings<'a>,
+    /// Called before the exec: only in the foreground, where this process is the caller's.
+    pub(super) before_exec: Option<&'a dyn Fn()>,
 }
 
 /// The daemon, which runs in its parent's memory until it executes the command.
@@ -91,6 +93,9 @@ impl Role for Command<'_> {
         }
         if !(context.announces_exec() & context.is_watched()) {
             return Err(failed(ErrorKind::WaitFailed)(Errno::ESRCH));
+        }
+        if let Some(before_exec) = self.before_exec {
+            before_exec();
         }
         sys::set_signal_mask(SignalSet::NONE).map_err(failed(ErrorKind::SignalsFailed))?;
         Err(self.execute(context.environment, working_directory))

@@ -125,16 +125,17 @@ impl DaemonizeOptions<'_> {
             let _callback = Callback::begin();
             show(progress);
         };
-        spawn_as(&self.settings, credentials, command, &mut show).map_err(|error| {
-            match error.kind() {
-                ErrorKind::ExecFailed | ErrorKind::CommandNotFound => error.about(Subject::Command),
-                _ => error,
-            }
+        spawn_as(&self.settings, credentials, command, None, &mut show).map_err(|error| match error
+            .kind()
+        {
+            ErrorKind::ExecFailed | ErrorKind::CommandNotFound => error.about(Subject::Command),
+            _ => error,
         })
     }
 }
 
-/// Starts a command with settings that are valid, as these ids.
+/// Starts a command with settings that are valid, as these ids. In the foreground, `before_exec` is called when all
+/// other steps are taken.
 ///
 /// # Errors
 ///
@@ -144,6 +145,7 @@ pub fn spawn_as(
     settings: &Settings<'_>,
     credentials: Credentials<'_>,
     (program, argv, envp): (ThinCStr<'_>, CStrings<'_>, CStrings<'_>),
+    before_exec: Option<&dyn Fn()>,
     show: &mut dyn FnMut(Progress<'_>),
 ) -> Result<DaemonProcess, Error> {
     if program.first_byte() == 0 {
@@ -154,6 +156,7 @@ pub fn spawn_as(
         program,
         argv,
         envp,
+        before_exec,
     };
     let Fork::Parent(daemon) = start(&plan, &command, show)?;
     Ok(daemon)

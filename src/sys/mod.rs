@@ -71,7 +71,7 @@ pub(crate) use signal::{
     SIGCHLD, SigAction, reset_sigaction, set_sigaction, set_signal_mask, sigaction, signalfd,
     write_no_sigpipe,
 };
-pub use signal::{SignalSet, block_signals};
+pub use signal::{SignalSet, block_signals, take_pending};
 pub(crate) use socket::{SOCKET_PATH_SIZE, bind, connect, datagram_socket, getsockname, recvmsg};
 pub(crate) use stack::Stack;
 pub(crate) use stat::{Stat, fstat, lstat};

@@ -82,7 +82,7 @@ fn is_pending(set: SignalSet) -> bool {
 }
 
 /// `rt_sigtimedwait(set, NULL, {0, 0}, 8)`—Removes one pending signal of this set, if there is one.
-fn take_pending(set: SignalSet) {
+pub fn take_pending(set: SignalSet) {
     let mut no_time = [__kernel_timespec {
         tv_sec: 0,
         tv_nsec: 0,

@@ -4,9 +4,9 @@ use std::ffi::CStr;
 use std::time::Duration;
 
 use rawdaemon::internal::{set_variable, settings};
-use rawdaemon::{DaemonizeOptions, Stdio, ThinCStr};
+use rawdaemon::{DaemonizeOptions, Resource, Stdio, ThinCStr};
 
-use crate::args::{Action, Invocation, Name, Verbosity, assignments};
+use crate::args::{Invocation, Name, Verbosity, assignments};
 
 fn list<'a>(arguments: &[&'a CStr]) -> Vec<Option<ThinCStr<'a>>> {
     arguments
@@ -184,18 +184,65 @@ fn values_have_limits() {
 
 #[test]
 fn help_and_version_need_no_command() {
-    assert_eq!(
-        Invocation::parse(&list(&[c"-h"])).unwrap().action,
-        Action::Help
-    );
-    assert_eq!(
-        Invocation::parse(&list(&[c"-vV", c"--nonsense"]))
-            .unwrap()
-            .action,
-        Action::Version
-    );
-    let list_ = list(&[c"web", c"--help"]);
-    assert_eq!(Invocation::parse(&list_).unwrap().action, Action::Start);
+    let asks_for = |arguments: &[&CStr], name| {
+        let list = list(arguments);
+        Invocation::parse(&list).unwrap().has(name)
+    };
+    assert!(asks_for(&[c"-h"], Name::Help));
+    assert!(asks_for(&[c"-vV", c"--nonsense"], Name::Version));
+    assert!(!asks_for(&[c"web", c"--help"], Name::Help));
+}
+
+#[test]
+fn actions_exclude_each_other() {
+    for (options, says) in [
+        (&[c"--status", c"--restart"][..], "--restart --status"),
+        (&[c"--stop", c"--status"], "--stop --status"),
+        (&[c"-K", c"--restart", c"-s", c"HUP"], "--restart --stop"),
+        (&[c"-T", c"-s", c"HUP"], "--signal --status"),
+        (&[c"-s", c"HUP", c"-T"], "--signal --status"),
+        (&[c"-KT", c"--restart"], "--restart --stop --status"),
+    ] {
+        let options = [options, &[c"-p", c"pid", c"web"]].concat();
+        let expected = format!("these exclude each other: {says}");
+        assert_eq!(error(&options), expected);
+    }
+    for options in [
+        &[c"--stop", c"-s", c"HUP"][..],
+        &[c"-s", c"HUP", c"--restart"],
+        &[c"--status", c"-T"],
+        &[c"--status", c"--start-or-ok", c"--foreground"],
+    ] {
+        let list = list(&[options, &[c"-p", c"pid", c"web"]].concat());
+        assert!(Invocation::parse(&list).is_ok(), "{options:?}");
+    }
+}
+
+#[test]
+fn actions_need_the_file_of_the_daemon() {
+    for options in [
+        &[c"--stop", c"web"][..],
+        &[c"-l", c"lock", c"--restart", c"web"],
+    ] {
+        assert_eq!(error(options), "no pidfile given");
+    }
+    assert_eq!(error(&[c"--start-or-ok", c"web"]), "no pidfile given");
+    let list = list(&[c"--start-or-ok", c"-l", c"lock", c"web"]);
+    assert!(Invocation::parse(&list).is_ok());
+}
+
+#[test]
+fn a_bad_limit_is_answered_with_the_names_of_the_limits() {
+    for limit in [c"foo=3", c"NOFILE=100", c"nofile=5:3", c"core=infinity"] {
+        let says = error(&[c"--rlimit", limit, c"web"]);
+        let (needs, value) = says.split_once(", which '").unwrap();
+        assert_eq!(value, format!("{}' is not", limit.to_str().unwrap()));
+        assert!(needs.contains("SOFT not above HARD"), "{says}");
+        let (_, names) = needs.split_once("NAME one of ").unwrap();
+        let names: Vec<_> = names.split(' ').collect();
+        assert_eq!(names.len(), Resource::ALL.len());
+        assert!(names.contains(&"nofile") && names.contains(&"core"));
+    }
 }
 
 #[test]

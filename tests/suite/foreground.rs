@@ -270,8 +270,9 @@ fn stays_in_the_foreground(case: &[&str]) {
     let folder = place.path("");
     let folder = folder.to_str().unwrap().trim_end_matches('/');
     let missing = "No such file or directory (ENOENT)";
+    let folder_missing = "; its directory is missing, and mkdir makes it";
     let expected = [
-        &format!("cannot open the file for standard output: {missing}"),
+        &format!("cannot open the file for standard output: {missing}{folder_missing}"),
         folder,
         &format!("cannot enter the working directory: {missing}"),
         folder,
@@ -342,6 +343,47 @@ fn verbose_prints_only_steps_that_were_taken() {
         let output = place.run(limit_descriptors(&mut command, limit));
         assert_eq!((output.code(), output.stderr), (code, says));
     }
+}
+
+/// The command takes the place of the process that could tell them afterwards.
+#[test]
+fn verbose_prints_the_steps_before_the_exec() {
+    let place = Place::new();
+    let steps = |stderr: &str| {
+        let words = [
+            "reset the signals",
+            stderr,
+            "closed the inherited descriptors",
+            "put the standard streams in place",
+            "set the umask",
+            "entered the working directory /",
+        ];
+        let lines = words.iter().filter(|words| !words.is_empty());
+        lines
+            .map(|words| format!("rawdaemon: {words}\n"))
+            .collect::<String>()
+    };
+    let output = place.run(&mut place.rawdaemon(["-fv", "sh", "-c", "echo said >&2; exit 3"]));
+    let said = format!("{}said\n", steps(""));
+    assert_eq!((output.code(), output.stderr), (3, said));
+    let output =
+        place.run(&mut place.rawdaemon(["-fva", "-e", "log", "sh", "-c", "echo said >&2"]));
+    assert_eq!((output.code(), output.stderr.as_str()), (0, ""));
+    let steps_to_log = steps("opened standard error log");
+    assert_eq!(place.read("log"), format!("{steps_to_log}said\n"));
+    // A failure is told where the command itself would be heard.
+    let output = place.run(&mut place.rawdaemon(["-fva", "-e", "log", "/no/such"]));
+    let failure =
+        "rawdaemon: cannot find the command /no/such: No such file or directory (ENOENT)\n";
+    assert_eq!(
+        (output.code(), output.stderr),
+        (127, steps_to_log + failure)
+    );
+    // Without a reader, the lines raise a SIGPIPE that must not reach the command.
+    let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).unwrap();
+    drop(reader);
+    let mut command = place.rawdaemon(["-fv", "sh", "-c", "exit 3"]);
+    assert_eq!(command.stderr(writer).status().unwrap().code(), Some(3));
 }
 
 #[test]

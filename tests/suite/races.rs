@@ -79,7 +79,7 @@ fn a_daemon_that_is_replaced_during_a_stop_is_found() {
             first.ended();
             let first = is_zombie.then_some(first);
             let second = place.start(["-p", "pid", "sleep", "1000"]);
-            let line = format!("rawdaemon: stopped pid {}\n", second.pid);
+            let line = format!("rawdaemon: stopped pid {} with SIGTERM\n", second.pid);
             assert_ne!(second.pid.to_string(), number);
             says(&stop.join().unwrap(), 0, "", &line);
             (first, second)

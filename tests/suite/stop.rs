@@ -30,7 +30,7 @@ fn a_daemon_that_is_stopped_leaves_nothing() {
             &output,
             0,
             "",
-            &format!("rawdaemon: stopped pid {}\n", daemon.pid),
+            &format!("rawdaemon: stopped pid {} with SIGTERM\n", daemon.pid),
         );
         daemon.ended();
         assert!(!place.path("pid").exists(), "{}", kernel.0);
@@ -86,7 +86,7 @@ fn signals_arrive_by_name_and_number() {
                 &output,
                 0,
                 "",
-                &format!("rawdaemon: signalled pid {}\n", daemon.pid),
+                &format!("rawdaemon: signalled pid {} with SIG{name}\n", daemon.pid),
             );
             eventually("it has arrived", || {
                 place.read("log").ends_with(&format!("{name}\n"))
@@ -241,7 +241,16 @@ fn a_restart_is_a_stop_and_a_start() {
     let start = ["-p", "pid", "sleep", "1000"];
     let restart = ["-v", "--restart", "-p", "pid", "sleep", "1000"];
     let first = place.start_by(&mut place.rawdaemon(restart));
-    let second = place.start_by(&mut place.rawdaemon(restart));
+    let restarted = place.run(&mut place.rawdaemon(restart));
+    let second = Daemon::new(restarted.pid());
+    // It tells of the stop, and then of the start.
+    let stopped = format!("rawdaemon: stopped pid {} with SIGTERM\n", first.pid);
+    let (stop, start_steps) = restarted.stderr.split_at(stopped.len());
+    assert_eq!(stop, stopped);
+    assert!(
+        start_steps.starts_with("rawdaemon: reset the signals\n"),
+        "{start_steps}"
+    );
     first.ended();
     assert_eq!(pid_in(&place.path("pid")), second.pid);
     // With --start-or-ok, a daemon that runs already is a success.

@@ -18,26 +18,6 @@ pub(crate) use options::Name;
 pub(crate) use schedule::Schedule;
 pub(crate) use usage::UsageError;
 
-/// The action of the command.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Action {
-    /// Start the command.
-    #[default]
-    Start,
-    /// Stop the daemon if it runs, and start the command.
-    Restart,
-    /// Stop the daemon.
-    Stop,
-    /// Send the daemon a signal.
-    Signal,
-    /// Print the status of the daemon.
-    Status,
-    /// Print the help.
-    Help,
-    /// Print the version.
-    Version,
-}
-
 /// How much the command prints on standard error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Verbosity {
@@ -50,6 +30,11 @@ pub(crate) enum Verbosity {
     Verbose,
 }
 
+/// The options that find a daemon by its pidfile. A command line has one of them at most, but --signal may stand
+/// beside --stop and --restart: it gives their first signal.
+const ACTIONS: u64 =
+    Name::Status.bit() | Name::Stop.bit() | Name::Restart.bit() | Name::Signal.bit();
+
 /// The largest number of `--keep-fd` options.
 const MAX_KEPT_FDS: usize = 16;
 
@@ -59,7 +44,6 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// A parsed command line. If an option is repeated, the last one wins.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Invocation<'a> {
-    pub(crate) action: Action,
     /// The settings of the start. A stop uses the timeout.
     pub(crate) start: Settings<'a>,
     /// The `argv[0]` of the command.
@@ -84,7 +68,7 @@ impl<'a> Invocation<'a> {
     ///
     /// # Errors
     ///
-    /// The leftmost error.
+    /// The leftmost error in an option, or else one of all options.
     #[inline(never)]
     pub(crate) fn parse(arguments: Arguments<'a>) -> Result<Self, UsageError<'a>> {
         let mut invocation = Self::default();
@@ -94,15 +78,23 @@ impl<'a> Invocation<'a> {
             invocation
                 .apply(name, value)
                 .ok_or(UsageError::BadValue(name, value))?;
-            if matches!(invocation.action, Action::Help | Action::Version) {
+            if matches!(name, Name::Help | Name::Version) {
                 return Ok(invocation);
             }
         }
         invocation.command = arguments.len().saturating_sub(options.rest.len());
-        let needs_command = matches!(invocation.action, Action::Start | Action::Restart);
+        let mut actions = invocation.flags & ACTIONS;
+        if actions & (Name::Stop.bit() | Name::Restart.bit()) != 0 {
+            actions &= !Name::Signal.bit();
+        }
+        // A lock file is enough to find out that the daemon already runs.
+        let has_file = invocation.pidfile().is_some()
+            || actions == 0 && invocation.start.string(Subject::LockFile).is_some();
         match options.rest {
-            [None, ..] | [] if needs_command => Err(UsageError::NoCommand),
-            _ if invocation.action != Action::Start && invocation.pidfile().is_none() => {
+            // More than one.
+            _ if actions & actions.wrapping_sub(1) != 0 => Err(UsageError::Excluded(actions)),
+            [None, ..] | [] if actions & !Name::Restart.bit() == 0 => Err(UsageError::NoCommand),
+            _ if !has_file && invocation.flags & (ACTIONS | Name::StartOrOk.bit()) != 0 => {
                 Err(UsageError::NoPidfile)
             }
             _ => Ok(invocation),
@@ -147,10 +139,7 @@ impl<'a> Invocation<'a> {
             Name::Env => drop(variable(value)?),
             Name::Signal => {
                 self.signal = Some(Signal::parse(text)?);
-                // With --stop or --restart, this is the first signal.
-                if self.action == Action::Start {
-                    self.action = Action::Signal;
-                }
+                self.add_flag(name);
             }
             Name::KillAfter => self.kill_after = Some(values::seconds(text)?),
             Name::Retry => self.retry = Some(Schedule::parse(text)?),
@@ -161,14 +150,14 @@ impl<'a> Invocation<'a> {
             | Name::TrustPidfile
             | Name::Strict
             | Name::Foreground
-            | Name::Append => self.add_flag(name),
-            Name::Restart => self.action = Action::Restart,
-            Name::Stop => self.action = Action::Stop,
-            Name::Status => self.action = Action::Status,
+            | Name::Append
+            | Name::Restart
+            | Name::Stop
+            | Name::Status
+            | Name::Help
+            | Name::Version => self.add_flag(name),
             Name::Quiet => self.verbosity = Verbosity::Quiet,
             Name::Verbose => self.verbosity = Verbosity::Verbose,
-            Name::Help => self.action = Action::Help,
-            Name::Version => self.action = Action::Version,
         }
         Some(())
     }
@@ -186,9 +175,9 @@ impl<'a> Invocation<'a> {
             return schedule;
         }
         // With --restart, --timeout applies to the start only.
-        let timeout = match self.action {
-            Action::Restart => None,
-            _ => self.start.timeout,
+        let timeout = match self.has(Name::Restart) {
+            true => None,
+            false => self.start.timeout,
         };
         let wait = self.kill_after.or(timeout).unwrap_or(STOP_TIMEOUT);
         // Zero means no limit.
@@ -197,12 +186,12 @@ impl<'a> Invocation<'a> {
     }
 
     pub(crate) const fn add_flag(&mut self, flag: Name) {
-        self.flags |= 1 << flag as u8;
+        self.flags |= flag.bit();
     }
 
-    /// Whether this flag was given: an option without a value that is not an action.
+    /// Whether this flag was given: an option without a value, or --signal.
     pub(crate) const fn has(&self, flag: Name) -> bool {
-        self.flags & 1 << flag as u8 != 0
+        self.flags & flag.bit() != 0
     }
 
     /// Completes the settings of the start.

@@ -1,5 +1,6 @@
 //! The table of the options.
 
+use rawdaemon::Resource;
 use rawdaemon::internal::{Lines, Packed, Sink, pack, packed, split_once};
 
 macro_rules! options {
@@ -78,10 +79,10 @@ options! {
     Argv0 "- argv0 a name",
     Umask "m umask an octal mask from 0 to 777",
     Timeout "t timeout a number of seconds",
-    Ready "R ready exec, fd:N, notify, notify:@ or notify:/PATH",
+    Ready "R ready exec, fd:N with N above 2, notify, notify:@ or notify:/PATH",
     Nice "n nice a number from -20 to 19",
     OomScoreAdj "- oom-score-adj a number from -1000 to 1000",
-    Rlimit "- rlimit NAME=SOFT or NAME=SOFT:HARD",
+    Rlimit "- rlimit NAME=SOFT or NAME=SOFT:HARD (numbers or unlimited, SOFT not above HARD), NAME one of",
     KeepFd "- keep-fd a number above 2 (16 of them at most)",
     Env "E env NAME=VALUE",
     Signal "s signal a signal's name or number",
@@ -127,6 +128,11 @@ impl Name {
         self.columns().0
     }
 
+    /// The flag of the option, as a bit.
+    pub(crate) const fn bit(self) -> u64 {
+        1 << self as u8
+    }
+
     pub(crate) fn takes_value(self) -> bool {
         self.columns().1.is_some()
     }
@@ -147,5 +153,11 @@ impl Name {
         self.describe(out);
         packed!(" needs ").write(out);
         VALUES.line(self as usize).write(out);
+        if self == Self::Rlimit {
+            for resource in Resource::ALL {
+                out(b" ");
+                out(resource.subject().name());
+            }
+        }
     }
 }

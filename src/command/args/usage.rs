@@ -18,6 +18,8 @@ pub(crate) enum UsageError<'a> {
     UnwantedValue(Name),
     /// The value of the option is invalid.
     BadValue(Name, ThinCStr<'a>),
+    /// The options of these flags exclude each other.
+    Excluded(u64),
     /// There is no command.
     NoCommand,
     /// The action needs a pidfile to find the daemon.
@@ -26,6 +28,7 @@ pub(crate) enum UsageError<'a> {
 
 impl UsageError<'_> {
     /// Writes the error in words.
+    #[inline(never)]
     pub(crate) fn describe(&self, out: &mut Sink<'_>) {
         match self {
             Self::UnknownOption(option) => {
@@ -46,6 +49,13 @@ impl UsageError<'_> {
                 packed!(", which '").write(out);
                 out(value.to_bytes());
                 packed!("' is not").write(out);
+            }
+            Self::Excluded(actions) => {
+                packed!("these exclude each other:").write(out);
+                for name in Name::ALL.iter().filter(|name| actions & name.bit() != 0) {
+                    packed!(" --").write(out);
+                    out(name.long());
+                }
             }
             Self::NoCommand => packed!("no command given").write(out),
             Self::NoPidfile => packed!("no pidfile given").write(out),

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, CString};
 use std::time::Duration;
 
-use crate::args::{Action, Invocation, Name, Schedule, Verbosity};
+use crate::args::{Invocation, Name, Schedule, Verbosity};
 use rawdaemon::internal::settings;
 use rawdaemon::{DaemonizeOptions, Limit, Readiness, Resource, Signal, Stage, Stdio};
 
@@ -75,17 +75,19 @@ pub fn check_effects(given: &[Given], words: &[CString]) {
     let mut options = Vec::new();
     let mut expected = Invocation::default();
     let mut start = DaemonizeOptions::new();
-    for name in Name::ALL.iter().copied().filter(|name| !is_given(*name)) {
+    let prints = !is_given(Name::Help) || !is_given(Name::Version);
+    // Actions exclude each other, but the help and the version need none.
+    let is_possible =
+        |name: Name| prints || !matches!(name, Name::Restart | Name::Stop | Name::Signal);
+    let lacking = Name::ALL.iter().copied().filter(|name| !is_given(*name));
+    for name in lacking.filter(|name| is_possible(*name)) {
         let value = add_effect(&mut expected, &mut start, name, &values);
         options.push(Given { name, value });
         if name == Name::Help {
             break;
         }
     }
-    let prints = options
-        .iter()
-        .any(|option| matches!(option.name, Name::Help | Name::Version));
-    if !prints && expected.action != Action::Start && is_given(Name::Pidfile) {
+    if !prints && is_given(Name::Pidfile) {
         start = start.pidfile(c"pid");
         options.push(Given {
             name: Name::Pidfile,
@@ -181,9 +183,7 @@ fn add_effect<'v>(
         Name::Env => return [b"NAME=", path.to_bytes()].concat(),
         Name::Signal => {
             expected.signal = Some(values.signal());
-            if expected.action == Action::Start {
-                expected.action = Action::Signal;
-            }
+            expected.add_flag(name);
             return values.signal().number().to_string().into_bytes();
         }
         Name::KillAfter => {
@@ -207,15 +207,15 @@ fn add_effect<'v>(
         Name::ProcessGroup => expected.add_flag(name),
         Name::TrustPidfile => expected.add_flag(name),
         Name::Strict => expected.add_flag(name),
-        Name::Restart => expected.action = Action::Restart,
-        Name::Stop => expected.action = Action::Stop,
-        Name::Status => expected.action = Action::Status,
+        Name::Restart => expected.add_flag(name),
+        Name::Stop => expected.add_flag(name),
+        Name::Status => expected.add_flag(name),
         Name::Foreground => expected.add_flag(name),
         Name::Append => expected.add_flag(name),
         Name::Quiet => expected.verbosity = Verbosity::Quiet,
         Name::Verbose => expected.verbosity = Verbosity::Verbose,
-        Name::Help => expected.action = Action::Help,
-        Name::Version => expected.action = Action::Version,
+        Name::Help => expected.add_flag(name),
+        Name::Version => expected.add_flag(name),
     }
     match name.takes_value() {
         true => path.to_bytes().to_vec(),

@@ -5,7 +5,7 @@ mod spelling;
 
 use std::ffi::{CStr, CString};
 
-use crate::args::{Action, Invocation, Options, UsageError, assignments};
+use crate::args::{Invocation, Name, Options, UsageError, assignments};
 use rawdaemon::ThinCStr;
 use rawdaemon::internal::set_variable;
 
@@ -25,7 +25,7 @@ pub fn check(data: &[u8]) {
         Ok(invocation) => {
             check_values(invocation.clone());
             let given = given(&words);
-            if !prints(invocation.action) {
+            if !prints(&invocation) {
                 check_environment(&set, &words);
                 let command = &words[invocation.command..];
                 check_spellings(&invocation, &given, command);
@@ -36,8 +36,8 @@ pub fn check(data: &[u8]) {
     }
 }
 
-fn prints(action: Action) -> bool {
-    matches!(action, Action::Help | Action::Version)
+fn prints(invocation: &Invocation<'_>) -> bool {
+    invocation.has(Name::Help) || invocation.has(Name::Version)
 }
 
 fn c_string(bytes: &[u8]) -> CString {
@@ -77,14 +77,22 @@ fn check_values(mut invocation: Invocation<'_>) {
         argv0,
         keep,
         kept,
-        action,
         signal,
         ..
     } = invocation;
-    assert!(signal.is_some() || action != Action::Signal);
+    assert_eq!(signal.is_some(), invocation.has(Name::Signal));
     assert!(!invocation.schedule().stages().is_empty());
-    let needs_pidfile = !prints(action) && action != Action::Start;
-    assert!(invocation.pidfile().is_some() || !needs_pidfile);
+    let actions = [Name::Status, Name::Stop, Name::Restart, Name::Signal];
+    let given = actions.iter().filter(|name| invocation.has(**name));
+    // The first signal of a stop may be given.
+    let is_one_action = match given.clone().count() {
+        0 | 1 => true,
+        2 => signal.is_some() && !invocation.has(Name::Status),
+        _ => false,
+    };
+    let needs_pidfile = given.count() > 0;
+    let is_complete = is_one_action && (invocation.pidfile().is_some() || !needs_pidfile);
+    assert!(is_complete || prints(&invocation));
     let words = [argv0, invocation.pidfile()];
     assert!(words.iter().flatten().all(|word| word.first_byte() != 0));
     assert!(keep[..kept].iter().all(|fd| *fd > 2));
