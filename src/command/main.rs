@@ -17,7 +17,7 @@ mod report;
 mod start;
 
 use rawdaemon::internal::{Packed, catch_traps, packed};
-use rawdaemon::{CStrings, ErrorKind};
+use rawdaemon::{CStrings, ErrorKind, ThinCStr};
 
 use crate::args::{Invocation, Name};
 use crate::line::{Line, write_line};
@@ -57,12 +57,30 @@ rawdaemon::entry!(main);
 
 fn main(argv: CStrings<'static>, envp: CStrings<'static>) -> u8 {
     catch_traps();
+    let name = argv.iter().next().map_or(&b""[..], ThinCStr::to_bytes);
+    let is_daemonize = name
+        .strip_suffix(DAEMONIZE)
+        .is_some_and(|folder| matches!(folder, [] | [.., b'/']));
     let given = &Given {
         arguments: argv.skip(1),
         environment: envp,
     };
+    let code = run(given, is_daemonize);
+    if is_daemonize { code.min(1) } else { code }
+}
+
+/// Called by this name, the command behaves as daemonize(1): its options are ours, and its exit codes are 0 and 1.
+/// Its daemons inherit the umask, and own their pidfiles.
+const DAEMONIZE: &[u8] = b"daemonize";
+
+/// Runs the command, and returns its exit code.
+fn run(given: &Given, is_daemonize: bool) -> u8 {
     let invocation = match Invocation::parse(given.arguments.as_slice()) {
-        Ok(invocation) => invocation,
+        Ok(mut invocation) => {
+            invocation.start.inherit_umask = is_daemonize && invocation.start.umask.is_none();
+            invocation.start.chown_pidfile = is_daemonize;
+            invocation
+        }
         Err(error) => {
             let mut line = Line::new();
             error.describe(&mut |piece| line.add(piece));

@@ -36,6 +36,7 @@ mod layout;
 // A start: what the daemon gets, and what goes wrong.
 mod command;
 mod credentials;
+mod daemonize;
 mod detachment;
 mod failures;
 mod foreground;
