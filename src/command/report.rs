@@ -1,6 +1,6 @@
 //! The report of a start: the steps that were taken, and the failure.
 
-use rawdaemon::internal::{Plan, Settings, Step, describe, interpreter_of, packed};
+use rawdaemon::internal::{Note, Plan, Settings, Step, describe, interpreter_of, packed};
 use rawdaemon::{CStrings, Cause, Errno, Error, ErrorKind, Readiness, Subject, ThinCStr};
 
 use crate::line::Line;
@@ -67,7 +67,7 @@ impl Report<'_> {
             line.add(interpreter);
             line.say(packed!(" may be missing"));
         }
-        if error.kind() == ErrorKind::TimedOut {
+        if error.kind() == ErrorKind::TimedOut && !error.has(Note::Other) {
             line.say(match self.settings.readiness {
                 Readiness::Executed => packed!("; it was not executed"),
                 Readiness::Descriptor(_) => packed!("; it wrote no line to its descriptor"),
