@@ -58,6 +58,25 @@ impl Judge<'_> {
         });
     }
 
+    /// Whether the folder of a socket is left: its number ends in the 22 bits of the launcher's pid. Removes it.
+    fn has_folder(&self) -> bool {
+        let launcher = self.run.launcher.map(Pid::as_raw);
+        let mut is_left = false;
+        let entries = fs::read_dir("/run").into_iter().chain(fs::read_dir("/tmp"));
+        for entry in entries.flatten().flatten() {
+            let name = entry.file_name();
+            let number = name
+                .to_str()
+                .and_then(|name| name.strip_prefix("rawdaemon-"));
+            let number: Option<i64> = number.and_then(|number| number.parse().ok());
+            let pid = number.map(|number| (number & 0x3f_ffff) as i32);
+            if pid.is_some() && pid == launcher {
+                is_left |= fs::remove_dir_all(entry.path()).is_ok();
+            }
+        }
+        is_left
+    }
+
     fn pidfile(&self) -> Option<String> {
         fs::read_to_string(self.world.here.join("pid")).ok()
     }
@@ -103,9 +122,14 @@ impl Judge<'_> {
             self.add("debris", format!("the {role} is left"));
         }
         // A success says nothing, and leaves a socket that it cannot remove or cannot be sure of.
-        let is_removable = !self.is_fault_of("unlinkat") && !self.is_fault_of("newfstatat");
+        let refusals = ["unlinkat", "newfstatat", "socket", "setsockopt", "connect"];
+        let is_removable = !refusals.iter().any(|call| self.is_fault_of(call));
         if self.world.here.join("socket").exists() && !self.is_told() && is_removable {
             self.add("debris", "the socket is left");
+        }
+        let has_folder = self.has_folder();
+        if has_folder && !self.is_told() && !self.is_fault_of("unlinkat") {
+            self.add("debris", "the folder of the socket is left");
         }
         if self.world.said.contains("LEFT:") {
             self.add("debris", "something of the start is left in the caller");

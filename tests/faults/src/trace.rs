@@ -49,6 +49,7 @@ pub enum Ended {
 /// What a run was seen to do.
 #[derive(Debug, Default)]
 pub struct Run {
+    pub launcher: Option<Pid>,
     pub calls: Vec<Call>,
     pub ended: Option<Ended>,
     /// The daemon, when it executed its command.
@@ -116,7 +117,10 @@ impl<'a> Tracer<'a> {
             counts: BTreeMap::new(),
             stopping: None,
             stopped: None,
-            run: Run::default(),
+            run: Run {
+                launcher: Some(launcher),
+                ..Run::default()
+            },
         })
     }
 
