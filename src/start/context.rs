@@ -3,8 +3,7 @@
 use super::notify_folder::NotifyFolder;
 use super::plan::Plan;
 use super::readiness::NotifyEnd;
-use crate::options::Readiness;
-use crate::protocol::{Errno, Error, Pid, Record, Subject, encode};
+use crate::protocol::{Errno, Error, Pid, Record, encode};
 use crate::sys::{self, CStrings, Fork, Forked, NO_FD, Pipe, RawFd, Stack, Thread};
 
 /// The program that becomes a daemon: the caller, or a command. This trait has the differences in
@@ -59,25 +58,10 @@ pub(super) struct Shared<'a, R> {
     pub(super) may_setpgid: bool,
     /// Whether the pidfile did not exist before.
     pub(super) is_new: bool,
-    /// The number in the name of the notification socket's folder.
-    pub(super) folder: u64,
+    /// The folder of the notification socket.
+    pub(super) folder: NotifyFolder<'a>,
     /// The stack for a daemon that shares its parent's memory until it executes the command.
     pub(super) stack: &'a Stack,
-}
-
-impl<R: Role> Shared<'_, R> {
-    /// The folder of the notification socket. `None` if it needs none: from another root directory, its path would not
-    /// be found.
-    pub(super) fn notify_folder(&self) -> Option<NotifyFolder<'_>> {
-        let plan = self.plan;
-        let has_folder =
-            plan.readiness == Readiness::Notify && plan.options.string(Subject::Chroot).is_none();
-        has_folder.then(|| NotifyFolder {
-            environment: self.role.environment(),
-            user: plan.credentials.user,
-            number: self.folder,
-        })
-    }
 }
 
 /// The size of [`Context::internal_fds`].

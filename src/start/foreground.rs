@@ -3,6 +3,7 @@
 
 use super::context::{Context, INTERNAL_FDS, Role, Shared};
 use super::kept_fds::FIRST_FD;
+use super::notify_folder::NotifyFolder;
 use super::plan::Plan;
 use super::readiness::NotifyEnd;
 use super::steps;
@@ -29,7 +30,7 @@ pub(super) fn take_steps<R: Role>(plan: &Plan<'_>, role: &R) -> Result<R::Output
             role,
             may_setpgid: true,
             is_new: is_missing(options),
-            folder: 0,
+            folder: NotifyFolder::NONE,
             verdict: Pipe::NONE,
             stack: &Stack::none(),
         },

@@ -5,7 +5,7 @@ use super::context::{Context, Role, Shared};
 use super::daemon_process::DaemonProcess;
 use super::descriptors::close_all_but;
 use super::kept_fds::{FIRST_FD, KeptFds};
-use super::notify_folder::VARIABLE_SIZE;
+use super::notify_folder::{NotifyFolder, VARIABLE_SIZE};
 use super::pipes::send_verdict;
 use super::plan::Plan;
 use super::readiness::Channel;
@@ -71,7 +71,7 @@ pub(super) fn lead_directly<R: Role>(
         role,
         may_setpgid,
         is_new: is_missing(plan.options),
-        folder: 0,
+        folder: NotifyFolder::NONE,
         verdict: Pipe::NONE,
         stack,
     };
@@ -104,7 +104,7 @@ fn lead_session<R: Role>(
     sys::reset_sigaction(SIGCHLD).map_err(failed(ErrorKind::SignalsFailed))?;
     let mut variable = [0; VARIABLE_SIZE];
     // Open the channel first, so that no other descriptor takes the number of the notification fd.
-    let channel = Channel::open(shared.plan.readiness, shared.notify_folder(), &mut variable);
+    let channel = Channel::open(shared.plan.readiness, &shared.folder, &mut variable);
     let mut channel = channel.map_err(failed(ErrorKind::ChannelFailed))?;
     let created = create_daemon(shared, session, &mut channel, &variable);
     match channel.remove_socket(shared.plan.readiness, &mut variable) {

@@ -3,8 +3,10 @@
 //!
 //! The intermediate makes the folder and removes it. If it was killed, the original removes it: both know its name.
 
+use super::plan::Plan;
 use crate::environment::value_of;
-use crate::protocol::Errno;
+use crate::options::Readiness;
+use crate::protocol::{Errno, Subject};
 use crate::sys::{self, CStrings, NO_FD, RawFd, SOCKET_PATH_SIZE, ThinCStr};
 use crate::text::{Lines, NUMBER_LINE, concat, join, lines, number_line};
 
@@ -21,22 +23,42 @@ const SOCKET: &[u8] = b"/notify\0";
 static PLACES: Lines = lines!["/run"; "XDG_RUNTIME_DIR="; "TMPDIR="; "/tmp";];
 
 /// What the processes of a start know of its folder.
+#[derive(Clone, Copy)]
 pub(super) struct NotifyFolder<'a> {
     /// The command's environment.
-    pub(super) environment: CStrings<'a>,
+    environment: CStrings<'a>,
     /// The user that the daemon becomes.
-    pub(super) user: Option<u32>,
-    /// The number in its name. No other start has it, and nobody can foresee it.
-    pub(super) number: u64,
+    user: Option<u32>,
+    /// The number in its name; zero if there is no folder. No other start has it, and nobody can foresee it.
+    number: i64,
 }
 
-/// A number for the name of a folder.
-pub(super) fn folder_number() -> u64 {
-    // A pid has at most 22 bits.
-    sys::monotonic_time().unwrap_or(0) << 22 | u64::from(sys::getpid().get().unsigned_abs())
-}
+impl<'a> NotifyFolder<'a> {
+    /// No folder.
+    pub(super) const NONE: Self = Self {
+        environment: CStrings::EMPTY,
+        user: None,
+        number: 0,
+    };
 
-impl NotifyFolder<'_> {
+    /// The folder of a start. From another root directory, its path would not be found.
+    pub(super) fn new(plan: &Plan<'_>, environment: CStrings<'a>) -> Self {
+        let is_needed =
+            plan.readiness == Readiness::Notify && plan.options.string(Subject::Chroot).is_none();
+        let number = if is_needed {
+            let time = sys::monotonic_time().unwrap_or(0) as i64;
+            // A pid has at most 22 bits.
+            time << 22 & i64::MAX | i64::from(sys::getpid().get())
+        } else {
+            0
+        };
+        Self {
+            environment,
+            user: plan.credentials.user,
+            number,
+        }
+    }
+
     /// Makes the folder in the first possible place, and binds the socket there. Returns the length of the variable up
     /// to the folder; 0 if there is no such place. With [`NO_FD`], removes the folder of a start whose intermediate was
     /// killed.
@@ -49,6 +71,9 @@ impl NotifyFolder<'_> {
         socket: RawFd,
         variable: &mut [u8; VARIABLE_SIZE],
     ) -> usize {
+        if self.number == 0 {
+            return 0;
+        }
         // If only the caller needs to reach it: neither is it root, nor does the daemon become another user.
         let is_own = self.user.is_none() && sys::effective_user() != 0;
         for mut place in PLACES.iter() {
@@ -60,7 +85,7 @@ impl NotifyFolder<'_> {
                 };
             }
             let mut digits = [0; NUMBER_LINE];
-            let number = number_line((self.number >> 1) as i64, &mut digits);
+            let number = number_line(self.number, &mut digits);
             let text = concat(&[VARIABLE, place, b"/rawdaemon-", number], variable);
             // Without the newline.
             let end = text.len().wrapping_sub(1);

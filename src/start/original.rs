@@ -11,7 +11,7 @@ use super::context::{Role, Shared};
 use super::daemon_process::DaemonProcess;
 use super::foreground;
 use super::intermediate::{Intermediate, lead_directly};
-use super::notify_folder::{VARIABLE_SIZE, folder_number};
+use super::notify_folder::{NotifyFolder, VARIABLE_SIZE};
 use super::pipes::{wait_for_verdict, wait_until_released};
 use super::plan::{Memory, Plan};
 use super::progress::Progress;
@@ -99,10 +99,7 @@ fn start_intermediate<R: Role>(
         role,
         may_setpgid: false,
         is_new: is_missing(plan.options),
-        folder: match plan.readiness {
-            Readiness::Notify => folder_number(),
-            _ => 0,
-        },
+        folder: NotifyFolder::new(plan, role.environment()),
         verdict,
         stack: &stacks.daemon,
     };
@@ -122,9 +119,8 @@ fn start_intermediate<R: Role>(
                 let is_killed = ended.is_ok_and(|status| status.terminating_signal().is_some());
                 if is_killed {
                     remove_abandoned_socket(plan.readiness);
-                    if let Some(folder) = shared.notify_folder() {
-                        folder.make_or_remove(NO_FD, &mut [0; VARIABLE_SIZE]);
-                    }
+                    let mut variable = [0; VARIABLE_SIZE];
+                    shared.folder.make_or_remove(NO_FD, &mut variable);
                 }
                 match outcome(record, ended) {
                     Ok(pid) => Ok(DaemonProcess {

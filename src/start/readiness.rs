@@ -66,7 +66,7 @@ impl Channel {
     #[inline(never)]
     pub(super) fn open(
         readiness: Readiness<'_>,
-        folder: Option<NotifyFolder<'_>>,
+        folder: &NotifyFolder<'_>,
         variable: &mut [u8; VARIABLE_SIZE],
     ) -> Result<Self, Errno> {
         match readiness {
@@ -187,17 +187,15 @@ fn open_pipe(number: RawFd) -> Result<Channel, Errno> {
 
 fn open_socket(
     path: Option<ThinCStr<'_>>,
-    folder: Option<NotifyFolder<'_>>,
+    folder: &NotifyFolder<'_>,
     variable: &mut [u8; VARIABLE_SIZE],
 ) -> Result<Channel, Errno> {
     let socket = sys::datagram_socket()?.into_raw();
     let buffer = Mapping::new(DATAGRAM_SIZE)?;
     // The daemon may run as any user, and must be able to write to the socket.
-    let folder = sys::with_umask(0, || {
-        match folder.map_or(0, |folder| folder.make_or_remove(socket, variable)) {
-            0 => bind(socket, path).map(|()| 0),
-            end => Ok(end),
-        }
+    let folder = sys::with_umask(0, || match folder.make_or_remove(socket, variable) {
+        0 => bind(socket, path).map(|()| 0),
+        end => Ok(end),
     })?;
     match path {
         Some(path) => drop(join(VARIABLE, path.to_bytes(), variable)),
