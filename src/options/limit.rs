@@ -1,8 +1,9 @@
 //! Resource limits.
 
 use linux_raw_sys::general::{
-    RLIMIT_AS, RLIMIT_CORE, RLIMIT_CPU, RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_MEMLOCK, RLIMIT_NOFILE,
-    RLIMIT_NPROC, RLIMIT_STACK,
+    RLIMIT_AS, RLIMIT_CORE, RLIMIT_CPU, RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_LOCKS, RLIMIT_MEMLOCK,
+    RLIMIT_MSGQUEUE, RLIMIT_NICE, RLIMIT_NOFILE, RLIMIT_NPROC, RLIMIT_RSS, RLIMIT_RTPRIO,
+    RLIMIT_RTTIME, RLIMIT_SIGPENDING, RLIMIT_STACK,
 };
 
 use crate::protocol::Subject;
@@ -50,6 +51,20 @@ resources! {
     Fsize = RLIMIT_FSIZE,
     /// The CPU time, in seconds.
     Cpu = RLIMIT_CPU,
+    /// The resident memory, in bytes. Linux ignores this limit.
+    Rss = RLIMIT_RSS,
+    /// The number of locks on files. Linux ignores this limit.
+    Locks = RLIMIT_LOCKS,
+    /// The number of signals that are queued for processes of the real user.
+    Sigpending = RLIMIT_SIGPENDING,
+    /// The size of the POSIX message queues of the real user, in bytes.
+    Msgqueue = RLIMIT_MSGQUEUE,
+    /// How far the nice value can be lowered: to 20 less this limit.
+    Nice = RLIMIT_NICE,
+    /// The real-time priority that a process can set.
+    Rtprio = RLIMIT_RTPRIO,
+    /// The CPU time of a real-time process without a blocking system call, in microseconds.
+    Rttime = RLIMIT_RTTIME,
 }
 
 /// The number of resources.

@@ -49,7 +49,7 @@ subjects! {
     Readiness "ready",
     /// The file mode creation mask.
     Umask "umask",
-    /// The nice value.
+    /// The nice value, or the limit [`Resource::Nice`](crate::Resource::Nice).
     Nice "nice",
     /// The OOM score adjustment.
     OomScoreAdj "oom_score_adj",
@@ -75,6 +75,18 @@ subjects! {
     Cpu "cpu",
 }
 
+    /// The limit [`Resource::Rss`](crate::Resource::Rss).
+    Rss "rss",
+    /// The limit [`Resource::Locks`](crate::Resource::Locks).
+    Locks "locks",
+    /// The limit [`Resource::Sigpending`](crate::Resource::Sigpending).
+    Sigpending "sigpending",
+    /// The limit [`Resource::Msgqueue`](crate::Resource::Msgqueue).
+    Msgqueue "msgqueue",
+    /// The limit [`Resource::Rtprio`](crate::Resource::Rtprio).
+    Rtprio "rtprio",
+    /// The limit [`Resource::Rttime`](crate::Resource::Rttime).
+    Rttime "rttime",
 impl Subject {
     /// The subject with this name, for the command: the names of limits are those of its option --rlimit.
     #[doc(hidden)]

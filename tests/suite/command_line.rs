@@ -137,6 +137,11 @@ fn values_have_limits() {
                 c"core=",
                 c"core=2:1",
                 c"core=unlimited:1",
+                c"core=K",
+                c"core=1KK",
+                c"core=1T",
+                c"core=2K:1K",
+                c"core=18014398509481984K",
                 c"cores=1",
             ],
         ),
@@ -180,6 +185,7 @@ fn values_have_limits() {
         let list = list(&[option, value, c"web"]);
         assert!(Invocation::parse(&list).is_ok(), "{option:?} {value:?}");
     }
+        (c"--rlimit", c"core=1K:18014398509481983K"),
 }
 
 #[test]

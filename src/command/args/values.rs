@@ -54,12 +54,18 @@ pub(super) fn resource_limit(text: &[u8]) -> Option<(usize, Limit)> {
     (soft <= hard).then_some((index, Limit { soft, hard }))
 }
 
-/// A number, or `unlimited`.
+/// A number, which may end in a binary unit, or `unlimited`.
 fn limit(text: &[u8]) -> Option<u64> {
     if text == b"unlimited" {
         return Some(Limit::UNLIMITED);
     }
-    parse_number(text, 10)
+    let (digits, power) = match text {
+        [digits @ .., b'K'] => (digits, 10),
+        [digits @ .., b'M'] => (digits, 20),
+        [digits @ .., b'G'] => (digits, 30),
+        digits => (digits, 0),
+    };
+    parse_number(digits, 10)?.checked_mul(1 << power)
 }
 
 /// An octal number from 0 to 777.

@@ -72,7 +72,8 @@ _rawdaemon() {
             COMPREPLY=($(compgen -W '022 027 077' -- "$cur"))
             ;;
         --rlimit)
-            COMPREPLY=($(compgen -S = -W 'as core cpu data fsize memlock nofile nproc stack' -- "$cur"))
+            COMPREPLY=($(compgen -S = -W 'as core cpu data fsize locks memlock msgqueue nice nofile nproc rss
+                rtprio rttime sigpending stack' -- "$cur"))
             compopt -o nospace
             ;;
         -E | --env)

@@ -168,7 +168,22 @@ fn add_effect<'v>(
         }
         Name::Rlimit => {
             let names = [
-                "nofile", "core", "as", "data", "stack", "memlock", "nproc", "fsize", "cpu",
+                "nofile",
+                "core",
+                "as",
+                "data",
+                "stack",
+                "memlock",
+                "nproc",
+                "fsize",
+                "cpu",
+                "rss",
+                "locks",
+                "sigpending",
+                "msgqueue",
+                "nice",
+                "rtprio",
+                "rttime",
             ];
             let (index, limit) = (values.resource(), values.limit());
             *options = set.limit(Resource::ALL[index], limit);
