@@ -1,6 +1,8 @@
 //! The report of a start: the steps that were taken, and the failure.
 
-use rawdaemon::internal::{Note, Plan, Settings, Step, describe, interpreter_of, packed};
+use rawdaemon::internal::{
+    Note, Plan, Settings, Step, describe, interpreter_of, packed, split_once,
+};
 use rawdaemon::{CStrings, Cause, Errno, Error, ErrorKind, Readiness, Subject, ThinCStr};
 
 use crate::line::Line;
@@ -101,7 +103,10 @@ impl Report<'_> {
                 .and_then(|_| error.subject())?,
             ErrorKind::OpenFailed => error.subject()?,
             // The group is part of `--user USER:GROUP`.
-            ErrorKind::SetgidFailed if self.subject_name(Subject::Group).is_none() => Subject::User,
+            ErrorKind::SetgidFailed if self.subject_name(Subject::Group).is_none() => {
+                let user = self.subject_name(Subject::User);
+                return user.filter(|user| split_once(user.to_bytes(), b':').1.is_some());
+            }
             _ => Step::of(error)?.subject()?,
         };
         self.subject_name(subject)

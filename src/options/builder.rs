@@ -396,7 +396,10 @@ impl<'a> DaemonizeOptions<'a> {
             let name = self.settings.string(subject);
             match subject {
                 // The group may be part of `USER:GROUP`.
-                Subject::Group => name.or(self.settings.string(Subject::User)),
+                Subject::Group => name.or_else(|| {
+                    let user = self.settings.string(Subject::User);
+                    user.filter(|user| user.to_bytes().contains(&b':'))
+                }),
                 _ => name,
             }
         });

@@ -121,6 +121,7 @@ impl ErrorKind {
         None
     }
 
+    #[inline(never)]
     pub(super) fn words(self) -> Packed {
         let index = Self::ALL.iter().position(|kind| *kind == self);
         WORDS.line(index.unwrap_or_default())

@@ -9,7 +9,7 @@ use super::exit_code::ErrorKind;
 use super::milliseconds::UNTIMED;
 use super::subject::Subject;
 use crate::packed::{Packed, packed};
-use crate::text::{Sink, display, write_number};
+use crate::text::{Lines, Sink, display, lines, parse_number, split_once, write_number};
 
 /// Writes the message of an error, with the path that the step used.
 ///
@@ -33,9 +33,10 @@ pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
         _ => kind.words(),
     };
     what.write(out);
+    let path = path.map(|path| named_part(kind, path.to_bytes()));
     let (before, object, after): (&[u8], &[u8], &[u8]) = match (path, kind) {
-        (Some(path), ErrorKind::AlreadyRunning) => (b" (", path.to_bytes(), b")"),
-        (Some(path), _) => (b" ", path.to_bytes(), b""),
+        (Some(path), ErrorKind::AlreadyRunning) => (b" (", path, b")"),
+        (Some(path), _) => (b" ", path, b""),
         (None, ErrorKind::OpenFailed) => (b" the file", b"", b""),
         (None, ErrorKind::ExecFailed) => (b" the command", b"", b""),
         (None, _) => (b"", b"", b""),
@@ -84,6 +85,12 @@ pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
                 if is_created && errno == Errno::ENOENT {
                     packed!("; its directory is missing, and mkdir makes it").write(out);
                 }
+                let index = (kind as usize).wrapping_sub(ErrorKind::ChrootFailed as usize);
+                let right = RIGHTS.get(index);
+                if errno == Errno::EPERM && !right.is_empty() {
+                    packed!("; this needs CAP_").write(out);
+                    out(right);
+                }
             }
         },
         CauseKind::Died => {
@@ -100,7 +107,13 @@ pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
         }
         CauseKind::Late => write_millis(large, out),
         CauseKind::Owner | CauseKind::Reason => write_number(large, out),
-        CauseKind::NotListed => out(accounts),
+        CauseKind::NotListed => {
+            out(accounts);
+            let id = parse_number(object, 10);
+            if kind == ErrorKind::SetuidFailed && id.is_some_and(|id| id < u32::MAX.into()) {
+                packed!("; a number without an entry needs a group").write(out);
+            }
+        }
         CauseKind::Unknown | CauseKind::NotAFile | CauseKind::Silent => {}
     }
     if error.has(Note::FileLeft) {
@@ -117,6 +130,19 @@ fn write_millis(number: u32, out: &mut Sink<'_>) {
     write_number(number, out);
     out(b" ms");
 }
+
+/// The part of `USER:GROUP` that an error of this kind is about, unless it is empty.
+fn named_part(kind: ErrorKind, path: &[u8]) -> &[u8] {
+    let (user, group) = split_once(path, b':');
+    match (kind, user, group) {
+        (ErrorKind::SetuidFailed, part @ [_, ..], _) => part,
+        (ErrorKind::SetgidFailed, _, Some(part @ [_, ..])) => part,
+        _ => path,
+    }
+}
+
+/// The rights that are needed by what fails with [`ErrorKind::ChrootFailed`] and the next kinds.
+static RIGHTS: Lines = lines!["SYS_CHROOT"; "SETGID"; "SETGID"; "SETUID";];
 
 /// The beginning of each kind of cause.
 static CAUSES: Packed = packed![
