@@ -277,8 +277,10 @@ impl<'a> DaemonizeOptions<'a> {
     /// HOME for example, stays that of the caller. The groups are that of the user's entry, or the one that
     /// is given, and all of which the user is a member; no others.
     ///
-    /// The ids are set after all files have been opened, and verified afterwards. This needs CAP_SETUID and
-    /// CAP_SETGID. If there is no such user, the start fails with `SetuidFailed` and
+    /// The ids are set after all files have been opened, and verified afterwards. What is so already is not set.
+    /// Otherwise this needs CAP_SETUID and CAP_SETGID. A user other than root gets none of the caller's capabilities,
+    /// also no inheritable or ambient ones, when the user changes; if one is left, the start fails with
+    /// `LimitsFailed`. If there is no such user, the start fails with `SetuidFailed` and
     /// [`Cause::NotListed`](crate::Cause::NotListed). If the ids cannot be set, it fails with `GroupsFailed`,
     /// `SetgidFailed` or `SetuidFailed`.
     pub fn user(mut self, user: impl IntoCStr<'a>) -> Self {

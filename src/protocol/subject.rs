@@ -55,6 +55,8 @@ subjects! {
     OomScoreAdj "oom_score_adj",
     /// The no_new_privs attribute.
     NoNewPrivs "no_new_privs",
+    /// The capabilities.
+    Capabilities "capabilities",
     /// The limit [`Resource::Nofile`](crate::Resource::Nofile).
     Nofile "nofile",
     /// The limit [`Resource::Core`](crate::Resource::Core).
@@ -73,8 +75,6 @@ subjects! {
     Fsize "fsize",
     /// The limit [`Resource::Cpu`](crate::Resource::Cpu).
     Cpu "cpu",
-}
-
     /// The limit [`Resource::Rss`](crate::Resource::Rss).
     Rss "rss",
     /// The limit [`Resource::Locks`](crate::Resource::Locks).
@@ -87,6 +87,8 @@ subjects! {
     Rtprio "rtprio",
     /// The limit [`Resource::Rttime`](crate::Resource::Rttime).
     Rttime "rttime",
+}
+
 impl Subject {
     /// The subject with this name, for the command: the names of limits are those of its option --rlimit.
     #[doc(hidden)]

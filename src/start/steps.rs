@@ -78,9 +78,12 @@ pub(super) fn take<R: Role>(
             }
             Step::SetLimits => set_limits(options),
             // The groups first: after the change of the user, the daemon may no longer change them.
-            Step::SetGroups => at_step(sys::setgroups(plan.credentials.groups)),
+            Step::SetGroups => at_step(sys::setgroups(
+                plan.credentials.groups,
+                plan.credentials.group,
+            )),
             Step::SetGroup => at_step(plan.credentials.group.map_or(Ok(()), sys::setresgid)),
-            Step::SetUser => at_step(plan.credentials.user.map_or(Ok(()), sys::setresuid)),
+            Step::SetUser => plan.credentials.user.map_or(Ok(()), set_user),
             // Last, so that a failed start loses no output: only the exec can still fail.
             Step::EmptyOutputs => truncate_outputs(options),
             Step::Execute => break,
@@ -134,6 +137,18 @@ fn change_root(options: &Settings<'_>) -> Result<(), Errno> {
 }
 
 const ROOT: ThinCStr<'static> = ThinCStr::new(c"/");
+
+/// Becomes the user. No capability survives the change to a user that is not root: some could be inherited or ambient,
+/// or be kept by the securebits (capabilities(7)).
+fn set_user(user: u32) -> Result<(), Error> {
+    let has_changed = sys::setresuid(user).map_err(|errno| Step::SetUser.error(errno))?;
+    match has_changed && user != ROOT_USER {
+        true => sys::capset(0).map_err(limit_failed(Subject::Capabilities)),
+        false => Ok(()),
+    }
+}
+
+const ROOT_USER: u32 = 0;
 
 /// Sets resource limits, the nice value and no_new_privs.
 fn set_limits(options: &Settings<'_>) -> Result<(), Error> {

@@ -41,8 +41,9 @@ pub use c_str::ThinCStr;
 pub use c_strings::CStrings;
 pub(crate) use clock::{monotonic_time, time_of_boot};
 pub(crate) use clone_vm::{Child, clone_vm};
+pub use credentials::effective_user;
 pub(crate) use credentials::{
-    chroot, effective_user, fchown, set_no_new_privs, setgroups, setpriority, setresgid, setresuid,
+    capset, chroot, fchown, set_no_new_privs, setgroups, setpriority, setresgid, setresuid,
     setrlimit,
 };
 pub(crate) use fd::{

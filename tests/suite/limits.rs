@@ -37,21 +37,26 @@ fn as_ordinary_user(place: &Place, arguments: &[&str]) -> Option<Command> {
 
 #[test]
 fn privileged_steps_are_refused_to_an_ordinary_user() {
-    let cases: [(&[&str], i32, &str); 7] = [
+    let cases: [(&[&str], i32, &str); 8] = [
         (
             &["-u", "root"],
-            14,
-            "cannot set the groups: Operation not permitted (EPERM)",
+            15,
+            "cannot set the group: Operation not permitted (EPERM); this needs CAP_SETGID",
+        ),
+        (
+            &["-u", "0:54321"],
+            16,
+            "cannot set the user 0: Operation not permitted (EPERM); this needs CAP_SETUID",
         ),
         (
             &["-g", "0"],
-            14,
-            "cannot set the groups: Operation not permitted (EPERM)",
+            15,
+            "cannot set the group 0: Operation not permitted (EPERM); this needs CAP_SETGID",
         ),
         (
             &["-r", "/"],
             13,
-            "cannot chroot /: Operation not permitted (EPERM)",
+            "cannot chroot /: Operation not permitted (EPERM); this needs CAP_SYS_CHROOT",
         ),
         (
             &["-n", "-20"],

@@ -12,8 +12,9 @@ pub(crate) use linux_raw_sys::general::{
 };
 pub(crate) use syscalls::Sysno::{
     fchown32 as FCHOWN, fcntl64 as FCNTL_64, fstat64 as FSTAT, fstatfs64 as FSTATFS,
-    ftruncate64 as FTRUNCATE, getresgid32 as GETRESGID, getresuid32 as GETRESUID, mmap2 as MMAP,
-    setgroups32 as SETGROUPS, setresgid32 as SETRESGID, setresuid32 as SETRESUID,
+    ftruncate64 as FTRUNCATE, getgroups32 as GETGROUPS, getresgid32 as GETRESGID,
+    getresuid32 as GETRESUID, mmap2 as MMAP, setgroups32 as SETGROUPS, setresgid32 as SETRESGID,
+    setresuid32 as SETRESUID,
 };
 
 /// The arguments of `FSTATFS` after the descriptor.

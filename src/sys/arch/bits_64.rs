@@ -11,8 +11,8 @@ pub(crate) use linux_raw_sys::general::{
 };
 pub(crate) use syscalls::Sysno::{
     fchown as FCHOWN, fcntl as FCNTL_64, fstat as FSTAT, fstatfs as FSTATFS,
-    ftruncate as FTRUNCATE, getresgid as GETRESGID, getresuid as GETRESUID, mmap as MMAP,
-    setgroups as SETGROUPS, setresgid as SETRESGID, setresuid as SETRESUID,
+    ftruncate as FTRUNCATE, getgroups as GETGROUPS, getresgid as GETRESGID, getresuid as GETRESUID,
+    mmap as MMAP, setgroups as SETGROUPS, setresgid as SETRESGID, setresuid as SETRESUID,
 };
 
 pub(crate) fn fstatfs_arguments(status: *mut RawStatFs) -> [usize; 2] {

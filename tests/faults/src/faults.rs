@@ -219,7 +219,7 @@ pub fn codes(call: &str, path: &str) -> &'static [i32] {
         "setgroups" => &[14],
         "setresgid" | "getresgid" => &[15],
         "setresuid" | "getresuid" => &[16],
-        "setpriority" | "prlimit64" | "prctl" => &[17],
+        "setpriority" | "prlimit64" | "prctl" | "capset" | "capget" => &[17],
         // The pipe of `-R fd:N` too is put in place.
         "dup3" => &[9, 20],
         "close_range" => &[10],
