@@ -2,7 +2,7 @@
 
 use crate::protocol::Pid;
 use crate::sys::{CStrings, ThinCStr};
-use crate::text::{parse_number, split_once};
+use crate::text::{Lines, lines, parse_number, split_once};
 
 /// The name in `NAME=VALUE`. `None` if there is no `=` or the name is empty.
 pub fn variable(assignment: ThinCStr<'_>) -> Option<&[u8]> {
@@ -33,6 +33,29 @@ pub fn set_variable<'a>(environment: &mut [Option<ThinCStr<'a>>], assignment: Th
             }
         }
     }
+}
+
+/// The variables of a user's session: they name its sockets, folders, display and terminal, its mailbox and tickets, and
+/// who became root in it. Another user may not open these, or must not: a daemon would fail at them, or leave files in
+/// the home directory of the user who started it. One that ends in `_` stands for all that begin with it.
+///
+/// pam_systemd(8), login(1), ssh(1), agents and desktops set them; sudo(8) and doas(1) set their own. sudo(8) also takes
+/// away variables that make a program load code: it protects a program that has more rights than its caller. A daemon
+/// has fewer, so these stay.
+static OF_SESSION: Lines = lines![
+    "DBUS_"; "DISPLAY"; "DOAS_"; "GPG_"; "ICEAUTHORITY"; "KRB5CCNAME"; "MAIL"; "SSH_"; "SUDO_"; "WAYLAND_";
+    "XAUTHORITY"; "XDG_";
+];
+
+/// Whether a variable with this name is one of a user's session. `XDG_DATA_DIRS` and `XDG_CONFIG_DIRS` are not: they name
+/// folders of the system.
+#[must_use]
+pub fn is_of_session(name: &[u8]) -> bool {
+    let length = split_once(name, b'_').0.len().saturating_add(1);
+    OF_SESSION
+        .position(name.get(..length).unwrap_or(name))
+        .is_some()
+        && !name.ends_with(b"_DIRS")
 }
 
 /// Copies an environment, with this variable added or replaced. `copy` has one entry more than it, all `None`.
@@ -84,7 +107,7 @@ pub fn listen_fds(environment: CStrings<'_>, pid: Pid) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{CStrings, ThinCStr, copy_with_variable, listen_fds};
+    use super::{CStrings, ThinCStr, copy_with_variable, is_of_session, listen_fds};
     use crate::protocol::Pid;
 
     #[test]
@@ -110,6 +133,22 @@ mod tests {
             &[c"XLISTEN_FDS=2", c"LISTEN_PID=77"],
         ] {
             assert_eq!(count(variables), 0, "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn a_variable_of_a_session_is_told_from_its_neighbours() {
+        for name in [
+            "MAIL",
+            "XDG_RUNTIME_DIR",
+            "XDG_SESSION_ID",
+            "SSH_AUTH_SOCK",
+            "SUDO_USER",
+        ] {
+            assert!(is_of_session(name.as_bytes()), "{name}");
+        }
+        for name in ["MAILTO", "XDG_CONFIG_DIRS", "MAIL_TO", "SSH", "_", ""] {
+            assert!(!is_of_session(name.as_bytes()), "{name}");
         }
     }
 

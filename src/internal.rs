@@ -3,7 +3,9 @@
 
 pub use crate::accounts::find_group;
 pub use crate::entry::{enter, memcmp, memcpy, memmove, memset, panic, strlen};
-pub use crate::environment::{copy_with_variable, listen_fds, search_path, set_variable, variable};
+pub use crate::environment::{
+    copy_with_variable, is_of_session, listen_fds, search_path, set_variable, variable,
+};
 pub use crate::options::{Credentials, Settings};
 pub use crate::packed::{Packed, pack, packed};
 pub use crate::pidfile::{
@@ -17,8 +19,8 @@ pub use crate::start::{
     EntryNames, KeptFds, LookUp, Plan, any_path, interpreter, interpreter_of, is_relative, spawn_as,
 };
 pub use crate::sys::{
-    RawFd, SignalSet, Zeroed, block_signals, catch_traps, getpid, leak_zeroed, take_pending,
-    terminal_width, write,
+    RawFd, SignalSet, Zeroed, block_signals, catch_traps, effective_user, getpid, leak_zeroed,
+    take_pending, terminal_width, write,
 };
 pub use crate::text::{
     Lines, Sink, join, next_field, parse_number, parse_signed, split_once, write_number,

@@ -5,7 +5,7 @@
 //! begin with `+` or `-`. If several entries have the same name or id, the first one applies.
 
 use crate::protocol::{Cause, Errno, Error, ErrorKind, Subject};
-use crate::text::{next_field, parse_number, split_once};
+use crate::text::{Lines, lines, next_field, parse_number, split_once};
 
 /// A user's account: the ids for [`DaemonizeOptions::user_ids`](crate::DaemonizeOptions::user_ids), and the
 /// values for the environment variables USER, LOGNAME, HOME and SHELL.
@@ -22,7 +22,7 @@ pub struct Account<'a> {
     pub groups: &'a [u32],
     /// The home directory; `/` if the entry has none or there is no entry.
     pub home: &'a [u8],
-    /// The shell; `/bin/sh` if the entry has none or there is no entry.
+    /// The shell; `/bin/sh` if the entry has none, or one that refuses logins such as `nologin`, or there is no entry.
     pub shell: &'a [u8],
 }
 
@@ -102,9 +102,22 @@ pub(crate) fn find_account<'a>(
         group,
         groups: collect_groups(user.name, group, groups, ids)?,
         home: if home.is_empty() { b"/" } else { home },
-        shell: if shell.is_empty() { b"/bin/sh" } else { shell },
+        shell: login_shell(shell),
     })
 }
+
+/// The shell of an entry; `/bin/sh` if it has none, or one that only refuses logins. A daemon that runs commands with
+/// `$SHELL` could run none.
+fn login_shell(shell: &[u8]) -> &[u8] {
+    let name = shell.rsplit(|byte| *byte == b'/').next();
+    match NO_SHELLS.position(name.unwrap_or_default()) {
+        Some(_) => b"/bin/sh",
+        None => shell,
+    }
+}
+
+/// The names of the programs that refuse logins.
+static NO_SHELLS: Lines = lines![""; "nologin"; "false"; "true"; "null";];
 
 /// Finds the id of a group in the contents of `/etc/group`.
 ///

@@ -1,13 +1,16 @@
 //! Prepares a start: builds the environment and the arguments of the command.
 
-use rawdaemon::internal::{self, Lines, Zeroed, getpid, join, listen_fds, set_variable, variable};
+use rawdaemon::internal::{
+    self, Lines, Zeroed, effective_user, getpid, is_of_session, join, listen_fds, set_variable,
+    variable,
+};
 use rawdaemon::{Account, CStrings, Cause, Errno, Error, ErrorKind, ThinCStr};
 
 use crate::args::{Invocation, Name, assignments};
 use crate::os::Given;
 
 /// The environment of the command: the inherited variables, then those of the user, then those of `--env`. A later
-/// variable replaces an earlier one of the same name.
+/// variable replaces an earlier one of the same name. What belongs to the session of another user is not inherited.
 ///
 /// With `--clear-env`, only PATH and what a supervisor sets are inherited. The latter in the foreground only, because
 /// the launcher's supervisor does not supervise the daemon.
@@ -31,10 +34,16 @@ pub(crate) fn environment(
     let environment = zeroed(size.wrapping_add(USER_VARIABLES))?;
     let mut slots = environment.iter_mut();
     let is_activated = listen_fds(given.environment, getpid()) != 0;
+    let is_cleared = invocation.has(Name::ClearEnv);
+    let is_other = account.is_some_and(|account| account.user != effective_user());
     for string in given.environment.iter() {
         let is_inherited = match supervisor_variable(string) {
             Some(index) => invocation.has(Name::Foreground) && (index == 0 || is_activated),
-            None => !invocation.has(Name::ClearEnv) || variable(string) == Some(b"PATH"),
+            None => match variable(string) {
+                Some(b"PATH") => true,
+                Some(name) => !(is_cleared || is_other && is_of_session(name)),
+                None => !is_cleared,
+            },
         };
         if is_inherited {
             if let Some(slot) = slots.next() {

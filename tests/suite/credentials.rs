@@ -8,14 +8,15 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::support::{
-    Daemon, Place, before_exec, environment, eventually, fails_under_strace, has_for, is_root,
-    mount, own_mounts, pid_in, status_line,
+    Daemon, Place, before_exec, environment, eventually, fails_under_strace, filter, has_filters,
+    has_for, is_root, mount, own_mounts, pid_in, status_line,
 };
 use rustix::process::Pid;
 
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\n\
     +nis-user::::::\n\
     web:x:5033:5034:,,,:/srv/web:/bin/false\n\
+    tty:x:5050:5050::/srv/tty:/usr/bin/mksh\n\
     bare:x:5040:5041:::";
 const GROUP: &str = "root:x:0:\n\
     web:x:5034:\n\
@@ -126,8 +127,15 @@ fn the_environment_names_the_user() {
         "HOME=/srv/web",
         "LOGNAME=web",
         "PATH=/bin:/usr/bin",
-        "SHELL=/bin/false",
+        "SHELL=/bin/sh",
         "USER=web",
+    ];
+    let of_tty = [
+        "HOME=/srv/tty",
+        "LOGNAME=tty",
+        "PATH=/bin:/usr/bin",
+        "SHELL=/usr/bin/mksh",
+        "USER=tty",
     ];
     let of_bare = [
         "HOME=/",
@@ -147,11 +155,12 @@ fn the_environment_names_the_user() {
         "HOME=/elsewhere",
         "LOGNAME=web",
         "PATH=/bin:/usr/bin",
-        "SHELL=/bin/false",
+        "SHELL=/bin/sh",
         "USER=web",
     ];
-    let cases: [(&[&str], [&str; 5]); 5] = [
+    let cases: [(&[&str], [&str; 5]); 6] = [
         (&["-u", "web"], of_web),
+        (&["-u", "tty"], of_tty),
         (&["-u", "5033:root"], of_web),
         (&["-u", "bare"], of_bare),
         (&["-u", "99:99"], of_nobody),
@@ -209,7 +218,7 @@ fn a_missing_account_is_named() {
     if !is_root() {
         return;
     }
-    let cases: [(&[&str], i32, &str); 8] = [
+    let cases: [(&[&str], i32, &str); 12] = [
         (
             &["-u", "nobdy"],
             16,
@@ -228,17 +237,37 @@ fn a_missing_account_is_named() {
         (
             &["-u", "8000"],
             16,
-            "cannot set the user 8000: not in /etc/passwd",
+            "cannot set the user 8000: not in /etc/passwd; a number without an entry needs a group",
+        ),
+        (
+            &["-u", "4294967295"],
+            16,
+            "cannot set the user 4294967295: not in /etc/passwd",
         ),
         (
             &["-u", "4294967295:1"],
             16,
-            "cannot set the user 4294967295:1: not in /etc/passwd",
+            "cannot set the user 4294967295: not in /etc/passwd",
+        ),
+        (
+            &["-u", "nobdy:web"],
+            16,
+            "cannot set the user nobdy: not in /etc/passwd",
+        ),
+        (
+            &["-u", "web@tape"],
+            16,
+            "cannot set the user web@tape: not in /etc/passwd",
         ),
         (
             &["-u", "web:nogrp"],
             15,
-            "cannot set the group web:nogrp: not in /etc/group",
+            "cannot set the group nogrp: not in /etc/group",
+        ),
+        (
+            &["-u", "web:tape", "-g", "nogrp"],
+            15,
+            "cannot set the group nogrp: not in /etc/group",
         ),
         (
             &["-u", "web:"],
@@ -284,6 +313,7 @@ fn the_file_that_cannot_be_read_is_named() {
     if !has_for("strace", "files that cannot be opened or read") {
         return;
     }
+    let groups = "cannot set the group: cannot read /etc/group";
     for (file, code, says) in [("/etc/passwd", 16, user), ("/etc/group", 15, groups)] {
         for (call, why) in [
             ("openat:error=EACCES", "Permission denied (EACCES)"),
@@ -318,4 +348,177 @@ fn output_files_belong_to_the_launcher_s_user() {
     ]);
     eventually("it has written", || place.read("private/log") == "said\n");
     assert_eq!(ids(daemon.pid, "Uid"), [54323; 4]);
+}
+
+/// A caller that is what the daemon is to be needs no right for it, and no call.
+#[test]
+fn what_is_so_already_needs_no_right() {
+    if !is_root() || !has_filters() {
+        return;
+    }
+    for groups in [&[0][..], &[]] {
+        for call in [
+            libc::SYS_setgroups,
+            libc::SYS_setresgid,
+            libc::SYS_setresuid,
+        ] {
+            // Without the group among the supplementary ones, the groups are set if that is allowed.
+            if groups.is_empty() && call != libc::SYS_setgroups {
+                continue;
+            }
+            let place = Place::new();
+            let mut command = place.rawdaemon(["-v", "-u", "0:0", "sleep", "1000"]);
+            before_exec(&mut command, move || {
+                // SAFETY: that many groups are read.
+                assert_eq!(unsafe { libc::setgroups(groups.len(), groups.as_ptr()) }, 0);
+                Ok(())
+            });
+            before_exec(
+                &mut command,
+                filter(call, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
+            );
+            let daemon = place.start_by(&mut command);
+            assert_eq!(ids(daemon.pid, "Uid"), [0; 4]);
+            assert_eq!(ids(daemon.pid, "Groups"), groups);
+        }
+    }
+    // There is a group to drop.
+    let place = Place::new();
+    let mut command = place.rawdaemon(["-u", "0:0", "sleep", "1000"]);
+    before_exec(&mut command, move || {
+        // SAFETY: two groups are read.
+        assert_eq!(unsafe { libc::setgroups(2, [0, 5].as_ptr()) }, 0);
+        Ok(())
+    });
+    let refused = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+    before_exec(&mut command, filter(libc::SYS_setgroups, refused));
+    let says =
+        "rawdaemon: cannot set the groups: Operation not permitted (EPERM); this needs CAP_SETGID";
+    place.fails(&mut command, 14, says);
+}
+
+/// The variables of the launcher's session reach a daemon of the same user, but no other.
+#[test]
+fn a_session_is_not_passed_on_to_another_user() {
+    if !is_root() {
+        return;
+    }
+    let session = [
+        ("XDG_RUNTIME_DIR", "/run/user/0"),
+        ("XDG_SESSION_ID", "1"),
+        ("DBUS_SESSION_BUS_ADDRESS", "unix:path=/run/user/0/bus"),
+        ("MAIL", "/var/mail/root"),
+        ("SSH_AUTH_SOCK", "/tmp/ssh/agent"),
+        ("SUDO_USER", "alice"),
+        ("XAUTHORITY", "/root/.Xauthority"),
+    ];
+    let others = [
+        ("XDG_DATA_DIRS", "/usr/share"),
+        ("MAILTO", "root"),
+        ("LANG", "C"),
+    ];
+    let passed_on = |options: &[&str]| {
+        let place = Place::new();
+        let mut command = with_accounts(&place, options);
+        command.envs(session).envs(others).args(["sleep", "1000"]);
+        let daemon = place.start_by(&mut command);
+        environment(daemon.pid)
+    };
+    let has = |variables: &[String], (name, value): &(&str, &str)| {
+        variables.contains(&format!("{name}={value}"))
+    };
+    for options in [&["-u", "root"][..], &["-g", "web"], &[]] {
+        let found = passed_on(options);
+        let mut all = session.iter().chain(&others);
+        assert!(
+            all.all(|variable| has(&found, variable)),
+            "{options:?}: {found:?}"
+        );
+    }
+    for options in [&["-u", "web"][..], &["-u", "8000:8000"]] {
+        let found = passed_on(options);
+        assert!(
+            others.iter().all(|variable| has(&found, variable)),
+            "{found:?}"
+        );
+        let mut names = session.iter().map(|(name, _)| format!("{name}="));
+        let is_found = |name: &String| found.iter().any(|line| line.starts_with(name));
+        assert_eq!(names.find(is_found), None, "{options:?}");
+    }
+    let asked_for = passed_on(&["-u", "web", "-E", "MAIL=/var/mail/web"]);
+    assert!(has(&asked_for, &("MAIL", "/var/mail/web")), "{asked_for:?}");
+}
+
+const SETS: [&str; 4] = ["CapInh", "CapPrm", "CapEff", "CapAmb"];
+
+/// However the caller has arranged that capabilities survive a change of the user, they do not.
+#[test]
+fn no_capability_survives_a_change_of_the_user() {
+    if !is_root() {
+        return;
+    }
+    // CAP_KILL, CAP_SETGID and CAP_SETUID.
+    let raised = 0b1110_0000_u32;
+    for securebits in [0, libc::SECBIT_KEEP_CAPS, libc::SECBIT_NO_SETUID_FIXUP] {
+        for (user, options) in [(0, ["-u", "5033:5034"]), (5033, ["-u", "5040:5034"])] {
+            let place = Place::new();
+            let mut command = place.rawdaemon(["-v"]);
+            command.args(options).args(["sleep", "1000"]);
+            before_exec(&mut command, move || {
+                keep_capabilities(raised, securebits, user);
+                Ok(())
+            });
+            let daemon = place.start_by(&mut command);
+            for set in SETS {
+                let found = status_line(daemon.pid, set);
+                assert_eq!(found, ["0000000000000000"], "{set} {securebits} {user}");
+            }
+        }
+    }
+    // The user stays the same: nothing is changed.
+    let place = Place::new();
+    let mut command = place.rawdaemon(["-v", "-u", "5033:5034", "sleep", "1000"]);
+    before_exec(&mut command, move || {
+        keep_capabilities(raised, 0, 5033);
+        Ok(())
+    });
+    let daemon = place.start_by(&mut command);
+    for set in SETS {
+        assert_eq!(status_line(daemon.pid, set), ["00000000000000e0"], "{set}");
+    }
+}
+
+/// Makes the calling process this user, with these capabilities as its permitted, inheritable and ambient ones.
+fn keep_capabilities(raised: u32, securebits: libc::c_int, user: libc::uid_t) {
+    let mut header = [0x2008_0522_u32, 0];
+    let mut sets = [0_u32; 6];
+    // SAFETY: the kernel writes to a header of two words, and six words of sets, and reads them.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_SECUREBITS, securebits), 0);
+        if user != 0 {
+            assert_eq!(libc::prctl(libc::PR_SET_KEEPCAPS, 1), 0);
+            assert_eq!(libc::setgroups(1, [5034].as_ptr()), 0);
+            assert_eq!(libc::setresgid(5034, 5034, 5034), 0);
+            assert_eq!(libc::syscall(libc::SYS_setresuid, user, user, user), 0);
+        }
+        assert_eq!(
+            libc::syscall(libc::SYS_capget, header.as_mut_ptr(), sets.as_mut_ptr()),
+            0
+        );
+        sets[2] = raised;
+        if user != 0 {
+            sets = [raised, raised, raised, 0, 0, 0];
+        }
+        assert_eq!(
+            libc::syscall(libc::SYS_capset, header.as_mut_ptr(), sets.as_ptr()),
+            0
+        );
+        for capability in (0..32).filter(|number| raised >> number & 1 != 0) {
+            let raise = libc::PR_CAP_AMBIENT_RAISE;
+            assert_eq!(
+                libc::prctl(libc::PR_CAP_AMBIENT, raise, capability, 0, 0),
+                0
+            );
+        }
+    }
 }
