@@ -58,10 +58,9 @@ impl WaitStatus {
         } else if let Some(signal) = self.terminating_signal() {
             out(b"killed by signal ");
             write_number(signal.number().into(), out);
-            let name = signal.name();
-            if !name.is_empty() {
-                out(b" (SIG");
-                out(name);
+            if signal.is_named() {
+                out(b" (");
+                signal.describe(out);
                 out(b")");
             }
             if self.core_dumped() {
@@ -108,7 +107,7 @@ mod tests {
             (11, "killed by signal 11 (SIGSEGV)"),
             (0x8b, "killed by signal 11 (SIGSEGV), core dumped"),
             (32, "killed by signal 32"),
-            (64, "killed by signal 64"),
+            (64, "killed by signal 64 (SIGRTMAX)"),
             (0x137f, "changed its state"),
         ] {
             assert_eq!(WaitStatus::from_raw(word).to_string(), text);

@@ -175,6 +175,7 @@ fn values_have_limits() {
     for (option, value) in [
         (c"--rlimit", c"core=1:1"),
         (c"--rlimit", c"core=1:unlimited"),
+        (c"--rlimit", c"core=1K:18014398509481983K"),
         (c"--ready", c"fd:3"),
         (c"--ready", c"notify:/socket"),
         (c"--keep-fd", c"3"),
@@ -185,7 +186,6 @@ fn values_have_limits() {
         let list = list(&[option, value, c"web"]);
         assert!(Invocation::parse(&list).is_ok(), "{option:?} {value:?}");
     }
-        (c"--rlimit", c"core=1K:18014398509481983K"),
 }
 
 #[test]
