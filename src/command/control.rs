@@ -66,7 +66,7 @@ pub(crate) fn print_status(invocation: &Invocation<'_>) -> u8 {
 
 /// Sends the daemon the signal of `--signal`.
 pub(crate) fn signal_daemon(invocation: &Invocation<'_>) -> u8 {
-    let signal = invocation.signal.unwrap_or(Signal::TERM);
+    let signal = invocation.signal;
     let outcome = pidfile(invocation).signal(signal);
     let outcome = outcome.map(|pid| Some((pid?, signal)));
     report_outcome(invocation, outcome, packed!("signalled pid "))
@@ -117,8 +117,10 @@ pub(crate) fn runs(invocation: &Invocation<'_>, error: &Error) -> Result<bool, E
 }
 
 /// Stops the daemon. Returns its pid, and the signal by which it ended.
-fn stop(invocation: &Invocation<'_>) -> Result<Option<(Pid, Signal)>, Error> {
-    pidfile(invocation).stop_by(invocation.schedule().stages())
+fn stop(invocation: &Invocation<'_>) -> Result<Option<(Pid, Option<Signal>)>, Error> {
+    let schedule = invocation.schedule();
+    let stopped = pidfile(invocation).stop_by(schedule.stages(), schedule.first_repeated)?;
+    Ok(stopped.map(|(pid, signal)| (pid, Some(signal))))
 }
 
 /// What a stop has done, before the pid.
@@ -134,7 +136,7 @@ fn pidfile<'i>(invocation: &'i Invocation<'_>) -> Pidfile<'i> {
 /// Reports the outcome of a signal or a stop, and returns its exit code.
 fn report_outcome(
     invocation: &Invocation<'_>,
-    outcome: Result<Option<(Pid, Signal)>, Error>,
+    outcome: Result<Option<(Pid, Option<Signal>)>, Error>,
     success: Packed,
 ) -> u8 {
     match outcome {
@@ -144,7 +146,10 @@ fn report_outcome(
                 line.say(success);
                 line.add_number(pid.get() as u32);
                 line.say(packed!(" with "));
-                signal.describe(&mut |piece| line.add(piece));
+                match signal {
+                    Some(signal) => signal.describe(&mut |piece| line.add(piece)),
+                    None => line.add(b"0"),
+                }
                 line.end();
             }
             SUCCESS

@@ -51,7 +51,8 @@ const ATTEMPTS: u32 = 100;
 const GROUP_TIMEOUT: Nanoseconds = 1_000_000_000;
 
 impl Pidfile<'_> {
-    /// Sends a signal to the daemon, and returns its pid; `None` if no daemon runs.
+    /// Sends a signal to the daemon, and returns its pid; `None` if no daemon runs. Without a signal, only checks that
+    /// the daemon may be signalled.
     ///
     /// # Errors
     ///
@@ -62,11 +63,11 @@ impl Pidfile<'_> {
     /// - `SignalFailed` with `ESRCH`: the daemon runs in another pid namespace ([`Owner::Elsewhere`]).
     /// - `SignalFailed` with `EBUSY`: the daemon of the pidfile keeps changing.
     /// - `SignalFailed` with any other errno: kill(2) failed, usually with `EPERM`.
-    pub fn signal(&self, signal: Signal) -> Result<Option<Pid>, Error> {
+    pub fn signal(&self, signal: impl Into<Option<Signal>>) -> Result<Option<Pid>, Error> {
         let Some(pinned) = self.pin()? else {
             return Ok(None);
         };
-        pinned.send(signal)?;
+        pinned.send(signal.into())?;
         Ok(Some(pinned.pid))
     }
 
@@ -98,12 +99,30 @@ impl Pidfile<'_> {
     ///   cannot be removed. If possible, it is empty now.
     /// - `WaitFailed`: a clock cannot be read, or a wait is refused. Nothing is signalled without a clock.
     pub fn stop(&self, stages: &[Stage]) -> Result<Option<Pid>, Error> {
-        Ok(self.stop_by(stages)?.map(|(pid, _)| pid))
+        self.stop_and_repeat(stages, stages.len())
     }
 
-    /// [`stop`](Self::stop), for the command: also returns the last signal that was sent.
+    /// As [`stop`](Self::stop), but repeats the stages from this index on until the daemon has ended. One of them should
+    /// have a time to wait.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`stop`](Self::stop), without `StillRunning` if there is a stage with this index.
+    pub fn stop_and_repeat(
+        &self,
+        stages: &[Stage],
+        first_repeated: usize,
+    ) -> Result<Option<Pid>, Error> {
+        Ok(self.stop_by(stages, first_repeated)?.map(|(pid, _)| pid))
+    }
+
+    /// [`stop_and_repeat`](Self::stop_and_repeat), for the command: also returns the last signal that was sent.
     #[doc(hidden)]
-    pub fn stop_by(&self, stages: &[Stage]) -> Result<Option<(Pid, Signal)>, Error> {
+    pub fn stop_by(
+        &self,
+        stages: &[Stage],
+        first_repeated: usize,
+    ) -> Result<Option<(Pid, Signal)>, Error> {
         let seen = self.observe()?;
         if let (Owner::Dead, Some(daemon)) = (seen.owner, seen.named_pid) {
             // If this fails, the daemon is still dead.
@@ -112,16 +131,20 @@ impl Pidfile<'_> {
         let Some(pinned) = self.pin()? else {
             return Ok(None);
         };
-        for stage in stages {
+        let mut rest = stages.iter();
+        while let Some(stage) = rest.next() {
             // Before the signal: without a clock, nothing is done.
             let deadline = wait::deadline(nanoseconds(stage.wait))?;
-            pinned.send(stage.signal)?;
+            pinned.send(Some(stage.signal))?;
             if stage.signal != Signal::KILL {
                 // A process that is stopped handles no signal.
-                let _ = pinned.send(Signal::CONT);
+                let _ = pinned.send(Some(Signal::CONT));
             }
             if pinned.ends_before(deadline, stage.signal)? {
                 return Ok(self.remove(pinned.pid)?.map(|pid| (pid, stage.signal)));
+            }
+            if rest.len() == 0 {
+                rest = stages.get(first_repeated..).unwrap_or_default().iter();
             }
         }
         Err(Error::new(
@@ -204,9 +227,9 @@ struct PinnedProcess {
 }
 
 impl PinnedProcess {
-    /// Sends a signal. Does nothing if the daemon has ended.
-    fn send(&self, signal: Signal) -> Result<(), Error> {
-        let signal = signal.number();
+    /// Sends a signal, or checks that one may be sent. Does nothing if the daemon has ended.
+    fn send(&self, signal: Option<Signal>) -> Result<(), Error> {
+        let signal = signal.map_or(0, Signal::number);
         let sent = match (&self.group, &self.pidfd) {
             (Some(group), _) => group.send(signal),
             // A sandbox may allow pidfds, but not this call.

@@ -162,7 +162,18 @@ fn values_have_limits() {
         (c"--oom-score-adj", &[c"-1001", c"1001"]),
         (
             c"--retry",
-            &[c"", c"TERM", c"TERM/", c"TERM/1/KILL", c"0/1"],
+            &[
+                c"",
+                c"TERM",
+                c"TERM/",
+                c"TERM/1/KILL",
+                c"0/1",
+                c"--TERM/1",
+                c"forever",
+                c"TERM/1/forever",
+                c"TERM/1/forever/KILL/0",
+                c"forever/TERM/1/forever/KILL/1",
+            ],
         ),
     ];
     for (option, values) in bad {
@@ -182,9 +193,25 @@ fn values_have_limits() {
         (c"--nice", c"-20"),
         (c"--oom-score-adj", c"1000"),
         (c"--retry", c"TERM/1/KILL/0"),
+        (c"--retry", c"forever/TERM/0/KILL/1"),
     ] {
         let list = list(&[option, value, c"web"]);
         assert!(Invocation::parse(&list).is_ok(), "{option:?} {value:?}");
+    }
+}
+
+/// Signal 0 only checks: a stop by it would send something else.
+#[test]
+fn signal_0_stops_nothing() {
+    let parse = |options: &[&'static CStr]| {
+        let list = list(options);
+        let invocation = Invocation::parse(&list).map_err(|_| ())?;
+        Ok::<_, ()>((invocation.has(Name::Signal), invocation.signal))
+    };
+    assert_eq!(parse(&[c"-s", c"0", c"-p", c"pid"]), Ok((true, None)));
+    for other in [c"--stop", c"--restart", c"--status"] {
+        assert_eq!(parse(&[other, c"-s", c"0", c"-p", c"pid", c"web"]), Err(()));
+        assert_eq!(parse(&[c"-s", c"0", other, c"-p", c"pid", c"web"]), Err(()));
     }
 }
 
@@ -321,6 +348,10 @@ fn a_stop_has_the_stages_of_its_options() {
     }
     let once = [(15, seconds(5)), (9, seconds(5))];
     assert_eq!(stages(&[c"--stop", c"--retry", c"5"]), once);
+    let dpkg = [c"--stop", c"--retry", c"-TERM/5/-9/5"];
+    assert_eq!(stages(&dpkg), once);
+    let forever = [c"--stop", c"--retry", c"-TERM/5/forever/KILL/5"];
+    assert_eq!(stages(&forever), once);
     let twice = [c"--stop", c"--retry", c"INT/1/KILL/2/KILL/3", c"--retry=5"];
     assert_eq!(stages(&twice), once, "the last one wins");
 }

@@ -80,7 +80,7 @@ fn signals_arrive_by_name_and_number() {
     for kernel in kernels() {
         let place = Place::new();
         let daemon = start_script(&place, LOGS);
-        for (signal, name) in [("HUP", "HUP"), ("SIGINT", "INT"), ("15", "TERM")] {
+        for (signal, name) in [("HUP", "HUP"), ("sigint", "INT"), ("15", "TERM")] {
             let output = ask_on(&place, kernel, &["-v", "--signal", signal]);
             says(
                 &output,
@@ -93,7 +93,7 @@ fn signals_arrive_by_name_and_number() {
             });
         }
         daemon.assert_alive();
-        for bad in ["0", "65", "hup", ""] {
+        for bad in ["-1", "65", "hub", "RTMIN+31", ""] {
             let output = ask_on(&place, kernel, &["--signal", bad]);
             assert_eq!(
                 (output.code(), output.stdout.as_str()),
@@ -102,6 +102,60 @@ fn signals_arrive_by_name_and_number() {
             );
         }
         daemon.assert_alive();
+    }
+}
+
+#[test]
+fn a_real_time_signal_arrives_by_its_name() {
+    for (name, number) in [("RTMIN+3", 37), ("sigrtmax-1", 63)] {
+        let place = Place::new();
+        let script =
+            format!("trap 'echo got >>log' {number}; echo up >>log; while :; do sleep 0.01; done");
+        let daemon = start_script(&place, &script);
+        says(&ask(&place, &["--signal", name]), 0, "", "");
+        eventually("it has arrived", || place.read("log") == "up\ngot\n");
+        daemon.assert_alive();
+    }
+}
+
+#[test]
+fn signal_0_only_checks_that_the_daemon_may_be_signalled() {
+    for kernel in kernels() {
+        let place = Place::new();
+        says(&ask_on(&place, kernel, &["-s", "0"]), 0, "", NOT_RUNNING);
+        says(
+            &ask_on(&place, kernel, &["-s0", "--strict"]),
+            7,
+            "",
+            NOT_RUNNING,
+        );
+        let daemon = start_script(&place, LOGS);
+        says(&ask_on(&place, kernel, &["-s", "0"]), 0, "", "");
+        for other in ["--stop", "--restart"] {
+            let output = ask_on(&place, kernel, &["-s", "0", other, "sleep", "1000"]);
+            assert_eq!(output.code(), 64, "{output:?}");
+        }
+        daemon.assert_alive();
+        assert_eq!(place.read("log"), "up\n");
+    }
+}
+
+#[test]
+fn a_schedule_can_be_repeated_forever() {
+    // It ends by the third SIGINT.
+    let script = "n=0; trap 'echo TERM >>log' TERM; \
+                  trap 'echo INT >>log; n=$((n + 1)); [ $n = 3 ] && exit' INT; \
+                  echo up >>log; while :; do sleep 0.01; done";
+    for kernel in kernels() {
+        let place = Place::new();
+        let daemon = start_script(&place, script);
+        let schedule = "-TERM/0.3/forever/-INT/0.3";
+        let output = ask_on(&place, kernel, &["-v", "--stop", "--retry", schedule]);
+        let line = format!("rawdaemon: stopped pid {}\n", daemon.pid);
+        says(&output, 0, "", &line);
+        daemon.ended();
+        assert_eq!(place.read("log"), "up\nTERM\nINT\nINT\nINT\n");
+        assert!(!place.path("pid").exists());
     }
 }
 

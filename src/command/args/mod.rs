@@ -97,6 +97,13 @@ impl<'a> Invocation<'a> {
             _ if !has_file && invocation.flags & (ACTIONS | Name::StartOrOk.bit()) != 0 => {
                 Err(UsageError::NoPidfile)
             }
+            // Signal 0 stops nothing.
+            _ if invocation.has(Name::Signal)
+                && invocation.signal.is_none()
+                && actions != Name::Signal.bit() =>
+            {
+                Err(UsageError::BadValue(Name::Signal, ThinCStr::new(c"0")))
+            }
             _ => Ok(invocation),
         }
     }
@@ -138,7 +145,10 @@ impl<'a> Invocation<'a> {
             }
             Name::Env => drop(variable(value)?),
             Name::Signal => {
-                self.signal = Some(Signal::parse(text)?);
+                self.signal = match text {
+                    b"0" => None,
+                    text => Some(Signal::parse(text)?),
+                };
                 self.add_flag(name);
             }
             Name::KillAfter => self.kill_after = Some(values::seconds(text)?),

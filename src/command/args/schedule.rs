@@ -16,6 +16,8 @@ pub(crate) struct Schedule {
     /// The first `length` of these.
     stages: [Stage; MAX_STAGES],
     length: usize,
+    /// The first of those that are repeated forever.
+    pub(crate) first_repeated: usize,
 }
 
 impl Schedule {
@@ -23,6 +25,7 @@ impl Schedule {
     pub(crate) const EMPTY: Self = Self {
         stages: [Stage::new(Signal::TERM, Duration::ZERO); MAX_STAGES],
         length: 0,
+        first_repeated: MAX_STAGES,
     };
 
     /// A first signal and, after this time, a SIGKILL.
@@ -35,7 +38,8 @@ impl Schedule {
         schedule
     }
 
-    /// Parses `TERM/10/KILL/5`. `10` alone means `TERM/10/KILL/10`.
+    /// Parses `TERM/10/KILL/5`, or `-TERM/10/forever/-KILL/5` as start-stop-daemon(8) does. `10` alone means
+    /// `TERM/10/KILL/10`.
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         let mut schedule = Self::EMPTY;
         if let Some(wait) = values::seconds(text) {
@@ -45,10 +49,19 @@ impl Schedule {
         }
         let mut rest = Some(text);
         while rest.is_some() {
-            let signal = Signal::parse(next_field(&mut rest, b'/'))?;
+            let signal = match next_field(&mut rest, b'/') {
+                b"forever" if schedule.first_repeated == MAX_STAGES => {
+                    schedule.first_repeated = schedule.length;
+                    continue;
+                }
+                [b'-', signal @ ..] | signal => Signal::parse(signal)?,
+            };
             schedule.add(signal, values::seconds(next_field(&mut rest, b'/'))?)?;
         }
-        Some(schedule)
+        // What is repeated must wait: without a pause, it would use all of a CPU.
+        let repeated = schedule.stages().get(schedule.first_repeated..);
+        let waits = repeated.is_none_or(|stages| stages.iter().any(|stage| !stage.wait.is_zero()));
+        waits.then_some(schedule)
     }
 
     fn add(&mut self, signal: Signal, wait: Duration) -> Option<()> {
