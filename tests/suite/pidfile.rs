@@ -113,13 +113,14 @@ fn a_lock_file_is_locked_and_nothing_else() {
     let place = Place::new();
     fs::write(place.path("lock"), "another program's text\n").unwrap();
     let daemon = place.start(["-l", "lock", "-p", "pid", "sleep", "1000"]);
-    let says = format!("rawdaemon: already running as pid {}\n", daemon.pid);
-    for second in [
-        &["-l", "lock"][..],
-        &["-l", "lock", "-p", "other"],
-        &["-p", "pid"],
-        &["-l", "pid"],
+    // With two files, the line names the one.
+    for (second, file) in [
+        (&["-l", "lock"][..], ""),
+        (&["-l", "lock", "-p", "other"], " (lock)"),
+        (&["-p", "pid"], ""),
+        (&["-l", "pid"], ""),
     ] {
+        let says = format!("rawdaemon: already running{file} as pid {}\n", daemon.pid);
         let output = place.run(place.rawdaemon(second).args(["sleep", "1000"]));
         assert_eq!((output.code(), &output.stderr), (12, &says), "{second:?}");
     }
@@ -139,6 +140,9 @@ fn a_lock_file_is_locked_and_nothing_else() {
     );
 }
 
+const MISSING: &str =
+    "No such file or directory (ENOENT); its directory is missing, and mkdir makes it";
+
 #[test]
 fn other_files_are_no_lock_files() {
     let place = Place::new();
@@ -148,7 +152,7 @@ fn other_files_are_no_lock_files() {
     for (path, why) in [
         ("folder", "not a regular file"),
         ("link", "Too many levels of symbolic links (ELOOP)"),
-        ("nowhere/lock", "No such file or directory (ENOENT)"),
+        ("nowhere/lock", MISSING),
     ] {
         let says = format!("rawdaemon: cannot use the lock file {path}: {why}");
         let mut command = place.rawdaemon(["-p", "pid", "-l", path, "sleep", "1000"]);

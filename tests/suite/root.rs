@@ -72,7 +72,7 @@ fn a_daemon_gets_its_root_directory() {
             &place,
             &files_and(&files, command),
             12,
-            &format!("rawdaemon: already running as pid {}", daemon.pid),
+            &format!("rawdaemon: already running (lock) as pid {}", daemon.pid),
         );
     }
     for (options, code, says) in [
