@@ -88,7 +88,7 @@
 //! | [`DaemonDied`](ErrorKind::DaemonDied) | 5 | the daemon ended too soon; the cause says how |
 //! | [`TimedOut`](ErrorKind::TimedOut) | 6 | the daemon did not become ready in time |
 //! | [`SignalsFailed`](ErrorKind::SignalsFailed) | 7 | the signals could not be reset |
-//! | [`OpenFailed`](ErrorKind::OpenFailed) | 8 | a file for a standard stream could not be opened or emptied |
+//! | [`OpenFailed`](ErrorKind::OpenFailed) | 8 | a directory could not be made, or a file for a standard stream could not be opened or emptied |
 //! | [`StdioFailed`](ErrorKind::StdioFailed) | 9 | descriptors 0 to 2 could not be put in place |
 //! | [`CloseFailed`](ErrorKind::CloseFailed) | 10 | inherited descriptors could not be closed, or kept |
 //! | [`PidfileFailed`](ErrorKind::PidfileFailed) | 11 | the pidfile or lock file could not be used |

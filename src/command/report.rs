@@ -101,7 +101,10 @@ impl Report<'_> {
                 .string(Subject::Pidfile)
                 .and(self.settings.string(Subject::LockFile))
                 .and_then(|_| error.subject())?,
-            ErrorKind::OpenFailed => error.subject()?,
+            ErrorKind::OpenFailed => match error.subject()? {
+                Subject::Mkdir => return self.settings.directory(error.number()),
+                subject => subject,
+            },
             // The group is part of `--user USER:GROUP`.
             ErrorKind::SetgidFailed if self.subject_name(Subject::Group).is_none() => {
                 let user = self.subject_name(Subject::User);

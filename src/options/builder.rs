@@ -6,7 +6,7 @@ use super::c_str_arg::IntoCStr;
 use super::credentials::Credentials;
 use super::limit::{Limit, Resource};
 use super::readiness::Readiness;
-use super::settings::Settings;
+use super::settings::{MAX_DIRECTORIES, Settings};
 use super::stdio::Stdio;
 use crate::protocol::{Error, Subject, WithPath};
 use crate::sys::ThinCStr;
@@ -141,6 +141,29 @@ impl<'a> DaemonizeOptions<'a> {
     /// This needs CAP_SYS_CHROOT. If chroot(2) fails, the start fails with `ChrootFailed`.
     pub fn chroot(mut self, path: impl IntoCStr<'a>) -> Self {
         self.settings.set(Subject::Chroot, Some(path.into_arg()));
+        self
+    }
+
+    /// Makes a directory, if it is missing, before anything is opened in it: for the pidfile, for example, since
+    /// `/run` is empty after a reboot. Can be called for up to 8 directories; more are invalid.
+    ///
+    /// A directory that is made has mode 0755, whatever the umask is, and belongs to the daemon's
+    /// [`user`](Self::user) and group. Missing directories above it are made, too, and belong to the caller's user. A
+    /// directory that exists is left as it is, and must belong to the daemon's user. A start that fails
+    /// removes what it has made, unless something was put there.
+    ///
+    /// If a directory cannot be made, the start fails with `OpenFailed`: with `EEXIST` if another user owns it, and with
+    /// `ELOOP` if the caller is root and a component of the path is a symbolic link of another user.
+    pub fn mkdir(mut self, path: impl IntoCStr<'a>) -> Self {
+        let mut slots = self.settings.directories.iter_mut();
+        match slots.find(|slot| slot.is_none()) {
+            Some(slot) => *slot = Some(path.into_arg()),
+            // One too many: the start refuses this.
+            None => {
+                self.settings.directories =
+                    [const { None }; MAX_DIRECTORIES].map(|_: Option<u8>| Some(c"".into_arg()))
+            }
+        }
         self
     }
 
@@ -402,6 +425,7 @@ impl<'a> DaemonizeOptions<'a> {
                     let user = self.settings.string(Subject::User);
                     user.filter(|user| user.to_bytes().contains(&b':'))
                 }),
+                Subject::Mkdir => self.settings.directory(error.number()),
                 _ => name,
             }
         });

@@ -2,7 +2,7 @@
 
 use super::limit::{Limit, Resource};
 use super::readiness::Readiness;
-use super::settings::Settings;
+use super::settings::{MAX_DIRECTORIES, Settings};
 use crate::protocol::{Errno, Error, ErrorKind, Subject, failed};
 
 /// The subjects that are paths or names.
@@ -42,6 +42,10 @@ impl Settings<'_> {
         };
         if let Some(subject) = STRINGS.iter().find(is_empty) {
             return Some(*subject);
+        }
+        let mut directories = (0..MAX_DIRECTORIES).filter_map(|number| self.directory(number));
+        if directories.any(|path| path.first_byte() == 0) {
+            return Some(Subject::Mkdir);
         }
         let is_unready = match self.readiness {
             Readiness::Descriptor(fd) => fd < 3,
@@ -94,6 +98,7 @@ mod tests {
             (new().lock_file(c""), Subject::LockFile),
             (new().chroot(c""), Subject::Chroot),
             (new().chdir(c""), Subject::Chdir),
+            (new().mkdir(c"a").mkdir(c""), Subject::Mkdir),
             (new().user(c""), Subject::User),
             (new().group(c""), Subject::Group),
             (new().user_ids(u32::MAX, 1, &[]), Subject::User),

@@ -17,6 +17,7 @@ pub use c_str_arg::IntoCStr;
 pub use credentials::Credentials;
 pub use limit::{Limit, Resource};
 pub use readiness::Readiness;
+pub(crate) use settings::MAX_DIRECTORIES;
 pub use settings::Settings;
 pub use stdio::Stdio;
 pub(crate) use stdio::Stream;

@@ -13,6 +13,9 @@ use crate::sys::ThinCStr;
 /// The number of paths and names, without those of the standard streams.
 const STRINGS: usize = 6;
 
+/// The largest number of directories to make.
+pub(crate) const MAX_DIRECTORIES: usize = 8;
+
 /// The index of this subject in [`Settings::strings`].
 fn index(subject: Subject) -> Option<usize> {
     (subject as usize).checked_sub(Subject::Pidfile as usize)
@@ -28,6 +31,8 @@ pub struct Settings<'a> {
     pub streams: [Option<Stdio<'a>>; 3],
     /// The paths and names, by their subjects, from [`Subject::Pidfile`] on. Names take precedence over ids.
     pub strings: [Option<CStrArg<'a>>; STRINGS],
+    /// The directories to make.
+    pub directories: [Option<CStrArg<'a>>; MAX_DIRECTORIES],
     /// Whether the daemon's user becomes the owner of the pidfile.
     pub chown_pidfile: bool,
     /// As [`DaemonizeOptions::lock_timeout`](crate::DaemonizeOptions::lock_timeout).
@@ -67,6 +72,7 @@ impl<'a> Settings<'a> {
             timeout: None,
             streams: [None, None, None],
             strings: [const { None }; STRINGS],
+            directories: [const { None }; MAX_DIRECTORIES],
             chown_pidfile: false,
             lock_timeout: Duration::ZERO,
             umask: None,
@@ -105,6 +111,12 @@ impl<'a> Settings<'a> {
                 .stream()
                 .path(),
         }
+    }
+
+    /// The path of the directory to make that has this number.
+    #[must_use]
+    pub fn directory(&self, number: usize) -> Option<ThinCStr<'_>> {
+        self.directories.get(number)?.as_ref().map(CStrArg::get)
     }
 
     /// A standard stream, with the default for the daemon, or that for the foreground.

@@ -11,7 +11,7 @@ use crate::options::Settings;
 use crate::protocol::{
     Cause, Errno, Error, ErrorKind, Nanoseconds, Note, Pid, SECOND, Step, Subject, failed,
 };
-use crate::sys::{self, Fd, LockOwner, Locker, Missing, Open, RawFd, ThinCStr};
+use crate::sys::{self, Fd, LockOwner, Locker, Missing, Open, RawFd, ThinCStr, WORKING_DIRECTORY};
 use crate::text::{NUMBER_LINE, number_line};
 
 /// The interval at which a file is retried that other processes use.
@@ -27,7 +27,7 @@ const EXIT_ATTEMPTS: u32 = 100;
 pub(super) fn open_or_create(path: ThinCStr<'_>, mask: u32) -> Result<Fd, Errno> {
     match sys::open(path, Open::Lock) {
         Err(Errno::ENOENT) => sys::with_umask(mask, || {
-            sys::open_or(path, Open::Lock, Missing::IsCreatedOnly)
+            sys::open_at(WORKING_DIRECTORY, path, Open::Lock, Missing::IsCreatedOnly)
         }),
         file => file,
     }

@@ -46,7 +46,7 @@ kinds! {
     /// The signal dispositions or the signal mask could not be reset or restored.
     SignalsFailed = 7, "cannot reset the signals";
     /// A file for standard input, output or error could not be opened or emptied, or a descriptor for it
-    /// is not open.
+    /// is not open. About [`Subject::Mkdir`](crate::Subject::Mkdir): a directory could not be made.
     OpenFailed = 8, "cannot open";
     /// Descriptors 0 to 2 could not be put in place (dup3(2)), or, in the foreground, saved before.
     StdioFailed = 9, "cannot put the standard descriptors in place";

@@ -24,6 +24,7 @@ pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
         (ErrorKind::StdioFailed, Some(_)) => packed!("cannot save"),
         (ErrorKind::CloseFailed, Some(_)) => packed!("cannot keep"),
         (ErrorKind::OpenFailed, _) if is_other => packed!("cannot empty"),
+        (ErrorKind::OpenFailed, Some(Subject::Mkdir)) => packed!("cannot make"),
         (ErrorKind::PidfileFailed, _) if is_other => packed!("cannot remove the pidfile"),
         (ErrorKind::WaitFailed, _) if is_other => packed!("cannot watch the daemon"),
         (ErrorKind::TimedOut, _) if is_other => packed!("the other start has not ended in time"),
@@ -76,6 +77,9 @@ pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
             }
             (ErrorKind::OpenFailed, Errno::ELOOP) => {
                 packed!("a symbolic link of another user, or a loop (ELOOP)").write(out);
+            }
+            (ErrorKind::OpenFailed, Errno::EEXIST) => {
+                packed!("it belongs to another user (EEXIST)").write(out);
             }
             (_, errno) => {
                 errno.describe(out);

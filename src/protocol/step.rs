@@ -1,4 +1,4 @@
-//! The daemon's steps, in order. The daemon takes them in the order of this table. `-v` and the messages
+//! The daemon's steps, in order. The daemon takes them in the order of this table; the first is taken for it. `-v` and the messages
 //! of failures use it, and a test compares the lists in the README and the manual page with it.
 
 use super::errno::Errno;
@@ -30,6 +30,7 @@ macro_rules! steps {
 }
 
 steps! {
+    MakeDirectories: Some(ErrorKind::OpenFailed), Some(Subject::Mkdir), "made the directories";
     ResetSignals: Some(ErrorKind::SignalsFailed), None, "reset the signals";
     OpenStdin: Some(ErrorKind::OpenFailed), Some(Subject::Stdin), "opened standard input";
     OpenStdout: Some(ErrorKind::OpenFailed), Some(Subject::Stdout), "opened standard output";
@@ -121,6 +122,21 @@ impl Step {
     }
 }
 
+impl Error {
+    /// The same error, about the one of several subjects that has this number.
+    pub(crate) fn numbered(self, number: usize) -> Self {
+        let word = self.to_word() | (number as u64) << 40;
+        Self::from_word(word).unwrap_or(self)
+    }
+
+    /// The number of the subject, if there may be several.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn number(&self) -> usize {
+        (self.large() >> 8) as usize
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Step, Subject};
@@ -142,7 +158,7 @@ mod tests {
                 continue;
             };
             let expected = match kind {
-                ErrorKind::OpenFailed => Step::OpenStdin,
+                ErrorKind::OpenFailed => Step::MakeDirectories,
                 ErrorKind::PidfileFailed => Step::LockPidfile,
                 ErrorKind::LimitsFailed => Step::SetOomScoreAdj,
                 _ => *step,
@@ -150,6 +166,7 @@ mod tests {
             assert_eq!(of(kind), Some(expected));
         }
         for (subject, step) in [
+            (Subject::Mkdir, Step::MakeDirectories),
             (Subject::Stdin, Step::OpenStdin),
             (Subject::Stdout, Step::OpenStdout),
             (Subject::Stderr, Step::OpenStderr),

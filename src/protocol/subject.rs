@@ -43,6 +43,8 @@ subjects! {
     Group "group",
     /// The command.
     Command "command",
+    /// A directory to make.
+    Mkdir "mkdir",
     /// A descriptor: [`Error::descriptor`](crate::Error::descriptor) has its number.
     Descriptor "descriptor",
     /// The way in which a command reports that it is ready.

@@ -2,6 +2,7 @@
 //! which does those itself.
 
 use super::context::{Context, INTERNAL_FDS, Role, Shared};
+use super::directories::MadeDirectories;
 use super::kept_fds::FIRST_FD;
 use super::notify_folder::NotifyFolder;
 use super::plan::Plan;
@@ -41,7 +42,10 @@ pub(super) fn take_steps<R: Role>(plan: &Plan<'_>, role: &R) -> Result<R::Output
         internal_fds,
     };
     let mut files = OpenFiles::new();
-    let result = steps::take(&context, &mut files)
+    let mut made = MadeDirectories::NONE;
+    let result = made
+        .make(plan)
+        .and_then(|()| steps::take(&context, &mut files))
         .and_then(|output| {
             if options.reset_signals {
                 sys::set_signal_mask(SignalSet::NONE).map_err(failed(ErrorKind::SignalsFailed))?;
@@ -58,6 +62,7 @@ pub(super) fn take_steps<R: Role>(plan: &Plan<'_>, role: &R) -> Result<R::Output
             if options.string(Subject::Chroot).is_none() {
                 let is_new = context.shared.is_new;
                 error = remove_after_failure(options, Some(sys::getpid()), error, is_new);
+                made.remove(plan);
             }
             files.close();
             if opened_here {

@@ -4,6 +4,7 @@
 use super::context::{Context, Role, Shared};
 use super::daemon_process::DaemonProcess;
 use super::descriptors::close_all_but;
+use super::directories::MadeDirectories;
 use super::kept_fds::{FIRST_FD, KeptFds};
 use super::notify_folder::{NotifyFolder, VARIABLE_SIZE};
 use super::pipes::send_verdict;
@@ -102,6 +103,20 @@ fn lead_session<R: Role>(
     }
     // If SIGCHLD were ignored, the daemon's exit status would be lost (wait(2)).
     sys::reset_sigaction(SIGCHLD).map_err(failed(ErrorKind::SignalsFailed))?;
+    let mut made = MadeDirectories::NONE;
+    let created = made.make(shared.plan);
+    let created = created.and_then(|()| open_channel(shared, session));
+    if created.is_err() {
+        made.remove(shared.plan);
+    }
+    created
+}
+
+/// Opens the readiness channel, creates the daemon, and closes the channel.
+fn open_channel<R: Role>(
+    shared: &Shared<'_, R>,
+    session: Pid,
+) -> Result<Fork<Forked<R::Output>>, Error> {
     let mut variable = [0; VARIABLE_SIZE];
     // Open the channel first, so that no other descriptor takes the number of the notification fd.
     let channel = Channel::open(shared.plan.readiness, &shared.folder, &mut variable);

@@ -119,6 +119,7 @@ impl<'a> Plan<'a> {
     pub fn includes(&self, step: Step) -> bool {
         let options = self.options;
         match step {
+            Step::MakeDirectories => options.directory(0).is_some(),
             Step::ResetSignals => self.resets_signals(),
             Step::CloseDescriptors => self.closes_descriptors(),
             // An inherited stream may be closed.
@@ -305,6 +306,7 @@ mod tests {
         };
         // Each option alone selects its steps.
         let alone: &[(DaemonizeOptions<'_>, &[Step])] = &[
+            (new.clone().mkdir(c"a"), &[Step::MakeDirectories]),
             (new.clone().reset_signals(true), &[Step::ResetSignals]),
             (new.clone().close_fds(&[]), &[Step::CloseDescriptors]),
             (new.clone().stdin(Stdio::file(c"a")), &[Step::OpenStdin]),
@@ -353,6 +355,7 @@ mod tests {
             assert!(plan.includes(Step::OpenDevNull), "{options:?}");
         }
         let all = new
+            .mkdir(c"g")
             .stdin(Stdio::file(c"a"))
             .stdout(Stdio::file(c"b"))
             .stderr(Stdio::file(c"c"))

@@ -35,6 +35,8 @@ pub(super) fn take<R: Role>(
         }
         let at_step = |result: Result<(), Errno>| result.map_err(|errno| step.error(errno));
         match step {
+            // Taken before the daemon was created, and undone after it has failed.
+            Step::MakeDirectories => Ok(()),
             Step::ResetSignals => at_step(sys::reset_dispositions()),
             Step::OpenStdin => at_step(files.open_stream(0, options, &context.internal_fds)),
             Step::OpenStdout => at_step(files.open_stream(1, options, &context.internal_fds)),

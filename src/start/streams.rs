@@ -1,8 +1,9 @@
 //! The standard streams, the pidfile and the lock file: the files that the steps open.
 
+use super::open_file::open_file;
 use crate::options::{Settings, Stream};
 use crate::protocol::{Errno, Error, ErrorKind, Note, Subject, failed};
-use crate::sys::{self, Fd, Missing, NO_FD, Open, RawFd, ThinCStr};
+use crate::sys::{self, Fd, NO_FD, Open, RawFd, ThinCStr, WORKING_DIRECTORY};
 
 /// The files that the steps have opened; [`NO_FD`] where there is none. When a start fails, a daemon
 /// exits and leaves them to the kernel; in the foreground, the process continues and closes them.
@@ -68,7 +69,7 @@ impl OpenFiles {
         };
         let purpose = if index == 0 { Open::Read } else { Open::Append };
         if let Some(path) = stream.path() {
-            *file = open_file(path, purpose)?.into_raw();
+            *file = open_file(WORKING_DIRECTORY, path, purpose)?.into_raw();
             let stat = sys::fstat(*file)?;
             if stat.is_fifo() && internal.iter().any(|fd| sys::fstat(*fd) == Ok(stat)) {
                 return Err(Errno::EBADF);
@@ -138,36 +139,6 @@ impl OpenFiles {
             sys::close(lock);
         }
     }
-}
-
-/// How often a file is tried that other processes create and remove.
-const ATTEMPTS: u32 = 100;
-
-/// Opens the file of a stream, and creates that of an output.
-///
-/// In a sticky directory, the kernel may refuse O_CREAT for another user's file, to root too (fs.protected_regular): the
-/// file is opened without it first. As the last component of the path, root does not follow a symbolic link of another
-/// user's (`ELOOP`), which could make it write to any file. A link of root's is followed: that its directory belongs
-/// to somebody who exchanges it after the look is not prevented.
-#[inline(never)]
-fn open_file(path: ThinCStr<'_>, purpose: Open) -> Result<Fd, Errno> {
-    let creates = purpose == Open::Append;
-    let mut missing = Missing::FailsAsLinks;
-    for _ in 0..ATTEMPTS {
-        let opened = sys::open_or(path, purpose, missing);
-        missing = match (&opened, missing) {
-            (Err(Errno::ELOOP), Missing::FailsAsLinks) => match sys::lstat(path)?.is_foreign_link()
-            {
-                true => return opened,
-                false => Missing::Fails,
-            },
-            (Err(Errno::ENOENT), Missing::FailsAsLinks) if creates => Missing::IsCreatedOnly,
-            (Err(Errno::ENOENT), Missing::Fails) if creates => Missing::IsCreated,
-            (Err(Errno::EEXIST), _) => Missing::FailsAsLinks,
-            _ => return opened,
-        };
-    }
-    Err(Errno::EBUSY)
 }
 
 /// Opens `/dev/null`. `ENODEV` if it is not the null device: a regular file in its place has contents, and would

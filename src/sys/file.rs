@@ -32,6 +32,9 @@ pub(crate) enum Open {
     Path = O_PATH | O_DIRECTORY,
 }
 
+/// In place of the descriptor of a directory: the working directory.
+pub(crate) const WORKING_DIRECTORY: RawFd = AT_FDCWD as RawFd;
+
 /// What open(2) makes of a symbolic link as the last component, and of a missing file.
 #[derive(Clone, Copy, Debug)]
 #[repr(u32)]
@@ -48,16 +51,21 @@ pub(crate) enum Missing {
 
 /// `openat(AT_FDCWD, path, flags | O_CLOEXEC | O_NOCTTY)`—Opens a file that exists. Retries after `EINTR`.
 pub(crate) fn open(path: ThinCStr<'_>, purpose: Open) -> Result<Fd, Errno> {
-    open_or(path, purpose, Missing::Fails)
+    open_at(WORKING_DIRECTORY, path, purpose, Missing::Fails)
 }
 
-/// `openat(AT_FDCWD, path, flags | O_CLOEXEC | O_NOCTTY, 0644)`—Opens or creates a file. Retries after `EINTR`.
+/// `openat(directory, path, flags | O_CLOEXEC | O_NOCTTY, 0644)`—Opens or creates a file. Retries after `EINTR`.
 #[inline(never)]
-pub(crate) fn open_or(path: ThinCStr<'_>, purpose: Open, missing: Missing) -> Result<Fd, Errno> {
+pub(crate) fn open_at(
+    directory: RawFd,
+    path: ThinCStr<'_>,
+    purpose: Open,
+    missing: Missing,
+) -> Result<Fd, Errno> {
     let flags = purpose as u32 | missing as u32 | O_CLOEXEC | O_NOCTTY | O_LARGEFILE;
     loop {
         // SAFETY: the kernel reads the C string `path`.
-        match unsafe { call!(Sysno::openat, AT_FDCWD, path.as_ptr(), flags, 0o644) } {
+        match unsafe { call!(Sysno::openat, directory, path.as_ptr(), flags, 0o644) } {
             Err(Errno::EINTR) => {}
             result => return Fd::above_standard_streams(result?),
         }
@@ -107,26 +115,36 @@ pub(crate) fn access(path: ThinCStr<'_>) -> bool {
     unsafe { attempt!(Sysno::faccessat, AT_FDCWD, path.as_ptr(), 0) }.is_ok()
 }
 
-/// `mkdirat(AT_FDCWD, path, mode)`—Creates a directory. `EEXIST` if there is a file, even if it is a symbolic link.
+/// `mkdirat(directory, name, mode)`—Makes a directory. `EEXIST` if there is a file, even if it is a symbolic link.
+pub(crate) fn mkdirat(directory: RawFd, name: ThinCStr<'_>, mode: u32) -> Result<(), Errno> {
+    // SAFETY: the kernel reads the C string `name`.
+    unsafe { attempt!(Sysno::mkdirat, directory, name.as_ptr(), mode) }
+}
+
+/// `mkdirat(AT_FDCWD, path, mode)`—Makes a directory.
 pub(crate) fn mkdir(path: ThinCStr<'_>, mode: u32) -> Result<(), Errno> {
-    // SAFETY: the kernel reads the C string `path`.
-    unsafe { attempt!(Sysno::mkdirat, AT_FDCWD, path.as_ptr(), mode) }
+    mkdirat(WORKING_DIRECTORY, path, mode)
 }
 
 /// `unlinkat(AT_FDCWD, path, 0)`—Removes a name of a file.
 pub(crate) fn unlink(path: ThinCStr<'_>) -> Result<(), Errno> {
-    unlinkat(path, 0)
+    unlinkat(WORKING_DIRECTORY, path, 0)
 }
 
 /// `unlinkat(AT_FDCWD, path, AT_REMOVEDIR)`—Removes an empty directory.
 pub(crate) fn rmdir(path: ThinCStr<'_>) -> Result<(), Errno> {
-    unlinkat(path, AT_REMOVEDIR)
+    rmdir_at(WORKING_DIRECTORY, path)
+}
+
+/// `unlinkat(directory, name, AT_REMOVEDIR)`—Removes an empty directory.
+pub(crate) fn rmdir_at(directory: RawFd, name: ThinCStr<'_>) -> Result<(), Errno> {
+    unlinkat(directory, name, AT_REMOVEDIR)
 }
 
 #[inline(never)]
-fn unlinkat(path: ThinCStr<'_>, flags: u32) -> Result<(), Errno> {
+fn unlinkat(directory: RawFd, path: ThinCStr<'_>, flags: u32) -> Result<(), Errno> {
     // SAFETY: the kernel reads the C string `path`.
-    unsafe { attempt!(Sysno::unlinkat, AT_FDCWD, path.as_ptr(), flags) }
+    unsafe { attempt!(Sysno::unlinkat, directory, path.as_ptr(), flags) }
 }
 
 /// `fchmodat(AT_FDCWD, path, mode)`—Changes the mode of a file. Follows symbolic links.

@@ -52,8 +52,9 @@ pub(crate) use fd::{
 };
 pub use fd::{RawFd, write};
 pub(crate) use file::{
-    Missing, Open, PATH_SIZE, access, chdir, chmod, fchdir, fchmod, ftruncate, getcwd, getdents,
-    lchown, mkdir, open, open_or, rename, rmdir, set_mtime, umask, unlink, with_umask,
+    Missing, Open, PATH_SIZE, WORKING_DIRECTORY, access, chdir, chmod, fchdir, fchmod, ftruncate,
+    getcwd, getdents, lchown, mkdir, mkdirat, open, open_at, rename, rmdir, rmdir_at, set_mtime,
+    umask, unlink, with_umask,
 };
 pub(crate) use lock::{
     Lock, LockOwner, Locker, fcntl_getlk, fcntl_setlk, has_flock, has_remote_locks,
@@ -75,7 +76,7 @@ pub(crate) use signal::{
 pub use signal::{SignalSet, block_signals, take_pending};
 pub(crate) use socket::{SOCKET_PATH_SIZE, bind, connect, datagram_socket, getsockname, recvmsg};
 pub(crate) use stack::Stack;
-pub(crate) use stat::{Stat, fstat, lstat};
+pub(crate) use stat::{Stat, fstat, lstat, lstat_at};
 pub use terminal::terminal_width;
 pub(crate) use thread::Thread;
 pub use trap::catch_traps;

@@ -3,14 +3,14 @@
 use core::mem::MaybeUninit;
 
 use linux_raw_sys::general::{
-    AT_FDCWD, AT_SYMLINK_NOFOLLOW, S_IFCHR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK, S_IWGRP,
-    S_IWOTH,
+    AT_SYMLINK_NOFOLLOW, S_IFCHR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK, S_IWGRP, S_IWOTH,
 };
 
 use super::arch::{FSTAT, FSTATAT, RawStat};
 use super::c_str::ThinCStr;
 use super::credentials::effective_user;
 use super::fd::RawFd;
+use super::file::WORKING_DIRECTORY;
 use crate::protocol::{Errno, Nanoseconds, SECOND};
 
 /// The status of a file. Two of them are equal if they are of the same file.
@@ -99,6 +99,11 @@ impl Stat {
             && lstat(ThinCStr::new(c"/")).is_ok_and(|root| self.owner != root.owner)
     }
 
+    /// Whether this user owns the file; `None` stands for the effective user.
+    pub(crate) fn is_owned_by(self, user: Option<u32>) -> bool {
+        self.owner == user.unwrap_or_else(effective_user)
+    }
+
     /// The time of the last modification, by the clock at that time.
     pub(crate) const fn mtime(self) -> Nanoseconds {
         self.mtime
@@ -117,12 +122,17 @@ pub(crate) fn fstat(fd: RawFd) -> Result<Stat, Errno> {
 /// `fstatat(AT_FDCWD, path, _, AT_SYMLINK_NOFOLLOW)`—Returns the status of a file, and of a symbolic link
 /// itself. `ENOENT` if the file does not exist.
 pub(crate) fn lstat(path: ThinCStr<'_>) -> Result<Stat, Errno> {
+    lstat_at(WORKING_DIRECTORY, path)
+}
+
+/// `fstatat(directory, path, _, AT_SYMLINK_NOFOLLOW)`—As [`lstat`], in this directory.
+pub(crate) fn lstat_at(directory: RawFd, path: ThinCStr<'_>) -> Result<Stat, Errno> {
     let mut stat = MaybeUninit::<RawStat>::zeroed();
     // SAFETY: the kernel reads the C string `path`. `RawStat` is the structure that it writes for this call.
     unsafe {
         call!(
             FSTATAT,
-            AT_FDCWD,
+            directory,
             path.as_ptr(),
             stat.as_mut_ptr(),
             AT_SYMLINK_NOFOLLOW

@@ -38,6 +38,7 @@ mod command;
 mod credentials;
 mod daemonize;
 mod detachment;
+mod directories;
 mod failures;
 mod foreground;
 mod group;

@@ -95,7 +95,12 @@ fn other_variables_of_sd_notify() {
     for _ in 0..20 {
         let output = place.run(&mut notifier(&place, &[], &words));
         let line = output.stderr.trim_end();
-        assert!(line.ends_with(&format!("; --stderr FILE keeps its output; {errno}; {status}")), "{line}");
+        assert!(
+            line.ends_with(&format!(
+                "; --stderr FILE keeps its output; {errno}; {status}"
+            )),
+            "{line}"
+        );
         let says = format!("{DIED}exited with status 3");
         assert_eq!((output.code(), last_message(&output)), (5, says));
     }

@@ -143,6 +143,10 @@ impl<'a> Invocation<'a> {
                 *self.keep.get_mut(self.kept)? = values::descriptor(text)?;
                 self.kept = self.kept.saturating_add(1);
             }
+            Name::Mkdir => {
+                let mut slots = self.start.directories.iter_mut();
+                *slots.find(|slot| slot.is_none())? = Some(values::word(value)?.into_arg());
+            }
             Name::Env => drop(variable(value)?),
             Name::Signal => {
                 self.signal = match text {

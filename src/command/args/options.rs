@@ -84,6 +84,7 @@ options! {
     OomScoreAdj "- oom-score-adj a number from -1000 to 1000",
     Rlimit "- rlimit NAME=SOFT or NAME=SOFT:HARD (numbers or unlimited, SOFT not above HARD), NAME one of",
     KeepFd "- keep-fd a number above 2 (16 of them at most)",
+    Mkdir "- mkdir a directory (8 of them at most)",
     Env "E env NAME=VALUE",
     Signal "s signal a signal's name or number",
     KillAfter "- kill-after a number of seconds",

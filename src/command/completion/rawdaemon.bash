@@ -4,12 +4,12 @@
 _rawdaemon() {
     local cur prev words cword
     local options='--pidfile --lock --stdin --stdout --stderr --append --chdir --chroot --user --group
-        --umask --nice --oom-score-adj --rlimit --no-new-privs --keep-fd --env --clear-env --argv0
+        --umask --nice --oom-score-adj --rlimit --no-new-privs --mkdir --keep-fd --env --clear-env --argv0
         --ready --timeout --foreground --start-or-ok --restart --status --stop --signal --kill-after
         --retry --process-group --strict --trust-pidfile --verbose --quiet --help --version'
     # The options that take a value; the letters are those of which a group can end.
     local valued='pidfile|lock|stdin|stdout|stderr|chdir|chroot|user|group|umask|nice|oom-score-adj'
-    valued+='|rlimit|keep-fd|env|argv0|ready|timeout|signal|kill-after|retry'
+    valued+='|rlimit|mkdir|keep-fd|env|argv0|ready|timeout|signal|kill-after|retry'
     local letters='plioecrugmnERts'
 
     # Words such as --ready=fd:3 and web:www are one word here.
@@ -55,7 +55,7 @@ _rawdaemon() {
         -p | --pidfile | -l | --lock | -i | --stdin | -o | --stdout | -e | --stderr)
             _filedir
             ;;
-        -c | --chdir | -r | --chroot)
+        -c | --chdir | -r | --chroot | --mkdir)
             _filedir -d
             ;;
         -u | --user)

@@ -129,6 +129,7 @@ fn add_effect<'v>(
         Name::Chdir => *options = set.chdir(path),
         Name::User => *options = set.user(path),
         Name::Group => *options = set.group(path),
+        Name::Mkdir => *options = set.mkdir(path),
         Name::Argv0 => expected.argv0 = Some(path.into()),
         Name::Umask => {
             let mask = number as u32 % 0o1000;

@@ -1,0 +1,110 @@
+//! The directories of the options: made before anything is opened in them, and removed if the start fails.
+//!
+//! The process that creates the daemon does both, since the daemon may lose its privileges and its root directory.
+//! Paths are walked component by component, on descriptors: the daemon's user, who may own some of the directories,
+//! cannot exchange what is made before its owner is set.
+
+use super::open_file::open_file;
+use super::plan::Plan;
+use crate::options::MAX_DIRECTORIES;
+use crate::protocol::{Errno, Error, ErrorKind, Subject, failed};
+use crate::sys::{self, Missing, Open, ThinCStr};
+use crate::text::{join, next_field};
+
+/// `NAME_MAX`, and a null byte.
+const NAME_SIZE: usize = 256;
+
+/// The directories that a start has made: for each path, one more than the length of the part that existed, or zero.
+pub(super) struct MadeDirectories([usize; MAX_DIRECTORIES]);
+
+impl MadeDirectories {
+    pub(super) const NONE: Self = Self([0; MAX_DIRECTORIES]);
+
+    /// Makes the directories for the daemon's user. That user must own those that exist.
+    #[inline(never)]
+    pub(super) fn make(&mut self, plan: &Plan<'_>) -> Result<(), Error> {
+        for (number, made) in self.0.iter_mut().enumerate() {
+            let Some(path) = plan.options.directory(number) else {
+                break;
+            };
+            walk(path.to_bytes(), Some((plan, made))).map_err(|errno| {
+                let error = failed(ErrorKind::OpenFailed)(errno);
+                error.about(Subject::Mkdir).numbered(number)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Removes them after a failure: the later ones first, which may lie in the earlier ones. Those in which something
+    /// was put stay.
+    #[inline(never)]
+    pub(super) fn remove(&self, plan: &Plan<'_>) {
+        for (number, made) in self.0.iter().enumerate().rev() {
+            let path = plan
+                .options
+                .directory(number)
+                .map_or(&[][..], ThinCStr::to_bytes);
+            let mut length = path.len();
+            while *made > 0 && length >= *made {
+                if matches!(path.get(length), None | Some(b'/')) {
+                    let _ = walk(path.get(..length).unwrap_or_default(), None);
+                }
+                length = length.wrapping_sub(1);
+            }
+        }
+    }
+}
+
+/// Walks to the directory at this path, makes missing ones, and sets the owner of the last one. Without a plan, removes
+/// the last one.
+fn walk(path: &[u8], mut making: Option<(&Plan<'_>, &mut usize)>) -> Result<(), Errno> {
+    let start = if path.first() == Some(&b'/') {
+        c"/"
+    } else {
+        c"."
+    };
+    let mut directory = sys::open(ThinCStr::new(start), Open::Path)?;
+    let mut is_new = false;
+    let mut rest = Some(path);
+    while let Some(left) = rest {
+        let name = next_field(&mut rest, b'/');
+        if name.is_empty() {
+            continue;
+        }
+        let mut buffer = [0; NAME_SIZE];
+        join(name, &[0], &mut buffer);
+        let name = ThinCStr::at_start(&buffer).ok_or(Errno::ENAMETOOLONG)?;
+        let at = directory.raw();
+        is_new = false;
+        match &mut making {
+            Some((_, made)) if sys::lstat_at(at, name) == Err(Errno::ENOENT) => {
+                match sys::with_umask(0, || sys::mkdirat(at, name, 0o755)) {
+                    // Another process has made it.
+                    Err(Errno::EEXIST) => {}
+                    result => {
+                        result?;
+                        is_new = true;
+                        if **made == 0 {
+                            **made = path.len().wrapping_sub(left.len()).wrapping_add(1);
+                        }
+                    }
+                }
+            }
+            None if rest.is_none() => return sys::rmdir_at(at, name),
+            _ => {}
+        }
+        directory = open_file(at, name, Open::Path)?;
+    }
+    let Some((plan, _)) = making else {
+        return Ok(());
+    };
+    // A descriptor that fchown(2) takes, and before Linux 3.6 also fstat(2).
+    let (this, missing) = (ThinCStr::new(c"."), Missing::Fails);
+    let directory = sys::open_at(directory.raw(), this, Open::Directory, missing)?;
+    let (user, group) = (plan.credentials.user, plan.credentials.group);
+    match is_new {
+        true => sys::fchown(directory.raw(), user, group),
+        false if sys::fstat(directory.raw())?.is_owned_by(user) => Ok(()),
+        false => Err(Errno::EEXIST),
+    }
+}
