@@ -16,7 +16,7 @@ pub use crate::protocol::{
     Verdict, decode, describe, encode, outcome,
 };
 pub use crate::start::{
-    EntryNames, KeptFds, LookUp, Plan, any_path, interpreter, interpreter_of, is_relative, spawn_as,
+    EntryNames, KeptFds, LookUp, Plan, any_path, describe_file, interpreter, is_relative, spawn_as,
 };
 pub use crate::sys::{
     RawFd, SignalSet, Zeroed, block_signals, catch_traps, effective_user, getpid, leak_zeroed,

@@ -1,7 +1,7 @@
 //! The report of a start: the steps that were taken, and the failure.
 
 use rawdaemon::internal::{
-    Note, Plan, Settings, Step, describe, interpreter_of, packed, split_once,
+    Note, Plan, Settings, Step, describe, describe_file, packed, split_once,
 };
 use rawdaemon::{CStrings, Cause, Errno, Error, ErrorKind, Readiness, Subject, ThinCStr};
 
@@ -44,14 +44,6 @@ impl Report<'_> {
 
     /// Writes a line with the step that failed, its subject, the cause, and what the daemon has said of itself.
     pub(crate) fn write_failure(&self, error: &Error, progress: &ProgressLine) {
-        let mut head = [0; 4096];
-        let no_such_file = Error::new(ErrorKind::ExecFailed, Cause::Errno(Errno::ENOENT));
-        let has_chroot = self.subject_name(Subject::Chroot).is_some();
-        let interpreter = if *error == no_such_file && !has_chroot {
-            interpreter_of(self.program.to_c_str(), self.environment, &mut head)
-        } else {
-            None
-        };
         let mut line = Line::new();
         let name = self.failed_name(error).map(ThinCStr::to_c_str);
         describe(error, name, &mut |text| line.add(text));
@@ -64,10 +56,16 @@ impl Report<'_> {
                 line.say(packed!("; --stderr FILE keeps its output"));
             }
         }
-        if let Some(interpreter) = interpreter {
-            line.say(packed!("; its interpreter "));
-            line.add(interpreter);
-            line.say(packed!(" may be missing"));
+        let of = |errno| Error::new(ErrorKind::ExecFailed, Cause::Errno(errno));
+        let is_format = *error == of(Errno::ENOEXEC);
+        let has_reason = is_format || *error == of(Errno::ENOENT);
+        // Of a file in another root directory, or without a path, nothing is known here.
+        let is_here = self.subject_name(Subject::Chroot).is_none() && !error.has(Note::Other);
+        if has_reason && is_here {
+            let program = self.program.to_c_str();
+            describe_file(program, self.environment, is_format, &mut |text| {
+                line.add(text)
+            });
         }
         if error.kind() == ErrorKind::TimedOut && !error.has(Note::Other) {
             line.say(match self.settings.readiness {

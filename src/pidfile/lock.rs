@@ -105,7 +105,7 @@ pub(crate) fn write(file: RawFd, pid: Pid, fingerprint: u32) -> Result<(), Error
     let text = number_line(pid.get().into(), &mut buffer);
     sys::ftruncate(file).map_err(pidfile_failed)?;
     // Reading it has moved the offset.
-    sys::rewind(file).map_err(pidfile_failed)?;
+    sys::seek(file, 0).map_err(pidfile_failed)?;
     // A write beyond the limit would end the process by SIGXFSZ, or write a part.
     if sys::getrlimit_fsize() < text.len() as u64 {
         return Err(pidfile_failed(Errno::EFBIG));

@@ -40,7 +40,7 @@ fn give_name(new: &Fd, new_path: ThinCStr<'_>, path: ThinCStr<'_>) -> Result<boo
     if !is_pidfile || !is_private || !still_names(path, &old)? {
         return Ok(false);
     }
-    sys::rewind(old.raw()).map_err(pidfile_failed)?;
+    sys::seek(old.raw(), 0).map_err(pidfile_failed)?;
     refuse_other_daemon(&old, false)?;
     sys::rename(new_path, path).map_err(pidfile_failed)?;
     sys::fchmod(new.raw(), 0o644).map_err(pidfile_failed)?;

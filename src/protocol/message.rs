@@ -120,6 +120,9 @@ pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
         }
         CauseKind::Unknown | CauseKind::NotAFile | CauseKind::Silent => {}
     }
+    if is_other && kind == ErrorKind::ExecFailed {
+        packed!("; the path of its directory is too long or unknown").write(out);
+    }
     if error.has(Note::FileLeft) {
         packed!("; its pidfile or socket could not be removed").write(out);
     }

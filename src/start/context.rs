@@ -6,6 +6,16 @@ use super::readiness::NotifyEnd;
 use crate::protocol::{Errno, Error, Pid, Record, encode};
 use crate::sys::{self, CStrings, Fork, Forked, NO_FD, Pipe, RawFd, Stack, Thread};
 
+/// The directory against which relative paths of a command are resolved.
+#[derive(Clone, Copy)]
+pub(super) struct WorkingDirectory<'a> {
+    /// Its path; empty if none of the command's paths is relative.
+    pub(super) path: &'a [u8],
+    /// The directory itself, if it has no path that fits into a buffer: it was removed, or lies deeper than `PATH_MAX`.
+    /// Otherwise [`WORKING_DIRECTORY`](sys::WORKING_DIRECTORY).
+    pub(super) fd: RawFd,
+}
+
 /// The program that becomes a daemon: the caller, or a command. This trait has the differences in
 /// behaviour; the [`Plan`] has those that are values.
 pub(super) trait Role: Sized {
@@ -39,7 +49,7 @@ pub(super) trait Role: Sized {
     fn finish(
         &self,
         context: &Context<'_, Self>,
-        working_directory: &[u8],
+        working_directory: WorkingDirectory<'_>,
         locks: [RawFd; 2],
     ) -> Result<Self::Output, Error>;
 

@@ -3,7 +3,7 @@
 use core::cell::Cell;
 
 use super::callback::{Callback, refuse_within_callback};
-use super::context::{Context, Role, Shared};
+use super::context::{Context, Role, Shared, WorkingDirectory};
 use super::daemon_process::DaemonProcess;
 use super::intermediate::run_daemon;
 use super::look_up::LookUp;
@@ -239,7 +239,12 @@ impl Role for Caller<'_> {
         sys::set_sigaction(SIGCHLD, &role.child_action)
     }
 
-    fn finish(&self, context: &Context<'_, Self>, _: &[u8], _: [RawFd; 2]) -> Result<RawFd, Error> {
+    fn finish(
+        &self,
+        context: &Context<'_, Self>,
+        _: WorkingDirectory<'_>,
+        _: [RawFd; 2],
+    ) -> Result<RawFd, Error> {
         let resets = context.shared.plan.options.reset_signals;
         sys::restore_trap_action((!resets).then_some(&self.trap_action))
             .map_err(failed(ErrorKind::SignalsFailed))?;

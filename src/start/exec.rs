@@ -2,15 +2,16 @@
 
 use core::convert::Infallible;
 
-use super::context::{Context, Role};
+use super::context::{Context, Role, WorkingDirectory};
+use super::file_head::is_script;
 use super::intermediate::run_daemon;
 use super::kept_fds::{FIRST_FD, KeptFds};
 use super::path_search::{any_path, is_relative};
 use super::plan::Memory;
-use crate::protocol::{Errno, Error, ErrorKind, Nanoseconds, Pid, failed};
+use crate::protocol::{Errno, Error, ErrorKind, Nanoseconds, Note, Pid, failed};
 use crate::sys::{
-    self, CStrings, Child, End, ExitSignal, Fork, Forked, NO_FD, RawFd, SignalSet, ThinCStr,
-    Thread, clone_vm,
+    self, CStrings, Child, End, ExitSignal, Fork, Forked, NO_FD, Open, RawFd, SignalSet, ThinCStr,
+    Thread, WORKING_DIRECTORY, clone_vm,
 };
 use crate::text::split_once;
 
@@ -76,7 +77,7 @@ impl Role for Command<'_> {
     fn finish(
         &self,
         context: &Context<'_, Self>,
-        working_directory: &[u8],
+        working_directory: WorkingDirectory<'_>,
         locks: [RawFd; 2],
     ) -> Result<Infallible, Error> {
         let kept = KeptFds {
@@ -110,20 +111,22 @@ impl Command<'_> {
     /// Executes the command from the first directory in which execve(2) succeeds. Returns only on
     /// failure.
     #[inline(never)]
-    fn execute(&self, envp: CStrings<'_>, working_directory: &[u8]) -> Error {
+    fn execute(&self, envp: CStrings<'_>, working_directory: WorkingDirectory<'_>) -> Error {
         let Self { program, argv, .. } = *self;
         let is_searched = split_once(program.to_bytes(), b'/').1.is_none();
+        let WorkingDirectory { path, fd } = working_directory;
+        let exists = |path: ThinCStr<'_>| sys::access_at(fd, path);
         let mut missing = Errno::ENOENT;
         let mut error = None;
-        any_path(program, envp, working_directory, &mut |path| {
+        any_path(program, envp, path, &mut |path| {
             let errno = match path {
-                Some(path) => match execute_file(path, argv, envp) {
+                Some(path) => match execute_file(fd, path, argv, envp) {
                     // Usually the file does not exist. Whether it does is checked after the search.
                     Errno::ENOENT => return false,
                     // The file cannot be reached: a directory of this path is none, denies search permission,
                     // or is on a mount that is gone (ESTALE, ENOTCONN, EIO). Skip it: execvp(3) does so with
                     // most of these errors.
-                    errno if (is_searched | (errno == Errno::ENOTDIR)) && !sys::access(path) => {
+                    errno if (is_searched | (errno == Errno::ENOTDIR)) && !exists(path) => {
                         if !(is_searched && matches!(errno, Errno::ENOTDIR | Errno::EACCES)) {
                             missing = errno;
                         }
@@ -139,18 +142,20 @@ impl Command<'_> {
         });
         // ENOENT for a file that exists means that its interpreter is missing.
         let error = match error {
-            None if any_path(program, envp, working_directory, &mut |path| {
-                path.is_some_and(sys::access)
-            }) =>
-            {
+            None if any_path(program, envp, path, &mut |path| path.is_some_and(&exists)) => {
                 Some(Errno::ENOENT)
             }
             error => error,
         };
-        error.map_or(
+        let lacks_path = fd != WORKING_DIRECTORY && error.is_some();
+        let error = error.map_or(
             failed(ErrorKind::CommandNotFound)(missing),
             failed(ErrorKind::ExecFailed),
-        )
+        );
+        match lacks_path {
+            true => error.with(Note::Other),
+            false => error,
+        }
     }
 }
 
@@ -162,12 +167,51 @@ const BUSY_INTERVAL: Nanoseconds = 5_000_000;
 ///
 /// A file that was just written may be open for writing (ETXTBSY) in a process that another thread of its writer
 /// has forked, until that process executes its own program. The call is therefore tried again for 100 ms.
-fn execute_file(path: ThinCStr<'_>, argv: CStrings<'_>, envp: CStrings<'_>) -> Errno {
+///
+/// A path that begins with a dot is relative to the directory `fd`, if there is one.
+#[inline(never)]
+fn execute_file(fd: RawFd, path: ThinCStr<'_>, argv: CStrings<'_>, envp: CStrings<'_>) -> Errno {
+    let has_path = fd == WORKING_DIRECTORY || path.first_byte() != b'.';
     for _ in 0..BUSY_ATTEMPTS {
-        match sys::execve(path, argv, envp) {
+        let errno = match has_path {
+            true => sys::execve(path, argv, envp),
+            false => sys::execveat(fd, path, argv, envp),
+        };
+        match errno {
             Errno::ETXTBSY => sys::sleep(BUSY_INTERVAL),
+            Errno::ENOEXEC if has_path => return execute_script(path, argv, envp),
             errno => return errno,
         }
     }
     Errno::ETXTBSY
+}
+
+const SHELL: ThinCStr<'static> = ThinCStr::new(c"/bin/sh");
+
+/// The number of arguments that a script without an interpreter can have, its name included, and two more.
+const SCRIPT_ARGUMENTS: usize = 256;
+
+/// Executes a file that the kernel does not know, if it may be a script, by the shell, as execvp(3) does. Returns only
+/// on failure.
+#[inline(never)]
+fn execute_script(path: ThinCStr<'_>, argv: CStrings<'_>, envp: CStrings<'_>) -> Errno {
+    let mut head = [0; 256];
+    let length = sys::open(path, Open::Read).and_then(|file| sys::read(file.raw(), &mut head));
+    match length {
+        Ok(length) if is_script(head.get(..length as usize).unwrap_or_default()) => {}
+        _ => return Errno::ENOEXEC,
+    }
+    // The daemon may share the memory of a process that goes on: what it maps would stay.
+    let mut list = [None; SCRIPT_ARGUMENTS];
+    for (slot, argument) in list.iter_mut().skip(1).zip(argv.as_slice()) {
+        *slot = *argument;
+    }
+    let [shell, script, ..] = &mut list;
+    (*shell, *script) = (Some(SHELL), Some(path));
+    // The last one is none of the arguments.
+    let Some(list) = CStrings::new(&list) else {
+        return Errno::E2BIG;
+    };
+    sys::execve(SHELL, list, envp);
+    Errno::ENOEXEC
 }

@@ -1,52 +1,111 @@
-//! The interpreter that the first bytes of an executable file name. Pure.
+//! What the first bytes of an executable file say: its interpreter, and the machine that it is for. Pure.
 
 use crate::text::split_once;
 
 /// The interpreter that the first bytes of a file name: the program after `#!` in a script, or the dynamic
 /// linker of an ELF file. The kernel takes a zero byte in a script for a blank. `None` if they name none, or
 /// not the whole name.
-#[inline(never)]
 #[must_use]
 pub fn interpreter(head: &[u8]) -> Option<&[u8]> {
-    match head {
-        [b'#', b'!', line @ ..] => {
-            let line = split_once(line, b'\n').0;
-            line.split(|byte| matches!(byte, b' ' | b'\t' | 0))
-                .find(|word| !word.is_empty())
-        }
-        [0x7f, b'E', b'L', b'F', class, ..] => elf_interpreter(head, *class == 2),
-        _ => None,
-    }
+    let Some(offset) = elf_interpreter(head) else {
+        return script_interpreter(head);
+    };
+    let (path, end) = split_once(head.get(offset..)?, 0);
+    end.filter(|_| !path.is_empty()).map(|_| path)
 }
 
-/// The `PT_INTERP` entry of a little-endian ELF file (elf(5)). Of 64-bit numbers, only the lower half is
-/// read.
-fn elf_interpreter(head: &[u8], wide: bool) -> Option<&[u8]> {
+/// The program after `#!`.
+pub(super) fn script_interpreter(head: &[u8]) -> Option<&[u8]> {
+    let [b'#', b'!', line @ ..] = head else {
+        return None;
+    };
+    let line = split_once(line, b'\n').0;
+    line.split(|byte| matches!(byte, b' ' | b'\t' | 0))
+        .find(|word| !word.is_empty())
+}
+
+/// Where the interpreter's name lies in a little-endian ELF file: its `PT_INTERP` entry (elf(5)). Of 64-bit numbers,
+/// only the lower half is read.
+#[inline(never)]
+pub(super) fn elf_interpreter(head: &[u8]) -> Option<usize> {
     const PT_INTERP: usize = 3;
+    let [0x7f, b'E', b'L', b'F', class, ..] = head else {
+        return None;
+    };
     let number = |at: usize| {
         let bytes = head.get(at..)?.first_chunk()?;
         Some(u32::from_le_bytes(*bytes) as usize)
     };
-    let (table_at, sizes_at, offset_at) = if wide { (32, 54, 8) } else { (28, 42, 4) };
+    let (table_at, sizes_at, offset_at) = if *class == 2 {
+        (32, 54, 8)
+    } else {
+        (28, 42, 4)
+    };
     let mut entry = number(table_at)?;
     let sizes = number(sizes_at)?;
     let (entry_size, entries) = (sizes & 0xffff, sizes >> 16);
     for _ in 0..entries {
         if number(entry)? == PT_INTERP {
-            let offset = number(entry.saturating_add(offset_at))?;
-            let (path, end) = split_once(head.get(offset..)?, 0);
-            return end.filter(|_| !path.is_empty()).map(|_| path);
+            return number(entry.saturating_add(offset_at));
         }
         entry = entry.saturating_add(entry_size);
     }
     None
 }
 
+/// The machine that an ELF file is for: its number, such as `EM_X86_64` (elf(5)).
+pub(super) fn elf_machine(head: &[u8]) -> Option<u16> {
+    let [0x7f, b'E', b'L', b'F', _, order, ..] = head else {
+        return None;
+    };
+    let bytes = *head.get(18..)?.first_chunk()?;
+    Some(match order {
+        2 => u16::from_be_bytes(bytes),
+        _ => u16::from_le_bytes(bytes),
+    })
+}
+
+/// Whether a file with this head, which the kernel does not execute, may be a script for the shell: its first line has
+/// no control characters. Shells refuse others, too.
+#[inline(never)]
+pub(super) fn is_script(head: &[u8]) -> bool {
+    for byte in head {
+        match byte {
+            b'\n' => break,
+            0..=8 | 14..=31 | 127 => return false,
+            _ => {}
+        }
+    }
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
 
-    use super::interpreter;
+    use super::{elf_machine, interpreter, is_script};
+
+    #[test]
+    fn a_script_is_text() {
+        for head in [&b""[..], b"exit 3", b"\techo \xff\r\n\0", b"#!/bin/sh"] {
+            assert!(is_script(head), "{head:?}");
+        }
+        for head in [&b"\0"[..], b"\x7fELF", b"exit \x1b\n", b"PK\x03\x04"] {
+            assert!(!is_script(head), "{head:?}");
+        }
+    }
+
+    #[test]
+    fn the_machine_of_an_executable() {
+        let machine = |order| {
+            let mut head = *b"\x7fELF\x01\0\0\0\0\0\0\0\0\0\0\0\x02\0\x01\x02";
+            head[5] = order;
+            elf_machine(&head)
+        };
+        assert_eq!((machine(1), machine(2)), (Some(0x201), Some(0x102)));
+        assert_eq!(elf_machine(b"\x7fELF\x02\x01"), None);
+        assert_eq!(elf_machine(b"#!/bin/sh and more text"), None);
+    }
 
     #[test]
     fn the_interpreter_of_a_script_and_of_an_executable() {

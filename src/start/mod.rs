@@ -36,7 +36,7 @@ mod watch;
 pub use daemon_process::DaemonProcess;
 pub use daemonize::{Identity, daemonize};
 pub use file_head::interpreter;
-pub use interpreter::interpreter_of;
+pub use interpreter::describe_file;
 pub use kept_fds::{EntryNames, KeptFds};
 pub use look_up::LookUp;
 pub use path_search::{any_path, is_relative};

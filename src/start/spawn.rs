@@ -61,7 +61,8 @@ impl DaemonizeOptions<'_> {
     /// pid is that of a process that is gone. Most programs have an option to stay in the foreground.
     ///
     /// A `program` without a slash is searched for in the PATH of `envp`, as execvp(3) does. Relative
-    /// paths, including those in PATH, are resolved against the caller's working directory.
+    /// paths, including those in PATH, are resolved against the caller's working directory. A script without a
+    /// `#!` line is run by `/bin/sh`, with up to 253 arguments.
     ///
     /// The daemon shares the caller's memory until it executes the command, as with vfork(2), so a start
     /// takes the same time in a large process as in a small one. The memory is copied only if the options

@@ -1,6 +1,6 @@
 //! The daemon's steps: takes those of [`Step::ALL`] that the plan includes, in that order.
 
-use super::context::{Context, Role, Shared};
+use super::context::{Context, Role, Shared, WorkingDirectory};
 use super::descriptors::close_all_but;
 use super::kept_fds::KeptFds;
 use super::path_search::PATH_SIZE;
@@ -9,7 +9,7 @@ use super::streams::{OpenFiles, truncate_outputs};
 use crate::options::{Limit, Resource, Settings};
 use crate::pidfile;
 use crate::protocol::{Errno, Error, ErrorKind, Step, Subject, failed};
-use crate::sys::{self, Open, RawFd, ThinCStr};
+use crate::sys::{self, Open, RawFd, ThinCStr, WORKING_DIRECTORY};
 use crate::text::{NUMBER_LINE, number_line};
 
 /// Takes the steps.
@@ -27,7 +27,7 @@ pub(super) fn take<R: Role>(
         R::restore(context).map_err(failed(ErrorKind::SignalsFailed))?;
     }
     let mut buffer = None;
-    let working_directory = command_directory(context, &mut buffer);
+    let path = command_directory(context, &mut buffer);
     let mut fingerprint = 0;
     for step in Step::ALL {
         if !plan.includes(*step) {
@@ -71,7 +71,12 @@ pub(super) fn take<R: Role>(
             // As long as the daemon has all privileges and the root directory of the caller.
             Step::RunAction => role.run_action(),
             Step::Chroot => at_step(change_root(options)),
-            Step::Chdir => at_step(sys::chdir(options.string(Subject::Chdir).unwrap_or(ROOT))),
+            Step::Chdir => at_step({
+                if path == Some(b"") {
+                    files.open_directory();
+                }
+                sys::chdir(options.string(Subject::Chdir).unwrap_or(ROOT))
+            }),
             Step::WritePidfile => {
                 files.wrote_pidfile = true;
                 let [pidfile, _] = files.locks;
@@ -91,21 +96,28 @@ pub(super) fn take<R: Role>(
             Step::Execute => break,
         }?;
     }
+    let working_directory = WorkingDirectory {
+        path: match files.directory {
+            WORKING_DIRECTORY => path.unwrap_or_default(),
+            _ => b".",
+        },
+        fd: files.directory,
+    };
     role.finish(context, working_directory, files.locks)
 }
 
-/// The directory against which a relative path of the command is resolved; empty if none of its paths is
-/// relative.
+/// The path of the directory against which a relative path of the command is resolved, which is empty if it is not
+/// known. `None` if none of the command's paths is relative.
 fn command_directory<'b, R: Role>(
     context: &Context<'_, R>,
     buffer: &'b mut Option<[u8; PATH_SIZE]>,
-) -> &'b [u8] {
+) -> Option<&'b [u8]> {
     let Shared { plan, role, .. } = context.shared;
     match plan.options.string(Subject::Chroot) {
-        _ if !role.is_relative(context.environment) => b"",
+        _ if !role.is_relative(context.environment) => None,
         // After a chroot, relative paths are resolved in the daemon's working directory.
-        Some(_) => b".",
-        None => sys::getcwd(buffer.insert([0; PATH_SIZE])),
+        Some(_) => Some(b"."),
+        None => Some(sys::getcwd(buffer.insert([0; PATH_SIZE]))),
     }
 }
 

@@ -13,6 +13,8 @@ pub(super) struct OpenFiles {
     streams: [RawFd; 3],
     /// The pidfile and the lock file.
     pub(super) locks: [RawFd; 2],
+    /// The working directory of the caller, if the command is resolved against it and its path is not known.
+    pub(super) directory: RawFd,
     /// Whether this start has written to the pidfile.
     pub(super) wrote_pidfile: bool,
 }
@@ -23,6 +25,7 @@ impl OpenFiles {
             null: NO_FD,
             streams: [NO_FD; 3],
             locks: [NO_FD; 2],
+            directory: WORKING_DIRECTORY,
             wrote_pidfile: false,
         }
     }
@@ -53,6 +56,14 @@ impl OpenFiles {
             *file = self.null;
         }
         Ok(())
+    }
+
+    /// Opens the working directory. If that fails, the command has no relative path.
+    #[inline(never)]
+    pub(super) fn open_directory(&mut self) {
+        if let Ok(directory) = sys::open(ThinCStr::new(c"."), Open::Path) {
+            self.directory = directory.into_raw();
+        }
     }
 
     /// Opens the file for the stream with this index. A file that is one of the pipes `internal` is
@@ -135,6 +146,7 @@ impl OpenFiles {
     pub(super) fn close(&mut self) {
         self.close_streams();
         sys::close(self.null);
+        sys::close(self.directory);
         for lock in self.locks {
             sys::close(lock);
         }

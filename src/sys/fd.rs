@@ -108,10 +108,10 @@ pub(crate) fn read(fd: RawFd, buffer: &mut [u8]) -> Result<u32, Errno> {
     }
 }
 
-/// `lseek(fd, 0, SEEK_SET)`—Moves the file offset to the start of the file.
-pub(crate) fn rewind(fd: RawFd) -> Result<(), Errno> {
+/// `lseek(fd, offset, SEEK_SET)`—Moves the file offset. With 32 bits, at most to 2 GiB.
+pub(crate) fn seek(fd: RawFd, offset: usize) -> Result<(), Errno> {
     // SAFETY: the call takes no pointers.
-    unsafe { attempt!(Sysno::lseek, fd, 0, SEEK_SET) }
+    unsafe { attempt!(Sysno::lseek, fd, offset, SEEK_SET) }
 }
 
 /// `write(fd, bytes, length)`—Writes to a descriptor, and returns the number of bytes written. Retries after

@@ -109,10 +109,10 @@ pub(crate) fn with_umask<T>(mask: u32, action: impl FnOnce() -> T) -> T {
     value
 }
 
-/// `faccessat(AT_FDCWD, path, F_OK)`—Returns whether a file exists, as far as the caller can see.
-pub(crate) fn access(path: ThinCStr<'_>) -> bool {
+/// `faccessat(directory, path, F_OK)`—Returns whether a file exists, as far as the caller can see.
+pub(crate) fn access_at(directory: RawFd, path: ThinCStr<'_>) -> bool {
     // SAFETY: the kernel reads the C string `path`.
-    unsafe { attempt!(Sysno::faccessat, AT_FDCWD, path.as_ptr(), 0) }.is_ok()
+    unsafe { attempt!(Sysno::faccessat, directory, path.as_ptr(), 0) }.is_ok()
 }
 
 /// `mkdirat(directory, name, mode)`—Makes a directory. `EEXIST` if there is a file, even if it is a symbolic link.

@@ -48,13 +48,13 @@ pub(crate) use credentials::{
 };
 pub(crate) use fd::{
     Fd, NO_FD, Pipe, clear_cloexec, close, close_range, dup3, dupfd_cloexec, fcntl_getfd,
-    getrlimit_fsize, getrlimit_nofile, pipe, read, rewind, set_status_flags,
+    getrlimit_fsize, getrlimit_nofile, pipe, read, seek, set_status_flags,
 };
 pub use fd::{RawFd, write};
 pub(crate) use file::{
-    Missing, Open, PATH_SIZE, WORKING_DIRECTORY, access, chdir, chmod, fchdir, fchmod, ftruncate,
-    getcwd, getdents, lchown, mkdir, mkdirat, open, open_at, rename, rmdir, rmdir_at, set_mtime,
-    umask, unlink, with_umask,
+    Missing, Open, PATH_SIZE, WORKING_DIRECTORY, access_at, chdir, chmod, fchdir, fchmod,
+    ftruncate, getcwd, getdents, lchown, mkdir, mkdirat, open, open_at, rename, rmdir, rmdir_at,
+    set_mtime, umask, unlink, with_umask,
 };
 pub(crate) use lock::{
     Lock, LockOwner, Locker, fcntl_getlk, fcntl_setlk, has_flock, has_remote_locks,
@@ -66,8 +66,8 @@ pub(crate) use pid::{getpgid, getppid, getsid, gettid, kill, killpg};
 pub(crate) use pidfd::{pidfd_open, pidfd_send_signal};
 pub(crate) use poll::{ppoll, sleep};
 pub(crate) use process::{
-    End, ExitSignal, Fork, Forked, check_single_threaded, clone, execve, exit, has_exited,
-    lead_group, may_setpgid, setpgid, setsid, try_wait, waitpid,
+    End, ExitSignal, Fork, Forked, check_single_threaded, clone, execve, execveat, exit,
+    has_exited, lead_group, may_setpgid, setpgid, setsid, try_wait, waitpid,
 };
 pub(crate) use signal::{
     SIGCHLD, SigAction, reset_sigaction, set_sigaction, set_signal_mask, sigaction, signalfd,

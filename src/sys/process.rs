@@ -11,6 +11,7 @@ use syscalls::Sysno;
 use super::arch::CTID_BEFORE_TLS;
 use super::c_str::ThinCStr;
 use super::c_strings::CStrings;
+use super::fd::RawFd;
 use super::tid::TidAddress;
 use crate::protocol::{Errno, Pid, WaitStatus};
 
@@ -228,6 +229,24 @@ pub(crate) fn may_setpgid() -> bool {
 pub(crate) fn check_single_threaded() -> Result<(), Errno> {
     // SAFETY: the call takes no pointers, and this flag has no effect.
     unsafe { attempt!(Sysno::unshare, CLONE_THREAD) }
+}
+
+/// `execveat(directory, path, argv, envp, 0)`—Executes a program whose path is relative to this directory. Returns only
+/// if that fails. `ENOENT` for a script if the descriptor is close-on-exec: its interpreter could not open it.
+///
+/// Since Linux 3.19. `ENOSYS` before that.
+pub(crate) fn execveat(
+    directory: RawFd,
+    path: ThinCStr<'_>,
+    argv: CStrings<'_>,
+    envp: CStrings<'_>,
+) -> Errno {
+    let (argv, envp) = (argv.as_ptr(), envp.as_ptr());
+    // SAFETY: as for `execve`.
+    match unsafe { call!(Sysno::execveat, directory, path.as_ptr(), argv, envp, 0) } {
+        Ok(_) => Errno::EINVAL,
+        Err(errno) => errno,
+    }
 }
 
 /// `execve(path, argv, envp)`—Executes a program. Returns only if that fails.

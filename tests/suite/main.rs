@@ -39,6 +39,7 @@ mod credentials;
 mod daemonize;
 mod detachment;
 mod directories;
+mod executables;
 mod failures;
 mod foreground;
 mod group;

@@ -1,7 +1,5 @@
 //! The size of the launchers: their files, and their memory while they wait for a daemon.
 
-use std::ffi::CString;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -66,9 +64,8 @@ pub fn measure(launchers: &[Launcher]) -> io::Result<()> {
 
 /// Whether the file requests a dynamic linker.
 fn is_dynamic(path: &Path) -> bool {
-    let mut head = [0; 4096];
-    let path = CString::new(path.as_os_str().as_bytes()).unwrap_or_default();
-    rawdaemon::internal::interpreter_of(&path, rawdaemon::argv![], &mut head).is_some()
+    let file = std::fs::read(path).unwrap_or_default();
+    rawdaemon::internal::interpreter(&file).is_some()
 }
 
 /// Starts a launcher that waits, measures its processes, and kills them.
