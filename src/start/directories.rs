@@ -77,19 +77,17 @@ fn walk(path: &[u8], mut making: Option<(&Plan<'_>, &mut usize)>) -> Result<(), 
         let at = directory.raw();
         is_new = false;
         match &mut making {
-            Some((_, made)) if sys::lstat_at(at, name) == Err(Errno::ENOENT) => {
-                match sys::with_umask(0, || sys::mkdirat(at, name, 0o755)) {
-                    // Another process has made it.
-                    Err(Errno::EEXIST) => {}
-                    result => {
-                        result?;
-                        is_new = true;
-                        if **made == 0 {
-                            **made = path.len().wrapping_sub(left.len()).wrapping_add(1);
-                        }
+            // What exists is EEXIST, whoever may write here.
+            Some((_, made)) => match sys::with_umask(0, || sys::mkdirat(at, name, 0o755)) {
+                Err(Errno::EEXIST) => {}
+                result => {
+                    result?;
+                    is_new = true;
+                    if **made == 0 {
+                        **made = path.len().wrapping_sub(left.len()).wrapping_add(1);
                     }
                 }
-            }
+            },
             None if rest.is_none() => return sys::rmdir_at(at, name),
             _ => {}
         }

@@ -72,7 +72,7 @@ pub(super) fn take<R: Role>(
             Step::RunAction => role.run_action(),
             Step::Chroot => at_step(change_root(options)),
             Step::Chdir => at_step({
-                if path == Some(b"") {
+                if matches!(path, Some([])) {
                     files.open_directory();
                 }
                 sys::chdir(options.string(Subject::Chdir).unwrap_or(ROOT))
