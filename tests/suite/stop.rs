@@ -151,7 +151,7 @@ fn a_schedule_can_be_repeated_forever() {
         let daemon = start_script(&place, script);
         let schedule = "-TERM/0.3/forever/-INT/0.3";
         let output = ask_on(&place, kernel, &["-v", "--stop", "--retry", schedule]);
-        let line = format!("rawdaemon: stopped pid {}\n", daemon.pid);
+        let line = format!("rawdaemon: stopped pid {} with SIGINT\n", daemon.pid);
         says(&output, 0, "", &line);
         daemon.ended();
         assert_eq!(place.read("log"), "up\nTERM\nINT\nINT\nINT\n");

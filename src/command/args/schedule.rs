@@ -25,7 +25,7 @@ impl Schedule {
     pub(crate) const EMPTY: Self = Self {
         stages: [Stage::new(Signal::TERM, Duration::ZERO); MAX_STAGES],
         length: 0,
-        first_repeated: MAX_STAGES,
+        first_repeated: usize::MAX,
     };
 
     /// A first signal and, after this time, a SIGKILL.
@@ -50,7 +50,7 @@ impl Schedule {
         let mut rest = Some(text);
         while rest.is_some() {
             let signal = match next_field(&mut rest, b'/') {
-                b"forever" if schedule.first_repeated == MAX_STAGES => {
+                b"forever" if schedule.first_repeated == usize::MAX => {
                     schedule.first_repeated = schedule.length;
                     continue;
                 }
