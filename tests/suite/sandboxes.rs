@@ -129,6 +129,12 @@ fn what_no_call_replaces_is_an_error() {
         let place = Place::new();
         let mut command = place.rawdaemon(["-p", "pid"]);
         command.args(arguments).args(["sleep", "1000"]);
+        // A group to drop: without one, the daemon needs no call for its groups.
+        before_exec(&mut command, || {
+            // SAFETY: one group is read.
+            assert_eq!(unsafe { libc::setgroups(1, [5].as_ptr()) }, 0);
+            Ok(())
+        });
         let output = run_trapping(&place, call, &mut command);
         assert_eq!(output.code(), code, "{output:?}");
         let message = last_message(&output);

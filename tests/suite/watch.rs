@@ -33,7 +33,7 @@ fn a_daemon_that_dies_while_it_is_watched() {
         ("exit 0", "exited with status 0"),
         ("kill -SEGV $$", "killed by signal 11 (SIGSEGV)"),
         ("kill -KILL $$", "killed by signal 9 (SIGKILL)"),
-        ("kill -40 $$", "killed by signal 40"),
+        ("kill -40 $$", "killed by signal 40 (SIGRTMIN+6)"),
         ("sleep 0.2; exit 127", "exited with status 127"),
         // The shell dies, and its child keeps all descriptors open.
         ("sleep 1000 & exit 4", "exited with status 4"),
