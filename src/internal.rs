@@ -9,7 +9,8 @@ pub use crate::environment::{
 pub use crate::options::{Credentials, Settings};
 pub use crate::packed::{Packed, pack, packed};
 pub use crate::pidfile::{
-    BOOT_ID_SIZE, Match, NO_FINGERPRINT, Process, fingerprint, pid_in, pid_of, process,
+    BOOT_ID_SIZE, Match, NO_FINGERPRINT, Process, describe_process, fingerprint, pid_in, pid_of,
+    process,
 };
 pub use crate::protocol::{
     EXIT_GRACE, Event, Goal, Nanoseconds, Note, Notice, RECORD_SIZE, Record, STATUS_SIZE, Step,

@@ -2,8 +2,10 @@
 //!
 //! The first three exit with the codes that the Linux Standard Base defines for init scripts.
 
-use rawdaemon::internal::{Note, Packed, Plan, describe, packed};
-use rawdaemon::{Cause, Error, ErrorKind, Owner, Pid, Pidfile, Signal, ThinCStr};
+use core::ffi::CStr;
+
+use rawdaemon::internal::{Note, Packed, Plan, describe, describe_process, next_field, packed};
+use rawdaemon::{CStrings, Cause, Error, ErrorKind, Owner, Pid, Pidfile, Signal, ThinCStr};
 
 use crate::args::{Invocation, Name, Verbosity};
 use crate::line::{Line, write_line};
@@ -20,48 +22,122 @@ const UNKNOWN: u8 = 4;
 /// `--strict`: there is no daemon to stop or signal.
 const NOTHING_TO_STOP: u8 = 7;
 
-/// Prints the daemon's pid, or the reason that there is none.
-pub(crate) fn print_status(invocation: &Invocation<'_>) -> u8 {
-    let is_verbose = invocation.verbosity == Verbosity::Verbose;
-    let is_quiet = invocation.verbosity == Verbosity::Quiet;
-    let owner = match pidfile(invocation).owner() {
-        Ok(Owner::Unknown(pid)) => Err(Error::new(ErrorKind::NoLock, Cause::Owner(pid))),
-        owner => owner,
+/// Prints a line for each of the pidfiles. Returns 0 if all their daemons run, or the largest exit code of
+/// `--status`.
+pub(crate) fn list(invocation: &Invocation<'_>, arguments: CStrings<'static>) -> u8 {
+    let mut code = SUCCESS;
+    for path in arguments.skip(invocation.command).iter() {
+        code = code.max(print_status(invocation, Some(path)));
+    }
+    code
+}
+
+/// Prints the daemon's pid, or the reason that there is none. For `--list`, a line for this pidfile.
+#[inline(never)]
+pub(crate) fn print_status(invocation: &Invocation<'_>, listed: Option<ThinCStr<'_>>) -> u8 {
+    let path = listed.or(invocation.pidfile());
+    let owner = Pidfile::new(path.unwrap_or(ThinCStr::new(c""))).owner();
+    let error = match owner {
+        Ok(Owner::Unknown(pid)) => Some(Error::new(ErrorKind::NoLock, Cause::Owner(pid))),
+        Ok(_) => None,
+        Err(error) => Some(error),
     };
-    let (code, text) = match owner {
-        Ok(Owner::Running(pid) | Owner::Unlocked(pid)) if !is_quiet => {
-            let mut line = Line::empty();
-            line.add_number(pid.get() as u32);
-            line.push(b'\n');
-            // The code for a dead daemon would be a lie.
-            let code = line.print(UNKNOWN);
-            if !is_verbose || code != SUCCESS {
-                return code;
-            }
-            match owner {
-                Ok(Owner::Running(_)) => (
-                    SUCCESS,
-                    packed!("running, and holds the lock on its pidfile"),
-                ),
-                _ => (
-                    SUCCESS,
-                    packed!("running, by its fingerprint (it has released its lock)"),
-                ),
-            }
-        }
+    let pid = match owner {
+        Ok(Owner::Running(pid) | Owner::Unlocked(pid) | Owner::Unknown(pid)) => Some(pid),
+        _ => None,
+    };
+    let (code, words) = match owner {
+        Ok(Owner::Running(_)) => (
+            SUCCESS,
+            packed!("running, and holds the lock on its pidfile"),
+        ),
+        Ok(Owner::Unlocked(_)) => (
+            SUCCESS,
+            packed!("running, by its fingerprint (it has released its lock)"),
+        ),
         Ok(Owner::Elsewhere) => (
             SUCCESS,
             packed!("running in another pid namespace, or on another machine"),
         ),
         Ok(Owner::NotRunning) => (NOT_RUNNING, packed!("not running")),
         Ok(Owner::Dead) => (DEAD, packed!("dead, but its pidfile exists")),
-        Ok(_) => return SUCCESS,
-        Err(error) => return report_error(invocation, &error),
+        Ok(_) | Err(_) => (UNKNOWN, packed!()),
     };
-    if !is_quiet {
-        write_line(text);
+    if invocation.verbosity == Verbosity::Quiet {
+        return code;
     }
-    code
+    let is_brief = listed.is_none() && invocation.verbosity != Verbosity::Verbose;
+    let mut line = Line::empty();
+    if let (Some(pid), SUCCESS, None) = (pid, code, listed) {
+        line.add_number(pid.get() as u32);
+        line.push(b'\n');
+        // The code for a dead daemon would be a lie.
+        let printed = line.print(UNKNOWN);
+        if is_brief || printed != SUCCESS {
+            return printed;
+        }
+    }
+    // The line must fit in the buffer.
+    let name = listed.map_or(&b"rawdaemon"[..], ThinCStr::to_bytes);
+    line.add(name.get(..LONGEST_NAME).unwrap_or(name));
+    line.add(b": ");
+    line.say(words);
+    if let Some(error) = error {
+        let path = match error.kind() {
+            ErrorKind::PidfileFailed if listed.is_none() => path.map(ThinCStr::to_c_str),
+            _ => None,
+        };
+        add_error(&mut line, invocation, &error, path);
+    }
+    if let (Some(pid), false) = (pid, is_brief) {
+        if code == SUCCESS {
+            line.say(packed!("; pid "));
+            line.add_number(pid.get() as u32);
+        }
+        add_process(&mut line, pid);
+    }
+    if listed.is_none() {
+        line.end();
+        return code;
+    }
+    line.push(b'\n');
+    code.max(line.print(UNKNOWN))
+}
+
+/// How much of the path of a pidfile is printed, in bytes.
+const LONGEST_NAME: usize = 1024;
+
+/// The units of an age, in seconds.
+static UNITS: &[(u32, u8)] = &[(86400, b'd'), (3600, b'h'), (60, b'm'), (1, b's')];
+
+/// Adds the user of a process, its age, and its command line, if `/proc` has them.
+fn add_process(line: &mut Line, pid: Pid) {
+    let mut text = [0; 512];
+    let Some((user, age, command)) = describe_process(pid, &mut text) else {
+        return;
+    };
+    line.say(packed!(", user "));
+    line.add_number(user);
+    line.say(packed!(", for"));
+    let mut rest = age as u32;
+    for (size, name) in UNITS {
+        let count = rest.checked_div(*size).unwrap_or(0);
+        rest = rest.wrapping_sub(count.wrapping_mul(*size));
+        if count > 0 || *size == 1 {
+            line.push(b' ');
+            line.add_number(count);
+            line.push(*name);
+        }
+    }
+    line.push(b':');
+    let mut command = Some(command);
+    while command.is_some() {
+        let argument = next_field(&mut command, 0);
+        if !argument.is_empty() {
+            line.push(b' ');
+            line.add(argument);
+        }
+    }
 }
 
 /// Sends the daemon the signal of `--signal`.
@@ -168,6 +244,22 @@ fn report_outcome(
     }
 }
 
+/// Adds what an error says, and what to do about a process that is not known to be the daemon.
+#[inline(never)]
+fn add_error(line: &mut Line, invocation: &Invocation<'_>, error: &Error, path: Option<&CStr>) {
+    describe(error, path, &mut |text| line.add(text));
+    if error.kind() == ErrorKind::NoLock {
+        line.say(match invocation.has(Name::TrustPidfile) {
+            true => packed!(
+                "; the pidfile is not trusted: it must be no older than the process, hold \
+                 nothing but a pid above 1, and belong to root or to you, and others must not be able \
+                 to write it"
+            ),
+            false => packed!("; --trust-pidfile acts on it all the same"),
+        });
+    }
+}
+
 /// Reports an error, and returns its exit code.
 fn report_error(invocation: &Invocation<'_>, error: &Error) -> u8 {
     if invocation.verbosity != Verbosity::Quiet {
@@ -176,18 +268,7 @@ fn report_error(invocation: &Invocation<'_>, error: &Error) -> u8 {
             _ => None,
         };
         let mut line = Line::new();
-        describe(error, path, &mut |text| line.add(text));
-        if error.kind() == ErrorKind::NoLock {
-            let hint = match invocation.has(Name::TrustPidfile) {
-                true => packed!(
-                    "; the pidfile is not trusted: it must be no older than the process, hold \
-                     nothing but a pid above 1, and belong to root or to you, and others must not be able \
-                     to write it"
-                ),
-                false => packed!("; --trust-pidfile acts on it all the same"),
-            };
-            hint.write(&mut |text| line.add(text));
-        }
+        add_error(&mut line, invocation, error, path);
         line.end();
     }
     match error.kind() {

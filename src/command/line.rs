@@ -94,9 +94,11 @@ impl Line {
         self.flush();
     }
 
-    /// Writes the text to standard output. Returns `failure`, after a line, if it cannot be written.
-    pub(crate) fn print(&self, failure: u8) -> u8 {
-        let Err(errno) = write_all(STDOUT, self.text()) else {
+    /// Writes the text to standard output, and empties it. Returns `failure`, after a line, if it cannot be written.
+    pub(crate) fn print(&mut self, failure: u8) -> u8 {
+        let printed = write_all(STDOUT, self.text());
+        self.length = 0;
+        let Err(errno) = printed else {
             return SUCCESS;
         };
         let mut line = Self::new();

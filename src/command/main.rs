@@ -46,7 +46,7 @@ Start COMMAND as a daemon, and exit with a code that says whether it started.
   -K, --stop; -s, --signal SIG    0 also if it does not run; --strict: then 7
   --kill-after SECS (10); --retry TERM/10/KILL/5; --process-group   how to stop
   --trust-pidfile       signal the pid in FILE without a lock: it may be wrong
-  -v, --verbose; -q, --quiet; -h, --help; -V, --version
+  -L, --list FILE...; -v, --verbose; -q, --quiet; -h, --help; -V, --version
 Exit codes: 0 it runs; 5 it ended too soon; 6 not ready in time; 12 it already
 runs; 18 it cannot start; 126, 127 not executed, not found. See rawdaemon(8).
 "
@@ -94,7 +94,8 @@ fn run(given: &Given, is_daemonize: bool) -> u8 {
     match ACTIONS.iter().find(is_asked) {
         Some(Name::Help) => print(HELP),
         Some(Name::Version) => print(VERSION),
-        Some(Name::Status) => control::print_status(&invocation),
+        Some(Name::Status) => control::print_status(&invocation, None),
+        Some(Name::List) => control::list(&invocation, given.arguments),
         Some(Name::Stop) => control::stop_daemon(&invocation),
         Some(Name::Signal) => control::signal_daemon(&invocation),
         // When the init process exits, the kernel kills every process of its pid namespace (pid_namespaces(7)).
@@ -116,6 +117,7 @@ static ACTIONS: &[Name] = &[
     Name::Help,
     Name::Version,
     Name::Status,
+    Name::List,
     Name::Stop,
     Name::Restart,
     Name::Signal,

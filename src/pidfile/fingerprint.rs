@@ -12,7 +12,7 @@ use crate::protocol::{Nanoseconds, Pid, SECOND};
 use crate::text::{next_field, parse_number, split_once};
 
 /// The unit of times in `/proc`. `USER_HZ` is 100 on every supported architecture.
-const TICK: Nanoseconds = SECOND / 100;
+pub(super) const TICK: Nanoseconds = SECOND / 100;
 
 /// A process, as described by `/proc/PID/stat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Looking up the process that a pidfile names.
 
 use super::fingerprint::{
-    BOOT_ID_SIZE, Match, NO_FINGERPRINT, Process, fingerprint, pid_in, pid_of, process,
+    BOOT_ID_SIZE, Match, NO_FINGERPRINT, Process, TICK, fingerprint, pid_in, pid_of, process,
 };
 use crate::protocol::{Errno, Pid, SECOND};
 use crate::sys::{self, Fd, NO_FD, Open, RawFd, Stat, ThinCStr};
@@ -111,6 +111,22 @@ fn hash(process: Process) -> Result<u32, Errno> {
     Ok(fingerprint(process.ticks, boot_id))
 }
 
+/// What `/proc` says of a process, for display: its user, its age in seconds, and the beginning of its command line,
+/// in which a zero byte follows each argument. `None` if it says nothing.
+#[inline(never)]
+pub fn describe_process(pid: Pid, text: &mut [u8]) -> Option<(u32, u64, &[u8])> {
+    let process = read_process(pid).ok()??;
+    let born = process.ticks.saturating_mul(TICK);
+    let age = sys::uptime().ok()?.saturating_sub(born);
+    let mut buffer = [0; NUMBER_LINE];
+    let pid = digits(pid, &mut buffer);
+    // The folder has the owner that the process has now, and its files may not (proc_pid(5)).
+    let folder = open_in_proc(&[b"/proc/", pid], Open::Directory).ok()?;
+    let user = sys::fstat(folder.raw()).ok()?.owner();
+    let command = read(&[b"/proc/", pid, b"/cmdline"], text).ok()?;
+    Some((user, age / SECOND, command))
+}
+
 /// A child of this process that executes systemd-notify(1), if `/proc` tells: since Linux 3.5, if the kernel is so
 /// configured.
 #[inline(never)]
@@ -134,13 +150,19 @@ fn digits(pid: Pid, buffer: &mut [u8; NUMBER_LINE]) -> &[u8] {
     split_once(number_line(pid.get().into(), buffer), b'\n').0
 }
 
-/// Reads the beginning of a file of `/proc`. Its path is these parts together. Empty if there is none; that nothing
-/// more can be opened is no answer.
-fn read<'t>(path: &[&[u8]], text: &'t mut [u8]) -> Result<&'t [u8], Errno> {
+/// Opens a file or a folder of `/proc`. Its path is these parts together.
+#[inline(never)]
+fn open_in_proc(path: &[&[u8]], purpose: Open) -> Result<Fd, Errno> {
     let mut buffer = [0; 64];
     concat(path, &mut buffer);
     let path = ThinCStr::at_start(&buffer).ok_or(Errno::ENAMETOOLONG)?;
-    let length = match sys::open(path, Open::Read) {
+    sys::open(path, purpose)
+}
+
+/// Reads the beginning of a file of `/proc`. Its path is these parts together. Empty if there is none; that nothing
+/// more can be opened is no answer.
+fn read<'t>(path: &[&[u8]], text: &'t mut [u8]) -> Result<&'t [u8], Errno> {
+    let length = match open_in_proc(path, Open::Read) {
         Ok(file) => sys::read(file.raw(), text).unwrap_or(0),
         Err(errno @ (Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM)) => return Err(errno),
         Err(_) => 0,

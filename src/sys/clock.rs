@@ -13,6 +13,11 @@ pub(crate) fn monotonic_time() -> Result<Nanoseconds, Errno> {
     time(CLOCK_MONOTONIC)
 }
 
+/// `clock_gettime(CLOCK_BOOTTIME, _)`—Returns the time since boot.
+pub(crate) fn uptime() -> Result<Nanoseconds, Errno> {
+    time(CLOCK_BOOTTIME)
+}
+
 /// Returns the time at which the machine was booted, by its present clock: `CLOCK_REALTIME` less
 /// `CLOCK_BOOTTIME`. `None` if the process keeps being preempted between the readings, or if the clock shows
 /// less than the uptime, as without a real-time clock that was set, or cannot be read.

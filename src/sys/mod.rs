@@ -39,7 +39,7 @@ mod trap;
 
 pub use c_str::ThinCStr;
 pub use c_strings::CStrings;
-pub(crate) use clock::{monotonic_time, time_of_boot};
+pub(crate) use clock::{monotonic_time, time_of_boot, uptime};
 pub(crate) use clone_vm::{Child, clone_vm};
 pub use credentials::effective_user;
 pub(crate) use credentials::{

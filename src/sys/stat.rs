@@ -104,6 +104,11 @@ impl Stat {
         self.owner == user.unwrap_or_else(effective_user)
     }
 
+    /// The user id of the owner.
+    pub(crate) const fn owner(self) -> u32 {
+        self.owner
+    }
+
     /// The time of the last modification, by the clock at that time.
     pub(crate) const fn mtime(self) -> Nanoseconds {
         self.mtime

@@ -235,6 +235,7 @@ fn actions_exclude_each_other() {
         (&[c"-T", c"-s", c"HUP"], "--signal --status"),
         (&[c"-s", c"HUP", c"-T"], "--signal --status"),
         (&[c"-KT", c"--restart"], "--restart --stop --status"),
+        (&[c"-TL"], "--status --list"),
     ] {
         let options = [options, &[c"-p", c"pid", c"web"]].concat();
         let expected = format!("these exclude each other: {says}");
@@ -260,8 +261,10 @@ fn actions_need_the_file_of_the_daemon() {
         assert_eq!(error(options), "no pidfile given");
     }
     assert_eq!(error(&[c"--start-or-ok", c"web"]), "no pidfile given");
-    let list = list(&[c"--start-or-ok", c"-l", c"lock", c"web"]);
-    assert!(Invocation::parse(&list).is_ok());
+    assert_eq!(error(&[c"--list"]), "no pidfile given");
+    assert!(Invocation::parse(&list(&[c"--list", c"web.pid"])).is_ok());
+    let with_lock = list(&[c"--start-or-ok", c"-l", c"lock", c"web"]);
+    assert!(Invocation::parse(&with_lock).is_ok());
 }
 
 #[test]

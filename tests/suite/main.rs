@@ -62,6 +62,7 @@ mod notify_folder;
 mod readiness;
 
 // The pidfile, and the daemon that it names.
+mod list;
 mod locks;
 mod owner;
 mod pidfile;

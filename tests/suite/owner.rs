@@ -201,8 +201,12 @@ fn a_daemon_without_its_lock_is_known_by_its_fingerprint() {
                 says(&ask_on(&place, kernel, action), 4, "", &unknown(pid));
             }
         } else {
-            let how = "rawdaemon: running, by its fingerprint (it has released its lock)\n";
-            says(&ask_on(&place, kernel, status), 0, &format!("{pid}\n"), how);
+            let output = ask_on(&place, kernel, status);
+            let how = format!(
+                "rawdaemon: running, by its fingerprint (it has released its lock); pid {pid}"
+            );
+            assert_eq!((output.code(), &output.stdout), (0, &format!("{pid}\n")));
+            assert!(output.stderr.starts_with(&how), "{output:?}");
             says(&ask_on(&place, kernel, signal), 0, "", "");
         }
         daemon.assert_alive();

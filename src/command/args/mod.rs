@@ -32,8 +32,11 @@ pub(crate) enum Verbosity {
 
 /// The options that find a daemon by its pidfile. A command line has one of them at most, but --signal may stand
 /// beside --stop and --restart: it gives their first signal.
-const ACTIONS: u64 =
-    Name::Status.bit() | Name::Stop.bit() | Name::Restart.bit() | Name::Signal.bit();
+const ACTIONS: u64 = Name::List.bit()
+    | Name::Status.bit()
+    | Name::Stop.bit()
+    | Name::Restart.bit()
+    | Name::Signal.bit();
 
 /// The largest number of `--keep-fd` options.
 const MAX_KEPT_FDS: usize = 16;
@@ -89,7 +92,9 @@ impl<'a> Invocation<'a> {
         }
         // A lock file is enough to find out that the daemon already runs.
         let has_file = invocation.pidfile().is_some()
-            || actions == 0 && invocation.start.string(Subject::LockFile).is_some();
+            || actions == 0 && invocation.start.string(Subject::LockFile).is_some()
+            // The pidfiles stand where the command does otherwise.
+            || actions == Name::List.bit() && !matches!(options.rest, [None, ..] | []);
         match options.rest {
             // More than one.
             _ if actions & actions.wrapping_sub(1) != 0 => Err(UsageError::Excluded(actions)),
@@ -168,6 +173,7 @@ impl<'a> Invocation<'a> {
             | Name::Restart
             | Name::Stop
             | Name::Status
+            | Name::List
             | Name::Help
             | Name::Version => self.add_flag(name),
             Name::Quiet => self.verbosity = Verbosity::Quiet,

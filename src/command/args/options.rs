@@ -98,6 +98,7 @@ options! {
     Restart "- restart",
     Stop "K stop",
     Status "T status",
+    List "L list",
     Foreground "f foreground",
     Append "a append",
     Quiet "q quiet",

@@ -5,7 +5,7 @@ _rawdaemon() {
     local cur prev words cword
     local options='--pidfile --lock --stdin --stdout --stderr --append --chdir --chroot --user --group
         --umask --nice --oom-score-adj --rlimit --no-new-privs --mkdir --keep-fd --env --clear-env --argv0
-        --ready --timeout --foreground --start-or-ok --restart --status --stop --signal --kill-after
+        --ready --timeout --foreground --start-or-ok --restart --status --list --stop --signal --kill-after
         --retry --process-group --strict --trust-pidfile --verbose --quiet --help --version'
     # The options that take a value; the letters are those of which a group can end.
     local valued='pidfile|lock|stdin|stdout|stderr|chdir|chroot|user|group|umask|nice|oom-score-adj'

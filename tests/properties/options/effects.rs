@@ -77,8 +77,9 @@ pub fn check_effects(given: &[Given], words: &[CString]) {
     let mut start = DaemonizeOptions::new();
     let prints = !is_given(Name::Help) || !is_given(Name::Version);
     // Actions exclude each other, but the help and the version need none.
-    let is_possible =
-        |name: Name| prints || !matches!(name, Name::Restart | Name::Stop | Name::Signal);
+    let is_possible = |name: Name| {
+        prints || !matches!(name, Name::Restart | Name::Stop | Name::List | Name::Signal)
+    };
     let lacking = Name::ALL.iter().copied().filter(|name| !is_given(*name));
     for name in lacking.filter(|name| is_possible(*name)) {
         let value = add_effect(&mut expected, &mut start, name, &values);
@@ -226,6 +227,7 @@ fn add_effect<'v>(
         Name::Restart => expected.add_flag(name),
         Name::Stop => expected.add_flag(name),
         Name::Status => expected.add_flag(name),
+        Name::List => expected.add_flag(name),
         Name::Foreground => expected.add_flag(name),
         Name::Append => expected.add_flag(name),
         Name::Quiet => expected.verbosity = Verbosity::Quiet,

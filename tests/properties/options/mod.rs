@@ -82,15 +82,21 @@ fn check_values(mut invocation: Invocation<'_>) {
     } = invocation;
     assert_eq!(signal.is_some(), invocation.has(Name::Signal));
     assert!(!invocation.schedule().stages().is_empty());
-    let actions = [Name::Status, Name::Stop, Name::Restart, Name::Signal];
+    let actions = [
+        Name::Status,
+        Name::List,
+        Name::Stop,
+        Name::Restart,
+        Name::Signal,
+    ];
     let given = actions.iter().filter(|name| invocation.has(**name));
     // The first signal of a stop may be given.
     let is_one_action = match given.clone().count() {
         0 | 1 => true,
-        2 => signal.is_some() && !invocation.has(Name::Status),
+        2 => signal.is_some() && !invocation.has(Name::Status) && !invocation.has(Name::List),
         _ => false,
     };
-    let needs_pidfile = given.count() > 0;
+    let needs_pidfile = given.count() > 0 && !invocation.has(Name::List);
     let is_complete = is_one_action && (invocation.pidfile().is_some() || !needs_pidfile);
     assert!(is_complete || prints(&invocation));
     let words = [argv0, invocation.pidfile()];
