@@ -32,10 +32,9 @@ Start COMMAND as a daemon, and exit with a code that says whether it started.
   -l, --lock FILE       only lock FILE
   -i, --stdin, -o, --stdout, -e, --stderr FILE or inherit (default: /dev/null)
   -a, --append; -c, --chdir DIR (/); -r, --chroot DIR; -m, --umask MASK (022)
-  --mkdir DIR           make DIR for the user, if it is missing
   -u, --user USER[:GROUP], -g, --group GROUP    names or numbers
   -n, --nice N; --oom-score-adj N; --rlimit NAME=SOFT[:HARD]; --no-new-privs
-  -E, --env NAME=VALUE; --clear-env; --argv0 NAME; --keep-fd N
+  -E, --env NAME=VALUE; --clear-env; --argv0 NAME; --keep-fd N; --mkdir DIR
   -R, --ready HOW       success: exec (default), it was executed; fd:N, it has
                         written a line to N; notify[:@|:/PATH]: sd_notify(3)
   -t, --timeout SECS    give up waiting (60); with exec: it must still be alive
