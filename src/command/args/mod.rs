@@ -190,6 +190,7 @@ impl<'a> Invocation<'a> {
 
     /// The schedule of a stop: that of `--retry`, or else the signal of `--signal` and a SIGKILL.
     #[must_use]
+    #[inline(never)]
     pub(crate) fn schedule(&self) -> Schedule {
         if let Some(schedule) = self.retry {
             return schedule;
