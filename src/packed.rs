@@ -14,19 +14,18 @@ macro_rules! fragments {
 
 // The fragments that save most in today's texts. The first one that fits is taken, so long ones come first.
 fragments! {
-    "the inherited descriptors"; "the intermediate process"; "ransport endpoint "; "not supported";
-    " its pidfile"; "ended too so"; "the daemon "; " directory"; "Operation "; "descriptor";
-    "foreground"; "onnection "; "NAME=SOFT"; "Protocol "; "Too many "; "rawdaemon"; "standard ";
-    "Invalid "; "No such "; "OSUPPORT"; "already "; "dev/null"; "set the "; "vailable"; "waiting ";
-    " number"; "COMMAND"; "become "; "cannot "; "e too l"; "in time"; "irector"; "pidfile"; "process";
-    "running"; "unknown"; "      "; "comman"; "daemon"; "ource "; "output"; "signal"; " file"; " the ";
-    " with"; "GROUP"; "PROTO"; "TDOWN"; "ddres"; "devic"; "error"; "group"; "limit"; "notif"; "ocket";
-    "start"; "tion "; " it "; ", --"; "; --"; "ECON"; "FILE"; "NAME"; "ate "; "exec"; "file"; "has ";
-    "its "; "lock"; "not "; "open"; "read"; "runs"; "the "; "work"; "   "; "  -"; " --"; " ma"; "ENO";
-    "No "; "ed "; "for"; "ing"; "of "; "pid"; "ter"; " ("; " -"; " a"; " i"; " t"; ", "; ": "; "; ";
-    "EA"; "ED"; "EI"; "ER"; "RE"; "ac"; "al"; "am"; "an"; "ar"; "ch"; "d "; "e "; "ec"; "ed"; "em"; "en";
-    "er"; "es"; "et"; "ex"; "ic"; "il"; "in"; "it"; "le"; "o "; "on"; "op"; "or"; "re"; "ro"; "s "; "sa";
-    "st"; "t "; "th"; "ti"; "um"; "un"; "us"; "ut"; "y ";
+    "ransport endpoint "; "not supported"; "a directory"; "the daemon "; "Operation "; "onnection ";
+    "NAME=SOFT"; "Protocol "; "Too many "; "escriptor"; "foregroun"; "rawdaemon"; "standard ";
+    "Invalid "; "OSUPPORT"; "already "; "dev/null"; "irectory"; "set the "; "vailable"; " number";
+    "COMMAND"; "No such"; "become "; "cannot "; "in time"; "pidfile"; "process"; "running"; "t most)";
+    "unknown"; "      "; ", and "; "comman"; "daemon"; "execut"; "needs "; "notify"; "ource "; "output";
+    "signal"; " file"; " the "; " with"; "PROTO"; "bove "; "ddres"; "error"; "essag"; "group"; "limit";
+    "must "; "ocket"; "other"; "tion "; "too l"; " is "; " it "; " or "; " to "; ", --"; "; --"; "ECON";
+    "FILE"; "NAME"; "ate "; "evic"; "has "; "its "; "lock"; "not "; "read"; "runs"; "the "; "work";
+    "   "; "  -"; " of"; "ENO"; "ed "; "for"; "in "; "ing"; "it "; "own"; "pid"; "ter"; " ("; " -"; " a";
+    " d"; ", "; ": "; "; "; "AD"; "ED"; "EI"; "ER"; "RE"; "ac"; "al"; "am"; "an"; "ar"; "ch"; "d "; "e ";
+    "ec"; "ed"; "em"; "en"; "er"; "es"; "et"; "ex"; "ic"; "il"; "in"; "it"; "le"; "ma"; "o "; "on"; "op";
+    "or"; "re"; "ro"; "s "; "st"; "t "; "th"; "ti"; "um"; "un"; "us"; "ut"; "wa"; "y ";
 }
 
 /// The byte that stands for the first fragment. The bytes from 0 to 9 follow 255.
