@@ -2,8 +2,6 @@
 //!
 //! The first three exit with the codes that the Linux Standard Base defines for init scripts.
 
-use core::ffi::CStr;
-
 use rawdaemon::internal::{Note, Packed, Plan, describe, describe_process, next_field, packed};
 use rawdaemon::{CStrings, Cause, Error, ErrorKind, Owner, Pid, Pidfile, Signal, ThinCStr};
 
@@ -87,7 +85,7 @@ pub(crate) fn print_status(invocation: &Invocation<'_>, listed: Option<ThinCStr<
             ErrorKind::PidfileFailed if listed.is_none() => path.map(ThinCStr::to_c_str),
             _ => None,
         };
-        add_error(&mut line, invocation, &error, path);
+        describe(&error, path, &mut |text| line.add(text));
     }
     if let (Some(pid), false) = (pid, is_brief) {
         if code == SUCCESS {
@@ -97,6 +95,9 @@ pub(crate) fn print_status(invocation: &Invocation<'_>, listed: Option<ThinCStr<
         add_process(&mut line, pid);
     }
     if listed.is_none() {
+        if matches!(owner, Ok(Owner::Unknown(_))) {
+            add_hint(&mut line, invocation);
+        }
         line.end();
         return code;
     }
@@ -244,20 +245,17 @@ fn report_outcome(
     }
 }
 
-/// Adds what an error says, and what to do about a process that is not known to be the daemon.
+/// Adds what to do about a process that is not known to be the daemon.
 #[inline(never)]
-fn add_error(line: &mut Line, invocation: &Invocation<'_>, error: &Error, path: Option<&CStr>) {
-    describe(error, path, &mut |text| line.add(text));
-    if error.kind() == ErrorKind::NoLock {
-        line.say(match invocation.has(Name::TrustPidfile) {
-            true => packed!(
-                "; the pidfile is not trusted: it must be no older than the process, hold \
-                 nothing but a pid above 1, and belong to root or to you, and others must not be able \
-                 to write it"
-            ),
-            false => packed!("; --trust-pidfile acts on it all the same"),
-        });
-    }
+fn add_hint(line: &mut Line, invocation: &Invocation<'_>) {
+    line.say(match invocation.has(Name::TrustPidfile) {
+        true => packed!(
+            "; the pidfile is not trusted: it must be no older than the process, hold \
+             nothing but a pid above 1, and belong to root or to you, and others must not be able \
+             to write it"
+        ),
+        false => packed!("; --trust-pidfile acts on it all the same"),
+    });
 }
 
 /// Reports an error, and returns its exit code.
@@ -268,7 +266,10 @@ fn report_error(invocation: &Invocation<'_>, error: &Error) -> u8 {
             _ => None,
         };
         let mut line = Line::new();
-        add_error(&mut line, invocation, error, path);
+        describe(error, path, &mut |text| line.add(text));
+        if error.kind() == ErrorKind::NoLock {
+            add_hint(&mut line, invocation);
+        }
         line.end();
     }
     match error.kind() {
