@@ -78,7 +78,9 @@ pub(super) fn read_process(pid: Pid) -> Result<Option<Process>, Errno> {
     // Long enough for the first 22 fields.
     let mut text = [0; 512];
     let mut buffer = [0; NUMBER_LINE];
-    let path = [b"/proc/", digits(pid, &mut buffer), b"/stat"];
+    let pid = digits(pid, &mut buffer);
+    // The main thread has all that is asked for. For `/proc/PID/stat`, qemu-user tells a program a start time of its own.
+    let path = [b"/proc/", pid, b"/task/", pid, b"/stat"];
     Ok(process(read(&path, &mut text)?))
 }
 
