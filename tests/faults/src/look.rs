@@ -47,6 +47,13 @@ pub fn state(pid: Pid) -> State {
             state.insert(name.into(), value.trim().into());
         }
     }
+    // The group of a process counts with or without its place among the supplementary groups.
+    let group = state
+        .get("Gid")
+        .map_or("", |all| all.split('\t').next().unwrap_or_default());
+    let groups = state.get("Groups").map_or("", String::as_str);
+    let others: Vec<_> = groups.split(' ').filter(|it| *it != group).collect();
+    state.insert("Groups".into(), others.join(" "));
     for name in ["cwd", "root"] {
         state.insert(name.into(), link(name));
     }
@@ -68,13 +75,19 @@ pub fn state(pid: Pid) -> State {
         let info = read(&format!("fdinfo/{number}"));
         let flags = info
             .lines()
-            .find(|line| line.starts_with("flags:"))
+            .find_map(|line| line.strip_prefix("flags:"))
             .unwrap_or_default();
+        // Whether the last component of the path could have been a link has no effect any more.
+        let flags = u32::from_str_radix(flags.trim(), 8).unwrap_or(0);
+        let flags = flags & !(nix::libc::O_NOFOLLOW as u32);
         let target = link(&format!("fd/{number}"));
         // Only the numbers that the scenario names count.
         let is_free = number.len() > 1 || number.as_str() > "2" && target != "pipe";
         let number = if is_free { target.as_str() } else { &number };
-        state.insert(format!("descriptor {number}"), format!("{target} {flags}"));
+        state.insert(
+            format!("descriptor {number}"),
+            format!("{target} {flags:o}"),
+        );
     }
     state
 }
