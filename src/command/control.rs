@@ -183,6 +183,10 @@ pub(crate) fn stop_for_restart(invocation: &Invocation<'_>) -> Result<(), u8> {
 /// as the start itself may take.
 #[inline(never)]
 pub(crate) fn runs(invocation: &Invocation<'_>, error: &Error) -> Result<bool, Error> {
+    if error.cause() == Cause::Unknown {
+        // Another program has locked the file: there is no start whose outcome could be waited for.
+        return Ok(true);
+    }
     let settings = &invocation.start;
     let (_, time) = Plan::for_command(settings).goal_and_time();
     let path = error.subject().and_then(|subject| settings.string(subject));

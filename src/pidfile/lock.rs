@@ -46,6 +46,8 @@ pub(super) fn lock_open(path: ThinCStr<'_>, file: Fd, locker: Locker) -> Result<
             Ok(Some(file))
         }
         Err(errno) => match sys::fcntl_getlk(file.raw()).map(|lock| lock.owner) {
+            // A process that shares its descriptors has the lock now, or it has just been released.
+            Ok(LockOwner::Process(pid)) if has_ended(pid) => Ok(None),
             Ok(LockOwner::Process(pid)) => {
                 Err(Error::new(ErrorKind::AlreadyRunning, Cause::Owner(pid)))
             }
@@ -126,15 +128,36 @@ pub(crate) fn write(file: RawFd, pid: Pid, fingerprint: u32) -> Result<(), Error
     Err(pidfile_failed(errno))
 }
 
-/// Makes another process the daemon of the pidfile, unless the file is not that of the present one. The lock stays that
-/// of the present one; the fingerprint shows the other.
-pub(crate) fn hand_over(options: &Settings<'_>, from: Pid, to: Pid) -> Result<(), Error> {
+/// Makes another process the daemon of the pidfile, unless the file names neither. The lock stays that of the process
+/// that was started, `holder`; the fingerprint shows the other.
+///
+/// # Errors
+///
+/// `AlreadyRunning` if another start has the lock, since the holder has ended.
+pub(crate) fn hand_over(
+    options: &Settings<'_>,
+    holder: Pid,
+    from: Pid,
+    to: Pid,
+) -> Result<(), Error> {
     let Some(path) = options.string(Subject::Pidfile) else {
         return Ok(());
     };
     let file = sys::open(path, Open::Lock).map_err(pidfile_failed)?;
+    // If the holder has ended, this keeps other starts away.
+    match sys::fcntl_setlk(file.raw(), Locker::Remover) {
+        Err(Errno::EAGAIN) => {
+            let lock = sys::fcntl_getlk(file.raw()).map_err(pidfile_failed)?;
+            if lock.owner != LockOwner::None && lock.owner != LockOwner::Process(holder) {
+                return Err(Error::new(ErrorKind::AlreadyRunning, Cause::Unknown));
+            }
+        }
+        locked => locked.map_err(pidfile_failed)?,
+    }
     match read_pid(file.raw()).map_err(pidfile_failed)? {
-        (Some(pid), true) if pid == from => write(file.raw(), to, fingerprint_of(to)),
+        (Some(pid), true) if pid == from && still_names(path, &file)? => {
+            write(file.raw(), to, fingerprint_of(to))
+        }
         _ => Ok(()),
     }
 }

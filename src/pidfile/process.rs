@@ -35,7 +35,7 @@ pub(super) fn match_process(pid: Pid, recorded: u32) -> Result<Match, Errno> {
 
 /// The fingerprint in the status of a pidfile. Its owner may have chosen it: only root and the caller are believed.
 pub(super) fn recorded_fingerprint(stat: Stat) -> u32 {
-    match stat.is_ours() {
+    match stat.is_ours() && stat.is_dated() {
         true => (stat.mtime() % SECOND) as u32,
         false => NO_FINGERPRINT,
     }
@@ -62,7 +62,7 @@ pub(super) fn has_ended(pid: Pid) -> bool {
 }
 
 /// Whether the process of this pidfd has ended; true for a zombie.
-pub(super) fn pidfd_has_ended(pidfd: &Fd) -> bool {
+pub(crate) fn pidfd_has_ended(pidfd: &Fd) -> bool {
     let mut ready = [pidfd.raw(), NO_FD, NO_FD, NO_FD];
     let polled = sys::ppoll(&mut ready, 0);
     let [pidfd, ..] = ready;

@@ -30,6 +30,8 @@ pub(super) fn replace(path: ThinCStr<'_>, locker: Locker) -> Result<Option<Fd>, 
 
 fn give_name(new: &Fd, new_path: ThinCStr<'_>, path: ThinCStr<'_>) -> Result<bool, Error> {
     let old = sys::open(path, Open::Lock).map_err(pidfile_failed)?;
+    // Before the lock: on NFS, the two exclude each other.
+    let has_flock = sys::has_flock(old.raw());
     // Until the end, no other start can lock the old file, or remove it.
     sys::fcntl_setlk(old.raw(), Locker::Replacer).map_err(pidfile_failed)?;
     let mut text = [0; NUMBER_LINE + 1];
@@ -41,8 +43,9 @@ fn give_name(new: &Fd, new_path: ThinCStr<'_>, path: ThinCStr<'_>) -> Result<boo
         return Ok(false);
     }
     sys::seek(old.raw(), 0).map_err(pidfile_failed)?;
-    refuse_other_daemon(&old, false)?;
+    refuse_other_daemon(&old, has_flock)?;
     sys::rename(new_path, path).map_err(pidfile_failed)?;
-    sys::fchmod(new.raw(), 0o644).map_err(pidfile_failed)?;
+    // It has the name now: nothing may fail any more.
+    let _ = sys::fchmod(new.raw(), 0o644);
     Ok(true)
 }

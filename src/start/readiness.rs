@@ -140,7 +140,10 @@ impl Channel {
                     let record = encode(&Record::Status(status.len() as u8));
                     send_progress(verdict, record, status);
                 }
-                if let Some(pid) = notice.main_pid.filter(|it| belongs(*it, daemon, session)) {
+                if let Some(pid) = notice
+                    .main_pid
+                    .filter(|it| *it != session && belongs(*it, daemon, session))
+                {
                     *main = pid;
                 }
                 let event = notice.event();

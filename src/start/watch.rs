@@ -4,12 +4,12 @@ use super::context::Context;
 use super::pipes::{read_record, send_verdict, wait_until_released};
 use super::readiness::Channel;
 use crate::options::Settings;
-use crate::pidfile::hand_over;
+use crate::pidfile::{hand_over, pidfd_has_ended};
 use crate::protocol::{
     Cause, Errno, Error, ErrorKind, Event, Goal, Nanoseconds, Note, Pid, Record, Signal, Verdict,
     cannot_watch, encode, failed, nanoseconds,
 };
-use crate::sys::{self, NO_FD, RawFd, SIGCHLD, Stack};
+use crate::sys::{self, Fd, NO_FD, RawFd, SIGCHLD, Stack};
 
 /// How long the daemon may take to end after a SIGTERM, before it gets a SIGKILL.
 const TERM_TIMEOUT: Nanoseconds = 1_000_000_000;
@@ -120,10 +120,10 @@ impl<'w> Watch<'w> {
         let judged = judged
             .and_then(|()| send_verdict(self.verdict, runs).map_err(failed(ErrorKind::WaitFailed)));
         judged.map_err(|error| {
-            self.end_main();
+            let has_ended = self.end_main();
             self.end_daemon(error.kind() == ErrorKind::Refused);
             self.end_group();
-            match self.has_ended {
+            match self.has_ended && has_ended {
                 true => error,
                 false => error.with(Note::StillRuns),
             }
@@ -287,14 +287,23 @@ impl<'w> Watch<'w> {
         if main == self.main {
             return None;
         }
-        let pidfd = sys::pidfd_open(main).ok()?;
-        sys::close(self.death);
-        self.death = pidfd.into_raw();
-        let moved = hand_over(self.options, self.named, main);
-        (self.main, self.named) = (main, main);
-        moved
-            .err()
-            .map(|error| Event::Reported(Record::Failed(error)))
+        let moved = match sys::pidfd_open(main) {
+            Err(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM) => Err(cannot_watch(Errno::EMFILE)),
+            Err(_) => return None,
+            Ok(pidfd) => {
+                sys::close(self.death);
+                self.death = pidfd.into_raw();
+                self.main = main;
+                hand_over(self.options, self.daemon, self.named, main)
+            }
+        };
+        match moved {
+            Ok(()) => {
+                self.named = main;
+                None
+            }
+            Err(error) => Some(Event::Reported(Record::Failed(error))),
+        }
     }
 
     /// The process that the pidfile names.
@@ -302,18 +311,27 @@ impl<'w> Watch<'w> {
         self.named
     }
 
-    /// Ends the process that is watched in place of the daemon.
+    /// Ends the process that is watched in place of the daemon. Returns whether it has ended, or there is none.
     #[inline(never)]
-    fn end_main(&mut self) {
+    fn end_main(&mut self) -> bool {
         if self.main == self.daemon {
-            return;
+            return true;
         }
+        let pidfd = Fd::from_raw(self.death);
+        let has_ended = || pidfd_has_ended(&pidfd);
         for signal in [Signal::TERM, Signal::KILL] {
-            let _ = sys::kill(self.main, signal.number());
-            let _ = sys::ppoll(&mut [self.death, NO_FD, NO_FD, NO_FD], TERM_TIMEOUT);
+            if !has_ended() {
+                let _ = sys::pidfd_send_signal(&pidfd, signal.number());
+                let _ = sys::ppoll(&mut [pidfd.raw(), NO_FD, NO_FD, NO_FD], TERM_TIMEOUT);
+            }
         }
-        sys::close(self.death);
+        let has_ended = has_ended();
+        if !has_ended {
+            // The pidfile stays that of a process that runs.
+            self.named = self.daemon;
+        }
         (self.main, self.death) = (self.daemon, NO_FD);
+        has_ended
     }
 
     /// Reaps the daemon if it has ended.
@@ -321,9 +339,8 @@ impl<'w> Watch<'w> {
         if self.main != self.daemon {
             // The process is no child of this one.
             let mut ready = [self.death, NO_FD, NO_FD, NO_FD];
-            let polled = sys::ppoll(&mut ready, 0);
+            let has_ended = sys::ppoll(&mut ready, 0).is_ok() && ready != [NO_FD; 4];
             let died = Error::new(ErrorKind::DaemonDied, Cause::Unknown);
-            let has_ended = polled.is_err() || ready != [NO_FD; 4];
             return has_ended.then_some(Event::Reported(Record::Failed(died)));
         }
         // This consumes the signal of a signalfd, so that the next poll waits. A pidfd cannot be read.

@@ -24,6 +24,7 @@ pub(crate) struct Stat {
     /// The number of the device, if this is one.
     number: u64,
     mtime: Nanoseconds,
+    is_dated: bool,
 }
 
 impl PartialEq for Stat {
@@ -50,6 +51,7 @@ impl Stat {
                 .unwrap_or(0)
                 .saturating_mul(SECOND)
                 .saturating_add(stat.st_mtime_nsec as Nanoseconds),
+            is_dated: stat.st_mtime_nsec != stat.st_ctime_nsec,
         }
     }
 
@@ -107,6 +109,12 @@ impl Stat {
     /// The user id of the owner.
     pub(crate) const fn owner(self) -> u32 {
         self.owner
+    }
+
+    /// Whether the owner of the file has chosen its time of modification (utimensat(2)): a write(2) sets that and the
+    /// time of the last change to the same.
+    pub(crate) const fn is_dated(self) -> bool {
+        self.is_dated
     }
 
     /// The time of the last modification, by the clock at that time.

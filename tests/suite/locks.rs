@@ -102,6 +102,8 @@ fn a_lock_of_flock_is_a_daemon_of_another_program() {
         flock(&file, libc::LOCK_EX);
         start(12);
         assert_eq!(place.read("pid"), text);
+        let ok = ["--start-or-ok", "-p", "pid", "true"];
+        assert_eq!(place.run(&mut place.rawdaemon(ok)).code(), 0);
         // It does not say that it is the only one.
         flock(&file, libc::LOCK_SH);
         start(0);
@@ -111,6 +113,19 @@ fn a_lock_of_flock_is_a_daemon_of_another_program() {
     let file = File::open(place.path("pid")).unwrap();
     flock(&file, libc::LOCK_EX);
     start(0);
+}
+
+#[test]
+fn a_reader_does_not_displace_the_daemon_of_another_program() {
+    let place = Place::new();
+    let own = format!("{}\n", std::process::id());
+    fs::write(place.path("pid"), &own).unwrap();
+    let file = File::open(place.path("pid")).unwrap();
+    flock(&file, libc::LOCK_EX);
+    lock_for_reading(&file);
+    let output = place.run(&mut place.rawdaemon(["-p", "pid", "true"]));
+    assert_eq!(output.code(), 12, "{output:?}");
+    assert_eq!(place.read("pid"), own);
 }
 
 #[test]
@@ -183,5 +198,12 @@ while True:
     let dead = "rawdaemon: dead, but its pidfile exists\n";
     says(&ask(&place, &["-T"]), 1, "", dead);
     says(&ask(&place, &["--signal=TERM"]), 0, "", NOT_RUNNING);
+    let busy = "rawdaemon: cannot use the pidfile pid: Device or resource busy (EBUSY)
+";
+    for option in ["-q", "--start-or-ok"] {
+        let output = place.run(&mut place.rawdaemon([option, "-p", "pid", "true"]));
+        assert_eq!(output.code(), 11, "{output:?}");
+        assert!(option == "-q" || output.stderr == busy, "{output:?}");
+    }
     child.assert_alive();
 }

@@ -13,8 +13,9 @@ def say(text):
 mode = sys.argv[1]
 child = os.fork()
 if child:
-    say('MAINPID=' + (mode.isdigit() and mode or str(child)))
-    if mode.isdigit():
+    other = mode == 'leader' and str(os.getsid(0)) or mode
+    say('MAINPID=' + (other.isdigit() and other or str(child)))
+    if other.isdigit():
         say('READY=1')
     if mode != 'parent-ends':
         time.sleep(1000)
@@ -84,8 +85,16 @@ fn a_process_that_is_no_descendant_is_not_the_daemon() {
     if !has("python3") {
         return;
     }
+    let own = std::process::id().to_string();
+    // The leader of the daemon's session is the process that watches it.
+    for other in [own.as_str(), "leader"] {
+        is_not_followed(other);
+    }
+}
+
+fn is_not_followed(other: &str) {
     let place = Place::new();
-    let output = start(&place, &std::process::id().to_string());
+    let output = start(&place, other);
     assert_eq!(output.code(), 0, "{output:?}");
     let daemon = Daemon::new(output.pid());
     assert_eq!(pid_in(&place.path("pid")), daemon.pid);
