@@ -123,7 +123,15 @@ impl<'a> Settings<'a> {
     #[inline(never)]
     pub(crate) fn stream(&self, index: usize) -> &Stream<'a> {
         match self.streams.get(index) {
-            Some(Some(stream)) => stream.stream(),
+            // A file in its place would be filled.
+            Some(Some(stream)) => match stream.stream() {
+                Stream::File(path) | Stream::Append(path)
+                    if path.get().to_bytes() == b"/dev/null" =>
+                {
+                    &Stream::Null
+                }
+                other => other,
+            },
             _ if self.foreground => &Stream::Inherit,
             _ => &Stream::Null,
         }

@@ -7,7 +7,7 @@
 use super::open_file::open_file;
 use super::plan::Plan;
 use crate::options::MAX_DIRECTORIES;
-use crate::protocol::{Errno, Error, ErrorKind, Subject, failed};
+use crate::protocol::{Errno, Error, ErrorKind, Note, Subject, failed};
 use crate::sys::{self, Missing, Open, ThinCStr};
 use crate::text::{join, next_field};
 
@@ -36,9 +36,12 @@ impl MadeDirectories {
     }
 
     /// Removes them after a failure: the later ones first, which may lie in the earlier ones. Those in which something
-    /// was put stay.
+    /// was put stay, and all of them if a daemon runs that may use them.
     #[inline(never)]
-    pub(super) fn remove(&self, plan: &Plan<'_>) {
+    pub(super) fn remove(&self, plan: &Plan<'_>, error: &Error) {
+        if error.kind() == ErrorKind::AlreadyRunning || error.has(Note::StillRuns) {
+            return;
+        }
         for (number, made) in self.0.iter().enumerate().rev() {
             let path = plan
                 .options

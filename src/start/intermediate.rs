@@ -106,8 +106,8 @@ fn lead_session<R: Role>(
     let mut made = MadeDirectories::NONE;
     let created = made.make(shared.plan);
     let created = created.and_then(|()| open_channel(shared, session));
-    if created.is_err() {
-        made.remove(shared.plan);
+    if let Err(error) = &created {
+        made.remove(shared.plan, error);
     }
     created
 }

@@ -24,11 +24,15 @@ pub(crate) fn setgroups(groups: &[u32], group: Option<u32>) -> Result<(), Errno>
     }
 }
 
+/// What the kernel tells in place of an id that the user namespace has no number for (user_namespaces(7)). An id that
+/// reads so may be another one.
+const OVERFLOW_ID: u32 = 65534;
+
 /// The largest number of the caller's groups that are compared.
 const MAX_COMPARED: usize = 64;
 
 /// `getgroups(size, list)`—Returns whether the supplementary groups are these. Both may lack `ignored`. False if there
-/// are too many to tell.
+/// are too many to tell, or if one of them may be another.
 #[inline(never)]
 fn has_groups(groups: &[u32], ignored: u32) -> bool {
     let mut current = [0; MAX_COMPARED];
@@ -37,6 +41,9 @@ fn has_groups(groups: &[u32], ignored: u32) -> bool {
     let Some(current) = count.ok().and_then(|count| current.get(..count as usize)) else {
         return false;
     };
+    if current.contains(&OVERFLOW_ID) {
+        return false;
+    }
     [[groups, current], [current, groups]]
         .iter()
         .all(|[some, others]| {
@@ -66,7 +73,7 @@ fn set_all_ids(set: Sysno, get: Sysno, id: u32) -> Result<bool, Errno> {
         let [real, effective, saved] = &mut ids;
         // SAFETY: the kernel writes three ids to `ids`.
         unsafe { attempt!(get, &raw mut *real, &raw mut *effective, &raw mut *saved) }?;
-        if ids == [id; 3] {
+        if ids == [id; 3] && (is_set || id != OVERFLOW_ID) {
             return Ok(is_set);
         }
         if !is_set {

@@ -159,6 +159,18 @@ fn what_is_not_the_null_device_is_refused() {
             "echo a text; echo >&2",
         ];
         place.fails(&mut replaced(&options), 4, &says);
+        // The same device, by its path.
+        let by_path = [
+            "-i",
+            "/proc/self/exe",
+            "-o",
+            "/dev/null",
+            "-a",
+            "-e",
+            "out",
+            "true",
+        ];
+        place.fails(&mut replaced(&by_path), 4, &says);
         // Descriptor 20 of a supervisor that has not passed it.
         let mut command = replaced(&["-f", "-R", "fd:20", "sh", "-c", "echo >&20"]);
         assert_eq!(place.run(&mut command).code(), 20);

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::{
-    Place, before_exec, copy, eventually, fails_beside, is_root, pid_in, tested_command,
+    Place, before_exec, copy, eventually, fails_beside, has, is_root, is_root_for, pid_in,
+    tested_command,
 };
 
 /// Copies a program and its libraries into a root directory.
@@ -147,4 +148,42 @@ fn an_empty_root_is_enough() {
     let version = concat!("rawdaemon ", env!("CARGO_PKG_VERSION"), "\n");
     eventually("the version is printed", || place.read("out") == version);
     assert!(!place.path("pid").exists());
+}
+
+/// Ids without a number in the user namespace read as 65534, that of nobody.
+const IN_A_NAMESPACE: &str = "
+import ctypes, os, sys
+ready, told = os.pipe(), os.pipe()
+child = os.fork()
+if child == 0:
+    os.setgroups([4, 5])
+    assert ctypes.CDLL(None).unshare(0x10000000) == 0
+    os.write(ready[1], b'x')
+    os.read(told[0], 1)
+    os.execv(sys.argv[1], sys.argv[1:])
+os.read(ready[0], 1)
+for kind in ['uid_map', 'gid_map']:
+    with open('/proc/%d/%s' % (child, kind), 'w') as ids:
+        ids.write('0 0 1\\n65534 65534 1\\n')
+os.write(told[1], b'x')
+sys.exit(os.waitpid(child, 0)[1] >> 8)
+";
+
+#[test]
+fn no_group_without_a_number_survives_a_change_of_the_user() {
+    if !is_root_for("a user namespace") || !has("python3") {
+        return;
+    }
+    let place = Place::new();
+    let mut command = place.program(Path::new("python3"), ["-c", IN_A_NAMESPACE]);
+    command.arg(tested_command());
+    command.args(["-u", "65534:65534", "-o", "out", "--"]);
+    command.args(["grep", "Groups", "/proc/self/status"]);
+    let output = place.run(&mut command);
+    assert_eq!(output.code(), 0, "{output:?}");
+    eventually("it has written", || place.read("out").ends_with('\n'));
+    let said = place.read("out");
+    let groups: Vec<_> = said.split_whitespace().skip(1).collect();
+    assert!(groups.len() < 2, "{said}");
+    eventually("no process is left", || place.processes().is_empty());
 }
