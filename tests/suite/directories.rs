@@ -37,7 +37,7 @@ fn directories_are_made_before_anything_is_opened_in_them() {
         let mut command = place.rawdaemon(["-v", "--mkdir", "run/web/", "--mkdir=./log"]);
         command.arg("--mkdir").arg(&absolute).args(files);
         before_exec(&mut command, || {
-            rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o777));
+            rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o133));
             Ok(())
         });
         if foreground {
