@@ -80,7 +80,8 @@ fn check_values(mut invocation: Invocation<'_>) {
         signal,
         ..
     } = invocation;
-    assert_eq!(signal.is_some(), invocation.has(Name::Signal));
+    // Signal 0 is none.
+    assert!(signal.is_none() || invocation.has(Name::Signal));
     assert!(!invocation.schedule().stages().is_empty());
     let actions = [
         Name::Status,
@@ -93,7 +94,11 @@ fn check_values(mut invocation: Invocation<'_>) {
     // The first signal of a stop may be given.
     let is_one_action = match given.clone().count() {
         0 | 1 => true,
-        2 => signal.is_some() && !invocation.has(Name::Status) && !invocation.has(Name::List),
+        2 => {
+            invocation.has(Name::Signal)
+                && !invocation.has(Name::Status)
+                && !invocation.has(Name::List)
+        }
         _ => false,
     };
     let needs_pidfile = given.count() > 0 && !invocation.has(Name::List);
