@@ -94,6 +94,8 @@ fn a_lock_of_flock_is_a_daemon_of_another_program() {
     let start = |code| {
         let output = place.run(&mut place.rawdaemon(["-p", "pid", "true"]));
         assert_eq!(output.code(), code, "{output:?}");
+        // Until it has ended, it is the daemon of the file.
+        eventually("no process is left", || place.processes().is_empty());
     };
     let own = std::process::id();
     for text in [String::new(), format!("{own}\n")] {
