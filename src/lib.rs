@@ -253,7 +253,10 @@ pub use entry::{Stderr, Stdout};
 pub use hosted::CStringVec;
 #[cfg(feature = "std")]
 pub use hosted::Command;
-pub use options::{DaemonizeOptions, IntoCStr, Limit, Readiness, Resource, Stdio};
+pub use options::{
+    Capabilities, CpuSet, DaemonizeOptions, IntoCStr, IoPriority, Limit, Readiness, Resource,
+    SchedPolicy, Securebits, Stdio,
+};
 pub use pidfile::{Owner, Pidfile, Stage};
 pub use protocol::{Cause, Errno, Error, ErrorKind, Pid, Signal, Subject, WaitStatus, WithPath};
 pub use start::{DaemonProcess, Identity, Progress, Ready, daemonize, spawn};

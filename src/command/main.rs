@@ -34,6 +34,7 @@ Start COMMAND as a daemon, and exit with a code that says whether it started.
   -a, --append; -c, --chdir DIR (/); -r, --chroot DIR; -m, --umask MASK (022)
   -u, --user USER[:GROUP], -g, --group GROUP    names or numbers
   -n, --nice N; --oom-score-adj N; --rlimit NAME=SOFT[:HARD]; --no-new-privs
+  --sched POLICY; --ionice CLASS; --cpus LIST; --capabilities, --securebits LIST
   -E, --env NAME=VALUE; --clear-env; --argv0 NAME; --keep-fd N; --mkdir DIR
   -R, --ready HOW       success: exec (default), it was executed; fd:N, it has
                         written a line to N; notify[:@|:/PATH]: sd_notify(3)

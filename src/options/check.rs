@@ -2,6 +2,7 @@
 
 use super::limit::{Limit, Resource};
 use super::readiness::Readiness;
+use super::scheduling::CpuSet;
 use super::settings::{MAX_DIRECTORIES, Settings};
 use crate::protocol::{Errno, Error, ErrorKind, Subject, failed};
 
@@ -63,6 +64,15 @@ impl Settings<'_> {
             (self.umask.is_some_and(|mask| mask > 0o777), Subject::Umask),
             (is_outside(self.nice, -20, 19), Subject::Nice),
             (
+                self.sched.is_some_and(|policy| !policy.is_valid()),
+                Subject::Sched,
+            ),
+            (
+                self.ionice.is_some_and(|priority| !priority.is_valid()),
+                Subject::Ionice,
+            ),
+            (self.cpus == Some(CpuSet::new()), Subject::Cpus),
+            (
                 is_outside(self.oom_score_adj, -1000, 1000),
                 Subject::OomScoreAdj,
             ),
@@ -82,7 +92,9 @@ impl Settings<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::options::{DaemonizeOptions, Limit, Readiness, Resource, Stdio};
+    use crate::options::{
+        CpuSet, DaemonizeOptions, IoPriority, Limit, Readiness, Resource, SchedPolicy, Stdio,
+    };
     use crate::protocol::{Cause, Error};
     use crate::protocol::{Errno, ErrorKind, Subject};
 
@@ -106,6 +118,10 @@ mod tests {
             (new().umask(0o1000), Subject::Umask),
             (new().nice(-21), Subject::Nice),
             (new().nice(20), Subject::Nice),
+            (new().sched(SchedPolicy::Fifo(0)), Subject::Sched),
+            (new().sched(SchedPolicy::RoundRobin(100)), Subject::Sched),
+            (new().ionice(IoPriority::BestEffort(8)), Subject::Ionice),
+            (new().cpus(CpuSet::new()), Subject::Cpus),
             (new().oom_score_adj(-1001), Subject::OomScoreAdj),
             (new().oom_score_adj(1001), Subject::OomScoreAdj),
             (new().ready(Readiness::Descriptor(2)), Subject::Readiness),
@@ -132,6 +148,9 @@ mod tests {
             new().ready(Readiness::Descriptor(3)),
             new().ready(Readiness::NotifyAt(c"/socket".into())),
             limit(1, 1),
+            new()
+                .sched(SchedPolicy::Fifo(99))
+                .ionice(IoPriority::Realtime(7)),
             new().user_ids(0, 0, &[]).stdin(Stdio::fd(0)),
         ] {
             assert_eq!(options.settings.check(true), Ok(()), "{options:?}");

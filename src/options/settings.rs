@@ -3,9 +3,11 @@
 use core::time::Duration;
 
 use super::c_str_arg::CStrArg;
+use super::capabilities::{Capabilities, Securebits};
 use super::credentials::Credentials;
 use super::limit::{Limit, RESOURCES};
 use super::readiness::Readiness;
+use super::scheduling::{CpuSet, IoPriority, SchedPolicy};
 use super::stdio::{Stdio, Stream};
 use crate::protocol::Subject;
 use crate::sys::ThinCStr;
@@ -47,8 +49,18 @@ pub struct Settings<'a> {
     pub oom_score_adj: Option<i32>,
     /// In the order of [`Resource::ALL`](crate::Resource::ALL).
     pub limits: [Option<Limit>; RESOURCES],
+    /// As [`DaemonizeOptions::sched`](crate::DaemonizeOptions::sched).
+    pub sched: Option<SchedPolicy>,
+    /// As [`DaemonizeOptions::ionice`](crate::DaemonizeOptions::ionice).
+    pub ionice: Option<IoPriority>,
+    /// As [`DaemonizeOptions::cpus`](crate::DaemonizeOptions::cpus).
+    pub cpus: Option<CpuSet>,
     /// The ids of the user and the groups.
     pub credentials: Credentials<'a>,
+    /// As [`DaemonizeOptions::capabilities`](crate::DaemonizeOptions::capabilities).
+    pub capabilities: Option<Capabilities>,
+    /// As [`DaemonizeOptions::securebits`](crate::DaemonizeOptions::securebits).
+    pub securebits: Option<Securebits>,
     /// As [`DaemonizeOptions::no_new_privs`](crate::DaemonizeOptions::no_new_privs).
     pub no_new_privs: bool,
     /// As [`DaemonizeOptions::reset_signals`](crate::DaemonizeOptions::reset_signals).
@@ -80,7 +92,12 @@ impl<'a> Settings<'a> {
             nice: None,
             oom_score_adj: None,
             limits: [None; RESOURCES],
+            sched: None,
+            ionice: None,
+            cpus: None,
             credentials: Credentials::INHERITED,
+            capabilities: None,
+            securebits: None,
             no_new_privs: false,
             reset_signals: false,
             keep: None,
@@ -147,6 +164,11 @@ impl<'a> Settings<'a> {
     /// Whether the daemon changes its user.
     pub(crate) fn sets_user(&self) -> bool {
         self.credentials.user.is_some() || self.string(Subject::User).is_some()
+    }
+
+    /// Whether the daemon sets its capabilities or its securebits.
+    pub(crate) const fn sets_capabilities(&self) -> bool {
+        self.capabilities.is_some() || self.securebits.is_some()
     }
 
     /// Whether the daemon changes its groups.

@@ -50,6 +50,7 @@ steps! {
     SetGroups: Some(ErrorKind::GroupsFailed), None, "set the supplementary groups";
     SetGroup: Some(ErrorKind::SetgidFailed), Some(Subject::Group), "became the group";
     SetUser: Some(ErrorKind::SetuidFailed), Some(Subject::User), "became the user";
+    SetCapabilities: Some(ErrorKind::LimitsFailed), None, "set the capabilities";
     EmptyOutputs: Some(ErrorKind::OpenFailed), None, "emptied the output files";
     Execute: Some(ErrorKind::ExecFailed), Some(Subject::Command), "executed the command";
 }
@@ -96,6 +97,9 @@ impl Step {
             (ErrorKind::PidfileFailed, None) => Self::LockPidfile,
             (ErrorKind::AlreadyRunning, Some(Subject::Pidfile)) => Self::LockPidfile,
             (ErrorKind::AlreadyRunning, _) => Self::LockLockFile,
+            (ErrorKind::LimitsFailed, Some(Subject::Capabilities | Subject::Securebits)) => {
+                Self::SetCapabilities
+            }
             (ErrorKind::LimitsFailed, Some(subject))
                 if !matches!(subject, Subject::OomScoreAdj | Subject::Umask) =>
             {
@@ -179,6 +183,9 @@ mod tests {
             (Subject::OomScoreAdj, Step::SetOomScoreAdj),
             (Subject::Nice, Step::SetLimits),
             (Subject::Nofile, Step::SetLimits),
+            (Subject::Cpus, Step::SetLimits),
+            (Subject::Capabilities, Step::SetCapabilities),
+            (Subject::Securebits, Step::SetCapabilities),
         ] {
             assert_eq!(about(ErrorKind::LimitsFailed, subject), Some(step));
         }

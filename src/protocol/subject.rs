@@ -59,6 +59,14 @@ subjects! {
     NoNewPrivs "no_new_privs",
     /// The capabilities.
     Capabilities "capabilities",
+    /// The securebits.
+    Securebits "securebits",
+    /// The scheduling policy.
+    Sched "sched",
+    /// The class and level of I/O scheduling.
+    Ionice "ionice",
+    /// The CPUs.
+    Cpus "cpus",
     /// The limit [`Resource::Nofile`](crate::Resource::Nofile).
     Nofile "nofile",
     /// The limit [`Resource::Core`](crate::Resource::Core).

@@ -136,11 +136,15 @@ impl<'a> Plan<'a> {
             Step::RunAction => self.has_action,
             Step::SetLimits => {
                 options.nice.is_some()
+                    || options.sched.is_some()
+                    || options.ionice.is_some()
+                    || options.cpus.is_some()
                     || options.no_new_privs
                     || options.limits.iter().any(Option::is_some)
             }
             Step::SetGroups | Step::SetGroup => options.sets_groups(),
             Step::SetUser => options.sets_user(),
+            Step::SetCapabilities => options.sets_capabilities(),
             Step::EmptyOutputs => {
                 (1..3).any(|index| matches!(options.stream(index), Stream::File(_)))
             }
@@ -193,7 +197,10 @@ mod tests {
     use std::vec::Vec;
 
     use super::{Memory, Plan};
-    use crate::options::{DaemonizeOptions, Limit, Readiness, Resource, Stdio};
+    use crate::options::{
+        Capabilities, CpuSet, DaemonizeOptions, IoPriority, Limit, Readiness, Resource,
+        SchedPolicy, Securebits, Stdio,
+    };
     use crate::protocol::{Goal, Nanoseconds, Step};
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -324,6 +331,17 @@ mod tests {
                 &[Step::LockPidfile, Step::WritePidfile],
             ),
             (new.clone().oom_score_adj(0), &[Step::SetOomScoreAdj]),
+            (new.clone().sched(SchedPolicy::Batch), &[Step::SetLimits]),
+            (new.clone().ionice(IoPriority::Idle), &[Step::SetLimits]),
+            (new.clone().cpus(CpuSet::new()), &[Step::SetLimits]),
+            (
+                new.clone().capabilities(Capabilities::NONE),
+                &[Step::SetCapabilities],
+            ),
+            (
+                new.clone().securebits(Securebits::NONE),
+                &[Step::SetCapabilities],
+            ),
             (new.clone().chroot(c"a"), &[Step::Chroot]),
             (new.clone().nice(0), &[Step::SetLimits]),
             (new.clone().no_new_privs(true), &[Step::SetLimits]),
@@ -363,6 +381,7 @@ mod tests {
             .pidfile(c"e")
             .oom_score_adj(0)
             .chroot(c"f")
+            .securebits(Securebits::NONE)
             .limit(Resource::Core, Limit { soft: 0, hard: 0 })
             .user_ids(1, 1, &[]);
         let mut expected = Step::ALL.to_vec();

@@ -3,10 +3,12 @@
 use super::context::{Context, Role, Shared, WorkingDirectory};
 use super::descriptors::close_all_but;
 use super::kept_fds::KeptFds;
+use super::limits::set_limits;
 use super::path_search::PATH_SIZE;
 use super::plan::Plan;
+use super::privileges::{set_capabilities, set_user};
 use super::streams::{OpenFiles, truncate_outputs};
-use crate::options::{Limit, Resource, Settings};
+use crate::options::Settings;
 use crate::pidfile;
 use crate::protocol::{Errno, Error, ErrorKind, Step, Subject, failed};
 use crate::sys::{self, Open, RawFd, ThinCStr, WORKING_DIRECTORY};
@@ -90,7 +92,8 @@ pub(super) fn take<R: Role>(
                 plan.credentials.group,
             )),
             Step::SetGroup => at_step(plan.credentials.group.map_or(Ok(()), sys::setresgid)),
-            Step::SetUser => plan.credentials.user.map_or(Ok(()), set_user),
+            Step::SetUser => set_user(plan),
+            Step::SetCapabilities => set_capabilities(plan),
             // Last, so that a failed start loses no output: only the exec can still fail.
             Step::EmptyOutputs => truncate_outputs(options),
             Step::Execute => break,
@@ -151,36 +154,3 @@ fn change_root(options: &Settings<'_>) -> Result<(), Errno> {
 }
 
 const ROOT: ThinCStr<'static> = ThinCStr::new(c"/");
-
-/// Becomes the user. No capability survives the change to a user that is not root: some could be inherited or ambient,
-/// or be kept by the securebits (capabilities(7)).
-fn set_user(user: u32) -> Result<(), Error> {
-    let has_changed = sys::setresuid(user).map_err(|errno| Step::SetUser.error(errno))?;
-    match has_changed && user != ROOT_USER {
-        true => sys::capset(0).map_err(limit_failed(Subject::Capabilities)),
-        false => Ok(()),
-    }
-}
-
-const ROOT_USER: u32 = 0;
-
-/// Sets resource limits, the nice value and no_new_privs.
-fn set_limits(options: &Settings<'_>) -> Result<(), Error> {
-    for (resource, limit) in Resource::ALL.iter().zip(&options.limits) {
-        if let Some(Limit { soft, hard }) = *limit {
-            sys::setrlimit(*resource as u32, soft, hard)
-                .map_err(limit_failed(resource.subject()))?;
-        }
-    }
-    if let Some(nice) = options.nice {
-        sys::setpriority(nice).map_err(limit_failed(Subject::Nice))?;
-    }
-    if options.no_new_privs {
-        sys::set_no_new_privs().map_err(limit_failed(Subject::NoNewPrivs))?;
-    }
-    Ok(())
-}
-
-fn limit_failed(subject: Subject) -> impl Fn(Errno) -> Error {
-    move |errno| failed(ErrorKind::LimitsFailed)(errno).about(subject)
-}

@@ -100,6 +100,34 @@ pub(super) unsafe fn call_five(
     result(unsafe { syscall!(number, one, two, three, four, five) })
 }
 
+/// A call that sets something, and one that reads it back. `EPERM` if that is not what was set: a sandbox may lie.
+///
+/// # Safety
+///
+/// As [`call()`], for both.
+#[inline(never)]
+pub(super) unsafe fn set_and_verify(
+    (set, one, two, three): (Sysno, u32, u32, usize),
+    (get, get_one, get_two): (Sysno, u32, u32),
+    expected: u32,
+) -> Result<(), Errno> {
+    // SAFETY: the caller's promise.
+    let told = unsafe {
+        attempt!(set, one, two, three)?;
+        call!(get, get_one, get_two)
+    };
+    verify(told, expected)
+}
+
+/// Checks what the kernel tells of what was set.
+#[inline(never)]
+pub(super) fn verify(told: Result<u32, Errno>, expected: u32) -> Result<(), Errno> {
+    match told? == expected {
+        true => Ok(()),
+        false => Err(Errno::EPERM),
+    }
+}
+
 fn result(result: Result<usize, syscalls::Errno>) -> Result<u32, Errno> {
     match result {
         Ok(value) => Ok(value as u32),

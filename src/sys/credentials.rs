@@ -1,7 +1,5 @@
-//! The user, the groups, the root directory and the limits of a process.
+//! The user, the groups and the root directory of a process.
 
-use linux_raw_sys::general::{_LINUX_CAPABILITY_VERSION_3, PRIO_PROCESS, rlimit64};
-use linux_raw_sys::prctl::PR_SET_NO_NEW_PRIVS;
 use syscalls::Sysno;
 
 use super::arch::{FCHOWN, GETGROUPS, GETRESGID, GETRESUID, SETGROUPS, SETRESGID, SETRESUID};
@@ -84,27 +82,6 @@ fn set_all_ids(set: Sysno, get: Sysno, id: u32) -> Result<bool, Errno> {
     Err(Errno::EINVAL)
 }
 
-/// `capset({version 3, 0}, _)`—Sets the effective, the permitted and the inheritable capabilities of the calling thread,
-/// and reads them back with capget(2). The kernel takes from the ambient set what the last two lack.
-///
-/// `EPERM` if they differ from these afterwards. A sandbox may refuse the call to a process that has these already.
-#[inline(never)]
-pub(crate) fn capset(capabilities: u64) -> Result<(), Errno> {
-    let (low, high) = (capabilities as u32, (capabilities >> 32) as u32);
-    let mut header = [_LINUX_CAPABILITY_VERSION_3, 0];
-    let mut wanted = [[low; 3], [high; 3]];
-    let mut sets = [[0; 3]; 2];
-    // SAFETY: the kernel reads and writes a header of two words, reads two structures of three words from
-    // `wanted`, and writes two to `sets`.
-    let set = unsafe { attempt!(Sysno::capset, header.as_mut_ptr(), wanted.as_mut_ptr()) };
-    // SAFETY: as before.
-    unsafe { attempt!(Sysno::capget, header.as_mut_ptr(), sets.as_mut_ptr()) }?;
-    match sets == wanted {
-        true => Ok(()),
-        false => set.and(Err(Errno::EPERM)),
-    }
-}
-
 /// `getresuid(_, _, _)`—Returns the effective user, or root if the call fails.
 #[must_use]
 pub fn effective_user() -> u32 {
@@ -134,30 +111,4 @@ pub(crate) fn fchown(fd: RawFd, user: Option<u32>, group: Option<u32>) -> Result
 pub(crate) fn chroot(path: ThinCStr<'_>) -> Result<(), Errno> {
     // SAFETY: the kernel reads the C string `path`.
     unsafe { attempt!(Sysno::chroot, path.as_ptr()) }
-}
-
-/// `setpriority(PRIO_PROCESS, 0, nice)`—Sets the nice value of the calling thread.
-pub(crate) fn setpriority(nice: i32) -> Result<(), Errno> {
-    // SAFETY: the call takes no pointers.
-    unsafe { attempt!(Sysno::setpriority, PRIO_PROCESS, 0, nice) }
-}
-
-/// `prlimit64(0, resource, {soft, hard}, NULL)`—Sets the limits of a resource.
-///
-/// Since Linux 2.6.36.
-pub(crate) fn setrlimit(resource: u32, soft: u64, hard: u64) -> Result<(), Errno> {
-    let limit = rlimit64 {
-        rlim_cur: soft,
-        rlim_max: hard,
-    };
-    // SAFETY: the kernel reads an rlimit64 from `limit`, and writes nothing through the null pointer.
-    unsafe { call!(Sysno::prlimit64, 0, resource, &raw const limit, 0) }.map(drop)
-}
-
-/// `prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)`—Keeps execve(2) from granting privileges, irrevocably.
-///
-/// Since Linux 3.5.
-pub(crate) fn set_no_new_privs() -> Result<(), Errno> {
-    // SAFETY: the call takes no pointers.
-    unsafe { call!(Sysno::prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }.map(drop)
 }

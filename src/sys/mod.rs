@@ -16,6 +16,7 @@ mod arch;
 mod call;
 mod c_str;
 mod c_strings;
+mod capabilities;
 mod clock;
 mod clone_vm;
 mod credentials;
@@ -28,6 +29,7 @@ mod pidfd;
 mod poll;
 mod process;
 mod rseq;
+mod scheduling;
 mod signal;
 mod socket;
 mod stack;
@@ -39,13 +41,14 @@ mod trap;
 
 pub use c_str::ThinCStr;
 pub use c_strings::CStrings;
+pub(crate) use capabilities::{
+    capget, capset, limit_bounding_set, raise_ambient, set_keepcaps, set_no_new_privs,
+    set_securebits,
+};
 pub(crate) use clock::{monotonic_time, time_of_boot, uptime};
 pub(crate) use clone_vm::{Child, clone_vm};
 pub use credentials::effective_user;
-pub(crate) use credentials::{
-    capset, chroot, fchown, set_no_new_privs, setgroups, setpriority, setresgid, setresuid,
-    setrlimit,
-};
+pub(crate) use credentials::{chroot, fchown, setgroups, setresgid, setresuid};
 pub(crate) use fd::{
     Fd, NO_FD, Pipe, clear_cloexec, close, close_range, dup3, dupfd_cloexec, fcntl_getfd,
     getrlimit_fsize, getrlimit_nofile, pipe, read, seek, set_status_flags,
@@ -68,6 +71,9 @@ pub(crate) use poll::{ppoll, sleep};
 pub(crate) use process::{
     End, ExitSignal, Fork, Forked, check_single_threaded, clone, execve, execveat, exit,
     has_exited, lead_group, may_setpgid, setpgid, setsid, try_wait, waitpid,
+};
+pub(crate) use scheduling::{
+    ioprio_set, sched_setaffinity, sched_setscheduler, setpriority, setrlimit,
 };
 pub(crate) use signal::{
     SIGCHLD, SigAction, reset_sigaction, set_sigaction, set_signal_mask, sigaction, signalfd,

@@ -47,6 +47,7 @@ mod inherited;
 mod launchers;
 mod limits;
 mod links;
+mod privileges;
 mod root;
 mod sandboxes;
 mod streams;

@@ -11,7 +11,10 @@ mod values;
 use core::time::Duration;
 
 use rawdaemon::internal::{Settings, parse_signed, variable};
-use rawdaemon::{IntoCStr, Signal, Stdio, Subject, ThinCStr};
+use rawdaemon::{
+    Capabilities, CpuSet, IntoCStr, IoPriority, SchedPolicy, Securebits, Signal, Stdio, Subject,
+    ThinCStr,
+};
 
 pub(crate) use arguments::{Arguments, Options};
 pub(crate) use options::Name;
@@ -144,6 +147,11 @@ impl<'a> Invocation<'a> {
                 let (index, limit) = values::resource_limit(text)?;
                 *self.start.limits.get_mut(index)? = Some(limit);
             }
+            Name::Sched => self.start.sched = Some(SchedPolicy::parse(text)?),
+            Name::Ionice => self.start.ionice = Some(IoPriority::parse(text)?),
+            Name::Cpus => self.start.cpus = Some(CpuSet::parse(text)?),
+            Name::Capabilities => self.start.capabilities = Some(Capabilities::parse(text)?),
+            Name::Securebits => self.start.securebits = Some(Securebits::parse(text)?),
             Name::KeepFd => {
                 *self.keep.get_mut(self.kept)? = values::descriptor(text)?;
                 self.kept = self.kept.saturating_add(1);

@@ -4,12 +4,13 @@
 _rawdaemon() {
     local cur prev words cword
     local options='--pidfile --lock --stdin --stdout --stderr --append --chdir --chroot --user --group
-        --umask --nice --oom-score-adj --rlimit --no-new-privs --mkdir --keep-fd --env --clear-env --argv0
+        --umask --nice --oom-score-adj --rlimit --sched --ionice --cpus --capabilities --securebits
+        --no-new-privs --mkdir --keep-fd --env --clear-env --argv0
         --ready --timeout --foreground --start-or-ok --restart --status --list --stop --signal --kill-after
         --retry --process-group --strict --trust-pidfile --verbose --quiet --help --version'
     # The options that take a value; the letters are those of which a group can end.
     local valued='pidfile|lock|stdin|stdout|stderr|chdir|chroot|user|group|umask|nice|oom-score-adj'
-    valued+='|rlimit|mkdir|keep-fd|env|argv0|ready|timeout|signal|kill-after|retry'
+    valued+='|rlimit|sched|ionice|cpus|capabilities|securebits|mkdir|keep-fd|env|argv0|ready|timeout|signal|kill-after|retry'
     local letters='plioecrugmnERts'
 
     # Words such as --ready=fd:3 and web:www are one word here.
@@ -75,6 +76,13 @@ _rawdaemon() {
             COMPREPLY=($(compgen -S = -W 'as core cpu data fsize locks memlock msgqueue nice nofile nproc rss
                 rtprio rttime sigpending stack' -- "$cur"))
             compopt -o nospace
+            ;;
+        --sched)
+            COMPREPLY=($(compgen -W 'other batch idle fifo: rr:' -- "$cur"))
+            [[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == *: ]] && compopt -o nospace
+            ;;
+        --ionice)
+            COMPREPLY=($(compgen -W 'idle best-effort realtime' -- "$cur"))
             ;;
         -E | --env)
             COMPREPLY=($(compgen -S = -e -- "$cur"))

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use crate::args::{Invocation, Name, Schedule, Verbosity};
 use rawdaemon::internal::settings;
-use rawdaemon::{DaemonizeOptions, Limit, Readiness, Resource, Signal, Stage, Stdio};
+use rawdaemon::{
+    Capabilities, CpuSet, DaemonizeOptions, IoPriority, Limit, Readiness, Resource, SchedPolicy,
+    Securebits, Signal, Stage, Stdio,
+};
 
 use super::list;
 use super::spelling::{Given, STYLES, spell};
@@ -190,6 +193,43 @@ fn add_effect<'v>(
             let (index, limit) = (values.resource(), values.limit());
             *options = set.limit(Resource::ALL[index], limit);
             return format!("{}={}", names[index], amounts(limit)).into_bytes();
+        }
+        Name::Sched => {
+            let priority = (number % 99) as u8 + 1;
+            let policy = match number % 3 {
+                0 => SchedPolicy::Fifo(priority),
+                1 => SchedPolicy::RoundRobin(priority),
+                _ => SchedPolicy::Batch,
+            };
+            *options = set.sched(policy);
+            return match policy {
+                SchedPolicy::Fifo(_) => format!("fifo:{priority}"),
+                SchedPolicy::RoundRobin(_) => format!("rr:{priority}"),
+                _ => "batch".to_owned(),
+            }
+            .into_bytes();
+        }
+        Name::Ionice => {
+            let level = (number % 8) as u8;
+            *options = set.ionice(IoPriority::Realtime(level));
+            return format!("realtime:{level}").into_bytes();
+        }
+        Name::Cpus => {
+            let (first, more) = (number as usize % 1000, number as usize % 24);
+            let mut cpus = CpuSet::new();
+            assert!((first..=first + more).all(|cpu| cpus.insert(cpu)));
+            *options = set.cpus(cpus);
+            return format!("{first}-{}", first + more).into_bytes();
+        }
+        Name::Capabilities => {
+            let other = number % 64;
+            let bits = Capabilities::from_bits(1 << other);
+            *options = set.capabilities(bits | Capabilities::SYS_NICE);
+            return format!("cap_sys_nice,{other}").into_bytes();
+        }
+        Name::Securebits => {
+            *options = set.securebits(Securebits::KEEP_CAPS_LOCKED | Securebits::NOROOT);
+            return b"noroot,keep-caps-locked".to_vec();
         }
         Name::KeepFd => {
             expected.keep[0] = values.descriptor();

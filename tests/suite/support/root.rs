@@ -12,12 +12,13 @@ const SETGID: Capability = ("setgid", 6);
 const SETUID: Capability = ("setuid", 7);
 
 /// The capabilities that tests use as root.
-const ROOT: [Capability; 10] = [
+const ROOT: [Capability; 11] = [
     ("chown", 0),
     ("dac_override", 1),
     KILL,
     SETGID,
     SETUID,
+    ("setpcap", 8),
     ("net_admin", 12),
     ("sys_chroot", 18),
     ("sys_ptrace", 19),
