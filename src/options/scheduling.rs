@@ -150,7 +150,9 @@ impl CpuSet {
 
     /// Adds a CPU. False if its number is too large.
     pub fn insert(&mut self, cpu: usize) -> bool {
-        let word = self.words.get_mut(cpu.wrapping_div(usize::BITS as usize));
+        let word = self
+            .words
+            .get_mut(cpu.wrapping_shr(usize::BITS.trailing_zeros()));
         let is_inside = word.is_some();
         if let Some(word) = word {
             *word |= 1_usize.wrapping_shl(cpu as u32);
