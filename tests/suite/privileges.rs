@@ -45,7 +45,7 @@ fn a_daemon_has_the_capabilities_that_it_is_given_and_no_others() {
     for (options, expected) in [
         (&["-u", "5033:5034", two][..], TWO),
         (&["-u", "5033:5034", "--no-new-privs", two], TWO),
-        (&["-u", "5033:5034", "--capabilities=5,6", "-f"], TWO),
+        (&["-u", "5033:5034", "--capabilities=5,6"], TWO),
         (&["-u", "5033:5034", "--capabilities=none"], NONE),
         // A program that root executes gets the bounding set, too.
         (&[two], TWO),
@@ -53,20 +53,19 @@ fn a_daemon_has_the_capabilities_that_it_is_given_and_no_others() {
         (&["--capabilities=none"], NONE),
     ] {
         let place = Place::new();
-        let daemon = match options.contains(&"-f") {
-            true => {
-                let mut command = place.rawdaemon(options);
-                let child = command.args(["sleep", "1000"]).spawn().unwrap();
-                let pid = Pid::from_child(&child);
-                eventually("it is executed", || {
-                    fs::read_to_string(format!("/proc/{pid}/comm")).unwrap() == "sleep\n"
-                });
-                Daemon::new(pid)
-            }
-            false => place.start_by(place.rawdaemon(options).args(["-v", "sleep", "1000"])),
-        };
+        let daemon = place.start_by(place.rawdaemon(options).args(["-v", "sleep", "1000"]));
         assert_capabilities(daemon.pid, expected);
     }
+    let place = Place::new();
+    let mut command = place.rawdaemon(["-f", "-u", "5033:5034", two, "sleep", "1000"]);
+    let mut child = command.spawn().unwrap();
+    let pid = Pid::from_child(&child);
+    eventually("it is executed", || {
+        fs::read_to_string(format!("/proc/{pid}/comm")).unwrap() == "sleep\n"
+    });
+    assert_capabilities(pid, TWO);
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[test]
@@ -141,7 +140,6 @@ fn securebits_are_set() {
     let says = "rawdaemon: cannot set a limit (securebits): Operation not permitted (EPERM)";
     let mut command = place.rawdaemon(["--securebits=noroot", "sleep", "1000"]);
     limited(&mut command, &[5, 6]);
-    place.rawdaemon(["--stop"]);
     drop(daemon);
     place.fails(&mut command, 17, says);
 }
