@@ -123,11 +123,12 @@ impl Command<'_> {
                 Some(path) => match execute_file(fd, path, argv, envp) {
                     // Usually the file does not exist. Whether it does is checked after the search.
                     Errno::ENOENT => return false,
-                    // The file cannot be reached: a directory of this path is none, denies search permission,
-                    // or is on a mount that is gone (ESTALE, ENOTCONN, EIO). Skip it: execvp(3) does so with
-                    // most of these errors.
+                    // Not permitted: perhaps only to search the directory. This is remembered, as by execvp(3).
+                    Errno::EACCES => Errno::EACCES,
+                    // The file cannot be reached: a directory of this path is none, or is on a mount that is gone
+                    // (ESTALE, ENOTCONN, EIO). Skip it: execvp(3) does so with most of these errors.
                     errno if (is_searched | (errno == Errno::ENOTDIR)) && !exists(path) => {
-                        if !(is_searched && matches!(errno, Errno::ENOTDIR | Errno::EACCES)) {
+                        if !(is_searched && errno == Errno::ENOTDIR) {
                             missing = errno;
                         }
                         return false;
