@@ -89,6 +89,9 @@ pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
                 if is_created && errno == Errno::ENOENT {
                     packed!("; its directory is missing, and mkdir makes it").write(out);
                 }
+                if kind == ErrorKind::OpenDevNullFailed && errno == Errno::ENOENT {
+                    packed!("; mount -t devtmpfs dev /dev").write(out);
+                }
                 let index = (kind as usize).wrapping_sub(ErrorKind::ChrootFailed as usize);
                 let right = RIGHTS.get(index);
                 if errno == Errno::EPERM && !right.is_empty() {

@@ -228,7 +228,7 @@ fn a_missing_file_system_is_named() {
     place.fails(
         &mut command,
         4,
-        &format!("rawdaemon: cannot open /dev/null: {why}"),
+        &format!("rawdaemon: cannot open /dev/null: {why}; mount -t devtmpfs dev /dev"),
     );
     let mut command = place.rawdaemon(["--oom-score-adj", "1", "sleep", "1000"]);
     before_exec(&mut command, || {

@@ -130,9 +130,15 @@ fn an_empty_root_is_enough() {
         before_exec(&mut command, move || Ok(rustix::process::chroot(&root)?));
         command
     };
-    let says = "rawdaemon: cannot open /dev/null: No such file or directory (ENOENT)";
+    let says = "rawdaemon: cannot open /dev/null: No such file or directory (ENOENT); \
+        mount -t devtmpfs dev /dev";
     place.fails(&mut inside(&["-p", "/pid", "/rawdaemon", "-V"]), 4, says);
-    // If each stream has a file, /dev/null is not needed.
+    // If each stream has a file or is inherited, /dev/null is not needed.
+    let inherit = ["-i", "inherit", "-o", "inherit", "-e", "inherit"];
+    let mut command = inside(&["--mkdir", "/run/web", "-p", "/run/web/pid"]);
+    let output = place.run(command.args(inherit).args(["/rawdaemon", "-V"]));
+    assert_eq!(output.code(), 0, "{output:?}");
+    eventually("it has ended", || place.processes().is_empty());
     let files = [
         "-i",
         "/rawdaemon",
