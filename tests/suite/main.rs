@@ -44,6 +44,7 @@ mod failures;
 mod foreground;
 mod group;
 mod inherited;
+mod kernels;
 mod launchers;
 mod limits;
 mod links;

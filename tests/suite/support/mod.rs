@@ -44,7 +44,8 @@ pub use programs::{
 };
 pub use root::{is_root, is_root_for, may_become_others};
 pub use sandbox::{
-    filter, has_filters, mount, mount_empty, own_mounts, trapping, without_pidfds, without_proc,
+    filter, filter_from, has_filters, mount, mount_empty, own_mounts, trapping, without_pidfds,
+    without_proc,
 };
 pub use skipped::{skip, skip_part};
 pub use state::{State, environment, status_line};

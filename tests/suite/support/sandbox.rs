@@ -56,6 +56,15 @@ pub fn has_filters() -> bool {
 
 /// An action that makes the kernel answer this call of the process so, for ever.
 pub fn filter(call: libc::c_long, answer: u32) -> impl FnMut() -> io::Result<()> {
+    filter_if(libc::BPF_JEQ, call as u32, answer)
+}
+
+/// As [`filter`], for all calls from this number on.
+pub fn filter_from(call: u32, answer: u32) -> impl FnMut() -> io::Result<()> {
+    filter_if(libc::BPF_JGE, call, answer)
+}
+
+fn filter_if(comparison: u32, call: u32, answer: u32) -> impl FnMut() -> io::Result<()> {
     let filter = |code, jump, value| libc::sock_filter {
         code,
         jt: jump,
@@ -64,11 +73,7 @@ pub fn filter(call: libc::c_long, answer: u32) -> impl FnMut() -> io::Result<()>
     };
     // The filter's input starts with the number of the call (seccomp(2)).
     let load = filter((libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16, 0, 0);
-    let is_it = filter(
-        (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16,
-        1,
-        call as u32,
-    );
+    let is_it = filter((libc::BPF_JMP | comparison | libc::BPF_K) as u16, 1, call);
     let to_answer = |value| filter((libc::BPF_RET | libc::BPF_K) as u16, 0, value);
     let mut program = [
         load,
