@@ -1,8 +1,9 @@
 //! The directories of the options: made before anything is opened in them, and removed if the start fails.
 //!
 //! The process that creates the daemon does both, since the daemon may lose its privileges and its root directory.
-//! Paths are walked component by component, on descriptors: the daemon's user, who may own some of the directories,
-//! cannot exchange what is made before its owner is set.
+//! Paths are walked component by component, on descriptors. Who may write to a directory of the path, as the daemon's
+//! user may, can put another directory in the place of a new one. So the new one has a mode that no other has until its
+//! owner is set.
 
 use super::open_file::open_file;
 use super::plan::Plan;
@@ -60,12 +61,15 @@ impl MadeDirectories {
 
 /// Walks to the directory at this path, makes missing ones, and sets the owner of the last one. Without a plan, removes
 /// the last one.
-fn walk(path: &[u8], mut making: Option<(&Plan<'_>, &mut usize)>) -> Result<(), Errno> {
+fn walk(mut path: &[u8], mut making: Option<(&Plan<'_>, &mut usize)>) -> Result<(), Errno> {
     let start = if path.first() == Some(&b'/') {
         c"/"
     } else {
         c"."
     };
+    while let [before @ .., b'/'] = path {
+        path = before;
+    }
     let mut directory = sys::open(ThinCStr::new(start), Open::Path)?;
     let mut is_new = false;
     let mut rest = Some(path);
@@ -81,16 +85,23 @@ fn walk(path: &[u8], mut making: Option<(&Plan<'_>, &mut usize)>) -> Result<(), 
         is_new = false;
         match &mut making {
             // What exists is EEXIST, whoever may write here.
-            Some((_, made)) => match sys::with_umask(0, || sys::mkdirat(at, name, 0o755)) {
-                Err(Errno::EEXIST) => {}
-                result => {
-                    result?;
-                    is_new = true;
-                    if **made == 0 {
-                        **made = path.len().wrapping_sub(left.len()).wrapping_add(1);
+            Some((_, made)) => {
+                let mode = if rest.is_none() {
+                    sys::UNFINISHED
+                } else {
+                    0o755
+                };
+                match sys::with_umask(0, || sys::mkdirat(at, name, mode)) {
+                    Err(Errno::EEXIST) => {}
+                    result => {
+                        result?;
+                        is_new = true;
+                        if **made == 0 {
+                            **made = path.len().wrapping_sub(left.len()).wrapping_add(1);
+                        }
                     }
                 }
-            },
+            }
             None if rest.is_none() => return sys::rmdir_at(at, name),
             _ => {}
         }
@@ -102,10 +113,17 @@ fn walk(path: &[u8], mut making: Option<(&Plan<'_>, &mut usize)>) -> Result<(), 
     // A descriptor that fchown(2) takes, and before Linux 3.6 also fstat(2).
     let (this, missing) = (ThinCStr::new(c"."), Missing::Fails);
     let directory = sys::open_at(directory.raw(), this, Open::Directory, missing)?;
+    let fd = directory.raw();
     let (user, group) = (plan.credentials.user, plan.credentials.group);
+    let stat = sys::fstat(fd)?;
+    if is_new && stat.is_unfinished() {
+        // While it is the caller's: the mode of another user's directory needs CAP_FOWNER.
+        sys::fchmod(fd, 0o755)?;
+    } else if !stat.is_owned_by(user) {
+        return Err(Errno::EEXIST);
+    }
     match is_new {
-        true => sys::fchown(directory.raw(), user, group),
-        false if sys::fstat(directory.raw())?.is_owned_by(user) => Ok(()),
-        false => Err(Errno::EEXIST),
+        true => sys::fchown(fd, user, group),
+        false => Ok(()),
     }
 }

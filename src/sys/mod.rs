@@ -82,7 +82,7 @@ pub(crate) use signal::{
 pub use signal::{SignalSet, block_signals, take_pending};
 pub(crate) use socket::{SOCKET_PATH_SIZE, bind, connect, datagram_socket, getsockname, recvmsg};
 pub(crate) use stack::Stack;
-pub(crate) use stat::{Stat, fstat, lstat, lstat_at};
+pub(crate) use stat::{Stat, UNFINISHED, fstat, lstat, lstat_at};
 pub use terminal::terminal_width;
 pub(crate) use thread::Thread;
 pub use trap::catch_traps;

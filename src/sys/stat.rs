@@ -3,7 +3,8 @@
 use core::mem::MaybeUninit;
 
 use linux_raw_sys::general::{
-    AT_SYMLINK_NOFOLLOW, S_IFCHR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK, S_IWGRP, S_IWOTH,
+    AT_SYMLINK_NOFOLLOW, S_IFCHR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK, S_IRWXG, S_IRWXO,
+    S_ISVTX, S_IWGRP, S_IWOTH,
 };
 
 use super::arch::{FSTAT, FSTATAT, RawStat};
@@ -12,6 +13,9 @@ use super::credentials::effective_user;
 use super::fd::RawFd;
 use super::file::WORKING_DIRECTORY;
 use crate::protocol::{Errno, Nanoseconds, SECOND};
+
+/// The mode of a directory whose owner is not set yet: no other has it.
+pub(crate) const UNFINISHED: u32 = 0o1700;
 
 /// The status of a file. Two of them are equal if they are of the same file.
 #[derive(Clone, Copy, Debug)]
@@ -99,6 +103,11 @@ impl Stat {
             && self.owner != 0
             && effective_user() == 0
             && lstat(ThinCStr::new(c"/")).is_ok_and(|root| self.owner != root.owner)
+    }
+
+    /// Whether the effective user has made this directory with the mode [`UNFINISHED`].
+    pub(crate) fn is_unfinished(self) -> bool {
+        self.mode & (S_ISVTX | S_IRWXG | S_IRWXO) == S_ISVTX && self.is_owned_by(None)
     }
 
     /// Whether this user owns the file; `None` stands for the effective user.

@@ -1,12 +1,14 @@
 //! Directories that a start makes.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, chown, lchown, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
 use std::path::Path;
 
 use rawdaemon::{DaemonizeOptions, Errno, ErrorKind, Subject, argv};
 
-use crate::support::{Place, before_exec, eventually, is_root, is_root_for, pid_in, skip};
+use crate::support::{
+    Place, before_exec, eventually, fails_under_strace, has, is_root, is_root_for, pid_in, skip,
+};
 
 const OTHER: u32 = 65534;
 
@@ -98,6 +100,7 @@ fn the_last_directory_is_the_users() {
     symlink(place.path("safe"), place.path("run/web/link")).unwrap();
     let through = place.rawdaemon(["--mkdir", "run/web/link/a", "true"]);
     assert_eq!(place.run(&mut { through }).code(), 0);
+    eventually("it has ended", || place.processes().is_empty());
     lchown(place.path("run/web/link"), Some(OTHER), Some(OTHER)).unwrap();
     for path in ["run/web/link/b", "run/web/link"] {
         let why = "a symbolic link of another user, or a loop (ELOOP)";
@@ -240,4 +243,35 @@ fn a_program_makes_directories_too() {
         (error.kind(), error.subject()),
         (ErrorKind::Usage, Some(Subject::Mkdir))
     );
+}
+
+/// Who may write to the directory around it, as another user could.
+#[test]
+fn a_directory_that_is_put_in_its_place_is_not_given_away() {
+    if !is_root() || !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    let why = "it belongs to another user (EEXIST)";
+    for mode in [0o755, 0o1777] {
+        fs::create_dir(place.path("secret")).unwrap();
+        let private = fs::Permissions::from_mode(mode);
+        fs::set_permissions(place.path("secret"), private).unwrap();
+        fs::write(place.path("secret/file"), "").unwrap();
+        let options = ["-u", "65534:65534", "--mkdir", "web", "true"];
+        let delay = ["--inject=mkdirat:delay_exit=1s"];
+        let output = std::thread::scope(|scope| {
+            let start = scope.spawn(|| fails_under_strace(&place, &delay, &options));
+            eventually("the directory is made", || place.path("web").exists());
+            fs::rename(place.path("web"), place.path("away")).unwrap();
+            fs::rename(place.path("secret"), place.path("web")).unwrap();
+            start.join().unwrap()
+        });
+        let says = format!("rawdaemon: cannot make web for mkdir: {why}\n");
+        assert_eq!(output.code(), 8, "{output:?}");
+        assert!(output.stderr.ends_with(&says), "{output:?}");
+        assert_eq!(owner_and_mode(&place.path("web")), (0, mode));
+        fs::remove_dir_all(place.path("web")).unwrap();
+        fs::remove_dir(place.path("away")).unwrap();
+    }
 }
