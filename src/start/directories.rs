@@ -8,12 +8,16 @@
 use super::open_file::open_file;
 use super::plan::Plan;
 use crate::options::MAX_DIRECTORIES;
-use crate::protocol::{Errno, Error, ErrorKind, Note, Subject, failed};
+use crate::protocol::{Errno, Error, ErrorKind, Nanoseconds, Note, Subject, failed};
 use crate::sys::{self, Missing, Open, ThinCStr};
 use crate::text::{join, next_field};
 
 /// `NAME_MAX`, and a null byte.
 const NAME_SIZE: usize = 256;
+
+/// How often, and at which interval, the owner of a directory is looked at that another start may just have made.
+const OWNER_ATTEMPTS: u32 = 500;
+const OWNER_INTERVAL: Nanoseconds = 1_000_000;
 
 /// The directories that a start has made: for each path, one more than the length of the part that existed, or zero.
 pub(super) struct MadeDirectories([usize; MAX_DIRECTORIES]);
@@ -115,15 +119,20 @@ fn walk(mut path: &[u8], mut making: Option<(&Plan<'_>, &mut usize)>) -> Result<
     let directory = sys::open_at(directory.raw(), this, Open::Directory, missing)?;
     let fd = directory.raw();
     let (user, group) = (plan.credentials.user, plan.credentials.group);
-    let stat = sys::fstat(fd)?;
-    if is_new && stat.is_unfinished() {
-        // While it is the caller's: the mode of another user's directory needs CAP_FOWNER.
-        sys::fchmod(fd, 0o755)?;
-    } else if !stat.is_owned_by(user) {
-        return Err(Errno::EEXIST);
+    for _ in 0..OWNER_ATTEMPTS {
+        let stat = sys::fstat(fd)?;
+        if is_new && stat.is_unfinished() {
+            // While it is the caller's: the mode of another user's directory needs CAP_FOWNER.
+            sys::fchmod(fd, 0o755)?;
+        } else if !stat.is_owned_by(user) {
+            // Another start may have made it just now.
+            sys::sleep(OWNER_INTERVAL);
+            continue;
+        }
+        return match is_new {
+            true => sys::fchown(fd, user, group),
+            false => Ok(()),
+        };
     }
-    match is_new {
-        true => sys::fchown(fd, user, group),
-        false => Ok(()),
-    }
+    Err(Errno::EEXIST)
 }

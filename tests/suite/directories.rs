@@ -8,6 +8,7 @@ use rawdaemon::{DaemonizeOptions, Errno, ErrorKind, Subject, argv};
 
 use crate::support::{
     Place, before_exec, eventually, fails_under_strace, has, is_root, is_root_for, pid_in, skip,
+    strace_rawdaemon,
 };
 
 const OTHER: u32 = 65534;
@@ -243,6 +244,29 @@ fn a_program_makes_directories_too() {
         (error.kind(), error.subject()),
         (ErrorKind::Usage, Some(Subject::Mkdir))
     );
+}
+
+/// Between mkdir(2) and fchown(2), the directory is root's.
+#[test]
+fn simultaneous_starts_make_one_directory() {
+    if !is_root() || !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    let options = ["-u", "65534:65534", "--mkdir", "run/web//", "sleep", "1000"];
+    for slow in ["fchmod", "fchown"] {
+        let delay = format!("--inject={slow}:delay_enter=100ms");
+        let traced = [&["-v"], &options[..]].concat();
+        let mut first = strace_rawdaemon(&place, &[&delay], &traced);
+        std::thread::scope(|scope| {
+            let first = scope.spawn(|| place.start_by(&mut first));
+            eventually("the directory is made", || place.path("run/web").exists());
+            place.start(options).kill();
+            assert_eq!(owner_and_mode(&place.path("run/web")), (OTHER, 0o755));
+            first.join().unwrap().kill();
+        });
+        fs::remove_dir_all(place.path("run")).unwrap();
+    }
 }
 
 /// Who may write to the directory around it, as another user could.
