@@ -148,7 +148,8 @@ impl<'a> DaemonizeOptions<'a> {
     /// A directory that is made has mode 0755, whatever the umask is, and belongs to the daemon's
     /// [`user`](Self::user) and group. Missing directories above it are made, too, and belong to the caller's user. A
     /// directory that exists is left as it is, and must belong to the daemon's user. A start that fails
-    /// removes what it has made, unless something was put there.
+    /// removes what it has made, unless something was put there. In the foreground, it cannot after the user or the root
+    /// directory has changed; its message says so.
     ///
     /// If a directory cannot be made, the start fails with `OpenFailed`: with `EEXIST` if another user owns it, and with
     /// `ELOOP` if the caller is root and a component of the path is a symbolic link of another user.

@@ -109,7 +109,7 @@ pub(super) enum CauseKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Note {
-    /// The pidfile or the socket of the start could not be removed.
+    /// The pidfile, the socket or a directory of the start may be left: it could not be removed, or is not known.
     FileLeft = 0x10,
     /// What failed is the other thing that the kind stands for: a file could be opened, but not emptied; a daemon
     /// was stopped, but its pidfile not removed; a user or a group could not be looked up; the intermediate could

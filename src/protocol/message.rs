@@ -127,7 +127,7 @@ pub fn describe(error: &Error, path: Option<&CStr>, out: &mut Sink<'_>) {
         packed!("; the path of its directory is too long or unknown").write(out);
     }
     if error.has(Note::FileLeft) {
-        packed!("; its pidfile or socket could not be removed").write(out);
+        packed!("; its pidfile, socket or directory may be left").write(out);
     }
     if error.has(Note::StillRuns) {
         packed!("; the daemon still runs").write(out);

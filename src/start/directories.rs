@@ -41,12 +41,16 @@ impl MadeDirectories {
     }
 
     /// Removes them after a failure: the later ones first, which may lie in the earlier ones. Those in which something
-    /// was put stay, and all of them if a daemon runs that may use them.
+    /// was put stay, and all of them if a daemon runs that may use them. Returns the error, with a note if one stays
+    /// for another reason.
     #[inline(never)]
-    pub(super) fn remove(&self, plan: &Plan<'_>, error: &Error) {
+    pub(super) fn remove(&self, plan: &Plan<'_>, mut error: Error) -> Error {
         if error.kind() == ErrorKind::AlreadyRunning || error.has(Note::StillRuns) {
-            return;
+            return error;
         }
+        // Then a path may name a different directory.
+        let is_elsewhere =
+            plan.options.foreground && plan.options.string(Subject::Chroot).is_some();
         for (number, made) in self.0.iter().enumerate().rev() {
             let path = plan
                 .options
@@ -55,11 +59,21 @@ impl MadeDirectories {
             let mut length = path.len();
             while *made > 0 && length >= *made {
                 if matches!(path.get(length), None | Some(b'/')) {
-                    let _ = walk(path.get(..length).unwrap_or_default(), None);
+                    let removed = match is_elsewhere {
+                        true => Err(Errno::EXDEV),
+                        false => walk(path.get(..length).unwrap_or_default(), None),
+                    };
+                    if !matches!(
+                        removed,
+                        Ok(()) | Err(Errno::ENOENT | Errno::ENOTEMPTY | Errno::EINVAL)
+                    ) {
+                        error = error.with(Note::FileLeft);
+                    }
                 }
                 length = length.wrapping_sub(1);
             }
         }
+        error
     }
 }
 

@@ -62,8 +62,8 @@ pub(super) fn take_steps<R: Role>(plan: &Plan<'_>, role: &R) -> Result<R::Output
             if options.string(Subject::Chroot).is_none() {
                 let is_new = context.shared.is_new;
                 error = remove_after_failure(options, Some(sys::getpid()), error, is_new);
-                made.remove(plan, &error);
             }
+            error = made.remove(plan, error);
             files.close();
             if opened_here {
                 sys::close(notify);

@@ -106,10 +106,7 @@ fn lead_session<R: Role>(
     let mut made = MadeDirectories::NONE;
     let created = made.make(shared.plan);
     let created = created.and_then(|()| open_channel(shared, session));
-    if let Err(error) = &created {
-        made.remove(shared.plan, error);
-    }
-    created
+    created.map_err(|error| made.remove(shared.plan, error))
 }
 
 /// Opens the readiness channel, creates the daemon, and closes the channel.

@@ -19,7 +19,7 @@ use super::readiness::remove_abandoned_socket;
 use crate::options::Readiness;
 use crate::pidfile::{is_missing, remove_after_failure};
 use crate::protocol::{
-    Errno, Error, ErrorKind, Nanoseconds, Pid, Subject, cannot_watch, failed, outcome,
+    Errno, Error, ErrorKind, Nanoseconds, Note, Pid, Subject, cannot_watch, failed, outcome,
 };
 use crate::sys::{
     self, Child, End, ExitSignal, Fd, Fork, Forked, NO_FD, RawFd, SignalSet, Stack, clone_vm,
@@ -128,7 +128,10 @@ fn start_intermediate<R: Role>(
                         session: intermediate,
                     }),
                     // It has removed nothing.
-                    Err(error) if is_killed && record.is_none() => {
+                    Err(mut error) if is_killed && record.is_none() => {
+                        if plan.options.directory(0).is_some() {
+                            error = error.with(Note::FileLeft);
+                        }
                         let is_new = shared.is_new;
                         Err(remove_after_failure(plan.options, None, error, is_new))
                     }

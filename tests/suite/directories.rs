@@ -299,3 +299,40 @@ fn a_directory_that_is_put_in_its_place_is_not_given_away() {
         fs::remove_dir(place.path("away")).unwrap();
     }
 }
+
+#[test]
+fn a_failed_start_says_what_it_leaves() {
+    let place = Place::new();
+    let left = "; its pidfile, socket or directory may be left";
+    // The original does not know what a killed intermediate has made.
+    if has("strace") {
+        let kill = ["--inject=pidfd_open:signal=SIGKILL"];
+        let options = ["--mkdir", "a/b", "-t", "0.1", "sleep", "0"];
+        let output = fails_under_strace(&place, &kill, &options);
+        let lost =
+            "rawdaemon: lost track of the intermediate process: killed by signal 9 (SIGKILL)";
+        let says = [lost, left, "\n"].concat();
+        assert!(output.stderr.ends_with(&says), "{output:?}");
+        assert!(place.path("a/b").is_dir());
+        fs::remove_dir_all(place.path("a")).unwrap();
+    }
+    if !is_root_for("a change of the user or the root directory in the foreground") {
+        return;
+    }
+    let failed = "rawdaemon: cannot find the command /no/such: No such file or directory (ENOENT)";
+    for (options, path) in [(["-u", "65534:65534"], "a/b"), (["-r", "."], "a/./b/")] {
+        for exists in [false, true] {
+            let mut command = place.rawdaemon(["-f", "--mkdir", path]);
+            let says = [failed, if exists { "" } else { left }].concat();
+            place.fails(command.args(options).arg("/no/such"), 127, &says);
+            assert!(place.path("a/b").is_dir());
+        }
+        fs::remove_dir_all(place.path("a")).unwrap();
+    }
+    // In the background, root removes them.
+    for options in [["-u", "65534:65534"], ["-r", "."]] {
+        let mut command = place.rawdaemon(["--mkdir", "a/./b/"]);
+        place.fails(command.args(options).arg("/no/such"), 127, failed);
+        assert!(!place.path("a").exists());
+    }
+}

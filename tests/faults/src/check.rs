@@ -256,9 +256,9 @@ impl Judge<'_> {
         self.nothing_left();
     }
 
-    /// Whether the message says that something could not be removed.
+    /// Whether the message says that something may be left.
     fn is_told(&self) -> bool {
-        let mut told = vec!["could not be removed", "cannot remove the pidfile"];
+        let mut told = vec!["may be left", "cannot remove the pidfile"];
         if self.scenario.what == What::Restart {
             // The new start cannot use the old file.
             told.push("cannot use the pidfile");
