@@ -6,8 +6,8 @@ mod spelling;
 use std::ffi::{CStr, CString};
 
 use crate::args::{Invocation, Name, Options, UsageError, assignments};
-use rawdaemon::ThinCStr;
 use rawdaemon::internal::set_variable;
+use rawdaemon::{Signal, ThinCStr};
 
 use effects::check_effects;
 use spelling::{Given, check_spellings};
@@ -26,6 +26,8 @@ pub fn check(data: &[u8]) {
             check_values(invocation.clone());
             let given = given(&words);
             if !prints(&invocation) {
+                let signal = given.iter().rfind(|other| other.name == Name::Signal);
+                check_signal(&invocation, signal.map(|given| &*given.value));
                 check_environment(&set, &words);
                 let command = &words[invocation.command..];
                 check_spellings(&invocation, &given, command);
@@ -71,17 +73,21 @@ fn check_error(error: &UsageError<'_>, words: &[CString]) {
     assert!(!has_line_break(&text) || words.iter().any(|word| has_line_break(word.as_bytes())));
 }
 
+/// The last `--signal` counts. 0 is no signal.
+fn check_signal(invocation: &Invocation<'_>, value: Option<&[u8]>) {
+    assert_eq!(value.is_some(), invocation.has(Name::Signal));
+    let expected = match value {
+        None | Some(b"0") => None,
+        Some(value) => Some(Signal::parse(value).unwrap()),
+    };
+    assert_eq!(invocation.signal, expected);
+}
+
 /// The values of a parsed command line are in their ranges.
 fn check_values(mut invocation: Invocation<'_>) {
     let Invocation {
-        argv0,
-        keep,
-        kept,
-        signal,
-        ..
+        argv0, keep, kept, ..
     } = invocation;
-    // Signal 0 is none.
-    assert!(signal.is_none() || invocation.has(Name::Signal));
     assert!(!invocation.schedule().stages().is_empty());
     let actions = [
         Name::Status,
