@@ -124,15 +124,22 @@ fn command_directory<'b, R: Role>(
     }
 }
 
-/// Writes `/proc/self/oom_score_adj`, so this step precedes chroot(2).
+/// Writes `/proc/self/oom_score_adj`, so this step precedes chroot(2). Reads it back.
 fn set_oom_score_adj(options: &Settings<'_>) -> Result<(), Errno> {
     let Some(adjustment) = options.oom_score_adj else {
         return Ok(());
     };
     let path = ThinCStr::new(c"/proc/self/oom_score_adj");
     let file = sys::open(path, Open::ReadWrite)?;
-    let mut buffer = [0; NUMBER_LINE];
-    sys::write(file.raw(), number_line(adjustment.into(), &mut buffer)).map(drop)
+    let (mut buffer, mut told) = ([0; NUMBER_LINE], [0; NUMBER_LINE]);
+    let wanted = number_line(adjustment.into(), &mut buffer);
+    sys::write(file.raw(), wanted)?;
+    sys::seek(file.raw(), 0)?;
+    let size = sys::read(file.raw(), &mut told)?;
+    match told.get(..size as usize) == Some(wanted) {
+        true => Ok(()),
+        false => Err(Errno::EPERM),
+    }
 }
 
 fn chown_pidfile(plan: &Plan<'_>, pidfile: RawFd) -> Result<(), Errno> {
