@@ -353,6 +353,15 @@ fn a_stop_has_the_stages_of_its_options() {
     assert_eq!(stages(&[c"--stop", c"--retry", c"5"]), once);
     let dpkg = [c"--stop", c"--retry", c"-TERM/5/-9/5"];
     assert_eq!(stages(&dpkg), once);
+    // Only a number of seconds leaves the first signal open, wherever that stands.
+    for options in [
+        [c"--stop", c"--retry=5", c"--signal=INT"],
+        [c"--signal=INT", c"--stop", c"--retry=5"],
+    ] {
+        assert_eq!(stages(&options), [(2, seconds(5)), (9, seconds(5))]);
+    }
+    let ignored = [c"--stop", c"--retry", c"TERM/5/KILL/5", c"--signal=INT"];
+    assert_eq!(stages(&ignored), once);
     let forever = [c"--stop", c"--retry", c"-TERM/5/forever/KILL/5"];
     assert_eq!(stages(&forever), once);
     let twice = [c"--stop", c"--retry", c"INT/1/KILL/2/KILL/3", c"--retry=5"];

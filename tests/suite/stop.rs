@@ -168,6 +168,7 @@ fn a_daemon_that_ignores_signals_is_killed_in_the_end() {
             (&["--stop", "--kill-after", "0.6"], "up\nTERM\n"),
             (&["--stop", "--signal", "INT", "-t0.6"], "up\nINT\n"),
             (&["--stop", "--retry", "0.6"], "up\nTERM\n"),
+            (&["-K", "--retry", "0.6", "-s", "INT"], "up\nINT\n"),
             (
                 &["-K", "--retry", "INT/0.6/SIGHUP/0.6/9/5"],
                 "up\nINT\nHUP\n",

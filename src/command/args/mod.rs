@@ -200,8 +200,9 @@ impl<'a> Invocation<'a> {
     #[must_use]
     #[inline(never)]
     pub(crate) fn schedule(&self) -> Schedule {
+        let signal = self.signal.unwrap_or(Signal::TERM);
         if let Some(schedule) = self.retry {
-            return schedule;
+            return schedule.or_signal(signal);
         }
         // With --restart, --timeout applies to the start only.
         let timeout = match self.has(Name::Restart) {
@@ -211,7 +212,7 @@ impl<'a> Invocation<'a> {
         let wait = self.kill_after.or(timeout).unwrap_or(STOP_TIMEOUT);
         // Zero means no limit.
         let wait = if wait.is_zero() { Duration::MAX } else { wait };
-        Schedule::kill_after(self.signal.unwrap_or(Signal::TERM), wait)
+        Schedule::kill_after(signal, wait)
     }
 
     pub(crate) const fn add_flag(&mut self, flag: Name) {

@@ -16,6 +16,8 @@ pub(crate) struct Schedule {
     /// The first `length` of these.
     stages: [Stage; MAX_STAGES],
     length: usize,
+    /// Whether only a time was given: the first signal is that of `--signal`.
+    is_time: bool,
     /// The first of those that are repeated forever.
     pub(crate) first_repeated: usize,
 }
@@ -25,6 +27,7 @@ impl Schedule {
     pub(crate) const EMPTY: Self = Self {
         stages: [Stage::new(Signal::TERM, Duration::ZERO); MAX_STAGES],
         length: 0,
+        is_time: false,
         first_repeated: usize::MAX,
     };
 
@@ -39,10 +42,11 @@ impl Schedule {
     }
 
     /// Parses `TERM/10/KILL/5`, or `-TERM/10/forever/-KILL/5` as start-stop-daemon(8) does. `10` alone means
-    /// `TERM/10/KILL/10`.
+    /// `TERM/10/KILL/10`, or another first signal.
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         let mut schedule = Self::EMPTY;
         if let Some(wait) = values::seconds(text) {
+            schedule.is_time = true;
             schedule.add(Signal::TERM, wait)?;
             schedule.add(Signal::KILL, wait)?;
             return Some(schedule);
@@ -62,6 +66,14 @@ impl Schedule {
         let repeated = schedule.stages().get(schedule.first_repeated..);
         let waits = repeated.is_none_or(|stages| stages.iter().any(|stage| !stage.wait.is_zero()));
         waits.then_some(schedule)
+    }
+
+    /// The schedule with this first signal, if it has none of its own.
+    pub(crate) fn or_signal(mut self, signal: Signal) -> Self {
+        if let (true, [first, ..]) = (self.is_time, &mut self.stages) {
+            first.signal = signal;
+        }
+        self
     }
 
     fn add(&mut self, signal: Signal, wait: Duration) -> Option<()> {
