@@ -38,7 +38,9 @@ pub(crate) fn environment(
     let is_other = account.is_some_and(|account| account.user != effective_user());
     for string in given.environment.iter() {
         let is_inherited = match supervisor_variable(string) {
-            Some(index) => invocation.has(Name::Foreground) && (index == 0 || is_activated),
+            Some(index) => {
+                invocation.has(Name::Foreground) && (index < BEFORE_LISTEN || is_activated)
+            }
             None => match variable(string) {
                 Some(b"PATH") => true,
                 Some(name) => !(is_cleared || is_other && is_of_session(name)),
@@ -64,8 +66,12 @@ pub(crate) fn environment(
 }
 
 /// The variables that a supervisor sets. The LISTEN variables are kept only if they are for this process.
-static SUPERVISOR: Lines =
-    Lines::new("NOTIFY_SOCKET\nLISTEN_PID\nLISTEN_FDS\nLISTEN_FDNAMES\nLISTEN_PIDFDID\n");
+static SUPERVISOR: Lines = Lines::new(
+    "NOTIFY_SOCKET\nWATCHDOG_PID\nWATCHDOG_USEC\nLISTEN_PID\nLISTEN_FDS\nLISTEN_FDNAMES\nLISTEN_PIDFDID\n",
+);
+
+/// How many of them come before the LISTEN variables.
+const BEFORE_LISTEN: usize = 3;
 
 /// The index of a variable in [`SUPERVISOR`].
 #[inline(never)]

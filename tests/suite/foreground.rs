@@ -211,6 +211,26 @@ fn sockets_of_another_process_are_not_passed_on() {
     assert!(output.stdout.contains("LISTEN_FDS=1\n"), "{output:?}");
 }
 
+#[test]
+fn a_supervisor_s_watchdog_watches_the_command_in_the_foreground_only() {
+    let place = Place::new();
+    let show = ["sh", "-c", "env | grep ^WATCHDOG | sort"];
+    let run = |options: &[&str]| {
+        let mut command = place.rawdaemon(["-o", "out"]);
+        command.args(options).args(show);
+        command.env("WATCHDOG_USEC", "20000000");
+        command.env("WATCHDOG_PID", "1234");
+        place.run(&mut command);
+        place.read("out")
+    };
+    let both = "WATCHDOG_PID=1234\nWATCHDOG_USEC=20000000\n";
+    assert_eq!(run(&["-f"]), both);
+    assert_eq!(run(&["-f", "--clear-env"]), both);
+    assert_eq!(run(&["-t", "5"]), "");
+    let asked_for = run(&["-t", "5", "-E", "WATCHDOG_USEC=1"]);
+    assert_eq!(asked_for, "WATCHDOG_USEC=1\n");
+}
+
 /// Only a descriptor that is not open is replaced by `/dev/null`.
 #[test]
 fn a_readiness_descriptor_that_cannot_be_kept_is_told() {
