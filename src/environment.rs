@@ -39,12 +39,12 @@ pub fn set_variable<'a>(environment: &mut [Option<ThinCStr<'a>>], assignment: Th
 /// who became root in it. Another user may not open these, or must not: a daemon would fail at them, or leave files in
 /// the home directory of the user who started it. One that ends in `_` stands for all that begin with it.
 ///
-/// pam_systemd(8), login(1), ssh(1), agents and desktops set them; sudo(8) and doas(1) set their own. sudo(8) also takes
-/// away variables that make a program load code: it protects a program that has more rights than its caller. A daemon
-/// has fewer, so these stay.
+/// pam_systemd(8), pam_tmpdir(8), login(1), ssh(1), agents, terminal multiplexers and desktops set them; sudo(8) and
+/// doas(1) set their own. sudo(8) also takes away variables that make a program load code: it protects a program that has
+/// more rights than its caller. A daemon has fewer, so these stay.
 static OF_SESSION: Lines = lines![
-    "DBUS_"; "DISPLAY"; "DOAS_"; "GPG_"; "ICEAUTHORITY"; "KRB5CCNAME"; "MAIL"; "SSH_"; "SUDO_"; "WAYLAND_";
-    "XAUTHORITY"; "XDG_";
+    "DBUS_"; "DISPLAY"; "DOAS_"; "GPG_"; "ICEAUTHORITY"; "KRB5CCNAME"; "MAIL"; "SSH_"; "STY"; "SUDO_"; "TEMP"; "TEMPDIR";
+    "TMP"; "TMPDIR"; "TMUX"; "TMUX_"; "WAYLAND_"; "XAUTHORITY"; "XDG_";
 ];
 
 /// Whether a variable with this name is one of a user's session. `XDG_DATA_DIRS` and `XDG_CONFIG_DIRS` are not: they name
@@ -144,10 +144,20 @@ mod tests {
             "XDG_SESSION_ID",
             "SSH_AUTH_SOCK",
             "SUDO_USER",
+            "TMPDIR",
+            "TMUX_PANE",
         ] {
             assert!(is_of_session(name.as_bytes()), "{name}");
         }
-        for name in ["MAILTO", "XDG_CONFIG_DIRS", "MAIL_TO", "SSH", "_", ""] {
+        for name in [
+            "MAILTO",
+            "XDG_CONFIG_DIRS",
+            "TMPDIR_",
+            "MAIL_TO",
+            "SSH",
+            "_",
+            "",
+        ] {
             assert!(!is_of_session(name.as_bytes()), "{name}");
         }
     }

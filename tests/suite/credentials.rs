@@ -409,12 +409,20 @@ fn a_session_is_not_passed_on_to_another_user() {
         ("DBUS_SESSION_BUS_ADDRESS", "unix:path=/run/user/0/bus"),
         ("MAIL", "/var/mail/root"),
         ("SSH_AUTH_SOCK", "/tmp/ssh/agent"),
+        ("STY", "1234.pts-0.host"),
         ("SUDO_USER", "alice"),
+        ("TEMP", "/tmp/user/0"),
+        ("TEMPDIR", "/tmp/user/0"),
+        ("TMP", "/tmp/user/0"),
+        ("TMPDIR", "/tmp/user/0"),
+        ("TMUX", "/tmp/tmux-0/default,1234,0"),
+        ("TMUX_PANE", "%0"),
         ("XAUTHORITY", "/root/.Xauthority"),
     ];
     let others = [
         ("XDG_DATA_DIRS", "/usr/share"),
         ("MAILTO", "root"),
+        ("TMPFS", "/srv/tmp"),
         ("LANG", "C"),
     ];
     let passed_on = |options: &[&str]| {
