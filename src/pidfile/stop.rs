@@ -3,15 +3,16 @@
 //! The daemon may end between the lookup and the signal, and its pid may be reused. So the process is
 //! pinned by a pidfd, and the pidfile is looked up again: if the answer is the same, the pidfd refers to
 //! the daemon, and the signal goes to the pidfd. Before Linux 5.3, and where a sandbox refuses pidfds,
-//! the signal goes to the pid. To hit another process, the daemon must then end and be reaped, and its
-//! pid be reused, in the few microseconds between the second lookup and the signal.
+//! the signal goes to the pid, after a third look. To hit another process, the daemon must then end and be
+//! reaped, and its pid be reused, in the few microseconds between that and the signal.
 
 use core::time::Duration;
 
+use super::fingerprint::Match;
 use super::group::Group;
 use super::lock::remove_stale;
 use super::owner::{Observation, Owner, Pidfile};
-use super::process::{has_ended, pidfd_has_ended, read_process};
+use super::process::{fingerprint_of, match_process, pidfd_has_ended};
 use super::wait::{self, POLL_INTERVAL, wait_before};
 use crate::protocol::{
     Cause, Errno, Error, ErrorKind, Nanoseconds, Note, Pid, Signal, Subject, failed, nanoseconds,
@@ -181,6 +182,7 @@ impl Pidfile<'_> {
             };
             let pidfd = sys::pidfd_open(pid);
             let is_gone = matches!(pidfd, Err(Errno::ESRCH | Errno::EINVAL | Errno::ENOENT));
+            let fingerprint = fingerprint_of(pid);
             if let (false, Some(file)) = (is_gone, seen.file) {
                 let again = self.observe()?;
                 if again.owner == seen.owner && self.target(&again)? == Some(pid) {
@@ -193,6 +195,7 @@ impl Pidfile<'_> {
                         is_locked: seen.owner == Owner::Running(pid),
                         file,
                         pidfd: pidfd.ok(),
+                        fingerprint,
                         group,
                     }));
                 }
@@ -222,6 +225,8 @@ struct PinnedProcess {
     file: Fd,
     /// `None` where there are no pidfds.
     pidfd: Option<Fd>,
+    /// Zero without `/proc`.
+    fingerprint: u32,
     /// Its process group, if that is to be signalled.
     group: Option<Group>,
 }
@@ -270,18 +275,18 @@ impl PinnedProcess {
     }
 
     fn has_ended(&self) -> bool {
-        match &self.pidfd {
-            Some(pidfd) => pidfd_has_ended(pidfd),
+        let found = match &self.pidfd {
+            Some(pidfd) => return pidfd_has_ended(pidfd),
+            None => match_process(self.pid, self.fingerprint),
+        };
+        match found {
             // The kernel releases the lock when the process exits, shortly before it has ended.
-            None if self.is_locked => {
+            Ok(Match::Unseen) if self.is_locked => {
                 let lock = sys::fcntl_getlk(self.file.raw());
                 // An error is no answer.
                 lock.is_ok_and(|lock| lock.owner != LockOwner::Process(self.pid))
             }
-            None => {
-                has_ended(self.pid)
-                    || matches!(read_process(self.pid), Ok(Some(process)) if process.has_ended)
-            }
+            found => matches!(found, Ok(Match::Ended | Match::Other)),
         }
     }
 }

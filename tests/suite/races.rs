@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::support::control::{ask, ask_on, kernels, says, start_script, start_unlocked};
-use crate::support::{Place, eventually, has, is_root, skip_part, tested_command};
+use crate::support::{Place, eventually, has, is_root, skip_part, tested_command, without_pidfds};
 use rustix::process::Signal;
 
 #[test]
@@ -256,31 +256,40 @@ fn a_pid_that_is_reused_after_the_second_look_is_not_signalled() {
     if !is_root() || !has("unshare") || !has("strace") {
         return;
     }
-    let place = Place::new();
-    let script = place.script(
-        "replace",
-        "#!/bin/sh
-        \"$RAWDAEMON\" -p pid sleep 1000 || exit 1
-        pid=$(cat pid)
-        # Without pidfds. The fourth call comes after the second look: only the lock shows the end.
-        strace -f --seccomp-bpf -qq -o trace --trace=pidfd_open,fcntl \
-            --inject=pidfd_open:error=ENOSYS --inject=fcntl:delay_enter=3s:when=4 \
-            \"$RAWDAEMON\" --stop -p pid &
-        stop=$!
-        until [ \"$(grep -c GETLK trace 2>/dev/null)\" = 4 ]; do sleep 0.01; done
-        kill -9 $pid
-        while kill -0 $pid 2>/dev/null; do sleep 0.01; done
-        echo $((pid - 1)) >/proc/sys/kernel/ns_last_pid
-        sleep 1000 &
-        [ $! = $pid ] || exit 2
-        wait $stop || exit 3
-        kill -0 $pid || exit 4
-        grep -q 'State:.[RSD]' /proc/$pid/status || exit 5
-        [ ! -e pid ] || exit 6
-        ",
-    );
-    let mut command = place.program(Path::new("unshare"), ["--pid", "--fork", "--mount-proc"]);
-    command.arg(&script).env("RAWDAEMON", tested_command());
-    let output = place.run(&mut command);
-    assert_eq!(output.code(), 0, "{output:?}: {}", place.read("trace"));
+    // Without pidfds, the last look comes after the second one: at the fingerprint, or without `/proc` at the lock.
+    for (hide, path, call, count) in [
+        ("", "-P /proc/self/stat", "openat", 5),
+        ("mount -t tmpfs none /proc", "", "fcntl", 4),
+    ] {
+        let place = Place::new();
+        let text = format!(
+            "#!/bin/sh
+            exec 9>/proc/sys/kernel/ns_last_pid
+            {hide}
+            \"$RAWDAEMON\" -p pid sleep 1000 || exit 1
+            pid=$(cat pid)
+            strace -f --seccomp-bpf -qq -o trace {path} --trace={call} \
+                --inject={call}:delay_enter=3s:when={count} \"$RAWDAEMON\" --stop -p pid &
+            stop=$!
+            until [ \"$(grep -c {call} trace 2>/dev/null)\" = {count} ]; do sleep 0.01; done
+            kill -9 $pid
+            while kill -0 $pid 2>/dev/null; do sleep 0.01; done
+            echo $((pid - 1)) >&9
+            sleep 1000 &
+            [ $! = $pid ] || exit 2
+            wait $stop || exit 3
+            kill -9 $pid
+            wait $pid
+            # It was alive.
+            [ $? = 137 ] || exit 4
+            [ ! -e pid ] || exit 5
+            "
+        );
+        let script = place.script("replace", &text);
+        let mut command = place.program(Path::new("unshare"), ["--pid", "--fork", "--mount-proc"]);
+        command.arg(&script).env("RAWDAEMON", tested_command());
+        without_pidfds(&mut command);
+        let output = place.run(&mut command);
+        assert_eq!(output.code(), 0, "{output:?}: {}", place.read("trace"));
+    }
 }
