@@ -65,6 +65,8 @@ pub(super) struct Observation {
     pub(super) file: Option<Fd>,
     /// The pid in the file.
     pub(super) named_pid: Option<Pid>,
+    /// The process that holds the lock. After `MAINPID=`, it may be another one than the daemon.
+    pub(super) holder: Option<Pid>,
     /// Whether [`Pidfile::trust`] applies: nothing shows that the pid in the file is wrong.
     pub(super) is_plausible: bool,
     /// Whether a daemon is just starting or exiting, so that the state will change in a moment.
@@ -149,6 +151,7 @@ impl<'a> Pidfile<'a> {
             owner: Owner::NotRunning,
             file: None,
             named_pid: None,
+            holder: None,
             is_plausible: false,
             is_changing: false,
             is_background: false,
@@ -196,18 +199,17 @@ impl Observation {
             Some(pid) => match_process(pid, recorded_fingerprint(stat))?,
             None => Match::Ended,
         };
-        let holder = match lock.owner {
-            LockOwner::Process(pid) => Some(pid),
-            LockOwner::None | LockOwner::Unknown => None,
-        };
+        if let LockOwner::Process(pid) = lock.owner {
+            self.holder = Some(pid);
+        }
         // A start may have locked the file that does not know of this daemon yet.
         if let (Some(pid), Match::Daemon, true) = (named_pid, found, is_exact) {
-            return Ok(match holder == named_pid {
+            return Ok(match self.holder == named_pid {
                 true => Owner::Running(pid),
                 false => Owner::Unlocked(pid),
             });
         }
-        if let Some(pid) = holder {
+        if let Some(pid) = self.holder {
             let found = match_process(pid, lock.fingerprint())?;
             return Ok(match found {
                 Match::Daemon => Owner::Running(pid),

@@ -77,6 +77,9 @@ impl Pidfile<'_> {
     /// not removed. If the daemon is dead but its pidfile exists, this only removes the file, if
     /// the file contains a pid.
     ///
+    /// After `MAINPID=`, the daemon is another process than the one that was started. If that still holds the lock when
+    /// the daemon has ended, it is stopped, too.
+    ///
     /// The stages are taken in order until the daemon has ended. A SIGCONT follows each signal but SIGKILL, so that a
     /// daemon that is stopped can handle it:
     ///
@@ -129,20 +132,28 @@ impl Pidfile<'_> {
             // If this fails, the daemon is still dead.
             let _ = remove_stale(self.path()?, Some(daemon), false);
         }
-        let Some(pinned) = self.pin()? else {
+        let Some(mut pinned) = self.pin()? else {
             return Ok(None);
         };
+        let daemon = pinned.pid;
         let mut rest = stages.iter();
         while let Some(stage) = rest.next() {
             // Before the signal: without a clock, nothing is done.
             let deadline = wait::deadline(nanoseconds(stage.wait))?;
-            pinned.send(Some(stage.signal))?;
-            if stage.signal != Signal::KILL {
-                // A process that is stopped handles no signal.
-                let _ = pinned.send(Some(Signal::CONT));
-            }
-            if pinned.ends_before(deadline, stage.signal)? {
-                return Ok(self.remove(pinned.pid)?.map(|pid| (pid, stage.signal)));
+            loop {
+                pinned.send(Some(stage.signal))?;
+                if stage.signal != Signal::KILL {
+                    // A process that is stopped handles no signal.
+                    let _ = pinned.send(Some(Signal::CONT));
+                }
+                if !pinned.ends_before(deadline, stage.signal)? {
+                    break;
+                }
+                match self.pin() {
+                    // The daemon was named by MAINPID=, and the process that was started holds the lock.
+                    Ok(Some(starter)) if pinned.holder == Some(starter.pid) => pinned = starter,
+                    _ => return Ok(self.remove(daemon)?.map(|pid| (pid, stage.signal))),
+                }
             }
             if rest.len() == 0 {
                 rest = stages.get(first_repeated..).unwrap_or_default().iter();
@@ -192,7 +203,7 @@ impl Pidfile<'_> {
                     };
                     return Ok(Some(PinnedProcess {
                         pid,
-                        is_locked: seen.owner == Owner::Running(pid),
+                        holder: seen.holder,
                         file,
                         pidfd: pidfd.ok(),
                         fingerprint,
@@ -220,8 +231,8 @@ impl Pidfile<'_> {
 /// A daemon that has been looked up twice, and its pidfd.
 struct PinnedProcess {
     pid: Pid,
-    /// Whether it held the lock on the pidfile.
-    is_locked: bool,
+    /// The process that held the lock on the pidfile.
+    holder: Option<Pid>,
     file: Fd,
     /// `None` where there are no pidfds.
     pidfd: Option<Fd>,
@@ -281,7 +292,7 @@ impl PinnedProcess {
         };
         match found {
             // The kernel releases the lock when the process exits, shortly before it has ended.
-            Ok(Match::Unseen) if self.is_locked => {
+            Ok(Match::Unseen) if self.holder == Some(self.pid) => {
                 let lock = sys::fcntl_getlk(self.file.raw());
                 // An error is no answer.
                 lock.is_ok_and(|lock| lock.owner != LockOwner::Process(self.pid))

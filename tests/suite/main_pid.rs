@@ -17,7 +17,10 @@ if child:
     say('MAINPID=' + (other.isdigit() and other or str(child)))
     if other.isdigit():
         say('READY=1')
-    if mode != 'parent-ends':
+    if mode == 'parent-waits':
+        os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+        time.sleep(0.3)
+    elif mode != 'parent-ends':
         time.sleep(1000)
     os._exit(0)
 os.closerange(3, 256)
@@ -46,23 +49,42 @@ fn the_process_that_the_daemon_names_is_the_daemon() {
     if !has("python3") {
         return;
     }
-    for mode in ["parent-ends", "both-live"] {
+    for mode in ["parent-ends", "parent-waits", "both-live"] {
         let place = Place::new();
         let output = start(&place, mode);
         assert_eq!(output.code(), 0, "{output:?}");
-        let daemon = Daemon::new(output.pid());
-        assert_eq!(pid_in(&place.path("pid")), daemon.pid);
-        let pid = format!("{}\n", daemon.pid);
+        let daemon = output.pid();
+        assert_eq!(pid_in(&place.path("pid")), daemon);
+        let pid = format!("{daemon}\n");
         says(&ask(&place, &["--status"]), 0, &pid, "");
         let again = place.run(&mut place.rawdaemon(["-p", "pid", "true"]));
         assert_eq!(again.code(), 12, "{again:?}");
+        let all = processes(&place);
         says(&ask(&place, &["--stop"]), 0, "", "");
-        daemon.ended();
-        // The process that was started may still have the lock.
-        assert_eq!(place.path("pid").exists(), mode == "both-live");
-        for other in place.processes() {
-            drop(Daemon::new(other));
-        }
+        // The process that was started has the lock, and is stopped, too.
+        all.iter().for_each(Daemon::ended);
+        assert!(!place.path("pid").exists(), "{mode}");
+        assert_eq!(all.len(), if mode == "parent-ends" { 1 } else { 2 });
+    }
+}
+
+/// All processes of the test, which are reaped in the end.
+fn processes(place: &Place) -> Vec<Daemon> {
+    place.processes().into_iter().map(Daemon::new).collect()
+}
+
+#[test]
+fn a_restart_also_stops_the_process_that_was_started() {
+    if !has("python3") {
+        return;
+    }
+    for mode in ["parent-waits", "both-live"] {
+        let place = Place::new();
+        assert_eq!(start(&place, mode).code(), 0);
+        let all = processes(&place);
+        let next = place.start(["--restart", "-p", "pid", "sleep", "1000"]);
+        all.iter().for_each(Daemon::ended);
+        assert_eq!(pid_in(&place.path("pid")), next.pid);
     }
 }
 

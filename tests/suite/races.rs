@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use crate::support::control::{ask, ask_on, kernels, says, start_script, start_unlocked};
-use crate::support::{Place, eventually, has, is_root, skip_part, tested_command, without_pidfds};
+use crate::support::{
+    Place, eventually, has, is_root, pid_in, skip_part, tested_command, without_pidfds,
+};
 use rustix::process::Signal;
 
 #[test]
@@ -87,6 +89,28 @@ fn a_daemon_that_is_replaced_during_a_stop_is_found() {
         second.ended();
         assert!(!place.path("pid").exists());
     }
+}
+
+#[test]
+fn a_daemon_that_is_started_after_the_end_of_the_other_is_not_stopped() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    let first = place.start(["-p", "pid", "sleep", "1000"]);
+    let second = std::thread::scope(|scope| {
+        // The command learns of the end when the next daemon runs.
+        let stop = scope.spawn(|| {
+            let delay = "--inject=ppoll:delay_exit=4s:when=1";
+            crate::support::under_strace(&place, &[delay], &["--stop", "-p", "pid"])
+        });
+        first.ended();
+        let second = place.start(["-p", "pid", "sleep", "1000"]);
+        says(&stop.join().unwrap(), 0, "", "");
+        second
+    });
+    second.assert_alive();
+    assert_eq!(pid_in(&place.path("pid")), second.pid);
 }
 
 #[test]
