@@ -7,7 +7,7 @@ use linux_raw_sys::general::{
 };
 use syscalls::Sysno;
 
-use super::arch::{FTRUNCATE, UTIMENSAT, call_with_times};
+use super::arch::{FTRUNCATE, RENAMEAT, UTIMENSAT, call_with_times};
 use super::c_str::ThinCStr;
 use super::fd::{Fd, RawFd};
 use crate::protocol::{Errno, Nanoseconds, SECOND};
@@ -160,13 +160,12 @@ pub(crate) fn lchown(path: ThinCStr<'_>, user: u32) -> Result<(), Errno> {
     unsafe { call!(Sysno::fchownat, AT_FDCWD, path.as_ptr(), user, group, flags) }.map(drop)
 }
 
-/// `renameat2(AT_FDCWD, from, AT_FDCWD, to, 0)`—Gives a file another name, in place of the file that has it.
-///
-/// Since Linux 3.15.
+/// `renameat(AT_FDCWD, from, AT_FDCWD, to)`—Gives a file another name, in place of the file that has it.
 pub(crate) fn rename(from: ThinCStr<'_>, to: ThinCStr<'_>) -> Result<(), Errno> {
     let (from, to) = (from.as_ptr(), to.as_ptr());
+    // The flags of renameat2(2) become zero.
     // SAFETY: the kernel reads the C strings.
-    unsafe { call!(Sysno::renameat2, AT_FDCWD, from, AT_FDCWD, to) }.map(drop)
+    unsafe { call!(RENAMEAT, AT_FDCWD, from, AT_FDCWD, to) }.map(drop)
 }
 
 /// `fchmod(fd, mode)`—Sets the permissions of a file.

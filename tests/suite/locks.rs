@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 
 use crate::support::control::{NOT_RUNNING, ask, says};
-use crate::support::{Place, eventually, has, pid_in};
+use crate::support::{Place, before_exec, eventually, filter, has, pid_in};
 
 /// Locks the whole file for reading.
 fn lock_for_reading(file: &File) {
@@ -49,6 +49,27 @@ fn a_reader_s_lock_blocks_no_start() {
         let left: Vec<_> = fs::read_dir(place.path("")).unwrap().collect();
         assert!(left.is_empty(), "{left:?}");
     }
+}
+
+#[test]
+fn a_reader_s_lock_blocks_no_start_of_an_old_kernel_or_after_a_kill() {
+    let place = Place::new();
+    fs::write(place.path("pid"), "").unwrap();
+    let file = File::open(place.path("pid")).unwrap();
+    lock_for_reading(&file);
+    // A start was killed before it could rename this.
+    let left = place.path("pid.new");
+    fs::write(&left, "").unwrap();
+    fs::set_permissions(&left, fs::Permissions::from_mode(0o600)).unwrap();
+    let mut command = place.rawdaemon(["-v", "-p", "pid", "sleep", "1000"]);
+    // As before Linux 3.15.
+    let missing = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
+    if cfg!(not(target_arch = "riscv64")) {
+        before_exec(&mut command, filter(libc::SYS_renameat2, missing));
+    }
+    let daemon = place.start_by(&mut command);
+    assert_eq!(pid_in(&place.path("pid")), daemon.pid);
+    assert!(!left.exists());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! There is one file for each architecture, with the same items:
 //!
 //! - `FSTATAT`: the call that is `newfstatat` or `fstatat64` in the manual.
+//! - `RENAMEAT`: renameat(2), or renameat2(2) on architectures that are younger than that.
 //! - `CTID_BEFORE_TLS`: whether clone(2) takes the address of the thread id before that of the thread-local
 //!   storage.
 //! - `SOCKETCALL`: socketcall(2), where socket calls of their own came only with Linux 4.3.
@@ -56,8 +57,8 @@ pub(crate) use bits::{
     SETRESGID, SETRESUID, TimeCall, UTIMENSAT, fstatfs_arguments,
 };
 pub(crate) use current::{
-    CTID_BEFORE_TLS, FSTATAT, HANDLER_FLAGS, RESULT_IN_CONTEXT, RSEQ_SIGNATURE, SOCKETCALL,
-    rseq_symbols, thread_pointer,
+    CTID_BEFORE_TLS, FSTATAT, HANDLER_FLAGS, RENAMEAT, RESULT_IN_CONTEXT, RSEQ_SIGNATURE,
+    SOCKETCALL, rseq_symbols, thread_pointer,
 };
 
 /// Makes a call that takes or returns times. `call` gets its number, and the address of times in the kernel's format

@@ -7,6 +7,7 @@ use linux_raw_sys::general::SA_RESTORER;
 use syscalls::Sysno;
 
 pub(crate) use Sysno::newfstatat as FSTATAT;
+pub(crate) use Sysno::renameat as RENAMEAT;
 
 pub(crate) const CTID_BEFORE_TLS: bool = true;
 
