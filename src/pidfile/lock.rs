@@ -74,7 +74,8 @@ fn move_out_of_the_way(file: Fd) -> Fd {
 
 /// Fails with `AlreadyRunning` if the daemon of this file runs, although it has no record lock: it has released that,
 /// or another program has started it, and holds a lock of flock(2). Any process that may read the file can have that
-/// too, so it is no claim if the file names a process that has ended.
+/// too, so it is no claim if the file names a process that has ended. If it names none, nothing tells the two apart:
+/// flock(1) and daemonize(1) leave their files empty, and two daemons would be worse than none.
 pub(super) fn refuse_other_daemon(file: &Fd, has_flock: bool) -> Result<(), Error> {
     let cause = match named_process(file).map_err(pidfile_failed)? {
         (Some(pid), Match::Daemon) => Cause::Owner(pid),

@@ -214,7 +214,8 @@ impl Observation {
             return Ok(match found {
                 Match::Daemon => Owner::Running(pid),
                 _ if sys::has_remote_locks(file.raw()) => Owner::Unknown(pid),
-                // Where there is no fingerprint, the lock alone counts.
+                // Where there is no fingerprint, the lock alone counts, whatever the time of the file says: a process
+                // that can make such a lock can also make one with any length, or take that time away by a write.
                 Match::Unseen | Match::Ending => Owner::Running(pid),
                 // Another process has the lock now, with all descriptors of the daemon (clone(2), CLONE_FILES).
                 Match::Ended => Owner::Dead,

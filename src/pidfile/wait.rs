@@ -36,7 +36,8 @@ impl Pidfile<'_> {
     ///
     /// A daemon holds the lock from its first steps on. Until the outcome of its start is known, the leader of its
     /// session lives: it watches the daemon. A daemon in the
-    /// [foreground](crate::DaemonizeOptions::foreground) has no such leader, and counts as started.
+    /// [foreground](crate::DaemonizeOptions::foreground) has no such leader, and counts as started. So does one that
+    /// has released its lock, as only that tells whether it is in the foreground.
     ///
     /// ```
     /// use core::time::Duration;
@@ -60,7 +61,7 @@ impl Pidfile<'_> {
         let deadline = deadline(time)?;
         loop {
             let seen = self.observe()?;
-            // The session of a daemon in the foreground may be one of another pid namespace.
+            // The session of a daemon in the foreground may be one of another pid namespace, and its leader may never end.
             let (Owner::Running(daemon), true) = (seen.owner, seen.is_background) else {
                 return Ok(seen.owner);
             };
