@@ -61,11 +61,14 @@ impl Pidfile<'_> {
         let deadline = deadline(time)?;
         loop {
             let seen = self.observe()?;
-            // The session of a daemon in the foreground may be one of another pid namespace, and its leader may never end.
-            let (Owner::Running(daemon), true) = (seen.owner, seen.is_background) else {
+            // The session of a daemon in the foreground may be one of another pid namespace, and its leader may
+            // never end. After MAINPID=, the process that was started still holds the lock, and is watched.
+            let (Owner::Running(_) | Owner::Unlocked(_), Some(holder), true) =
+                (seen.owner, seen.holder, seen.is_background)
+            else {
                 return Ok(seen.owner);
             };
-            let Some(watcher) = watcher(daemon)? else {
+            let Some(watcher) = watcher(holder)? else {
                 return Ok(seen.owner);
             };
             let watcher = sys::pidfd_open(watcher).ok();
@@ -76,7 +79,7 @@ impl Pidfile<'_> {
     }
 }
 
-/// The process that watches the daemon of this pidfile until the outcome of its start is known.
+/// The process that watches the daemon that was started as this process until the outcome of its start is known.
 fn watcher(daemon: Pid) -> Result<Option<Pid>, Error> {
     match sys::getsid(Some(daemon)) {
         Ok(Some(leader)) if leader != daemon && !has_ended(leader) => Ok(Some(leader)),

@@ -1,5 +1,8 @@
 //! `MAINPID=`: a daemon that names another process during its start.
 
+use std::fs;
+use std::time::Duration;
+
 use crate::support::control::{ask, says};
 use crate::support::{Daemon, Output, Place, eventually, has, pid_in};
 
@@ -26,6 +29,10 @@ if child:
 os.closerange(3, 256)
 if mode == 'fails':
     time.sleep(0.1)
+    os._exit(3)
+if mode == 'waits':
+    while not os.path.exists('go'):
+        time.sleep(0.01)
     os._exit(3)
 if mode == 'hangs':
     os.setsid()
@@ -100,6 +107,37 @@ fn a_start_fails_with_the_process_that_the_daemon_names() {
         assert!(!place.path("pid").exists());
         eventually("no process is left", || place.processes().is_empty());
     }
+}
+
+#[test]
+fn another_start_waits_until_the_process_that_the_daemon_names_is_ready() {
+    if !has("python3") {
+        return;
+    }
+    let place = Place::new();
+    let second = std::thread::scope(|scope| {
+        let first = scope.spawn(|| {
+            let options = ["-t", "20", "-c", ".", "-R", "notify", "-p", "pid"];
+            let script = ["python3", "-c", FORKS, "waits"];
+            place.run(place.rawdaemon(options).args(script))
+        });
+        // The pidfile names the child, and the parent has the lock.
+        eventually("it has named the other process", || {
+            ask(&place, &["-vT"]).stderr.contains("by its fingerprint")
+        });
+        let second = scope.spawn(|| {
+            let options = ["--start-or-ok", "-v", "-p", "pid", "sleep", "1000"];
+            place.run(&mut place.rawdaemon(options))
+        });
+        // Time in which a wrong answer would be given.
+        std::thread::sleep(Duration::from_millis(300));
+        fs::write(place.path("go"), "").unwrap();
+        assert_eq!(first.join().unwrap().code(), 5);
+        second.join().unwrap()
+    });
+    assert_eq!(second.code(), 0, "{second:?}");
+    assert_eq!(pid_in(&place.path("pid")), second.pid());
+    says(&ask(&place, &["--stop"]), 0, "", "");
 }
 
 #[test]
