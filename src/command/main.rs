@@ -28,8 +28,7 @@ static HELP: Packed = packed!(
 Usage: rawdaemon [OPTIONS] [--] COMMAND [ARGUMENTS]
        rawdaemon --status | --stop | --signal SIG -p FILE [OPTIONS]
 Start COMMAND as a daemon, and exit with a code that says whether it started.
-  -p, --pidfile FILE    write the pid to FILE; lock it while the daemon lives
-  -l, --lock FILE       only lock FILE
+  -p, --pidfile FILE    write the pid to FILE and lock it; -l, --lock: only lock
   -i, --stdin, -o, --stdout, -e, --stderr FILE or inherit (default: /dev/null)
   -a, --append; -c, --chdir DIR (/); -r, --chroot DIR; -m, --umask MASK (022)
   -u, --user USER[:GROUP], -g, --group GROUP    names or numbers

@@ -23,7 +23,7 @@ const DEADLINE: Duration = Duration::from_secs(90);
 /// The examples that run, by their documents and their numbers in them. The original exits with status 0 and leaves
 /// this: no daemon (`none`), or one that `serves`, `ends`, or `sleeps` for a moment and ends; and these files. One of
 /// two kinds runs 200 times as each.
-const RUN: [(&str, usize, &str, &str); 34] = [
+const RUN: [(&str, usize, &str, &str); 37] = [
     ("README.md", 1, "serves or ends", "web.pid"),
     ("src/lib.rs", 1, "serves or ends", "web.log web.pid"),
     ("src/lib.rs", 2, "sleeps", ""),
@@ -46,6 +46,9 @@ const RUN: [(&str, usize, &str, &str); 34] = [
     ),
     ("src/options/builder.rs", 2, "ends", ""),
     ("src/options/builder.rs", 3, "none", ""),
+    ("src/options/capabilities.rs", 1, "none", ""),
+    ("src/options/capabilities.rs", 2, "none", ""),
+    ("src/options/scheduling.rs", 1, "none", ""),
     ("src/options/stdio.rs", 1, "none", ""),
     ("src/pidfile/owner.rs", 1, "none", ""),
     ("src/pidfile/stop.rs", 1, "none", ""),
