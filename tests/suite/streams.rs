@@ -205,6 +205,26 @@ fn output_goes_to_the_end_of_a_file_that_was_truncated() {
 }
 
 #[test]
+fn a_log_may_be_larger_than_32_bits_can_tell() {
+    let place = Place::new();
+    let start = |arguments: &[&str]| {
+        let output = place.run(&mut place.rawdaemon(arguments));
+        assert_eq!(output.code(), 0, "{output:?}");
+    };
+    let log = fs::File::create(place.path("log")).unwrap();
+    // Sparse: it takes no room.
+    for size in [(2 << 30) + 1, 5 << 30] {
+        log.set_len(size).unwrap();
+        start(&["-a", "-o", "log", "echo", "more"]);
+        eventually("it is appended", || {
+            log.metadata().unwrap().len() == size + 5
+        });
+    }
+    start(&["-o", "log", "echo", "new"]);
+    eventually("it is emptied", || place.read("log") == "new\n");
+}
+
+#[test]
 fn streams_are_inherited_on_request() {
     let place = Place::new();
     let mut command = place.rawdaemon(["-i", "inherit", "-oinherit", "--stderr=inherit"]);
