@@ -114,7 +114,7 @@ impl<'a> DaemonizeOptions<'a> {
     /// After a failure the caller's standard streams, working directory (since Linux 3.5) and umask are
     /// restored, and the pidfile is removed. It is only emptied if it cannot be removed from within
     /// another root directory or as another user. Other steps are not undone: the signals stay reset,
-    /// descriptors closed, and root directory, limits and user changed.
+    /// descriptors closed, and root directory, limits, scheduling, user and capabilities changed.
     pub const fn foreground(mut self, foreground: bool) -> Self {
         self.settings.foreground = foreground;
         self

@@ -129,7 +129,7 @@ impl BitOr for Capabilities {
 /// assert_eq!(Securebits::parse(b"noroot,noroot-locked"), Some(bits));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Securebits(u8);
+pub struct Securebits(u32);
 
 /// The names of the bits. Each is followed by the bit that locks it.
 static SECUREBITS: Lines = Lines::new("noroot\nno-setuid-fixup\nkeep-caps\nno-cap-ambient-raise\n");
@@ -145,7 +145,8 @@ impl Securebits {
     pub const NO_SETUID_FIXUP: Self = Self(1 << 2);
     /// Locks [`NO_SETUID_FIXUP`](Self::NO_SETUID_FIXUP).
     pub const NO_SETUID_FIXUP_LOCKED: Self = Self(1 << 3);
-    /// The permitted capabilities survive a change of the user. An exec clears this bit.
+    /// The permitted capabilities survive a change of the user. An exec clears this bit, so it has no effect on a
+    /// command.
     pub const KEEP_CAPS: Self = Self(1 << 4);
     /// Locks [`KEEP_CAPS`](Self::KEEP_CAPS).
     pub const KEEP_CAPS_LOCKED: Self = Self(1 << 5);
@@ -156,7 +157,7 @@ impl Securebits {
 
     /// The bits, as prctl(2) takes them.
     #[must_use]
-    pub const fn bits(self) -> u8 {
+    pub const fn bits(self) -> u32 {
         self.0
     }
 
@@ -172,7 +173,7 @@ impl Securebits {
             let index = SECUREBITS.position(name)?;
             Some((index as u64).wrapping_mul(2) | is_locked)
         };
-        bits(text, &number).map(|bits| Self(bits as u8))
+        bits(text, &number).map(|bits| Self(bits as u32))
     }
 }
 

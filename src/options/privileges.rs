@@ -80,7 +80,8 @@ impl<'a> DaemonizeOptions<'a> {
     /// The ids are set after all files have been opened, and verified afterwards. What is so already is not set.
     /// Otherwise this needs CAP_SETUID and CAP_SETGID. A user other than root gets none of the caller's capabilities,
     /// also no inheritable or ambient ones, when the user changes, except those of
-    /// [`capabilities`](Self::capabilities); if one is left, the start fails with `LimitsFailed`. If there is no such user, the start fails with `SetuidFailed` and
+    /// [`capabilities`](Self::capabilities); if one is left, the start fails with `LimitsFailed`.
+    /// If there is no such user, the start fails with `SetuidFailed` and
     /// [`Cause::NotListed`](crate::Cause::NotListed). If the ids cannot be set, it fails with `GroupsFailed`,
     /// `SetgidFailed` or `SetuidFailed`.
     pub fn user(mut self, user: impl IntoCStr<'a>) -> Self {
@@ -141,7 +142,8 @@ impl<'a> DaemonizeOptions<'a> {
     ///
     /// They are set after the user has changed, and verified. If they cannot be set, the start fails with `LimitsFailed`:
     /// with `EPERM` if the caller lacks one of them, or if it lacks CAP_SETPCAP and the bounding set has others. Before
-    /// Linux 4.3, which has no ambient capabilities, only root can keep any.
+    /// Linux 4.3, which has no ambient capabilities, only root can keep any. A command whose file has capabilities of its
+    /// own, or is set-user-ID, gets what its file gives it, within these.
     pub const fn capabilities(mut self, capabilities: Capabilities) -> Self {
         self.settings.capabilities = Some(capabilities);
         self
@@ -149,7 +151,8 @@ impl<'a> DaemonizeOptions<'a> {
 
     /// Sets the daemon's securebits: these and no others (capabilities(7)).
     ///
-    /// This needs CAP_SETPCAP. If they cannot be set, the start fails with `LimitsFailed`.
+    /// This needs CAP_SETPCAP. With a [`user`](Self::user) other than root, no capability is left but those of
+    /// [`capabilities`](Self::capabilities). If they cannot be set, the start fails with `LimitsFailed`.
     pub const fn securebits(mut self, securebits: Securebits) -> Self {
         self.settings.securebits = Some(securebits);
         self

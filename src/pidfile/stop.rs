@@ -152,6 +152,11 @@ impl Pidfile<'_> {
                 match self.pin() {
                     // The daemon was named by MAINPID=, and the process that was started holds the lock.
                     Ok(Some(starter)) if pinned.holder == Some(starter.pid) => pinned = starter,
+                    // The same, but the daemon has removed its pidfile.
+                    _ if pinned.is_held_by_another() => {
+                        let starter = pinned.holder.map_or(Cause::Unknown, Cause::Owner);
+                        return Err(Error::new(ErrorKind::StillRunning, starter));
+                    }
                     _ => return Ok(self.remove(daemon)?.map(|pid| (pid, stage.signal))),
                 }
             }
@@ -283,6 +288,14 @@ impl PinnedProcess {
             }
         }
         Ok(true)
+    }
+
+    /// Whether the process that held the lock, and is not this one, has it still.
+    fn is_held_by_another(&self) -> bool {
+        self.holder.is_some_and(|holder| {
+            let lock = sys::fcntl_getlk(self.file.raw());
+            holder != self.pid && lock.is_ok_and(|lock| lock.owner == LockOwner::Process(holder))
+        })
     }
 
     fn has_ended(&self) -> bool {

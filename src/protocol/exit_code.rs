@@ -68,7 +68,8 @@ kinds! {
     /// The user could not be set (setresuid(2)), or does not exist
     /// ([`Cause::NotListed`](crate::Cause::NotListed)).
     SetuidFailed = 16, "cannot set the user";
-    /// A resource limit, the nice value, the OOM score adjustment, no_new_privs or the capabilities could not be set.
+    /// A resource limit, the nice value, the scheduling, the OOM score adjustment, no_new_privs, the capabilities or the
+    /// securebits could not be set.
     LimitsFailed = 17, "cannot set a limit";
     /// The daemon reported that it cannot start, or closed its notification pipe. The cause is
     /// [`Cause::Errno`](crate::Cause::Errno), [`Cause::Reason`](crate::Cause::Reason) or

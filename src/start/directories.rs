@@ -137,7 +137,7 @@ fn walk(mut path: &[u8], mut making: Option<(&Plan<'_>, &mut usize)>) -> Result<
         let stat = sys::fstat(fd)?;
         if is_new && stat.is_unfinished() {
             // While it is the caller's: the mode of another user's directory needs CAP_FOWNER.
-            sys::fchmod(fd, 0o755)?;
+            sys::fchmod(fd, stat.finished_mode())?;
         } else if !stat.is_owned_by(user) {
             // Another start may have made it just now.
             sys::sleep(OWNER_INTERVAL);

@@ -2,7 +2,7 @@
 
 use super::limits::limit_failed;
 use super::plan::Plan;
-use crate::options::Capabilities;
+use crate::options::{Capabilities, Securebits};
 use crate::protocol::{Errno, Error, Step, Subject};
 use crate::sys;
 
@@ -28,6 +28,15 @@ pub(super) fn set_user(plan: &Plan<'_>) -> Result<(), Error> {
 
 /// Sets the capabilities and the securebits, after the change of the user.
 pub(super) fn set_capabilities(plan: &Plan<'_>) -> Result<(), Error> {
+    let result = try_set_capabilities(plan);
+    if result.is_err() && plan.credentials.user.is_some_and(|user| user != ROOT_USER) {
+        // In the foreground, the caller goes on as this user.
+        let _ = sys::capset(0, 0);
+    }
+    result
+}
+
+fn try_set_capabilities(plan: &Plan<'_>) -> Result<(), Error> {
     let set = || {
         let kept = match (plan.options.capabilities, plan.credentials.user) {
             (None, None | Some(ROOT_USER)) => None,
@@ -41,9 +50,16 @@ pub(super) fn set_capabilities(plan: &Plan<'_>) -> Result<(), Error> {
         if let (Some(kept), Some(_)) = (kept, plan.options.capabilities) {
             sys::limit_bounding_set(kept)?;
             match sys::raise_ambient(kept) {
-                // Before Linux 4.3 there are no ambient capabilities. Root needs none without securebits.
-                Err(Errno::EINVAL)
-                    if sys::effective_user() == ROOT_USER && plan.options.securebits.is_none() => {}
+                // Before Linux 4.3 there are no ambient capabilities. Root needs none, unless it is told to.
+                Err(Errno::EINVAL) if sys::effective_user() == ROOT_USER => {
+                    let bits = match plan.options.securebits {
+                        Some(bits) => bits.bits(),
+                        None => sys::securebits()?,
+                    };
+                    if bits & Securebits::NOROOT.bits() != 0 {
+                        return Err(Errno::EINVAL);
+                    }
+                }
                 result => result?,
             }
         }

@@ -1,9 +1,9 @@
 //! The capabilities of a process, its securebits and no_new_privs.
 
-use linux_raw_sys::general::_LINUX_CAPABILITY_VERSION_3;
+use linux_raw_sys::general::{_LINUX_CAPABILITY_VERSION_3, CAP_WAKE_ALARM};
 use linux_raw_sys::prctl::{
     PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, PR_CAP_AMBIENT_RAISE, PR_CAPBSET_DROP, PR_CAPBSET_READ,
-    PR_GET_NO_NEW_PRIVS, PR_GET_SECUREBITS, PR_SET_KEEPCAPS, PR_SET_NO_NEW_PRIVS,
+    PR_GET_KEEPCAPS, PR_GET_NO_NEW_PRIVS, PR_GET_SECUREBITS, PR_SET_KEEPCAPS, PR_SET_NO_NEW_PRIVS,
     PR_SET_SECUREBITS,
 };
 use syscalls::Sysno;
@@ -15,7 +15,7 @@ use crate::protocol::Errno;
 /// thread: the lower words, then the upper ones.
 pub(crate) fn capget() -> Result<[[u32; 3]; 2], Errno> {
     let mut header = [_LINUX_CAPABILITY_VERSION_3, 0];
-    let mut sets = [[0; 3]; 2];
+    let mut sets = [[u32::MAX; 3]; 2];
     // SAFETY: the kernel reads and writes a header of two words, and writes two structures of three words to `sets`.
     unsafe { attempt!(Sysno::capget, header.as_mut_ptr(), sets.as_mut_ptr()) }?;
     Ok(sets)
@@ -46,19 +46,22 @@ pub(crate) fn capset(permitted: u64, inheritable: u64) -> Result<(), Errno> {
 ///
 /// `EPERM` without CAP_SETPCAP, if there is one to remove.
 pub(crate) fn limit_bounding_set(kept: u64) -> Result<(), Errno> {
-    for capability in (0..u64::BITS).filter(|number| kept & 1_u64.wrapping_shl(*number) == 0) {
+    // No kernel has this many. Linux 3.2 has 36.
+    for capability in 0..=u64::BITS {
+        let is_kept = capability < u64::BITS && kept & 1_u64.wrapping_shl(capability) != 0;
         match prctl(PR_CAPBSET_READ, capability, 0) {
             // The kernel has no such capability, and no larger one.
-            Err(Errno::EINVAL) => break,
-            Ok(0) => {}
-            Ok(_) => {
+            Err(Errno::EINVAL) if capability > CAP_WAKE_ALARM => return Ok(()),
+            Ok(1) if !is_kept => {
                 prctl(PR_CAPBSET_DROP, capability, 0)?;
                 verify(prctl(PR_CAPBSET_READ, capability, 0), 0)?;
             }
+            Ok(_) => {}
             Err(errno) => return Err(errno),
         }
     }
-    Ok(())
+    // A sandbox answers in its place.
+    Err(Errno::EPERM)
 }
 
 /// `prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability)`—Adds capabilities to the ambient set. Reads it back.
@@ -76,13 +79,20 @@ pub(crate) fn raise_ambient(capabilities: u64) -> Result<(), Errno> {
 
 /// `prctl(PR_SET_KEEPCAPS, keep)`—Sets whether the permitted capabilities survive a change of the user.
 pub(crate) fn set_keepcaps(keep: bool) -> Result<(), Errno> {
-    prctl(PR_SET_KEEPCAPS, keep.into(), 0).map(drop)
+    // The bit may be locked, and right.
+    let _ = prctl(PR_SET_KEEPCAPS, keep.into(), 0);
+    verify(prctl(PR_GET_KEEPCAPS, 0, 0), keep.into())
+}
+
+/// `prctl(PR_GET_SECUREBITS)`—Returns the securebits.
+pub(crate) fn securebits() -> Result<u32, Errno> {
+    prctl(PR_GET_SECUREBITS, 0, 0)
 }
 
 /// `prctl(PR_SET_SECUREBITS, bits)`—Sets the securebits. Reads them back.
-pub(crate) fn set_securebits(bits: u8) -> Result<(), Errno> {
-    prctl(PR_SET_SECUREBITS, bits.into(), 0)?;
-    verify(prctl(PR_GET_SECUREBITS, 0, 0), bits.into())
+pub(crate) fn set_securebits(bits: u32) -> Result<(), Errno> {
+    prctl(PR_SET_SECUREBITS, bits, 0)?;
+    verify(securebits(), bits)
 }
 
 /// `prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)`—Keeps execve(2) from granting privileges, irrevocably. Reads it back.

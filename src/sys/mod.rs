@@ -42,7 +42,7 @@ mod trap;
 pub use c_str::ThinCStr;
 pub use c_strings::CStrings;
 pub(crate) use capabilities::{
-    capget, capset, limit_bounding_set, raise_ambient, set_keepcaps, set_no_new_privs,
+    capget, capset, limit_bounding_set, raise_ambient, securebits, set_keepcaps, set_no_new_privs,
     set_securebits,
 };
 pub(crate) use clock::{monotonic_time, time_of_boot, uptime};

@@ -47,7 +47,11 @@ pub(crate) fn sched_setscheduler(policy: u32, priority: u32) -> Result<(), Errno
     let address = &raw const priority as usize;
     let set = (Sysno::sched_setscheduler, 0, policy, address);
     // SAFETY: the kernel reads an int from `priority`.
-    unsafe { set_and_verify(set, (Sysno::sched_getscheduler, 0, 0), policy) }
+    unsafe { set_and_verify(set, (Sysno::sched_getscheduler, 0, 0), policy) }?;
+    let mut told = u32::MAX;
+    // SAFETY: the kernel writes an int to `told`.
+    unsafe { attempt!(Sysno::sched_getparam, 0, &raw mut told) }?;
+    verify(Ok(told), priority)
 }
 
 /// `ioprio_set(IOPRIO_WHO_PROCESS, 0, priority)`—Sets the class and the level of I/O scheduling.

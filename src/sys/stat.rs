@@ -4,7 +4,7 @@ use core::mem::MaybeUninit;
 
 use linux_raw_sys::general::{
     AT_SYMLINK_NOFOLLOW, S_IFCHR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK, S_IRWXG, S_IRWXO,
-    S_ISVTX, S_IWGRP, S_IWOTH,
+    S_ISGID, S_ISVTX, S_IWGRP, S_IWOTH,
 };
 
 use super::arch::{FSTAT, FSTATAT, RawStat};
@@ -108,6 +108,11 @@ impl Stat {
     /// Whether the effective user has made this directory with the mode [`UNFINISHED`].
     pub(crate) fn is_unfinished(self) -> bool {
         self.mode & (S_ISVTX | S_IRWXG | S_IRWXO) == S_ISVTX && self.is_owned_by(None)
+    }
+
+    /// The mode of the directory once its owner is set. It keeps the set-group-ID bit of the one above it.
+    pub(crate) const fn finished_mode(self) -> u32 {
+        0o755 | self.mode & S_ISGID
     }
 
     /// Whether this user owns the file; `None` stands for the effective user.

@@ -17,7 +17,10 @@ fn a_command_that_cannot_be_executed() {
     let says =
         "rawdaemon: cannot find the command no-such-command: No such file or directory (ENOENT)";
     place.fails(
-        &mut place.rawdaemon(["-p", "pid", "no-such-command"]),
+        // Without folders that this user may not search.
+        place
+            .rawdaemon(["-p", "pid", "no-such-command"])
+            .env("PATH", "/usr/bin:/bin"),
         127,
         says,
     );

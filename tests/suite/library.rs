@@ -263,6 +263,9 @@ fn all_options_together() {
     assert_eq!(words("Gid"), ["5100"; 4]);
     assert_eq!(words("Groups"), ["5100", "5200"]);
     assert_eq!(words("NoNewPrivs"), ["1"]);
+    for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        assert_eq!(words(set), ["0000000000000060"], "{set}");
+    }
     let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
     let has_line = |start: &str| {
         limits.lines().any(|line| {

@@ -8,7 +8,7 @@ use crate::support::{Daemon, Output, Place, eventually, has, pid_in};
 
 /// Forks, and names the child. What follows is done by the parent, the child, or both.
 const FORKS: &str = "
-import os, socket, sys, time
+import os, signal, socket, sys, time
 def say(text):
     name = os.environ['NOTIFY_SOCKET']
     sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -34,6 +34,11 @@ if mode == 'waits':
     while not os.path.exists('go'):
         time.sleep(0.01)
     os._exit(3)
+if mode == 'removes':
+    def end(*_):
+        os.remove('pid')
+        os._exit(0)
+    signal.signal(signal.SIGTERM, end)
 if mode == 'hangs':
     os.setsid()
     time.sleep(1000)
@@ -93,6 +98,27 @@ fn a_restart_also_stops_the_process_that_was_started() {
         all.iter().for_each(Daemon::ended);
         assert_eq!(pid_in(&place.path("pid")), next.pid);
     }
+}
+
+#[test]
+fn a_daemon_that_removes_its_pidfile_hides_no_process_that_was_started() {
+    if !has("python3") {
+        return;
+    }
+    let place = Place::new();
+    let options = ["-v", "-t", "20", "-c", ".", "-R", "notify", "-p", "pid"];
+    let script = ["python3", "-c", FORKS, "removes"];
+    let output = place.run(place.rawdaemon(options).args(script));
+    assert_eq!(output.code(), 0, "{output:?}");
+    let daemon = pid_in(&place.path("pid"));
+    let all = processes(&place);
+    let starter = all.iter().find(|process| process.pid != daemon).unwrap();
+    let line = format!(
+        "rawdaemon: has not ended in time, and still runs as pid {}\n",
+        starter.pid
+    );
+    says(&ask(&place, &["--stop"]), 1, "", &line);
+    starter.assert_alive();
 }
 
 #[test]

@@ -17,6 +17,8 @@ const SETS: [&str; 5] = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
 
 /// CAP_KILL and CAP_SETGID, as the tests set them.
 const TWO: &str = "0000000000000060";
+/// CAP_CHECKPOINT_RESTORE and CAP_KILL.
+const HIGH: &str = "0000010000000020";
 const NONE: &str = "0000000000000000";
 
 fn assert_capabilities(pid: Pid, expected: &str) {
@@ -51,7 +53,14 @@ fn a_daemon_has_the_capabilities_that_it_is_given_and_no_others() {
         (&[two], TWO),
         (&[two, "--securebits=noroot,noroot-locked"], TWO),
         (&["--capabilities=none"], NONE),
+        (&["-u", "5033:5034", "--capabilities=40,kill"], HIGH),
     ] {
+        if expected == HIGH
+            && !status_line(rustix::process::getpid(), "CapEff")[0].starts_with("000001")
+        {
+            skip_part("CAP_CHECKPOINT_RESTORE is missing");
+            continue;
+        }
         let place = Place::new();
         let daemon = place.start_by(place.rawdaemon(options).args(["-v", "sleep", "1000"]));
         assert_capabilities(daemon.pid, expected);
@@ -263,6 +272,72 @@ fn what_a_sandbox_only_pretends_to_set_is_an_error() {
 }
 
 #[test]
+fn capabilities_are_read_back() {
+    if !is_root() || !has_filters() {
+        return;
+    }
+    let place = Place::new();
+    for errno in [0, libc::EINVAL as u32] {
+        for (option, subject) in [
+            ("--capabilities=none", "capabilities"),
+            ("--capabilities=kill", "capabilities"),
+            ("--securebits=noroot", "securebits"),
+            ("--no-new-privs", "no_new_privs"),
+        ] {
+            let mut command = place.rawdaemon([option, "sleep", "1000"]);
+            before_exec(
+                &mut command,
+                filter(libc::SYS_prctl, libc::SECCOMP_RET_ERRNO | errno),
+            );
+            let output = place.run(&mut command);
+            assert_eq!(output.code(), 17, "{option} {errno}: {output:?}");
+            assert!(output.stderr.contains(subject), "{output:?}");
+            place.assert_no_process();
+        }
+    }
+    // What the kernel does not tell is not what was expected.
+    let answer = libc::SECCOMP_RET_ERRNO;
+    let mut command = place.rawdaemon(["-u", "5033:5034", "sleep", "1000"]);
+    before_exec(&mut command, filter(libc::SYS_capget, answer));
+    let says = "rawdaemon: cannot set a limit (capabilities): Operation not permitted (EPERM)";
+    place.fails(&mut command, 17, says);
+}
+
+#[test]
+fn securebits_of_the_launcher_change_no_answer() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    let start = |bits: i32, options: &[&str]| {
+        let mut command = place.rawdaemon(options);
+        before_exec(command.args(["-v", "sleep", "1000"]), move || {
+            // SAFETY: numbers.
+            let result = unsafe { libc::prctl(libc::PR_SET_SECUREBITS, bits) };
+            assert_eq!(result, 0);
+            Ok(())
+        });
+        place.run(&mut command)
+    };
+    let two = "--capabilities=kill,setgid";
+    // SECBIT_NO_SETUID_FIXUP, and SECBIT_KEEP_CAPS_LOCKED without the bit that it locks.
+    for (bits, options) in [(0x04, &[two, "-u", "5033:5034"][..]), (0x20, &[two])] {
+        let output = start(bits, options);
+        assert_eq!(output.code(), 0, "{bits:#x}: {output:?}");
+        assert_capabilities(Daemon::new(output.pid()).pid, TWO);
+    }
+    // The capabilities cannot be kept over the change of the user, or not passed on.
+    for (bits, options) in [
+        (0x20, &[two, "-u", "5033:5034"]),
+        (0xc0, &[two, "-u", "5033:5034"]),
+    ] {
+        let output = start(bits, options);
+        assert_eq!(output.code(), 17, "{bits:#x}: {output:?}");
+        place.assert_no_process();
+    }
+}
+
+#[test]
 fn a_program_sets_them_too() {
     let cpu: usize = last_cpu().parse().unwrap();
     let mut cpus = CpuSet::new();
@@ -278,9 +353,21 @@ fn a_program_sets_them_too() {
             .capabilities(Capabilities::KILL | Capabilities::SETGID)
             .securebits(Securebits::NOROOT);
     }
+    let own = || {
+        let own = rustix::process::getpid();
+        let sets = SETS.map(|set| status_line(own, set));
+        (
+            sets,
+            policy(own),
+            io_priority(own),
+            status_line(own, "Cpus_allowed_list"),
+        )
+    };
+    let before = own();
     let argv = argv![c"sleep", c"1000"];
     let started = options.spawn(c"sleep", argv, argv![c"PATH=/bin:/usr/bin"]);
     let daemon = Daemon::new(Pid::from_raw(started.unwrap().pid().get()).unwrap());
+    assert_eq!(own(), before);
     assert_eq!(policy(daemon.pid), ("3".into(), "0".into()));
     assert_eq!(io_priority(daemon.pid), (2, 6));
     assert_eq!(

@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 use std::{env, io, process, thread};
 
 use rawdaemon::{
-    Account, DaemonizeOptions, Error, Identity, Limit, Readiness, Ready, Resource, Stdio, argv,
+    Account, Capabilities, DaemonizeOptions, Error, Identity, Limit, Readiness, Ready, Resource,
+    SchedPolicy, Stdio, argv,
 };
 
 use ported::ported;
@@ -350,7 +351,9 @@ fn everything(began: Instant) -> Result<(), Error> {
             },
         )
         .oom_score_adj(7)
+        .sched(SchedPolicy::Batch)
         .user_ids(nobody.user, nobody.group, &[5100, 5200])
+        .capabilities(Capabilities::KILL | Capabilities::SETGID)
         .no_new_privs(true)
         .reset_signals(true)
         .close_fds(&[41]);
