@@ -1,6 +1,7 @@
 //! Whether the answer is true and nothing is left.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use nix::sys::signal::Signal;
@@ -77,8 +78,12 @@ impl Judge<'_> {
         is_left
     }
 
+    fn pidfile_path(&self) -> PathBuf {
+        self.world.here.join(self.scenario.pidfile())
+    }
+
     fn pidfile(&self) -> Option<String> {
-        fs::read_to_string(self.world.here.join("pid")).ok()
+        fs::read_to_string(self.pidfile_path()).ok()
     }
 
     /// The process whose pid is in the pidfile.
@@ -232,8 +237,19 @@ impl Judge<'_> {
                     format!("the pidfile of daemon {daemon} holds {:?}", self.pidfile()),
                 );
             }
-            if owner(&self.world.here.join("pid")) != Some(daemon) {
+            if owner(&self.pidfile_path()) != Some(daemon) {
                 self.add("untrue", "the pidfile is not locked by the daemon");
+            }
+        }
+        if let Some(path) = self.scenario.value("--mkdir") {
+            let made = fs::metadata(self.world.here.join(path));
+            let made = made.map_or((0, 0), |it| (it.mode() & 0o7777, it.uid()));
+            let user = self.scenario.value("-u").map_or(0, |_| 65534);
+            if made != (0o755, user) {
+                self.add(
+                    "different",
+                    format!("the directory's mode and owner: {made:?}"),
+                );
             }
         }
     }
@@ -288,6 +304,15 @@ impl Judge<'_> {
             Some(_) if self.was_hit(Role::Launcher, Kind::Kill) && self.is_alone() => {}
             Some(text) => self.add("debris", format!("the pidfile is left with {text:?}")),
         }
+        let is_made = self.scenario.has("--mkdir") && self.world.here.join("run").exists();
+        // The pidfile is in them.
+        if !is_made || self.pidfile().is_some() || self.is_told() {
+            return;
+        }
+        let is_killed = self.was_hit(Role::Launcher, Kind::Kill) && self.is_alone();
+        if !is_killed && !self.world.said.contains("the daemon still runs") {
+            self.add("debris", "the directories are left");
+        }
     }
 
     fn is_alone(&self) -> bool {
@@ -316,8 +341,7 @@ impl Judge<'_> {
     fn old_is_untouched(&mut self) {
         if !self.old_lives() {
             self.add("untrue", "the old daemon is dead");
-        } else if self.written() != self.world.old
-            || owner(&self.world.here.join("pid")) != self.world.old
+        } else if self.written() != self.world.old || owner(&self.pidfile_path()) != self.world.old
         {
             self.add("debris", "the pidfile of the old daemon is gone");
         }

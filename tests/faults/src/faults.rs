@@ -158,6 +158,8 @@ pub fn errnos(call: &str) -> &'static [Errno] {
         "fstat" | "newfstatat" | "statx" | "lseek" => &[EIO, ENOMEM, EPERM],
         "ftruncate" => &[EIO, EINTR, EPERM],
         "utimensat" => &[EPERM, EROFS, ENOSYS],
+        "mkdirat" => &[EACCES, EROFS, ENOSPC, EPERM],
+        "fchown" => &[EPERM, EROFS, EIO],
         "unlinkat" | "unlink" => &[EACCES, EROFS, EIO],
         "execve" | "execveat" => &[ENOENT, EACCES, ENOEXEC, E2BIG, ENOMEM, ETXTBSY],
         "chdir" | "chroot" => &[ENOENT, EACCES, EIO],

@@ -79,6 +79,18 @@ impl Scenario {
         self.arguments.contains(&argument)
     }
 
+    /// The value of an option.
+    pub fn value(&self, option: &str) -> Option<&'static str> {
+        let mut arguments = self.arguments.iter();
+        arguments.find(|argument| **argument == option)?;
+        arguments.next().copied()
+    }
+
+    /// The pidfile, in the folder of the case.
+    pub fn pidfile(&self) -> &'static str {
+        self.value("-p").unwrap_or("pid")
+    }
+
     /// Whether the daemon says itself that it is ready.
     pub fn is_announced(&self) -> bool {
         ["fd", "notify", "daemonize-ready"]
@@ -188,6 +200,13 @@ pub static SCENARIOS: &[Scenario] = &[
     start("restart", &["--restart", "-p", "pid", "PROGRAM", "sleep"])
         .direct()
         .which(What::Restart),
+    // The directories are made, or removed again.
+    start("mkdir", MKDIR).direct(),
+    start("mkdir-user", MKDIR_USER).direct().for_root(),
+    start("mkdir-missing", MKDIR_MISSING)
+        .direct()
+        .which(What::Fails(127)),
+    start("mkdir-died", MKDIR_DIED).which(What::Fails(5)),
     start("daemonize", &["daemonize"]).which(What::Library),
     start("daemonize-ready", &["daemonize-ready", "HERE/ready"]).which(What::Library),
     start("spawn", &["spawn"]).which(What::Library),
@@ -227,4 +246,33 @@ const USER_TIMEOUT: &[&str] = &[
     "log",
     "PROGRAM",
     "sleep",
+];
+const MKDIR: &[&str] = &[
+    "--mkdir",
+    "run/web",
+    "-p",
+    "run/web/pid",
+    "PROGRAM",
+    "sleep",
+];
+const MKDIR_USER: &[&str] = &[
+    "-u",
+    "65534:65534",
+    "--mkdir",
+    "run/web",
+    "-p",
+    "run/web/pid",
+    "PROGRAM",
+    "sleep",
+];
+const MKDIR_MISSING: &[&str] = &["--mkdir", "run/web", "-p", "run/web/pid", "PROGRAM-missing"];
+const MKDIR_DIED: &[&str] = &[
+    "-t",
+    "0.2",
+    "--mkdir",
+    "run/web",
+    "-p",
+    "run/web/pid",
+    "PROGRAM",
+    "exit",
 ];
