@@ -1,5 +1,7 @@
 //! Whether the answer is true and nothing is left.
 
+mod actions;
+
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -325,75 +327,6 @@ impl Judge<'_> {
             // Then it is not known whether the file is new.
             || self.is_fault_of("newfstatat")
             || is_policy && self.case.is_some_and(|case| case.call.ends_with("LK"))
-    }
-
-    fn old_lives(&self) -> bool {
-        self.world.old.is_some_and(is_alive)
-    }
-
-    fn second(&mut self, code: i32) {
-        if code == 0 {
-            self.add("untrue", "a second start succeeded");
-        }
-        self.old_is_untouched();
-    }
-
-    fn old_is_untouched(&mut self) {
-        if !self.old_lives() {
-            self.add("untrue", "the old daemon is dead");
-        } else if self.written() != self.world.old || owner(&self.pidfile_path()) != self.world.old
-        {
-            self.add("debris", "the pidfile of the old daemon is gone");
-        }
-        if self.is_new_alive() {
-            self.add("debris", "another daemon runs");
-        }
-    }
-
-    fn status(&mut self, code: i32) {
-        if !matches!(code, 0 | 4) {
-            self.add("untrue", "a running daemon is said not to run");
-        }
-        let pid = self.world.old.map(|pid| format!("{pid}\n"));
-        if code == 0 && Some(&self.world.printed) != pid.as_ref() && !self.is_fault_of("write.file")
-        {
-            self.add("untrue", format!("printed {:?}", self.world.printed));
-        }
-        self.old_is_untouched();
-    }
-
-    fn stop(&mut self, code: i32) {
-        match (code, self.old_lives()) {
-            _ if self.is_unknown() => {}
-            (0, true) => self.add("untrue", "success, but the daemon runs"),
-            (0, false) => {
-                if self.pidfile().is_some() && !self.is_told() {
-                    self.add("debris", "the pidfile is left");
-                }
-            }
-            (_, true) => self.old_is_untouched(),
-            (_, false) => self.add("untrue", "a failure, but the daemon was stopped"),
-        }
-    }
-
-    fn signal(&mut self, code: i32) {
-        match (code, self.old_lives()) {
-            (0, true) => self.add("untrue", "success, but the daemon was not signalled"),
-            (0, false) => {}
-            (_, true) => self.old_is_untouched(),
-            (_, false) => self.add("untrue", "a failure, but the daemon was signalled"),
-        }
-    }
-
-    fn restart(&mut self, code: i32) {
-        match (code, self.old_lives()) {
-            _ if self.is_unknown() => {}
-            (0, true) => self.add("untrue", "success, but the old daemon runs"),
-            (0, false) => self.runs(),
-            (_, true) => self.old_is_untouched(),
-            (23..=25, false) => self.add("untrue", "the old daemon is said not to be stopped"),
-            (_, false) => self.failed(code),
-        }
     }
 
     /// One line that tells the injected error, and a code that tells the step.
