@@ -181,6 +181,7 @@ impl Judge<'_> {
             }
             What::Second => self.second(code),
             What::Status => self.status(code),
+            What::List => self.list(code),
             What::Stop => self.stop(code),
             What::Signal => self.signal(code),
             What::Restart => self.restart(code),
@@ -198,7 +199,12 @@ impl Judge<'_> {
                 self.add("debris", "a daemon is left");
             }
             _ if self.is_new_alive() => self.runs(),
-            What::Second | What::Status | What::Stop | What::Signal | What::Restart => {}
+            What::Second
+            | What::Status
+            | What::List
+            | What::Stop
+            | What::Signal
+            | What::Restart => {}
             _ => self.nothing_left(),
         }
     }
@@ -337,7 +343,7 @@ impl Judge<'_> {
             .lines()
             .filter(|line| !line.starts_with("LEFT:"))
             .count();
-        if code == 0 || self.scenario.what == What::Status {
+        if code == 0 || matches!(self.scenario.what, What::Status | What::List) {
             return;
         }
         if lines != 1 && !self.is_fault_of("write.file") {

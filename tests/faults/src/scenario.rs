@@ -17,6 +17,8 @@ pub enum What {
     Second,
     /// These concern a daemon that runs already.
     Status,
+    /// Beside one that is dead.
+    List,
     Stop,
     Signal,
     Restart,
@@ -25,8 +27,8 @@ pub enum What {
 impl What {
     /// Whether a daemon runs already.
     pub fn needs_daemon(self) -> bool {
-        use What::{Restart, Second, Signal, Status, Stop};
-        matches!(self, Second | Status | Stop | Signal | Restart)
+        use What::{List, Restart, Second, Signal, Status, Stop};
+        matches!(self, Second | Status | List | Stop | Signal | Restart)
     }
 }
 
@@ -195,6 +197,7 @@ pub static SCENARIOS: &[Scenario] = &[
         .direct()
         .which(What::Second),
     start("status", &["--status", "-p", "pid"]).which(What::Status),
+    start("list", &["--list", "pid", "dead"]).which(What::List),
     start("stop", &["--stop", "-p", "pid"]).which(What::Stop),
     start("signal", &["--signal", "USR1", "-p", "pid"]).which(What::Signal),
     start("restart", &["--restart", "-p", "pid", "PROGRAM", "sleep"])

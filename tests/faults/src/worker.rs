@@ -165,6 +165,8 @@ impl Worker {
         let _ = fs::remove_dir_all(&here);
         fs::create_dir(&here).map_err(error)?;
         fs::write(here.join("in"), "in\n").map_err(error)?;
+        // No process has such a number.
+        fs::write(here.join("dead"), "4194305\n").map_err(error)?;
         let old = if scenario.what.needs_daemon() {
             Some(self.start_daemon()?)
         } else {

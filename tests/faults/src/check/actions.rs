@@ -1,6 +1,7 @@
 //! What is done with a daemon that runs already.
 
 use super::Judge;
+use crate::faults::Kind;
 use crate::look::{is_alive, owner};
 
 impl Judge<'_> {
@@ -37,6 +38,44 @@ impl Judge<'_> {
             self.add("untrue", format!("printed {:?}", self.world.printed));
         }
         self.old_is_untouched();
+    }
+
+    /// A line for each file: the daemon of the first runs, that of the second is dead.
+    pub(super) fn list(&mut self, code: i32) {
+        let pid = self.world.old.map_or(0, |pid| pid.as_raw());
+        let right = [
+            ("pid: ", "running, ", format!("; pid {pid}")),
+            ("dead: ", "dead, but its pidfile exists", String::new()),
+        ];
+        let lines: Vec<_> = self.world.printed.lines().map(str::to_owned).collect();
+        let mut is_known = true;
+        for line in &lines {
+            let of = right.iter().find(|(file, ..)| line.starts_with(file));
+            let says = |what: &str| of.is_some_and(|it| line[it.0.len()..].starts_with(what));
+            if says("unknown") || says("cannot") {
+                is_known = false;
+                if says("cannot") && !self.names_error(line) {
+                    self.add("message", format!("{line:?} does not name the error"));
+                }
+            } else if of.is_none_or(|it| !says(it.1) || !line.contains(it.2.as_str())) {
+                self.add("untrue", format!("printed {line:?}"));
+            }
+        }
+        let is_lost = self.is_fault_of("write.file") && self.world.said.contains("cannot write");
+        if lines.len() != right.len() && !is_lost {
+            self.add("untrue", format!("printed {} lines", lines.len()));
+        }
+        if code != if is_known && !is_lost { 1 } else { 4 } {
+            self.add("untrue", "the code is not that of the lines");
+        }
+        self.old_is_untouched();
+    }
+
+    fn names_error(&self, line: &str) -> bool {
+        match self.case.map(|case| case.kind) {
+            Some(Kind::Errno(errno)) => line.contains(&format!("({errno:?})")),
+            _ => false,
+        }
     }
 
     pub(super) fn stop(&mut self, code: i32) {
