@@ -197,10 +197,10 @@ const SCRIPT_ARGUMENTS: usize = 256;
 #[inline(never)]
 fn execute_script(path: ThinCStr<'_>, argv: CStrings<'_>, envp: CStrings<'_>) -> Errno {
     let mut head = [0; 256];
-    let length = sys::open(path, Open::Read).and_then(|file| sys::read(file.raw(), &mut head));
-    match length {
+    match sys::open(path, Open::Read).and_then(|file| sys::read(file.raw(), &mut head)) {
         Ok(length) if is_script(head.get(..length as usize).unwrap_or_default()) => {}
-        _ => return Errno::ENOEXEC,
+        Ok(_) => return Errno::ENOEXEC,
+        Err(errno) => return errno,
     }
     // The daemon may share the memory of a process that goes on: what it maps would stay.
     let mut list = [None; SCRIPT_ARGUMENTS];
@@ -213,6 +213,5 @@ fn execute_script(path: ThinCStr<'_>, argv: CStrings<'_>, envp: CStrings<'_>) ->
     let Some(list) = CStrings::new(&list) else {
         return Errno::E2BIG;
     };
-    sys::execve(SHELL, list, envp);
-    Errno::ENOEXEC
+    sys::execve(SHELL, list, envp)
 }

@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use super::file_head::{elf_interpreter, elf_machine, script_interpreter};
+use super::file_head::{elf_interpreter, elf_machine, is_script, script_interpreter};
 use super::path_search::any_path;
 use crate::packed::packed;
 use crate::sys::{self, CStrings, Open};
@@ -13,6 +13,9 @@ static MACHINES: Lines = Lines::of_bytes(
     b"\x03i386\n\x08mips\n\x14powerpc\n\x15powerpc64\n\x16s390\n\x28arm\n\x3ex86-64\n\xb7aarch64\n\xf3riscv\n\
     \x02loongarch\n",
 );
+
+/// The interpreter of a script that names none.
+const SHELL: &[u8] = b"/bin/sh";
 
 /// Writes why a command that exists could not be executed. After `ENOENT`, that is its interpreter: the program after
 /// `#!` in a script, or the dynamic linker of an ELF file. After `ENOEXEC`, it is the machine that an ELF file is for.
@@ -54,7 +57,10 @@ pub fn describe_file(program: &CStr, envp: CStrings<'_>, is_format: bool, out: &
             let _ = sys::seek(file.raw(), offset).and_then(|()| sys::read(file.raw(), &mut buffer));
             split_once(&buffer, 0).0
         }
-        None => script_interpreter(&buffer).unwrap_or_default(),
+        None => match script_interpreter(&buffer) {
+            None if is_script(&buffer) => SHELL,
+            name => name.unwrap_or_default(),
+        },
     };
     if !name.is_empty() {
         packed!("; its interpreter ").write(out);

@@ -2,12 +2,17 @@
 //! files whose directory has no path.
 
 use std::ffi::CString;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{Place, before_exec, eventually, filter, has_filters, is_root_for, skip_part};
+use crate::support::{
+    Place, before_exec, eventually, filter, has_filters, is_root, is_root_for, may_become_others,
+    skip_part, tested_command,
+};
 
 #[test]
 fn a_script_without_an_interpreter_is_run_by_the_shell() {
@@ -70,6 +75,39 @@ fn a_script_without_an_interpreter_is_run_by_the_shell() {
     place.fails(place.rawdaemon(["./plain"]).args(vec!["x"; 254]), 126, says);
     let daemon = place.start_by(place.rawdaemon(["-v", "./plain"]).args(vec!["x"; 253]));
     daemon.assert_alive();
+}
+
+#[test]
+fn a_script_that_cannot_be_read_is_no_file_of_another_format() {
+    let place = Place::new();
+    let script = place.script("plain", "exit 3\n");
+    fs::set_permissions(&script, Permissions::from_mode(0o111)).unwrap();
+    let launcher = place.executable(Path::new(tested_command()), "rawdaemon");
+    let mut command = place.program(&launcher, ["./plain"]);
+    if rustix::process::geteuid().is_root() {
+        if !may_become_others() {
+            return;
+        }
+        command.uid(65534);
+    }
+    let says = "rawdaemon: cannot execute ./plain: Permission denied (EACCES)";
+    place.fails(&mut command, 126, says);
+}
+
+#[test]
+fn the_shell_of_a_script_may_be_missing() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    place.script("plain", "exit 3\n");
+    place.executable(Path::new(tested_command()), "rawdaemon");
+    let root = place.path("");
+    let mut command = place.program(Path::new("/rawdaemon"), ["-f", "./plain"]);
+    before_exec(&mut command, move || Ok(rustix::process::chroot(&root)?));
+    let reason = "No such file or directory (ENOENT); its interpreter /bin/sh may be missing";
+    let says = format!("rawdaemon: cannot execute ./plain: {reason}");
+    place.fails(&mut command, 126, &says);
 }
 
 #[test]
