@@ -203,6 +203,8 @@ pub static SCENARIOS: &[Scenario] = &[
     start("restart", &["--restart", "-p", "pid", "PROGRAM", "sleep"])
         .direct()
         .which(What::Restart),
+    // The kernel does not know the script, so the shell runs it.
+    start("script", &["-p", "pid", "HERE/script"]).direct(),
     // The directories are made, or removed again.
     start("mkdir", MKDIR).direct(),
     start("mkdir-user", MKDIR_USER).direct().for_root(),

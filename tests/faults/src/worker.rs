@@ -167,6 +167,9 @@ impl Worker {
         fs::write(here.join("in"), "in\n").map_err(error)?;
         // No process has such a number.
         fs::write(here.join("dead"), "4194305\n").map_err(error)?;
+        let script = here.join("script");
+        fs::write(&script, format!("exec {} sleep\n", self.program.display())).map_err(error)?;
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).map_err(error)?;
         let old = if scenario.what.needs_daemon() {
             Some(self.start_daemon()?)
         } else {
