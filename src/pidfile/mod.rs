@@ -20,5 +20,5 @@ pub use fingerprint::{
 pub(crate) use lock::{hand_over, is_missing, remove_after_failure, write};
 pub use owner::{Owner, Pidfile};
 pub use process::describe_process;
-pub(crate) use process::{is_descendant, notifying_child, pidfd_has_ended};
+pub(crate) use process::{is_descendant, notifying_child};
 pub use stop::Stage;

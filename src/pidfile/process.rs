@@ -62,7 +62,7 @@ pub(super) fn has_ended(pid: Pid) -> bool {
 }
 
 /// Whether the process of this pidfd has ended; true for a zombie.
-pub(crate) fn pidfd_has_ended(pidfd: &Fd) -> bool {
+pub(super) fn pidfd_has_ended(pidfd: &Fd) -> bool {
     let mut ready = [pidfd.raw(), NO_FD, NO_FD, NO_FD];
     let polled = sys::ppoll(&mut ready, 0);
     let [pidfd, ..] = ready;

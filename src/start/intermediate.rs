@@ -215,7 +215,7 @@ fn watch<R: Role>(
     if outcome.is_ok() {
         watch.continue_group();
     }
-    let named = Some(watch.named());
+    let named = watch.named();
     outcome.map_err(|error| remove_after_failure(plan.options, named, error, *is_new))
 }
 

@@ -4,7 +4,7 @@ use super::context::Context;
 use super::pipes::{read_record, send_verdict, wait_until_released};
 use super::readiness::Channel;
 use crate::options::Settings;
-use crate::pidfile::{hand_over, pidfd_has_ended};
+use crate::pidfile::hand_over;
 use crate::protocol::{
     Cause, Errno, Error, ErrorKind, Event, Goal, Nanoseconds, Note, Pid, Record, Signal, Verdict,
     cannot_watch, encode, failed, nanoseconds,
@@ -33,8 +33,8 @@ pub(super) struct Watch<'w> {
     daemon: Pid,
     /// The process that is watched: the daemon, or a descendant that it has named by `MAINPID=`.
     main: Pid,
-    /// The process that the pidfile names.
-    named: Pid,
+    /// The process that the pidfile names: the daemon, or `None` after it has named another one.
+    named: Option<Pid>,
     session: Pid,
     /// Whether the daemon executes a command. If so, only its exec or its end closes the report pipe.
     executes: bool,
@@ -81,7 +81,7 @@ impl<'w> Watch<'w> {
             options: plan.options,
             daemon,
             main: daemon,
-            named: daemon,
+            named: Some(daemon),
             session,
             executes: plan.executes,
             may_setpgid: context.shared.may_setpgid,
@@ -287,27 +287,26 @@ impl<'w> Watch<'w> {
         if main == self.main {
             return None;
         }
+        let from = self.main;
         let moved = match sys::pidfd_open(main) {
-            Err(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM) => Err(cannot_watch(Errno::EMFILE)),
+            Err(errno @ (Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM)) => {
+                Err(cannot_watch(errno))
+            }
             Err(_) => return None,
             Ok(pidfd) => {
                 sys::close(self.death);
                 self.death = pidfd.into_raw();
                 self.main = main;
-                hand_over(self.options, self.daemon, self.named, main)
+                self.named = None;
+                hand_over(self.options, self.daemon, from, main)
             }
         };
-        match moved {
-            Ok(()) => {
-                self.named = main;
-                None
-            }
-            Err(error) => Some(Event::Reported(Record::Failed(error))),
-        }
+        let error = moved.err()?.with(Note::AllSteps);
+        Some(Event::Reported(Record::Failed(error)))
     }
 
-    /// The process that the pidfile names.
-    pub(super) const fn named(&self) -> Pid {
+    /// The process that the pidfile names; `None` if that is one that the daemon has named.
+    pub(super) const fn named(&self) -> Option<Pid> {
         self.named
     }
 
@@ -318,17 +317,14 @@ impl<'w> Watch<'w> {
             return true;
         }
         let pidfd = Fd::from_raw(self.death);
-        let has_ended = || pidfd_has_ended(&pidfd);
-        for signal in [Signal::TERM, Signal::KILL] {
-            if !has_ended() {
+        let mut has_ended = false;
+        // One that has ended gets none of them. A wait may be interrupted.
+        for signal in [Signal::TERM, Signal::KILL, Signal::KILL] {
+            if !has_ended {
                 let _ = sys::pidfd_send_signal(&pidfd, signal.number());
-                let _ = sys::ppoll(&mut [pidfd.raw(), NO_FD, NO_FD, NO_FD], TERM_TIMEOUT);
+                let mut ready = [pidfd.raw(), NO_FD, NO_FD, NO_FD];
+                has_ended = sys::ppoll(&mut ready, TERM_TIMEOUT).is_ok() && ready != [NO_FD; 4];
             }
-        }
-        let has_ended = has_ended();
-        if !has_ended {
-            // The pidfile stays that of a process that runs.
-            self.named = self.daemon;
         }
         (self.main, self.death) = (self.daemon, NO_FD);
         has_ended
@@ -340,7 +336,7 @@ impl<'w> Watch<'w> {
             // The process is no child of this one.
             let mut ready = [self.death, NO_FD, NO_FD, NO_FD];
             let has_ended = sys::ppoll(&mut ready, 0).is_ok() && ready != [NO_FD; 4];
-            let died = Error::new(ErrorKind::DaemonDied, Cause::Unknown);
+            let died = Error::new(ErrorKind::DaemonDied, Cause::Unknown).with(Note::AllSteps);
             return has_ended.then_some(Event::Reported(Record::Failed(died)));
         }
         // This consumes the signal of a signalfd, so that the next poll waits. A pidfd cannot be read.

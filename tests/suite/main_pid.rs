@@ -4,7 +4,9 @@ use std::fs;
 use std::time::Duration;
 
 use crate::support::control::{ask, says};
-use crate::support::{Daemon, Output, Place, eventually, has, pid_in};
+use crate::support::{
+    Daemon, Output, Place, before_exec, eventually, filter, has, has_filters, pid_in,
+};
 
 /// Forks, and names the child. What follows is done by the parent, the child, or both.
 const FORKS: &str = "
@@ -133,6 +135,37 @@ fn a_start_fails_with_the_process_that_the_daemon_names() {
         assert!(!place.path("pid").exists());
         eventually("no process is left", || place.processes().is_empty());
     }
+}
+
+/// A start in which this call fails with this error, and which must fail with this code. Returns its message.
+fn refused(mode: &str, call: i64, errno: i32, code: i32) -> String {
+    let place = Place::new();
+    let mut command = place.rawdaemon(["-R", "notify:@", "-p", "pid", "python3", "-c", FORKS]);
+    let answer = libc::SECCOMP_RET_ERRNO | errno as u32;
+    before_exec(&mut command, filter(call, answer));
+    let output = place.run(command.arg(mode));
+    assert_eq!(output.code(), code, "{output:?}");
+    eventually("no process is left", || place.processes().is_empty());
+    // What cannot be removed is emptied.
+    let is_kept = call == libc::SYS_unlinkat;
+    assert_eq!(place.path("pid").exists(), is_kept);
+    assert!(!is_kept || place.read("pid").is_empty());
+    output.stderr
+}
+
+#[test]
+fn a_failure_after_another_process_was_named_is_told_in_full() {
+    if !has("python3") || !has_filters() {
+        return;
+    }
+    let says = refused("fails", libc::SYS_unlinkat, libc::EROFS, 5);
+    assert!(says.contains("may be left"), "{says}");
+    let says = refused("both-live", libc::SYS_pidfd_open, libc::ENOMEM, 22);
+    let reason = "Cannot allocate memory (ENOMEM)";
+    assert_eq!(
+        says,
+        format!("rawdaemon: cannot watch the daemon: {reason}\n")
+    );
 }
 
 #[test]
