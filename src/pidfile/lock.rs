@@ -6,7 +6,7 @@
 //! previous owner may have removed it.
 
 use super::fingerprint::{Match, NO_FINGERPRINT, pid_of};
-use super::process::{fingerprint_of, has_ended, match_process, read_pid, recorded_fingerprint};
+use super::process::{find_fingerprint, has_ended, match_process, read_pid, recorded_fingerprint};
 use crate::options::Settings;
 use crate::protocol::{
     Cause, Errno, Error, ErrorKind, Nanoseconds, Note, Pid, SECOND, Step, Subject, failed,
@@ -101,9 +101,14 @@ fn named_process(file: &Fd) -> Result<(Option<Pid>, Match), Errno> {
 }
 
 /// Writes a pid and a newline to a pidfile, and tries to add the fingerprint. That fails
-/// if another user owns the file.
+/// if another user owns the file, which matters if the lock does not show the process.
 #[inline(never)]
-pub(crate) fn write(file: RawFd, pid: Pid, fingerprint: u32) -> Result<(), Error> {
+pub(crate) fn write(
+    file: RawFd,
+    pid: Pid,
+    fingerprint: u32,
+    needs_fingerprint: bool,
+) -> Result<(), Error> {
     let mut buffer = [0; NUMBER_LINE];
     let text = number_line(pid.get().into(), &mut buffer);
     sys::ftruncate(file).map_err(pidfile_failed)?;
@@ -115,11 +120,17 @@ pub(crate) fn write(file: RawFd, pid: Pid, fingerprint: u32) -> Result<(), Error
     }
     let errno = match sys::write(file, text) {
         Ok(written) if written as usize == text.len() => {
-            if let (Ok(stat), true) = (sys::fstat(file), fingerprint != NO_FINGERPRINT) {
-                let second = (stat.mtime() / SECOND).saturating_mul(SECOND);
-                let _ = sys::set_mtime(file, second.saturating_add(fingerprint.into()));
-            }
-            return Ok(());
+            let stamped = match sys::fstat(file) {
+                Ok(stat) if fingerprint != NO_FINGERPRINT => {
+                    let second = (stat.mtime() / SECOND).saturating_mul(SECOND);
+                    sys::set_mtime(file, second.saturating_add(fingerprint.into()))
+                }
+                other => other.map(drop),
+            };
+            return match stamped {
+                Err(errno) if needs_fingerprint => Err(pidfile_failed(errno)),
+                _ => Ok(()),
+            };
         }
         Ok(_) => Errno::ENOSPC,
         Err(errno) => errno,
@@ -157,7 +168,9 @@ pub(crate) fn hand_over(
     }
     match read_pid(file.raw()).map_err(pidfile_failed)? {
         (Some(pid), true) if pid == from && still_names(path, &file)? => {
-            write(file.raw(), to, fingerprint_of(to))
+            // The lock does not show that process: it needs the fingerprint, if there is one.
+            let fingerprint = find_fingerprint(to).map_err(pidfile_failed)?;
+            write(file.raw(), to, fingerprint, true)
         }
         _ => Ok(()),
     }

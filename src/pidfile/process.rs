@@ -172,11 +172,13 @@ fn read<'t>(path: &[&[u8]], text: &'t mut [u8]) -> Result<&'t [u8], Errno> {
     Ok(text.get(..length as usize).unwrap_or_default())
 }
 
+/// The fingerprint of a process; [`NO_FINGERPRINT`] without `/proc`, or if that cannot be read.
+pub(super) fn fingerprint_of(pid: Pid) -> u32 {
+    find_fingerprint(pid).unwrap_or(NO_FINGERPRINT)
+}
+
 /// The fingerprint of a process; [`NO_FINGERPRINT`] without `/proc`.
 #[inline(never)]
-pub(super) fn fingerprint_of(pid: Pid) -> u32 {
-    match read_process(pid) {
-        Ok(Some(process)) => hash(process).unwrap_or(NO_FINGERPRINT),
-        _ => NO_FINGERPRINT,
-    }
+pub(super) fn find_fingerprint(pid: Pid) -> Result<u32, Errno> {
+    read_process(pid)?.map_or(Ok(NO_FINGERPRINT), hash)
 }

@@ -82,7 +82,7 @@ pub(super) fn take<R: Role>(
             Step::WritePidfile => {
                 files.wrote_pidfile = true;
                 let [pidfile, _] = files.locks;
-                pidfile::write(pidfile, sys::getpid(), fingerprint)
+                pidfile::write(pidfile, sys::getpid(), fingerprint, false)
                     .and_then(|()| at_step(chown_pidfile(plan, pidfile)))
             }
             Step::SetLimits => set_limits(options),

@@ -154,6 +154,22 @@ fn refused(mode: &str, call: i64, errno: i32, code: i32) -> String {
 }
 
 #[test]
+fn a_process_whose_fingerprint_cannot_be_kept_is_not_the_daemon() {
+    // With 32 bits, the call has another number.
+    if !has("python3") || !has_filters() || cfg!(target_pointer_width = "32") {
+        return;
+    }
+    for mode in ["parent-ends", "both-live"] {
+        let says = refused(mode, libc::SYS_utimensat, libc::EPERM, 11);
+        let reason = "Operation not permitted (EPERM)";
+        assert_eq!(
+            says,
+            format!("rawdaemon: cannot use the pidfile pid: {reason}\n")
+        );
+    }
+}
+
+#[test]
 fn a_failure_after_another_process_was_named_is_told_in_full() {
     if !has("python3") || !has_filters() {
         return;
