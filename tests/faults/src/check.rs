@@ -19,6 +19,9 @@ pub struct World {
     pub here: PathBuf,
     /// The daemon that ran before.
     pub old: Option<Pid>,
+    /// The process that the new daemon has named by `MAINPID=`, and what `--status` says then.
+    pub main: Option<Pid>,
+    pub status: Option<String>,
     pub printed: String,
     pub said: String,
     /// The state of the daemon without a fault; none in the first run.
@@ -98,7 +101,8 @@ impl Judge<'_> {
     }
 
     fn is_new_alive(&self) -> bool {
-        self.new_daemon().is_some_and(is_alive)
+        let all = [self.new_daemon(), self.world.main];
+        all.into_iter().flatten().any(is_alive)
     }
 
     fn was_hit(&self, role: Role, kind: Kind) -> bool {
@@ -144,6 +148,7 @@ impl Judge<'_> {
         if let Some(daemon) = self.new_daemon()
             && is_alive(daemon)
             && !children(daemon).is_empty()
+            && self.world.main.is_none()
         {
             self.add("debris", "the daemon has a child");
         }
@@ -223,7 +228,11 @@ impl Judge<'_> {
             return;
         };
         let (daemon, state) = (*daemon, state.clone());
-        if !is_alive(daemon) {
+        let main = self.world.main.filter(|_| self.follows()).unwrap_or(daemon);
+        if self.world.main.is_some() && self.is_given_up(main) {
+            return;
+        }
+        if !is_alive(main) {
             self.add("untrue", "success, but the daemon is dead");
             return;
         }
@@ -239,15 +248,22 @@ impl Judge<'_> {
             }
         }
         if self.has_pidfile() {
-            if self.written() != Some(daemon) {
+            if self.written() != Some(main) {
                 self.add(
                     "untrue",
-                    format!("the pidfile of daemon {daemon} holds {:?}", self.pidfile()),
+                    format!("the pidfile of daemon {main} holds {:?}", self.pidfile()),
                 );
             }
-            if owner(&self.pidfile_path()) != Some(daemon) {
+            // The lock stays that of the process that was started.
+            if is_alive(daemon) && owner(&self.pidfile_path()) != Some(daemon) {
                 self.add("untrue", "the pidfile is not locked by the daemon");
             }
+        }
+        if let Some(status) = &self.world.status
+            && *status != main.to_string()
+            && !self.lacks_proc()
+        {
+            self.add("untrue", format!("the status of {main}: {status:?}"));
         }
         if let Some(path) = self.scenario.value("--mkdir") {
             let made = fs::metadata(self.world.here.join(path));
@@ -260,6 +276,28 @@ impl Judge<'_> {
                 );
             }
         }
+    }
+
+    /// Whether the start has made the process that was named the daemon. Without pidfds, it has not.
+    fn follows(&self) -> bool {
+        let is_ignored = self.is_fault_of("pidfd_open") && self.written() != self.world.main;
+        !is_ignored && self.run.ended == Some(Ended::Code(0)) || self.written() == self.world.main
+    }
+
+    /// Whether the file of a daemon that has named another process is not known: the intermediate was killed, or the
+    /// daemon has ended, and what it has named could not be watched.
+    fn is_given_up(&self, main: Pid) -> bool {
+        self.was_hit(Role::Intermediate, Kind::Kill)
+            || self.is_fault_of("pidfd_open") && Some(main) != self.world.main && !is_alive(main)
+    }
+
+    /// Whether `/proc` is refused, so that a process has no fingerprint.
+    fn lacks_proc(&self) -> bool {
+        let is_errno = self
+            .case
+            .is_some_and(|case| matches!(case.kind, Kind::Errno(_)));
+        let hit = self.run.hit.as_ref();
+        is_errno && hit.is_some_and(|call| call.path.starts_with("/proc"))
     }
 
     fn has_pidfile(&self) -> bool {
@@ -366,7 +404,10 @@ impl Judge<'_> {
         {
             return;
         }
-        if self.is_fault_of("write.file") && hit.role == Role::Launcher {
+        if self.is_fault_of("write.file") && hit.role == Role::Launcher
+            // Then MAINPID= is ignored.
+            || self.is_fault_of("pidfd_open") && self.world.main.is_some() && code != 22
+        {
             return;
         }
         // Where wait4(2) is refused, waitid(2) has reaped the process, and its status is not known.

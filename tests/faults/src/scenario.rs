@@ -95,7 +95,7 @@ impl Scenario {
 
     /// Whether the daemon says itself that it is ready.
     pub fn is_announced(&self) -> bool {
-        ["fd", "notify", "daemonize-ready"]
+        ["fd", "notify", "main-pid", "daemonize-ready"]
             .iter()
             .any(|how| self.has(how))
     }
@@ -166,6 +166,10 @@ pub static SCENARIOS: &[Scenario] = &[
             "HERE/ready",
         ],
     ),
+    // The daemon names its child.
+    start("main-pid", MAIN_PID),
+    start("main-pid-ends", MAIN_PID_ENDS),
+    start("main-pid-dies", MAIN_PID_DIES).which(What::Fails(5)),
     start("user", USER).direct().for_root(),
     start("user-timeout", USER_TIMEOUT).for_root(),
     start(
@@ -251,6 +255,41 @@ const USER_TIMEOUT: &[&str] = &[
     "log",
     "PROGRAM",
     "sleep",
+];
+const MAIN_PID: &[&str] = &[
+    "-R",
+    "notify",
+    "-p",
+    "pid",
+    "PROGRAM",
+    "main-pid",
+    "lives",
+    "HERE/main",
+    "HERE/ready",
+];
+const MAIN_PID_ENDS: &[&str] = &[
+    "-R",
+    "notify",
+    "-p",
+    "pid",
+    "PROGRAM",
+    "main-pid",
+    "ends",
+    "HERE/main",
+    "HERE/ready",
+];
+const MAIN_PID_DIES: &[&str] = &[
+    "-R",
+    "notify",
+    "-t",
+    "1",
+    "-p",
+    "pid",
+    "PROGRAM",
+    "main-pid",
+    "dies",
+    "HERE/main",
+    "HERE/ready",
 ];
 const MKDIR: &[&str] = &[
     "--mkdir",

@@ -180,11 +180,15 @@ impl Worker {
         let tracer = Tracer::seize(pid, scenario, case).map_err(|errno| errno.to_string())?;
         drop(go);
         let run = tracer.follow();
-        Self::settle(scenario, &run, old);
+        let main = fs::read_to_string(here.join("main")).unwrap_or_default();
+        let main = main.parse().ok().map(Pid::from_raw);
+        Self::settle(scenario, &run, old, main);
         let read = |name: &str| fs::read_to_string(here.join(name)).unwrap_or_default();
         let world = World {
             here: here.clone(),
             old,
+            main,
+            status: main.map(|_| self.status(scenario)),
             printed: read("stdout"),
             said: read("stderr"),
             expected: self.expected.get(scenario.name).cloned().flatten(),
@@ -205,6 +209,17 @@ impl Worker {
             Ok(pid) if status.success() => Ok(Pid::from_raw(pid)),
             _ => Err(format!("cannot start the daemon: {status}")),
         }
+    }
+
+    /// What `--status` says of the pidfile.
+    fn status(&self, scenario: &Scenario) -> String {
+        let mut command = Command::new(&self.command);
+        command.args(["--status", "-p", scenario.pidfile()]);
+        let output = command.current_dir(self.here()).output();
+        output.map_or_else(
+            |error| error.to_string(),
+            |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+        )
     }
 
     /// Creates the launcher. It waits until the other end of the pipe is closed, and then executes.
@@ -251,22 +266,20 @@ impl Worker {
     }
 
     /// Reaps what ends, and gives a daemon that must end the time to do so.
-    fn settle(scenario: &Scenario, run: &Run, old: Option<Pid>) {
+    fn settle(scenario: &Scenario, run: &Run, old: Option<Pid>, main: Option<Pid>) {
         let is_success = matches!(run.ended, Some(Ended::Code(0) | Ended::Executed));
+        let daemon = run.daemon.as_ref().map(|(pid, _)| *pid);
         let ends = match scenario.what {
-            What::Stop | What::Signal | What::Restart if is_success => old,
-            _ => run
-                .daemon
-                .as_ref()
-                .map(|(pid, _)| *pid)
-                .filter(|_| !is_success),
+            What::Stop | What::Signal | What::Restart if is_success => [old, None],
+            _ if is_success => [None, None],
+            _ => [daemon, main],
         };
         let until = Instant::now() + Duration::from_millis(300);
         loop {
             while waitpid(None, Some(WaitPidFlag::__WALL | WaitPidFlag::WNOHANG))
                 .is_ok_and(|status| status != WaitStatus::StillAlive)
             {}
-            if ends.is_none_or(|pid| !is_alive(pid)) || Instant::now() > until {
+            if !ends.iter().flatten().any(|pid| is_alive(*pid)) || Instant::now() > until {
                 break;
             }
             std::thread::sleep(Duration::from_millis(1));

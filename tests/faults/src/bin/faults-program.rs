@@ -29,8 +29,9 @@ fn main() -> ExitCode {
         }
         "notify" => {
             fs::write(word(2), "").unwrap();
-            notify().unwrap();
+            notify("READY=1").unwrap();
         }
+        "main-pid" => name_child(word(1), word(2), word(3)).unwrap(),
         // SAFETY: nothing else uses the descriptor.
         "close" => drop(unsafe { OwnedFd::from_raw_fd(number()) }),
         "exit" => return ExitCode::from(3),
@@ -46,7 +47,35 @@ fn sleep() -> ! {
     }
 }
 
-fn notify() -> io::Result<()> {
+/// Forks, and names the child as the daemon. This process lives, or ends if the mode is `ends`. The child is ready, or
+/// ends if the mode is `dies`.
+fn name_child(mode: &str, named: &str, ready: &str) -> io::Result<()> {
+    let (mut wait, go) = io::pipe()?;
+    // SAFETY: this process has one thread.
+    match unsafe { libc::fork() } {
+        0 => {
+            drop(go);
+            let _ = io::Read::read(&mut wait, &mut [0])?;
+            if mode == "dies" {
+                std::process::exit(3);
+            }
+            fs::write(ready, "")?;
+            notify("READY=1")
+        }
+        child => {
+            drop(wait);
+            fs::write(named, child.to_string())?;
+            notify(&format!("MAINPID={child}"))?;
+            drop(go);
+            if mode == "ends" {
+                std::process::exit(0);
+            }
+            Ok(())
+        }
+    }
+}
+
+fn notify(text: &str) -> io::Result<()> {
     let name = env::var("NOTIFY_SOCKET").map_err(io::Error::other)?;
     let address = match name.strip_prefix('@') {
         Some(name) => SocketAddr::from_abstract_name(name)?,
@@ -54,7 +83,7 @@ fn notify() -> io::Result<()> {
     };
     let socket = UnixDatagram::unbound()?;
     socket.connect_addr(&address)?;
-    socket.send(b"READY=1").map(drop)
+    socket.send(text.as_bytes()).map(drop)
 }
 
 fn mark(fd: i32) {
