@@ -236,8 +236,8 @@ impl Judge<'_> {
             self.add("untrue", "success, but the daemon is dead");
             return;
         }
-        if self.scenario.is_announced()
-            && !self.world.here.join("ready").exists()
+        if let Some(ready) = self.scenario.ready()
+            && !self.world.here.join(ready).exists()
             && self.run.ended == Some(Ended::Code(0))
         {
             self.add("untrue", "success, but the daemon is not ready");

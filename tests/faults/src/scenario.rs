@@ -93,11 +93,11 @@ impl Scenario {
         self.value("-p").unwrap_or("pid")
     }
 
-    /// Whether the daemon says itself that it is ready.
-    pub fn is_announced(&self) -> bool {
-        ["fd", "notify", "main-pid", "daemonize-ready"]
-            .iter()
-            .any(|how| self.has(how))
+    /// The file, in the folder of the case, of a daemon that says itself that it is ready.
+    pub fn ready(&self) -> Option<&'static str> {
+        let last = self.arguments.last()?;
+        last.strip_prefix("HERE/")
+            .filter(|file| file.ends_with("ready"))
     }
 
     /// How long a process stays stopped: longer than the timeout, if there is one.
@@ -166,6 +166,7 @@ pub static SCENARIOS: &[Scenario] = &[
             "HERE/ready",
         ],
     ),
+    start("notify-user", NOTIFY_USER).for_root(),
     // The daemon names its child.
     start("main-pid", MAIN_PID),
     start("main-pid-ends", MAIN_PID_ENDS),
@@ -255,6 +256,18 @@ const USER_TIMEOUT: &[&str] = &[
     "log",
     "PROGRAM",
     "sleep",
+];
+const NOTIFY_USER: &[&str] = &[
+    "-u",
+    "65534:65534",
+    "-R",
+    "notify",
+    "-p",
+    "pid",
+    "PROGRAM",
+    "notify",
+    "0",
+    "HERE/open/ready",
 ];
 const MAIN_PID: &[&str] = &[
     "-R",

@@ -167,6 +167,10 @@ impl Worker {
         fs::write(here.join("in"), "in\n").map_err(error)?;
         // No process has such a number.
         fs::write(here.join("dead"), "4194305\n").map_err(error)?;
+        let open = here.join("open");
+        fs::create_dir(&open).map_err(error)?;
+        // For the daemons of other users.
+        fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).map_err(error)?;
         let script = here.join("script");
         fs::write(&script, format!("exec {} sleep\n", self.program.display())).map_err(error)?;
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).map_err(error)?;
