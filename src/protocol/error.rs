@@ -112,8 +112,9 @@ pub enum Note {
     /// The pidfile, the socket or a directory of the start may be left: it could not be removed, or is not known.
     FileLeft = 0x10,
     /// What failed is the other thing that the kind stands for: a file could be opened, but not emptied; a daemon
-    /// was stopped, but its pidfile not removed; a user or a group could not be looked up; the intermediate could
-    /// not watch the daemon; another start was not over in time.
+    /// was stopped, but its pidfile not removed; a user or a group could not be looked up; the
+    /// capabilities could not be kept over the change of the user; the intermediate could not watch the daemon;
+    /// another start was not over in time.
     Other = 0x20,
     /// The daemon had taken all its steps.
     AllSteps = 0x40,

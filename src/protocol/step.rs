@@ -97,6 +97,7 @@ impl Step {
             (ErrorKind::PidfileFailed, None) => Self::LockPidfile,
             (ErrorKind::AlreadyRunning, Some(Subject::Pidfile)) => Self::LockPidfile,
             (ErrorKind::AlreadyRunning, _) => Self::LockLockFile,
+            (ErrorKind::LimitsFailed, _) if error.has(Note::Other) => Self::SetUser,
             (ErrorKind::LimitsFailed, Some(Subject::Capabilities | Subject::Securebits)) => {
                 Self::SetCapabilities
             }

@@ -3,7 +3,7 @@
 use super::limits::limit_failed;
 use super::plan::Plan;
 use crate::options::{Capabilities, Securebits};
-use crate::protocol::{Errno, Error, Step, Subject};
+use crate::protocol::{Errno, Error, Note, Step, Subject};
 use crate::sys;
 
 const ROOT_USER: u32 = 0;
@@ -16,8 +16,10 @@ pub(super) fn set_user(plan: &Plan<'_>) -> Result<(), Error> {
     };
     let sets_capabilities = plan.options.sets_capabilities();
     if sets_capabilities {
-        // If it is locked, capset(2) tells what is missing.
-        let _ = sys::set_keepcaps(true);
+        sys::set_keepcaps(true).map_err(|errno| {
+            let error = limit_failed(Subject::Capabilities)(errno);
+            error.with(Note::Other)
+        })?;
     }
     let has_changed = sys::setresuid(user).map_err(|errno| Step::SetUser.error(errno))?;
     match has_changed && user != ROOT_USER && !sets_capabilities {

@@ -46,12 +46,15 @@ pub(crate) fn capset(permitted: u64, inheritable: u64) -> Result<(), Errno> {
 ///
 /// `EPERM` without CAP_SETPCAP, if there is one to remove.
 pub(crate) fn limit_bounding_set(kept: u64) -> Result<(), Errno> {
+    let mut is_over = false;
     // No kernel has this many. Linux 3.2 has 36.
     for capability in 0..=u64::BITS {
         let is_kept = capability < u64::BITS && kept & 1_u64.wrapping_shl(capability) != 0;
         match prctl(PR_CAPBSET_READ, capability, 0) {
             // The kernel has no such capability, and no larger one.
-            Err(Errno::EINVAL) if capability > CAP_WAKE_ALARM => return Ok(()),
+            Err(Errno::EINVAL) if capability > CAP_WAKE_ALARM => is_over = true,
+            // A sandbox has answered in its place.
+            Ok(_) if is_over => return Err(Errno::EPERM),
             Ok(1) if !is_kept => {
                 prctl(PR_CAPBSET_DROP, capability, 0)?;
                 verify(prctl(PR_CAPBSET_READ, capability, 0), 0)?;
@@ -60,8 +63,10 @@ pub(crate) fn limit_bounding_set(kept: u64) -> Result<(), Errno> {
             Err(errno) => return Err(errno),
         }
     }
-    // A sandbox answers in its place.
-    Err(Errno::EPERM)
+    match is_over {
+        true => Ok(()),
+        false => Err(Errno::EPERM),
+    }
 }
 
 /// `prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability)`—Adds capabilities to the ambient set. Reads it back.
@@ -79,9 +84,9 @@ pub(crate) fn raise_ambient(capabilities: u64) -> Result<(), Errno> {
 
 /// `prctl(PR_SET_KEEPCAPS, keep)`—Sets whether the permitted capabilities survive a change of the user.
 pub(crate) fn set_keepcaps(keep: bool) -> Result<(), Errno> {
+    let set = prctl(PR_SET_KEEPCAPS, keep.into(), 0);
     // The bit may be locked, and right.
-    let _ = prctl(PR_SET_KEEPCAPS, keep.into(), 0);
-    verify(prctl(PR_GET_KEEPCAPS, 0, 0), keep.into())
+    verify(prctl(PR_GET_KEEPCAPS, 0, 0), keep.into()).map_err(|errno| set.err().unwrap_or(errno))
 }
 
 /// `prctl(PR_GET_SECUREBITS)`—Returns the securebits.

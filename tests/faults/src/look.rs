@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 pub type State = BTreeMap<String, String>;
 
 /// The lines of `/proc/PID/status` that a start answers for.
-const LINES: [&str; 9] = [
+const LINES: [&str; 14] = [
     "Umask",
     "Uid",
     "Gid",
@@ -19,7 +19,12 @@ const LINES: [&str; 9] = [
     "SigBlk",
     "SigIgn",
     "SigCgt",
+    "CapInh",
+    "CapPrm",
     "CapEff",
+    "CapBnd",
+    "CapAmb",
+    "Cpus_allowed_list",
     "NoNewPrivs",
 ];
 
@@ -62,6 +67,7 @@ pub fn state(pid: Pid) -> State {
     }
     let fields = fields(pid);
     state.insert("nice".into(), fields.get(16).cloned().unwrap_or_default());
+    state.insert("policy".into(), fields.get(38).cloned().unwrap_or_default());
     let leads = fields
         .get(3)
         .is_some_and(|session| *session == pid.to_string());
