@@ -17,11 +17,11 @@ pub use crate::protocol::{
     Verdict, decode, describe, encode, outcome,
 };
 pub use crate::start::{
-    EntryNames, KeptFds, LookUp, Plan, any_path, describe_file, interpreter, is_relative, spawn_as,
+    KeptFds, LookUp, Plan, any_path, describe_file, interpreter, is_relative, spawn_as,
 };
 pub use crate::sys::{
-    RawFd, SignalSet, Zeroed, block_signals, catch_traps, effective_user, getpid, leak_zeroed,
-    take_pending, terminal_width, write,
+    EntryNames, RawFd, SignalSet, Zeroed, block_signals, catch_traps, effective_user, getpid,
+    leak_zeroed, take_pending, terminal_width, write,
 };
 pub use crate::text::{
     Lines, Sink, join, next_field, parse_number, parse_signed, split_once, write_number,

@@ -1,5 +1,6 @@
 //! The daemon's process group.
 
+use super::process::{each_process, is_zombie};
 use crate::protocol::{Errno, Pid};
 use crate::sys;
 
@@ -34,8 +35,22 @@ impl Group {
         sys::killpg(self.id, signal)
     }
 
+    /// Whether a process of the group runs. A zombie does not, as far as `/proc` tells.
     pub(super) fn has_members(&self) -> bool {
         sys::killpg(self.id, 0) != Err(Errno::ESRCH)
+            // Twice: during one look, a process that was not seen yet may fork one that was passed, and end.
+            && !(self.has_zombies_only() && self.has_zombies_only())
+    }
+
+    /// Whether `/proc` shows members, and all of them are zombies.
+    fn has_zombies_only(&self) -> bool {
+        let mut has_zombies = false;
+        let each = each_process(&mut |pid| {
+            let is_member = sys::getpgid(pid) == Some(self.id);
+            has_zombies |= is_member;
+            is_member && !is_zombie(pid)
+        });
+        each == Some(false) && has_zombies
     }
 }
 

@@ -4,7 +4,7 @@ use super::fingerprint::{
     BOOT_ID_SIZE, Match, NO_FINGERPRINT, Process, TICK, fingerprint, pid_in, pid_of, process,
 };
 use crate::protocol::{Errno, Pid, SECOND};
-use crate::sys::{self, Fd, NO_FD, Open, RawFd, Stat, ThinCStr};
+use crate::sys::{self, EntryNames, Fd, NO_FD, Open, RawFd, Stat, ThinCStr};
 use crate::text::{NUMBER_LINE, concat, next_field, number_line, split_once};
 
 /// Reads the pid at the start of the file, and whether it is all that the file contains. The caller's own
@@ -82,6 +82,29 @@ pub(super) fn read_process(pid: Pid) -> Result<Option<Process>, Errno> {
     // The main thread has all that is asked for. For `/proc/PID/stat`, qemu-user tells a program a start time of its own.
     let path = [b"/proc/", pid, b"/task/", pid, b"/stat"];
     Ok(process(read(&path, &mut text)?))
+}
+
+/// Whether `/proc` shows a process as a zombie.
+pub(super) fn is_zombie(pid: Pid) -> bool {
+    matches!(read_process(pid), Ok(Some(process)) if process.has_ended)
+}
+
+/// Calls a function for each process in `/proc` until it returns true, and returns whether it has. `None` if `/proc`
+/// is not mounted or shows another pid namespace.
+pub(super) fn each_process(is_found: &mut dyn FnMut(Pid) -> bool) -> Option<bool> {
+    read_process(sys::getpid()).ok()??;
+    let folder = open_in_proc(&[b"/proc"], Open::Directory).ok()?;
+    let mut buffer = [0; 1024];
+    loop {
+        let length = sys::getdents(folder.raw(), &mut buffer).ok()?;
+        if length == 0 {
+            return Some(false);
+        }
+        let mut names = EntryNames(buffer.get(..length as usize)?);
+        if names.any(|name| pid_of(name).is_some_and(&mut *is_found)) {
+            return Some(true);
+        }
+    }
 }
 
 /// The longest line of ancestors that is followed.

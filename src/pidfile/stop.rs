@@ -47,7 +47,7 @@ impl Stage {
 /// How often the lookup is repeated if the daemon changes.
 const ATTEMPTS: u32 = 100;
 
-/// How long to wait for the other members of a process group after a SIGKILL. A zombie that no process
+/// How long to wait for the other members of a process group after a SIGKILL. Without `/proc`, a zombie that no process
 /// reaps remains a member.
 const GROUP_TIMEOUT: Nanoseconds = 1_000_000_000;
 

@@ -1,8 +1,8 @@
 //! Closing the descriptors that the daemon inherited.
 
-use super::kept_fds::{EntryNames, KeptFds};
+use super::kept_fds::KeptFds;
 use crate::protocol::Errno;
-use crate::sys::{self, Open, RawFd, ThinCStr};
+use crate::sys::{self, EntryNames, Open, RawFd, ThinCStr};
 use crate::text::parse_number;
 
 /// The limit for closing descriptors one by one.

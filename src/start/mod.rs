@@ -39,7 +39,7 @@ pub use daemon_process::DaemonProcess;
 pub use daemonize::{Identity, daemonize};
 pub use file_head::interpreter;
 pub use interpreter::describe_file;
-pub use kept_fds::{EntryNames, KeptFds};
+pub use kept_fds::KeptFds;
 pub use look_up::LookUp;
 pub use path_search::{any_path, is_relative};
 pub use plan::Plan;

@@ -201,9 +201,3 @@ pub(crate) fn set_mtime(fd: RawFd, time: Nanoseconds) -> Result<(), Errno> {
     })
     .map(drop)
 }
-
-/// `getdents64(fd, buffer, size)`—Reads entries of a directory, and returns the number of bytes; 0 at its end.
-pub(crate) fn getdents(fd: RawFd, buffer: &mut [u8]) -> Result<u32, Errno> {
-    // SAFETY: the kernel writes at most `buffer.len()` bytes to `buffer`.
-    unsafe { call!(Sysno::getdents64, fd, buffer.as_mut_ptr(), buffer.len()) }
-}

@@ -20,6 +20,7 @@ mod capabilities;
 mod clock;
 mod clone_vm;
 mod credentials;
+mod directory;
 mod fd;
 mod file;
 mod lock;
@@ -49,6 +50,8 @@ pub(crate) use clock::{monotonic_time, time_of_boot, uptime};
 pub(crate) use clone_vm::{Child, clone_vm};
 pub use credentials::effective_user;
 pub(crate) use credentials::{chroot, fchown, setgroups, setresgid, setresuid};
+pub use directory::EntryNames;
+pub(crate) use directory::getdents;
 pub(crate) use fd::{
     Fd, NO_FD, Pipe, clear_cloexec, close, close_range, dup3, dupfd_cloexec, fcntl_getfd,
     getrlimit_fsize, getrlimit_nofile, pipe, read, seek, set_status_flags,
@@ -56,8 +59,8 @@ pub(crate) use fd::{
 pub use fd::{RawFd, write};
 pub(crate) use file::{
     Missing, Open, PATH_SIZE, WORKING_DIRECTORY, access_at, chdir, chmod, fchdir, fchmod,
-    ftruncate, getcwd, getdents, lchown, mkdir, mkdirat, open, open_at, rename, rmdir, rmdir_at,
-    set_mtime, umask, unlink, with_umask,
+    ftruncate, getcwd, lchown, mkdir, mkdirat, open, open_at, rename, rmdir, rmdir_at, set_mtime,
+    umask, unlink, with_umask,
 };
 pub(crate) use lock::{
     Lock, LockOwner, Locker, fcntl_getlk, fcntl_setlk, has_flock, has_remote_locks,
