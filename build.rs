@@ -14,6 +14,16 @@ fn main() {
     ] {
         println!("cargo::rustc-link-arg-bins={argument}");
     }
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/command/link.ld");
-    println!("cargo::rustc-link-arg-bins=-Wl,-T,{script}");
+    if !is_mold() {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/command/link.ld");
+        println!("cargo::rustc-link-arg-bins=-Wl,-T,{script}");
+    }
+}
+
+/// Whether the flags choose mold, which knows no linker scripts. Without the script, the command is larger.
+fn is_mold() -> bool {
+    let flags = std::env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let mut from_last = flags.rsplit('\x1f');
+    let chosen = from_last.find_map(|flag| Some(flag.split_once("-fuse-ld=")?.1));
+    chosen.is_some_and(|linker| linker.ends_with("mold"))
 }
