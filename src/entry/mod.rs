@@ -51,6 +51,13 @@ pub use stack::enter;
 #[macro_export]
 macro_rules! entry {
     ($main:path) => {
+        // The compiler's own message does not say what to do.
+        #[cfg(panic = "unwind")]
+        ::core::compile_error!(
+            "a program without std cannot unwind: set panic = \"abort\" in the profile, and keep the environment from \
+            changing it (CARGO_PROFILE_RELEASE_PANIC=abort)"
+        );
+
         $crate::__start!(__rawdaemon_enter);
 
         /// # Safety
