@@ -13,26 +13,31 @@ use crate::support::{
     pid_in, tested_command,
 };
 
-struct Script {
-    place: Place,
+pub struct Script {
+    pub place: Place,
     address: SocketAddrV4,
-    path: PathBuf,
+    pub path: PathBuf,
 }
 
 impl Script {
-    /// The script with this beginning, with the paths and the address of the test.
+    /// The script with this beginning.
     fn of_the_readme(beginning: &str, name: &str) -> Self {
         let text = include_str!("../../README.md")
             .split("```sh\n")
             .filter_map(|rest| Some(rest.split_once("```")?.0))
             .find(|text| text.starts_with(beginning));
-        let mut text = text.unwrap().to_owned();
+        Self::with_text(text.unwrap(), name, "/run/web.pid", "/srv/www")
+    }
+
+    /// The script with the address of the test for its port, and with a pidfile and a folder of the test.
+    pub fn with_text(text: &str, name: &str, pidfile: &str, folder: &str) -> Self {
+        let mut text = text.to_owned();
         let place = Place::new();
         let own = |name| place.path(name).to_str().unwrap().to_owned();
         let address = free_address();
         for (from, to) in [
-            ("/run/web.pid", own("pid")),
-            ("/srv/www", own("www")),
+            (pidfile, own("pid")),
+            (folder, own("www")),
             ("8080", address.to_string()),
         ] {
             assert_eq!(text.matches(from).count(), 1, "{from}");
@@ -67,8 +72,9 @@ impl Script {
         Daemon::new(pid_in(&self.place.path("pid")))
     }
 
-    /// Manages the web server by the script. `run` runs one of its commands.
-    fn manages_its_daemon(&self, run: impl Fn(&str) -> Output) {
+    /// Manages the web server by the script. `run` runs one of its commands, and `failed` is the exit code of a
+    /// failed start.
+    pub fn manages_its_daemon(&self, failed: i32, run: impl Fn(&str) -> Output) {
         #[track_caller]
         fn expect(code: i32, output: &Output) {
             assert_eq!(output.code(), code, "{output:?}");
@@ -83,7 +89,7 @@ impl Script {
         expect(3, &run("status"));
         expect(0, &run("stop"));
         // There is no folder to serve yet.
-        expect(1, &run("start"));
+        expect(failed, &run("start"));
         nothing_is_left();
 
         fs::create_dir(place.path("www")).unwrap();
@@ -125,7 +131,7 @@ impl Script {
 }
 
 /// PATH with the command's folder in front.
-fn search_path(path: &str) -> String {
+pub fn search_path(path: &str) -> String {
     let command = Path::new(tested_command());
     let folder = command.parent().unwrap().to_str().unwrap();
     format!("{folder}:{path}")
@@ -143,7 +149,7 @@ fn a_script_for_busybox_init() {
         command.env("PATH", &path).arg(&script.path).arg(word);
         script.place.run(&mut command)
     };
-    script.manages_its_daemon(run);
+    script.manages_its_daemon(1, run);
     assert_eq!(run("reload").code(), 7);
     let wrong = run("halt");
     assert_eq!(wrong.code(), 2);
@@ -187,7 +193,7 @@ fn a_script_for_openrc() {
         });
         place.run(&mut command)
     };
-    script.manages_its_daemon(run);
+    script.manages_its_daemon(1, run);
     assert_eq!(run("reload").code(), 1);
     assert_eq!(run("halt").code(), 1);
     // OpenRC relies on its own record of what runs, which may be wrong.
