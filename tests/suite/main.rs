@@ -85,7 +85,9 @@ mod origin;
 mod ports;
 mod spawn;
 
-// Real daemons and init scripts.
+// Real daemons, init scripts and packages.
 mod init_scripts;
+mod packages;
+mod packaging;
 mod real;
 mod real_daemons;
