@@ -68,7 +68,12 @@ closer='for n in 3 4 5 6 7 8 9; do eval "exec $n>&-"; done; exec busybox sleep 9
 is 0 rawdaemon -p /run/holds.pid busybox sleep 999
 [ ! -e /usr/sbin/dnsmasq ] || is 0 rawdaemon -p /run/dns.pid -t 1 -- dnsmasq -k --port=5353 --conf-file=/dev/null --user=root --group=root --pid-file=
 for year in 2076 1971 2040; do
-    is 0 date -s "$year-01-02 03:04:05"
+    # Where BusyBox was built with times of 32 bits, it knows no year after 2038.
+    if ! date -s "$year-01-02 03:04:05" >/dev/null 2>&1; then
+        echo "# skipped: date(1) does not know the year $year"
+        continue
+    fi
+    is 0 [ "$(date +%Y)" = "$year" ]
     for name in holds dns; do
         [ -e "/run/$name.pid" ] || continue
         is 0 rawdaemon --status -p "/run/$name.pid"
