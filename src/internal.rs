@@ -7,7 +7,7 @@ pub use crate::environment::{
     copy_with_variable, is_of_session, listen_fds, search_path, set_variable, variable,
 };
 pub use crate::options::{Credentials, Settings};
-pub use crate::packed::{Packed, pack, packed};
+pub use crate::packed::{Packed, pack, packed, shortened};
 pub use crate::pidfile::{
     BOOT_ID_SIZE, Match, NO_FINGERPRINT, Process, describe_process, fingerprint, pid_in, pid_of,
     process,

@@ -36,8 +36,8 @@ const MOST: usize = 138;
 
 /// The fragments, packed, each with a newline.
 static TABLE: Lines = Lines::of_bytes(&{
-    const LENGTH: usize = pack_fragments::<0>().1;
-    pack_fragments::<LENGTH>().0
+    const PACKED: ([u8; 1024], usize) = pack_fragments();
+    shortened::<{ PACKED.1 }>(&PACKED.0)
 });
 
 /// A text that is packed. The macro `packed!` makes one.
@@ -70,12 +70,25 @@ impl Packed {
     }
 }
 
-/// Packs an ASCII text, for the macro `packed!`: the first `N` bytes, and the length of all.
+/// Packs an ASCII text of `N` bytes, for the macro `packed!`, and returns the length too.
 #[must_use]
 pub const fn pack<const N: usize>(text: &[u8]) -> ([u8; N], usize) {
     let mut packed = [0; N];
     let length = append(text, 0, &mut packed, 0);
     (packed, length)
+}
+
+/// The first `N` bytes of what [`pack`] returns.
+#[must_use]
+#[expect(
+    clippy::panic,
+    reason = "runs in the compiler, where a panic is an error in the source"
+)]
+pub const fn shortened<const N: usize>(packed: &[u8]) -> [u8; N] {
+    match packed.first_chunk() {
+        Some(bytes) => *bytes,
+        None => panic!("it is not that long"),
+    }
 }
 
 /// [`TABLE`], as [`pack`] returns a text.
@@ -96,8 +109,28 @@ const fn pack_fragments<const N: usize>() -> ([u8; N], usize) {
     (packed, length)
 }
 
-/// Packs a text with the fragments from this index on, and writes it to `packed` from this length on, as far as
-/// there is room. Returns the length that follows.
+/// Which fragment is the first that begins with a byte, and which one follows another that begins with the same
+/// byte; `FRAGMENTS.len()` for none. Without this, the compiler compares each place of a text with all of them, and
+/// takes four times as long for this crate.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "runs in the compiler, where a panic is an error in the source"
+)]
+const BY_FIRST_BYTE: ([usize; 128], [usize; FRAGMENTS.len()]) = {
+    let mut first = [FRAGMENTS.len(); 128];
+    let mut next = [FRAGMENTS.len(); FRAGMENTS.len()];
+    let mut index = FRAGMENTS.len();
+    while index > 0 {
+        index -= 1;
+        let byte = FRAGMENTS[index].as_bytes()[0] as usize;
+        next[index] = first[byte];
+        first[byte] = index;
+    }
+    (first, next)
+};
+
+/// Packs a text with the fragments from this index on, and writes it to `packed` from this length on. Returns the
+/// length that follows.
 #[expect(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
@@ -109,18 +142,18 @@ const fn append(text: &[u8], from: usize, packed: &mut [u8], mut length: usize) 
         assert!(byte.is_ascii() && *byte > 9);
         let mut code = *byte;
         let mut next = after;
-        let mut index = from;
+        let mut index = BY_FIRST_BYTE.0[*byte as usize];
         while index < FRAGMENTS.len() {
-            if let Some(after) = strip_prefix(rest, FRAGMENTS[index].as_bytes()) {
-                code = FIRST.wrapping_add(index as u8);
-                next = after;
-                break;
+            if index >= from {
+                if let Some(after) = strip_prefix(rest, FRAGMENTS[index].as_bytes()) {
+                    code = FIRST.wrapping_add(index as u8);
+                    next = after;
+                    break;
+                }
             }
-            index += 1;
+            index = BY_FIRST_BYTE.1[index];
         }
-        if length < packed.len() {
-            packed[length] = code;
-        }
+        packed[length] = code;
         length += 1;
         rest = next;
     }
@@ -143,8 +176,8 @@ const fn strip_prefix<'t>(mut text: &'t [u8], mut prefix: &[u8]) -> Option<&'t [
 macro_rules! __packed {
     ($($part:expr),* $(,)?) => {{
         const TEXT: &[u8] = concat!($($part),*).as_bytes();
-        const LENGTH: usize = $crate::internal::pack::<0>(TEXT).1;
-        static PACKED: [u8; LENGTH] = $crate::internal::pack(TEXT).0;
+        const ALL: ([u8; TEXT.len()], usize) = $crate::internal::pack(TEXT);
+        static PACKED: [u8; ALL.1] = $crate::internal::shortened(&ALL.0);
         $crate::internal::Packed::new(&PACKED)
     }};
 }

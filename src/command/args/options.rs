@@ -1,7 +1,7 @@
 //! The table of the options.
 
 use rawdaemon::Resource;
-use rawdaemon::internal::{Lines, Packed, Sink, pack, packed, split_once};
+use rawdaemon::internal::{Lines, Packed, Sink, pack, packed, shortened, split_once};
 
 macro_rules! options {
     ($($name:ident $line:literal,)*) => {
@@ -33,8 +33,8 @@ static TABLE: Lines = Lines::of_bytes(&{
 static VALUES: Packed = Packed::new(&{
     const LENGTH: usize = columns::<0>(true).1;
     const VALUES: [u8; LENGTH] = columns(true).0;
-    const PACKED: usize = pack::<0>(&VALUES).1;
-    pack::<PACKED>(&VALUES).0
+    const PACKED: ([u8; LENGTH], usize) = pack(&VALUES);
+    shortened::<{ PACKED.1 }>(&PACKED.0)
 });
 
 /// Cuts the descriptions of the values off [`TEXT`], or leaves them alone: the first `N` bytes, and the length of
