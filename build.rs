@@ -3,20 +3,13 @@
 
 fn main() {
     println!("cargo::rerun-if-changed=src/command/link.ld");
-    for argument in [
-        "-nostartfiles",
-        "-nostdlib",
-        "-static",
-        "-no-pie",
-        "-Wl,--build-id=none",
-        "-Wl,-z,norelro",
-        "-Wl,--no-eh-frame-hdr",
-    ] {
+    // Both C compilers and linkers take each of these.
+    for argument in ["-nostdlib", "-static", "-no-pie", "-z", "norelro"] {
         println!("cargo::rustc-link-arg-bins={argument}");
     }
     if !is_mold() {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/command/link.ld");
-        println!("cargo::rustc-link-arg-bins=-Wl,-T,{script}");
+        println!("cargo::rustc-link-arg-bins=-T{script}");
     }
 }
 
