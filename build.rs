@@ -42,8 +42,9 @@ fn refusal() -> Option<&'static str> {
         _ if !matches!(&*system, "linux" | "android") => Some("it is made of Linux system calls"),
         ("x86_64", "32", _) => Some("x32 has system calls of its own; use x86_64 or i686"),
         ("aarch64", "32", _) => Some("Linux has no system calls for ILP32; use aarch64 or arm"),
-        ("x86_64" | "aarch64" | "riscv64", "64", "little") => None,
-        ("x86" | "arm", "32", "little") => None,
+        ("aarch64", "64", _) => None,
+        ("x86_64" | "riscv64" | "loongarch64", "64", "little") => None,
+        ("x86" | "arm" | "riscv32", "32", "little") => None,
         _ => Some("src/sys/arch has no file for this architecture"),
     }
 }

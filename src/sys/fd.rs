@@ -4,11 +4,11 @@ use core::mem::ManuallyDrop;
 
 use linux_raw_sys::general::{
     F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_SETFL, O_APPEND, O_CLOEXEC, O_NONBLOCK, RLIMIT_FSIZE,
-    RLIMIT_NOFILE, SEEK_SET, rlimit64,
+    RLIMIT_NOFILE, rlimit64,
 };
 use syscalls::Sysno;
 
-use super::arch::FCNTL_64;
+use super::arch::{self, FCNTL_64};
 use crate::protocol::Errno;
 
 /// The number of a descriptor. The kernel takes an `int`; an unsigned number needs no sign extension to
@@ -108,10 +108,9 @@ pub(crate) fn read(fd: RawFd, buffer: &mut [u8]) -> Result<u32, Errno> {
     }
 }
 
-/// `lseek(fd, offset, SEEK_SET)`—Moves the file offset. With 32 bits, at most to 2 GiB.
+/// `lseek(fd, offset, SEEK_SET)`, or `_llseek`—Moves the file offset.
 pub(crate) fn seek(fd: RawFd, offset: usize) -> Result<(), Errno> {
-    // SAFETY: the call takes no pointers.
-    unsafe { attempt!(Sysno::lseek, fd, offset, SEEK_SET) }
+    arch::seek(fd, offset)
 }
 
 /// `write(fd, bytes, length)`—Writes to a descriptor, and returns the number of bytes written. Retries after

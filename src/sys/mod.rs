@@ -11,9 +11,9 @@
 //! documented at [`clone`]. linux-raw-sys generates the structures that the kernel fills in from the kernel's
 //! headers. Assertions at compile time check the assumptions about their layout.
 
-mod arch;
 #[macro_use]
 mod call;
+mod arch;
 mod c_str;
 mod c_strings;
 mod capabilities;

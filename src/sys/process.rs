@@ -3,12 +3,12 @@
 use core::ffi::c_int;
 
 use linux_raw_sys::general::{
-    __WALL, CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_THREAD, P_PID, SIGCHLD, WEXITED,
-    WNOHANG, WNOWAIT,
+    __WALL, CLD_DUMPED, CLD_EXITED, CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_THREAD, P_PID,
+    SIGCHLD, WEXITED, WNOHANG, WNOWAIT,
 };
 use syscalls::Sysno;
 
-use super::arch::CTID_BEFORE_TLS;
+use super::arch;
 use super::c_str::ThinCStr;
 use super::c_strings::CStrings;
 use super::fd::RawFd;
@@ -90,15 +90,10 @@ fn fork(exit_signal: ExitSignal, tid: TidAddress) -> Result<Option<Pid>, Errno> 
         TidAddress::NONE => exit_signal.number(),
         _ => exit_signal.number() | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID,
     };
-    // The other argument is for CLONE_SETTLS, which is not set.
-    let (fourth, fifth) = if CTID_BEFORE_TLS {
-        (tid.0, 0)
-    } else {
-        (0, tid.0)
-    };
+    // Architectures differ in which of the last two has the id. The other one is for CLONE_SETTLS, which is not set.
     // SAFETY: without CLONE_VM the child gets a copy of the memory and of the stack. The kernel writes the
     // thread id only to the child's copy, to an address that already holds one.
-    match unsafe { call!(Sysno::clone, flags, 0, 0, fourth, fifth) } {
+    match unsafe { call!(Sysno::clone, flags, 0, 0, tid.0, tid.0) } {
         Ok(pid) => Ok(Pid::new(pid as i32)),
         // qemu's user-mode emulation supports no other exit signal.
         Err(Errno::EINVAL) if exit_signal == ExitSignal::None => fork(ExitSignal::Child, tid),
@@ -130,30 +125,19 @@ pub(crate) fn setsid() -> Result<Pid, Errno> {
 /// `None` if the options include `WNOHANG` and the child has not ended. `ECHILD` if it is not a child of the
 /// caller, or no longer, and its status is not known.
 fn wait4(pid: Pid, options: u32) -> Result<Option<WaitStatus>, Errno> {
-    let mut status: c_int = 0;
     loop {
-        // SAFETY: the kernel writes an int to `status`, and no rusage through the null pointer.
-        let result = unsafe {
-            call!(
-                Sysno::wait4,
-                pid.get(),
-                &raw mut status,
-                options | __WALL,
-                0
-            )
-        };
-        match result {
-            Err(Errno::EINTR) => {}
-            Ok(0) => return Ok(None),
-            Ok(_) => return Ok(Some(WaitStatus::from_raw(status))),
+        let result = match arch::wait4(pid.get(), options | __WALL) {
             // A policy may refuse this call and not waitid(2), which reaps as well.
-            Err(errno) if errno.is_refusal() => match waitid(pid, WEXITED | options | __WALL) {
-                Ok(false) => return Ok(None),
-                Ok(true) | Err(Errno::ECHILD) => return Err(Errno::ECHILD),
-                Err(Errno::EINTR) => {}
-                Err(_) => return Err(errno),
-            },
-            Err(errno) => return Err(errno),
+            Err(errno) if errno.is_refusal() => {
+                waitid(pid, WEXITED | options | __WALL).map_err(|other| match other {
+                    Errno::EINTR | Errno::ECHILD => other,
+                    _ => errno,
+                })
+            }
+            result => result,
+        };
+        if result != Err(Errno::EINTR) {
+            return Ok(result?.map(WaitStatus::from_raw));
         }
     }
 }
@@ -171,13 +155,14 @@ pub(crate) fn try_wait(pid: Pid) -> Result<Option<WaitStatus>, Errno> {
 /// `waitid(P_PID, child, _, WEXITED | WNOHANG | WNOWAIT)`—Returns whether a child has ended, without reaping
 /// it. Finds only children whose exit signal is SIGCHLD.
 pub(crate) fn has_exited(child: Pid) -> Result<bool, Errno> {
-    waitid(child, WEXITED | WNOHANG | WNOWAIT)
+    Ok(waitid(child, WEXITED | WNOHANG | WNOWAIT)?.is_some())
 }
 
-/// `waitid(P_PID, child, _, options)`—Returns whether a child is in the state that the options name.
-fn waitid(child: Pid, options: u32) -> Result<bool, Errno> {
-    // A siginfo_t. It stays zero if the child is not in this state.
-    let mut info = [0_u64; 16];
+/// `waitid(P_PID, child, _, options)`—Returns the status word of a child, as wait4(2) does, if it is in the state that
+/// the options name.
+fn waitid(child: Pid, options: u32) -> Result<Option<c_int>, Errno> {
+    // A siginfo_t, as words. They stay zeros if the child is not in this state.
+    let mut info = [0; 32];
     // SAFETY: the kernel writes a siginfo_t of 128 bytes to `info`, which has that size.
     unsafe {
         call!(
@@ -188,7 +173,13 @@ fn waitid(child: Pid, options: u32) -> Result<bool, Errno> {
             options
         )
     }?;
-    Ok(info != [0; 16])
+    let (code, status) = arch::code_and_status(&info);
+    Ok(match code as u32 {
+        0 => None,
+        CLD_EXITED => Some(status.wrapping_shl(8)),
+        CLD_DUMPED => Some(status | 0x80),
+        _ => Some(status),
+    })
 }
 
 /// `setpgid(0, 0)`—Makes the caller the leader of a process group.

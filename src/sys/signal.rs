@@ -24,7 +24,7 @@ pub(super) const SET_SIZE: usize = size_of::<SignalSet>();
 const _: () = assert!(SET_SIZE == size_of::<kernel_sigset_t>());
 // The kernel's set is an array of words. On a 32-bit big-endian machine, a `u64` would hold them in the
 // wrong order.
-const _: () = assert!(cfg!(target_endian = "little"));
+const _: () = assert!(cfg!(target_endian = "little") || size_of::<usize>() == size_of::<u64>());
 
 impl SignalSet {
     pub(crate) const NONE: Self = Self(0);

@@ -1,13 +1,11 @@
 //! The identity, type, owner and age of a file.
 
-use core::mem::MaybeUninit;
-
 use linux_raw_sys::general::{
-    AT_SYMLINK_NOFOLLOW, S_IFCHR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK, S_IRWXG, S_IRWXO,
-    S_ISGID, S_ISVTX, S_IWGRP, S_IWOTH,
+    S_IFCHR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK, S_IRWXG, S_IRWXO, S_ISGID, S_ISVTX,
+    S_IWGRP, S_IWOTH,
 };
 
-use super::arch::{FSTAT, FSTATAT, RawStat};
+use super::arch::{self, RawStat};
 use super::c_str::ThinCStr;
 use super::credentials::effective_user;
 use super::fd::RawFd;
@@ -139,11 +137,7 @@ impl Stat {
 
 /// `fstat(fd, _)`—Returns the status of an open file.
 pub(crate) fn fstat(fd: RawFd) -> Result<Stat, Errno> {
-    let mut stat = MaybeUninit::<RawStat>::zeroed();
-    // SAFETY: `RawStat` is the structure that the kernel writes for this call.
-    unsafe { attempt!(FSTAT, fd, stat.as_mut_ptr()) }?;
-    // SAFETY: `stat` was initialized with zeros, which are a valid stat.
-    Ok(Stat::from_raw(&unsafe { stat.assume_init() }))
+    Ok(Stat::from_raw(&arch::fstat(fd)?))
 }
 
 /// `fstatat(AT_FDCWD, path, _, AT_SYMLINK_NOFOLLOW)`—Returns the status of a file, and of a symbolic link
@@ -154,17 +148,5 @@ pub(crate) fn lstat(path: ThinCStr<'_>) -> Result<Stat, Errno> {
 
 /// `fstatat(directory, path, _, AT_SYMLINK_NOFOLLOW)`—As [`lstat`], in this directory.
 pub(crate) fn lstat_at(directory: RawFd, path: ThinCStr<'_>) -> Result<Stat, Errno> {
-    let mut stat = MaybeUninit::<RawStat>::zeroed();
-    // SAFETY: the kernel reads the C string `path`. `RawStat` is the structure that it writes for this call.
-    unsafe {
-        call!(
-            FSTATAT,
-            directory,
-            path.as_ptr(),
-            stat.as_mut_ptr(),
-            AT_SYMLINK_NOFOLLOW
-        )
-    }?;
-    // SAFETY: `stat` was initialized with zeros, which are a valid stat.
-    Ok(Stat::from_raw(&unsafe { stat.assume_init() }))
+    Ok(Stat::from_raw(&arch::lstat_at(directory, path)?))
 }

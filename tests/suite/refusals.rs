@@ -119,6 +119,15 @@ fn a_refused_wait_or_question_changes_no_answer() {
             let mut command = place.rawdaemon(["-v", "/no/such/command"]);
             let output = refusing(&place, call, errno, &mut command);
             assert_eq!(output.code(), 127, "{call} {errno}: {output:?}");
+            for (script, says) in [
+                ("exit 3", "exited with status 3 "),
+                ("kill -TERM $$", "killed by signal 15 (SIGTERM) "),
+            ] {
+                let mut command = place.rawdaemon(["-t", "20", "sh", "-c", script]);
+                let output = refusing(&place, call, errno, &mut command);
+                assert_eq!(output.code(), 5, "{call} {errno}: {output:?}");
+                assert!(output.stderr.contains(says), "{call} {errno}: {output:?}");
+            }
             place.assert_no_process();
         }
     }

@@ -1,18 +1,16 @@
-//! AArch64. [`super`] documents the items.
+//! AArch64, little- and big-endian. [`super`] documents the items.
 
 use core::arch::asm;
 use core::ffi::c_void;
 
 use syscalls::Sysno;
 
-pub(crate) use Sysno::fstatat as FSTATAT;
 pub(crate) use Sysno::renameat as RENAMEAT;
-
-pub(crate) const CTID_BEFORE_TLS: bool = false;
 
 pub(crate) const SOCKETCALL: Option<Sysno> = None;
 
-pub(crate) const RSEQ_SIGNATURE: u32 = 0xd428_bc00;
+/// An instruction. These are little-endian, whatever data are.
+pub(crate) const RSEQ_SIGNATURE: u32 = u32::from_le(0xd428_bc00);
 
 // Before x0: flags, link and stack, room for a mask, padding, and the address of a fault.
 pub(crate) const RESULT_IN_CONTEXT: usize = 40 + 128 + 8 + 8;
@@ -43,7 +41,7 @@ pub(super) unsafe fn trampoline(flags: usize, entry: *mut c_void, tid: *mut u32)
             "blr x9",
             "mov sp, x20",
             inlateout("x0") flags => result,
-            in("x1") entry, in("x2") tid, in("x3") 0, in("x4") tid,
+            in("x1") entry, in("x2") tid, in("x3") tid, in("x4") tid,
             in("x8") Sysno::clone as usize, in("x21") entry, out("x20") _,
             clobber_abi("C"),
         );

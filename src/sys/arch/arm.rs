@@ -5,10 +5,7 @@ use core::ffi::c_void;
 
 use syscalls::Sysno;
 
-pub(crate) use Sysno::fstatat64 as FSTATAT;
 pub(crate) use Sysno::renameat as RENAMEAT;
-
-pub(crate) const CTID_BEFORE_TLS: bool = false;
 
 pub(crate) const SOCKETCALL: Option<Sysno> = None;
 
@@ -47,7 +44,7 @@ pub(super) unsafe fn trampoline(flags: usize, entry: *mut c_void, tid: *mut u32)
             "blx r12",
             "mov sp, r8",
             inlateout("r0") flags => result,
-            in("r1") entry, in("r2") tid, in("r3") 0, in("r4") tid,
+            in("r1") entry, in("r2") tid, in("r3") tid, in("r4") tid,
             in("r12") Sysno::clone as usize, in("r5") entry, out("r8") _, out("r10") _,
             clobber_abi("C"),
         );

@@ -1,20 +1,18 @@
-//! What differs between word sizes: 32 bits. The calls without these suffixes have 16-bit ids, 32-bit offsets and
-//! 32-bit seconds.
+//! What differs between word sizes: 32 bits. The calls without these suffixes have 32-bit offsets.
 
-use linux_raw_sys::general::{__kernel_old_timespec, __kernel_timespec};
-use syscalls::Sysno;
+use linux_raw_sys::general::SEEK_SET;
+#[cfg(not(target_arch = "riscv32"))]
+use syscalls::Sysno::_llseek as LLSEEK;
+#[cfg(target_arch = "riscv32")]
+use syscalls::Sysno::llseek as LLSEEK;
 
 use crate::protocol::Errno;
 
 pub(crate) use linux_raw_sys::general::{
-    F_GETLK64 as F_GETLK_64, F_SETLK64 as F_SETLK_64, flock64 as Flock64, stat64 as RawStat,
-    statfs64 as RawStatFs,
+    F_GETLK64 as F_GETLK_64, F_SETLK64 as F_SETLK_64, flock64 as Flock64, statfs64 as RawStatFs,
 };
 pub(crate) use syscalls::Sysno::{
-    fchown32 as FCHOWN, fcntl64 as FCNTL_64, fstat64 as FSTAT, fstatfs64 as FSTATFS,
-    ftruncate64 as FTRUNCATE, getgroups32 as GETGROUPS, getresgid32 as GETRESGID,
-    getresuid32 as GETRESUID, mmap2 as MMAP, setgroups32 as SETGROUPS, setresgid32 as SETRESGID,
-    setresuid32 as SETRESUID,
+    fcntl64 as FCNTL_64, fstatfs64 as FSTATFS, ftruncate64 as FTRUNCATE, mmap2 as MMAP,
 };
 
 /// The arguments of `FSTATFS` after the descriptor.
@@ -22,33 +20,9 @@ pub(crate) fn fstatfs_arguments(status: *mut RawStatFs) -> [usize; 2] {
     [size_of::<RawStatFs>(), status as usize]
 }
 
-/// A call that takes times: since Linux 5.1, and as it was before.
-pub(crate) type TimeCall = [Sysno; 2];
-
-pub(crate) const CLOCK_GETTIME: TimeCall = [Sysno::clock_gettime64, Sysno::clock_gettime];
-pub(crate) const PPOLL: TimeCall = [Sysno::ppoll_time64, Sysno::ppoll];
-pub(crate) const RT_SIGTIMEDWAIT: TimeCall =
-    [Sysno::rt_sigtimedwait_time64, Sysno::rt_sigtimedwait];
-pub(crate) const UTIMENSAT: TimeCall = [Sysno::utimensat_time64, Sysno::utimensat];
-
-pub(crate) fn call_with_times<const N: usize>(
-    [number, old_number]: TimeCall,
-    times: &mut [__kernel_timespec; N],
-    call: impl Fn(Sysno, usize) -> Result<u32, Errno>,
-) -> Result<u32, Errno> {
-    match call(number, times.as_mut_ptr() as usize) {
-        // An older kernel does not have it, and an older sandbox does not know it.
-        Err(errno) if errno.is_refusal() => {}
-        result => return result,
-    }
-    let mut old_times = times.each_ref().map(|time| __kernel_old_timespec {
-        tv_sec: time.tv_sec.try_into().unwrap_or(i32::MAX),
-        tv_nsec: time.tv_nsec as _,
-    });
-    let result = call(old_number, old_times.as_mut_ptr() as usize);
-    for (time, old) in times.iter_mut().zip(old_times) {
-        time.tv_sec = old.tv_sec.into();
-        time.tv_nsec = old.tv_nsec.into();
-    }
-    result
+/// `_llseek(fd, 0, offset, _, SEEK_SET)`
+pub(crate) fn seek(fd: u32, offset: usize) -> Result<(), Errno> {
+    let mut position = 0_u64;
+    // SAFETY: the kernel writes 64 bits to `position`.
+    unsafe { call!(LLSEEK, fd, 0, offset, &raw mut position, SEEK_SET) }.map(drop)
 }

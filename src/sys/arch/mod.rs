@@ -2,10 +2,7 @@
 //!
 //! There is one file for each architecture, with the same items:
 //!
-//! - `FSTATAT`: the call that is `newfstatat` or `fstatat64` in the manual.
 //! - `RENAMEAT`: renameat(2), or renameat2(2) on architectures that are younger than that.
-//! - `CTID_BEFORE_TLS`: whether clone(2) takes the address of the thread id before that of the thread-local
-//!   storage.
 //! - `SOCKETCALL`: socketcall(2), where socket calls of their own came only with Linux 4.3.
 //! - `RSEQ_SIGNATURE`: the bytes that glibc puts in front of each abort handler of a restartable sequence.
 //! - `RESULT_IN_CONTEXT`: where a signal handler finds the register with the result of a system call, in bytes from
@@ -21,8 +18,15 @@
 //!   as its argument, on a stack that is aligned as the ABI requires, and marks the outermost frame for
 //!   debuggers. `entry!` uses it.
 //!
-//! `bits_64` and `bits_32` have the calls and structures that depend on the word size only, and the format of
-//! times. A port adds a file here, and a line to `build.rs`, which refuses all other machines.
+//! What several architectures have in common is in pairs of files, of which each takes one:
+//!
+//! - `bits_64` and `bits_32`: the calls and structures that depend on the word size.
+//! - `ids_32` and `ids_16`: the calls with user and group ids, of which the first ones had 16 bits or not.
+//! - `times_64` and `times_32`: the calls with times, whose first ones had 32 bits or not.
+//! - `fstat` and `statx`: the status of a file.
+//! - `wait4` and `waitid`: the wait for a child.
+//!
+//! A port adds a file here, a line to `build.rs`, which refuses all other machines, and one to `tests/machines/run`.
 
 use core::ffi::c_void;
 
@@ -35,22 +39,54 @@ use crate::protocol::Errno;
 #[cfg_attr(target_arch = "x86", path = "x86.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
 #[cfg_attr(target_arch = "arm", path = "arm.rs")]
-#[cfg_attr(target_arch = "riscv64", path = "riscv64.rs")]
+#[cfg_attr(target_arch = "loongarch64", path = "loongarch64.rs")]
+#[cfg_attr(
+    any(target_arch = "riscv64", target_arch = "riscv32"),
+    path = "riscv.rs"
+)]
 mod current;
 
 #[cfg_attr(target_pointer_width = "64", path = "bits_64.rs")]
 #[cfg_attr(target_pointer_width = "32", path = "bits_32.rs")]
 mod bits;
 
+#[cfg_attr(any(target_arch = "arm", target_arch = "x86"), path = "ids_16.rs")]
+#[cfg_attr(not(any(target_arch = "arm", target_arch = "x86")), path = "ids_32.rs")]
+mod ids;
+
+#[cfg_attr(any(target_arch = "arm", target_arch = "x86"), path = "times_32.rs")]
+#[cfg_attr(
+    not(any(target_arch = "arm", target_arch = "x86")),
+    path = "times_64.rs"
+)]
+mod times;
+
+#[cfg_attr(
+    any(target_arch = "loongarch64", target_arch = "riscv32"),
+    path = "statx.rs"
+)]
+#[cfg_attr(
+    not(any(target_arch = "loongarch64", target_arch = "riscv32")),
+    path = "fstat.rs"
+)]
+mod status;
+
+#[cfg_attr(target_arch = "riscv32", path = "waitid.rs")]
+#[cfg_attr(not(target_arch = "riscv32"), path = "wait4.rs")]
+mod wait;
+
 pub(crate) use bits::{
-    CLOCK_GETTIME, F_GETLK_64, F_SETLK_64, FCHOWN, FCNTL_64, FSTAT, FSTATFS, FTRUNCATE, Flock64,
-    GETGROUPS, GETRESGID, GETRESUID, MMAP, PPOLL, RT_SIGTIMEDWAIT, RawStat, RawStatFs, SETGROUPS,
-    SETRESGID, SETRESUID, TimeCall, UTIMENSAT, fstatfs_arguments,
+    F_GETLK_64, F_SETLK_64, FCNTL_64, FSTATFS, FTRUNCATE, Flock64, MMAP, RawStatFs,
+    fstatfs_arguments, seek,
 };
 pub(crate) use current::{
-    CTID_BEFORE_TLS, FSTATAT, HANDLER_FLAGS, RENAMEAT, RESULT_IN_CONTEXT, RSEQ_SIGNATURE,
-    SOCKETCALL, rseq_symbols, thread_pointer,
+    HANDLER_FLAGS, RENAMEAT, RESULT_IN_CONTEXT, RSEQ_SIGNATURE, SOCKETCALL, rseq_symbols,
+    thread_pointer,
 };
+pub(crate) use ids::{FCHOWN, GETGROUPS, GETRESGID, GETRESUID, SETGROUPS, SETRESGID, SETRESUID};
+pub(crate) use status::{RawStat, fstat, lstat_at};
+pub(crate) use times::{CLOCK_GETTIME, PPOLL, RT_SIGTIMEDWAIT, TimeCall, UTIMENSAT};
+pub(crate) use wait::wait4;
 
 /// Makes a call that takes or returns times. `call` gets its number, and the address of times in the kernel's format
 /// for that number: 64 bits, or 32 where the kernel or a sandbox knows no other.
@@ -59,7 +95,18 @@ pub(crate) fn call_with_times<const N: usize>(
     times: &mut [__kernel_timespec; N],
     call: impl Fn(Sysno, usize) -> Result<u32, Errno>,
 ) -> Result<u32, Errno> {
-    bits::call_with_times(number, times, call)
+    times::call_with_times(number, times, call)
+}
+
+/// The code and the status in the siginfo_t of a child that has ended, which consists of these words.
+#[inline(always)]
+pub(crate) fn code_and_status(info: &[i32; 32]) -> (i32, i32) {
+    // Where pointers have 64 bits, padding precedes the pid, the user and the status.
+    match (size_of::<usize>(), info) {
+        (4, [_, _, code, _, _, status, ..]) | (_, [_, _, code, _, _, _, status, ..]) => {
+            (*code, *status)
+        }
+    }
 }
 
 /// Ends a signal handler, unless it may simply return.
@@ -73,9 +120,9 @@ pub(crate) unsafe fn leave_handler(context: *mut c_void) {
     unsafe { current::leave_handler(context) }
 }
 
-/// `clone(flags, entry, tid, 0, tid)`, where 0 stands for the thread-local storage; x86_64 takes the last two
-/// in the other order. Both processes then call `entry.enter(entry, result)`. A process in which that returns
-/// continues with the parent's stack pointer.
+/// `clone(flags, entry, tid, tid, tid)`. Which of the last two is the address of the thread-local storage depends on
+/// the architecture. Without CLONE_SETTLS, the kernel does not read it. Both processes then call
+/// `entry.enter(entry, result)`. A process in which that returns continues with the parent's stack pointer.
 ///
 /// # Safety
 ///

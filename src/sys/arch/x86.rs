@@ -5,10 +5,7 @@ use core::ffi::c_void;
 
 use syscalls::Sysno;
 
-pub(crate) use Sysno::fstatat64 as FSTATAT;
 pub(crate) use Sysno::renameat as RENAMEAT;
-
-pub(crate) const CTID_BEFORE_TLS: bool = false;
 
 pub(crate) const SOCKETCALL: Option<Sysno> = Some(Sysno::socketcall);
 

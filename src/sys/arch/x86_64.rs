@@ -6,10 +6,7 @@ use core::ffi::c_void;
 use linux_raw_sys::general::SA_RESTORER;
 use syscalls::Sysno;
 
-pub(crate) use Sysno::newfstatat as FSTATAT;
 pub(crate) use Sysno::renameat as RENAMEAT;
-
-pub(crate) const CTID_BEFORE_TLS: bool = true;
 
 pub(crate) const SOCKETCALL: Option<Sysno> = None;
 
@@ -58,7 +55,7 @@ pub(super) unsafe fn trampoline(flags: usize, entry: *mut c_void, tid: *mut u32)
             "call [r13]",
             "mov rsp, r12",
             inlateout("rax") Sysno::clone as usize => result,
-            in("rdi") flags, in("rsi") entry, in("rdx") tid, in("r10") tid, in("r8") 0,
+            in("rdi") flags, in("rsi") entry, in("rdx") tid, in("r10") tid, in("r8") tid,
             in("r13") entry, out("r12") _,
             clobber_abi("C"),
         );

@@ -1,21 +1,19 @@
-//! RISC-V, 64 bits. [`super`] documents the items.
+//! RISC-V, 64 and 32 bits. [`super`] documents the items.
 
 use core::arch::asm;
 use core::ffi::c_void;
 
 use syscalls::Sysno;
 
-pub(crate) use Sysno::fstatat as FSTATAT;
 pub(crate) use Sysno::renameat2 as RENAMEAT;
-
-pub(crate) const CTID_BEFORE_TLS: bool = false;
 
 pub(crate) const SOCKETCALL: Option<Sysno> = None;
 
 pub(crate) const RSEQ_SIGNATURE: u32 = 0xf140_1073;
 
-// Before a0: flags, link and stack, room for a mask, padding, and ten registers.
-pub(crate) const RESULT_IN_CONTEXT: usize = 40 + 128 + 8 + 10 * 8;
+// Before a0: flags, link and stack, room for a mask, padding to 16 bytes, and ten registers.
+pub(crate) const RESULT_IN_CONTEXT: usize = (5 * WORD + 128).next_multiple_of(16) + 10 * WORD;
+const WORD: usize = size_of::<usize>();
 
 pub(crate) const HANDLER_FLAGS: u32 = 0;
 
@@ -24,6 +22,20 @@ pub(crate) const HANDLER_FLAGS: u32 = 0;
 /// As [`super::leave_handler`].
 #[inline(always)]
 pub(super) const unsafe fn leave_handler(_: *mut c_void) {}
+
+/// The instruction that loads a word.
+#[cfg(target_arch = "riscv64")]
+macro_rules! load {
+    ($operands:literal) => {
+        concat!("ld ", $operands)
+    };
+}
+#[cfg(target_arch = "riscv32")]
+macro_rules! load {
+    ($operands:literal) => {
+        concat!("lw ", $operands)
+    };
+}
 
 /// # Safety
 ///
@@ -39,11 +51,11 @@ pub(super) unsafe fn trampoline(flags: usize, entry: *mut c_void, tid: *mut u32)
             "ecall",
             "mv a1, a0",
             "mv a0, s3",
-            "ld t0, 0(s3)",
+            load!("t0, 0(s3)"),
             "jalr t0",
             "mv sp, s2",
             inlateout("a0") flags => result,
-            in("a1") entry, in("a2") tid, in("a3") 0, in("a4") tid,
+            in("a1") entry, in("a2") tid, in("a3") tid, in("a4") tid,
             in("a7") Sysno::clone as usize, in("s3") entry, out("s2") _,
             clobber_abi("C"),
         );
@@ -59,9 +71,9 @@ pub(crate) fn rseq_symbols() -> [usize; 2] {
             ".weak __rseq_offset",
             ".weak __rseq_size",
             "2: auipc {0}, %got_pcrel_hi(__rseq_offset)",
-            "ld {0}, %pcrel_lo(2b)({0})",
+            load!("{0}, %pcrel_lo(2b)({0})"),
             "3: auipc {1}, %got_pcrel_hi(__rseq_size)",
-            "ld {1}, %pcrel_lo(3b)({1})",
+            load!("{1}, %pcrel_lo(3b)({1})"),
             out(reg) offset, out(reg) size,
             options(pure, readonly, nostack, preserves_flags),
         );
