@@ -39,11 +39,12 @@ fn refusal() -> Option<&'static str> {
     ]
     .map(|name| env::var(name).unwrap_or_default());
     match (&*architecture, &*width, &*endian) {
-        _ if !matches!(&*system, "linux" | "android") => Some("it is made of Linux system calls"),
+        _ if system != "linux" => Some("it is made of Linux system calls"),
         ("x86_64", "32", _) => Some("x32 has system calls of its own; use x86_64 or i686"),
         ("aarch64", "32", _) => Some("Linux has no system calls for ILP32; use aarch64 or arm"),
         ("aarch64", "64", _) => None,
-        ("x86_64" | "riscv64" | "loongarch64", "64", "little") => None,
+        ("x86_64" | "riscv64" | "loongarch64" | "powerpc64", "64", "little") => None,
+        ("s390x", "64", _) | ("mips", "32", _) => None,
         ("x86" | "arm" | "riscv32", "32", "little") => None,
         _ => Some("src/sys/arch has no file for this architecture"),
     }

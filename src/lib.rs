@@ -202,6 +202,7 @@
 //! [`close_fds`](DaemonizeOptions::close_fds) in the [foreground](DaemonizeOptions::foreground) without
 //! [`reset_signals`](DaemonizeOptions::reset_signals); and, on 32 bits, if it takes a time of 64 bits.
 #![no_std]
+#![cfg_attr(target_arch = "mips", feature(asm_experimental_arch))]
 #![cfg_attr(
     test,
     allow(
@@ -210,9 +211,6 @@
         clippy::arithmetic_side_effects
     )
 )]
-
-#[cfg(not(target_os = "linux"))]
-compile_error!("rawdaemon speaks to the Linux kernel directly and builds for Linux only");
 
 #[cfg(feature = "alloc")]
 extern crate alloc;

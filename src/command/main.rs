@@ -1,5 +1,6 @@
 //! The command: parses its arguments, starts, finds or stops a daemon, and reports the outcome.
 #![no_std]
+#![cfg_attr(target_arch = "mips", feature(asm_experimental_arch))]
 #![no_main]
 
 #[cfg(feature = "alloc")]

@@ -46,9 +46,9 @@ macro_rules! errnos {
         #[cfg(test)]
         static RARE: &[u8] = &[$(errno::$rare as u8,)*];
 
-        $(const _: () = assert!(errno::$name <= u8::MAX as u32);)*
+        $(const _: () = assert!(short(errno::$name) <= u8::MAX as u32);)*
         /// The numbers that are printed with their names.
-        static NUMBERS: &[u8] = &[$(errno::$name as u8,)*];
+        static NUMBERS: &[u8] = &[$(short(errno::$name) as u8,)*];
 
         /// The name of each of the [`NUMBERS`].
         static NAMES: Packed = packed![$(stringify!($name), "\n",)*];
@@ -56,6 +56,15 @@ macro_rules! errnos {
         /// The description of each of the [`NUMBERS`].
         static WORDS: Packed = packed![$($words, "\n",)*];
     };
+}
+
+/// The number in the table. On mips, `EDQUOT` is 1133, and 255 is no error.
+const fn short(number: u32) -> u32 {
+    if errno::EDQUOT > u8::MAX as u32 && number == errno::EDQUOT {
+        u8::MAX as u32
+    } else {
+        number
+    }
 }
 
 impl Errno {
@@ -94,7 +103,7 @@ impl Errno {
     fn name_and_words(self) -> Option<(Packed, Packed)> {
         let index = NUMBERS
             .iter()
-            .position(|number| u32::from(*number) == self.0.get())?;
+            .position(|number| u32::from(*number) == short(self.0.get()))?;
         Some((NAMES.line(index), WORDS.line(index)))
     }
 

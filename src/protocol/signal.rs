@@ -23,7 +23,7 @@ use crate::text::{Lines, Sink, display, lines, parse_number, split_once, write_n
 pub struct Signal(NonZeroU8);
 
 /// The largest signal number.
-const LARGEST: u8 = 64;
+const LARGEST: u8 = if raw::_NSIG == 64 { 64 } else { 127 };
 
 /// The first and the last real-time signal of programs. For the kernel they begin at 32, but C libraries keep two.
 const RTMIN: u8 = 34;
@@ -82,9 +82,13 @@ signals! {
     SYS = SIGSYS,
 }
 
-/// The names of the signals, by their numbers, which are the same on all supported architectures. There
+/// The names of the signals, by their numbers, which are the same on all supported architectures but mips. There
 /// is no signal 0. Those of real-time signals follow.
-static NAMES: Lines = lines![""; "HUP"; "INT"; "QUIT"; "ILL"; "TRAP"; "ABRT"; "BUS"; "FPE"; "KILL"; "USR1"; "SEGV"; "USR2"; "PIPE"; "ALRM"; "TERM"; "STKFLT"; "CHLD"; "CONT"; "STOP"; "TSTP"; "TTIN"; "TTOU"; "URG"; "XCPU"; "XFSZ"; "VTALRM"; "PROF"; "WINCH"; "IO"; "PWR"; "SYS"; "RTMIN"; "RTMAX";];
+static NAMES: Lines = if raw::SIGUSR1 == 10 {
+    lines![""; "HUP"; "INT"; "QUIT"; "ILL"; "TRAP"; "ABRT"; "BUS"; "FPE"; "KILL"; "USR1"; "SEGV"; "USR2"; "PIPE"; "ALRM"; "TERM"; "STKFLT"; "CHLD"; "CONT"; "STOP"; "TSTP"; "TTIN"; "TTOU"; "URG"; "XCPU"; "XFSZ"; "VTALRM"; "PROF"; "WINCH"; "IO"; "PWR"; "SYS"; "RTMIN"; "RTMAX";]
+} else {
+    lines![""; "HUP"; "INT"; "QUIT"; "ILL"; "TRAP"; "ABRT"; "EMT"; "FPE"; "KILL"; "BUS"; "SEGV"; "SYS"; "PIPE"; "ALRM"; "TERM"; "USR1"; "USR2"; "CHLD"; "PWR"; "WINCH"; "URG"; "IO"; "STOP"; "TSTP"; "CONT"; "TTIN"; "TTOU"; "VTALRM"; "PROF"; "XCPU"; "XFSZ"; "RTMIN"; "RTMAX";]
+};
 
 /// Where the names of real-time signals are in [`NAMES`].
 const RTMIN_NAME: usize = 32;

@@ -6,9 +6,9 @@ use core::ptr::NonNull;
 use core::slice;
 
 use linux_raw_sys::general::{MAP_ANONYMOUS, MAP_PRIVATE, PROT_NONE, PROT_READ, PROT_WRITE};
-use syscalls::{Sysno, syscall};
+use syscalls::Sysno;
 
-use super::arch::MMAP;
+use super::arch;
 use super::c_str::ThinCStr;
 use crate::protocol::Errno;
 
@@ -94,7 +94,7 @@ pub(super) fn map(size: usize) -> Result<NonNull<u8>, Errno> {
     }
     let (protection, flags) = (PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
     // SAFETY: without `MAP_FIXED`, the kernel maps memory that is not in use.
-    match unsafe { syscall!(MMAP, 0, size, protection, flags, usize::MAX, 0) } {
+    match unsafe { arch::mmap(size, protection, flags) } {
         Ok(address) => NonNull::new(address as *mut u8).ok_or(Errno::ENOMEM),
         Err(errno) => Err(Errno::from_kernel(errno)),
     }

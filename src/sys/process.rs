@@ -90,10 +90,11 @@ fn fork(exit_signal: ExitSignal, tid: TidAddress) -> Result<Option<Pid>, Errno> 
         TidAddress::NONE => exit_signal.number(),
         _ => exit_signal.number() | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID,
     };
+    let [first, second] = arch::clone_arguments(flags);
     // Architectures differ in which of the last two has the id. The other one is for CLONE_SETTLS, which is not set.
     // SAFETY: without CLONE_VM the child gets a copy of the memory and of the stack. The kernel writes the
     // thread id only to the child's copy, to an address that already holds one.
-    match unsafe { call!(Sysno::clone, flags, 0, 0, tid.0, tid.0) } {
+    match unsafe { call!(Sysno::clone, first, second, 0, tid.0, tid.0) } {
         Ok(pid) => Ok(Pid::new(pid as i32)),
         // qemu's user-mode emulation supports no other exit signal.
         Err(Errno::EINVAL) if exit_signal == ExitSignal::None => fork(ExitSignal::Child, tid),

@@ -4,40 +4,47 @@ use core::mem::MaybeUninit;
 
 use linux_raw_sys::general::{
     __kernel_timespec, O_CLOEXEC, O_NONBLOCK, SIG_BLOCK, SIG_SETMASK, SIGPIPE, SIGSYS, SIGXFSZ,
-    kernel_sigaction, kernel_sigset_t,
+    kernel_sigset_t,
 };
 use syscalls::Sysno;
 
 pub(crate) use linux_raw_sys::general::SIGCHLD;
 
-use super::arch::{RT_SIGTIMEDWAIT, call_with_times};
+use super::arch::{RT_SIGTIMEDWAIT, RawSigAction, call_with_times};
 use super::fd::{Fd, NO_FD, RawFd, write};
 use super::poll::ppoll;
 use crate::protocol::Errno;
 
-/// A set of signals in the kernel's format: bit `n - 1` stands for signal `n`.
+/// A set of signals in the kernel's format, an array of words: bit `n - 1` stands for signal `n`. mips has 64 more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(transparent)]
-pub struct SignalSet(u64);
+#[repr(C)]
+pub struct SignalSet(u64, [u32; MORE_WORDS]);
+
+const MORE_WORDS: usize = (size_of::<kernel_sigset_t>() - size_of::<u64>()) / size_of::<u32>();
 
 pub(super) const SET_SIZE: usize = size_of::<SignalSet>();
 const _: () = assert!(SET_SIZE == size_of::<kernel_sigset_t>());
-// The kernel's set is an array of words. On a 32-bit big-endian machine, a `u64` would hold them in the
-// wrong order.
-const _: () = assert!(cfg!(target_endian = "little") || size_of::<usize>() == size_of::<u64>());
 
 impl SignalSet {
-    pub(crate) const NONE: Self = Self(0);
+    pub(crate) const NONE: Self = Self(0, [0; MORE_WORDS]);
     /// All but SIGSYS, by which a sandbox may answer a call: if it is blocked, the kernel ends the process.
-    pub(crate) const ALL: Self = Self(!Self::of(SIGSYS).0);
+    pub(crate) const ALL: Self = Self(!Self::of(SIGSYS).0, [u32::MAX; MORE_WORDS]);
     /// Only SIGPIPE.
     const PIPE: Self = Self::of(SIGPIPE);
     /// SIGPIPE and SIGXFSZ: a write to a pipe without a reader, or beyond the limit of the size of a file, raises them.
-    pub const OF_WRITES: Self = Self(Self::PIPE.0 | Self::of(SIGXFSZ).0);
+    pub const OF_WRITES: Self = Self(Self::PIPE.0 | Self::of(SIGXFSZ).0, [0; MORE_WORDS]);
 
-    /// The set with only this signal.
+    /// The set with only this signal, up to 64.
     pub(super) const fn of(signal: u32) -> Self {
-        Self(1_u64.wrapping_shl(signal.wrapping_sub(1)))
+        let bit = 1_u64.wrapping_shl(signal.wrapping_sub(1));
+        // The first word has the lower half, also where that does not come first in a `u64`.
+        let words_are_swapped = cfg!(target_endian = "big") && size_of::<usize>() == 4;
+        let bits = if words_are_swapped {
+            bit.rotate_left(32)
+        } else {
+            bit
+        };
+        Self(bits, [0; MORE_WORDS])
     }
 }
 
@@ -122,7 +129,7 @@ pub(crate) fn write_no_sigpipe(fd: RawFd, bytes: &[u8]) -> Result<(), Errno> {
 /// The spare word is for qemu's user-mode emulation of riscv64, which writes one word more than the kernel.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
-pub(crate) struct SigAction(pub(super) kernel_sigaction, usize);
+pub(crate) struct SigAction(pub(super) RawSigAction, usize);
 
 impl SigAction {
     /// `SIG_DFL`, with no handler and therefore no restorer and no flags.

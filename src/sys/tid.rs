@@ -48,11 +48,12 @@ impl TidAddress {
 /// `prctl(PR_GET_TID_ADDRESS)`—Returns the address that the C library passed to set_tid_address(2). Since Linux
 /// 3.5, in kernels with CONFIG_CHECKPOINT_RESTORE.
 fn clear_address() -> Option<usize> {
-    // A 64-bit kernel writes 64 bits, to a 32-bit process too.
-    let mut address = 0_u64;
-    // SAFETY: the kernel writes an address to `address`.
-    let known = unsafe { call!(Sysno::prctl, PR_GET_TID_ADDRESS, &raw mut address) };
-    known.ok().map(|_| address as usize)
+    // A 64-bit kernel writes 64 bits, to a 32-bit process too. Then one of the words is zero.
+    let mut words = [0_usize; 2];
+    // SAFETY: the kernel writes an address to `words`.
+    let known = unsafe { call!(Sysno::prctl, PR_GET_TID_ADDRESS, &raw mut words) };
+    let [first, second] = words;
+    known.ok().map(|_| first | second)
 }
 
 /// Reads the number at an address, if it is readable: otherwise `rt_sigprocmask(-1, address, NULL, 8)` fails with

@@ -16,11 +16,13 @@ use core::mem::transmute;
 use core::ops::Range;
 
 use linux_raw_sys::errno::ENOSYS;
-use linux_raw_sys::general::{SA_SIGINFO, SIG_UNBLOCK, SIGKILL, SIGSTOP, SIGSYS, SYS_SECCOMP};
+use linux_raw_sys::general::{
+    _NSIG, SA_SIGINFO, SIG_UNBLOCK, SIGKILL, SIGSTOP, SIGSYS, SYS_SECCOMP,
+};
 use linux_raw_sys::prctl::PR_GET_SECCOMP;
 use syscalls::Sysno;
 
-use super::arch::{HANDLER_FLAGS, RESULT_IN_CONTEXT, leave_handler};
+use super::arch::{FAILURE_IN_CONTEXT, HANDLER_FLAGS, RESULT_IN_CONTEXT, cause, leave_handler};
 use super::clone_vm::{Child, clone_vm};
 use super::process::{End, ExitSignal, Fork, Forked, waitpid};
 use super::signal::{
@@ -30,11 +32,11 @@ use super::signal::{
 use super::stack::Stack;
 use crate::protocol::Errno;
 
-/// The kernel's signals, 1 to 64 on every supported architecture.
-const SIGNALS: Range<u32> = 1..65;
+/// The kernel's signals: 1 to 64, and to 128 on mips.
+const SIGNALS: Range<u32> = 1.._NSIG + 1;
 
 /// A handler with SA_SIGINFO. The second argument begins with the number of the signal, an error number, and the
-/// cause.
+/// cause; on mips, the last two in the other order.
 type Handler = unsafe extern "C" fn(c_int, *const [c_int; 3], *mut c_void);
 
 /// `rt_sigaction(SIGSYS, handler, NULL, 8)` and `rt_sigprocmask(SIG_UNBLOCK, {SIGSYS}, NULL, 8)`—Makes a trapped
@@ -67,10 +69,17 @@ pub fn catch_traps() {
 unsafe extern "C" fn on_trap(_: c_int, info: *const [c_int; 3], context: *mut c_void) {
     // SAFETY: the kernel passes a siginfo_t, and a ucontext_t in which the register has this place.
     unsafe {
-        let [_, _, cause] = *info;
-        if cause == SYS_SECCOMP as c_int {
-            let result = context.byte_add(RESULT_IN_CONTEXT).cast::<isize>();
-            result.write((ENOSYS as isize).wrapping_neg());
+        if cause(&*info) == SYS_SECCOMP as c_int {
+            let result = context.byte_add(RESULT_IN_CONTEXT);
+            match FAILURE_IN_CONTEXT {
+                None => result
+                    .cast::<isize>()
+                    .write((ENOSYS as isize).wrapping_neg()),
+                Some((place, bits)) => {
+                    result.cast::<u64>().write(ENOSYS.into());
+                    *context.byte_add(place).cast::<u64>() |= bits;
+                }
+            }
         }
         leave_handler(context);
     }

@@ -15,6 +15,8 @@ pub(crate) const RSEQ_SIGNATURE: u32 = u32::from_le(0xd428_bc00);
 // Before x0: flags, link and stack, room for a mask, padding, and the address of a fault.
 pub(crate) const RESULT_IN_CONTEXT: usize = 40 + 128 + 8 + 8;
 
+pub(crate) const FAILURE_IN_CONTEXT: Option<(usize, u64)> = None;
+
 pub(crate) const HANDLER_FLAGS: u32 = 0;
 
 /// # Safety

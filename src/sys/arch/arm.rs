@@ -14,6 +14,8 @@ pub(crate) const RSEQ_SIGNATURE: u32 = 0xe7f5_def3;
 // Before r0: flags, link and stack, and three words about a fault.
 pub(crate) const RESULT_IN_CONTEXT: usize = 20 + 12;
 
+pub(crate) const FAILURE_IN_CONTEXT: Option<(usize, u64)> = None;
+
 pub(crate) const HANDLER_FLAGS: u32 = 0;
 
 /// # Safety

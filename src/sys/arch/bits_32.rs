@@ -5,6 +5,7 @@ use linux_raw_sys::general::SEEK_SET;
 use syscalls::Sysno::_llseek as LLSEEK;
 #[cfg(target_arch = "riscv32")]
 use syscalls::Sysno::llseek as LLSEEK;
+use syscalls::{Sysno, syscall};
 
 use crate::protocol::Errno;
 
@@ -12,7 +13,7 @@ pub(crate) use linux_raw_sys::general::{
     F_GETLK64 as F_GETLK_64, F_SETLK64 as F_SETLK_64, flock64 as Flock64, statfs64 as RawStatFs,
 };
 pub(crate) use syscalls::Sysno::{
-    fcntl64 as FCNTL_64, fstatfs64 as FSTATFS, ftruncate64 as FTRUNCATE, mmap2 as MMAP,
+    fcntl64 as FCNTL_64, fstatfs64 as FSTATFS, ftruncate64 as FTRUNCATE,
 };
 
 /// The arguments of `FSTATFS` after the descriptor.
@@ -25,4 +26,19 @@ pub(crate) fn seek(fd: u32, offset: usize) -> Result<(), Errno> {
     let mut position = 0_u64;
     // SAFETY: the kernel writes 64 bits to `position`.
     unsafe { call!(LLSEEK, fd, 0, offset, &raw mut position, SEEK_SET) }.map(drop)
+}
+
+/// `mmap(NULL, size, protection, flags, -1, 0)`
+///
+/// # Safety
+///
+/// The flags must not include MAP_FIXED.
+#[inline(always)]
+pub(crate) unsafe fn mmap(
+    size: usize,
+    protection: u32,
+    flags: u32,
+) -> Result<usize, syscalls::Errno> {
+    // SAFETY: the kernel maps memory that is not in use.
+    unsafe { syscall!(Sysno::mmap2, 0, size, protection, flags, usize::MAX, 0) }
 }

@@ -23,7 +23,11 @@ use syscalls::Sysno::fstat64 as FSTAT;
 use syscalls::Sysno::fstatat as FSTATAT;
 #[cfg(target_pointer_width = "32")]
 use syscalls::Sysno::fstatat64 as FSTATAT;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(
+    target_arch = "powerpc64",
+    target_arch = "s390x",
+    target_arch = "x86_64"
+))]
 use syscalls::Sysno::newfstatat as FSTATAT;
 
 #[inline(always)]

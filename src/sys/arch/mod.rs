@@ -7,6 +7,8 @@
 //! - `RSEQ_SIGNATURE`: the bytes that glibc puts in front of each abort handler of a restartable sequence.
 //! - `RESULT_IN_CONTEXT`: where a signal handler finds the register with the result of a system call, in bytes from
 //!   the start of its `ucontext_t`.
+//! - `FAILURE_IN_CONTEXT`: where the handler finds what says that a call has failed, and these bits. The result is then
+//!   the error itself, in 64 bits, and not a negative number.
 //! - `HANDLER_FLAGS`: the flags that every handler needs (sigaction(2)).
 //! - `leave_handler`: the end of a handler, where the kernel provides no code to which it could return.
 //! - `rseq_symbols`: the addresses of `__rseq_offset` and `__rseq_size`; zero where the C library does not define
@@ -40,10 +42,13 @@ use crate::protocol::Errno;
 #[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
 #[cfg_attr(target_arch = "arm", path = "arm.rs")]
 #[cfg_attr(target_arch = "loongarch64", path = "loongarch64.rs")]
+#[cfg_attr(target_arch = "mips", path = "mips.rs")]
+#[cfg_attr(target_arch = "powerpc64", path = "powerpc64.rs")]
 #[cfg_attr(
     any(target_arch = "riscv64", target_arch = "riscv32"),
     path = "riscv.rs"
 )]
+#[cfg_attr(target_arch = "s390x", path = "s390x.rs")]
 mod current;
 
 #[cfg_attr(target_pointer_width = "64", path = "bits_64.rs")]
@@ -54,9 +59,12 @@ mod bits;
 #[cfg_attr(not(any(target_arch = "arm", target_arch = "x86")), path = "ids_32.rs")]
 mod ids;
 
-#[cfg_attr(any(target_arch = "arm", target_arch = "x86"), path = "times_32.rs")]
 #[cfg_attr(
-    not(any(target_arch = "arm", target_arch = "x86")),
+    any(target_arch = "arm", target_arch = "mips", target_arch = "x86"),
+    path = "times_32.rs"
+)]
+#[cfg_attr(
+    not(any(target_arch = "arm", target_arch = "mips", target_arch = "x86")),
     path = "times_64.rs"
 )]
 mod times;
@@ -76,13 +84,18 @@ mod status;
 mod wait;
 
 pub(crate) use bits::{
-    F_GETLK_64, F_SETLK_64, FCNTL_64, FSTATFS, FTRUNCATE, Flock64, MMAP, RawStatFs,
-    fstatfs_arguments, seek,
+    F_GETLK_64, F_SETLK_64, FCNTL_64, FSTATFS, FTRUNCATE, Flock64, RawStatFs, fstatfs_arguments,
+    mmap, seek,
 };
+#[cfg(target_arch = "mips")]
+pub(crate) use current::RawSigAction;
 pub(crate) use current::{
-    HANDLER_FLAGS, RENAMEAT, RESULT_IN_CONTEXT, RSEQ_SIGNATURE, SOCKETCALL, rseq_symbols,
-    thread_pointer,
+    FAILURE_IN_CONTEXT, HANDLER_FLAGS, RENAMEAT, RESULT_IN_CONTEXT, RSEQ_SIGNATURE, SOCKETCALL,
+    rseq_symbols, thread_pointer,
 };
+#[cfg(not(target_arch = "mips"))]
+pub(crate) use linux_raw_sys::general::kernel_sigaction as RawSigAction;
+
 pub(crate) use ids::{FCHOWN, GETGROUPS, GETRESGID, GETRESUID, SETGROUPS, SETRESGID, SETRESUID};
 pub(crate) use status::{RawStat, fstat, lstat_at};
 pub(crate) use times::{CLOCK_GETTIME, PPOLL, RT_SIGTIMEDWAIT, TimeCall, UTIMENSAT};
@@ -98,11 +111,31 @@ pub(crate) fn call_with_times<const N: usize>(
     times::call_with_times(number, times, call)
 }
 
+/// The arguments of clone(2) for a child on a copy of the caller's stack.
+pub(crate) const fn clone_arguments(flags: u32) -> [u32; 2] {
+    match cfg!(target_arch = "s390x") {
+        true => [0, flags],
+        false => [flags, 0],
+    }
+}
+
+/// The cause of a signal: a word of the first three of its siginfo_t.
+#[inline(always)]
+pub(crate) const fn cause(info: &[i32; 3]) -> i32 {
+    let [_, second, third] = *info;
+    match cfg!(target_arch = "mips") {
+        true => second,
+        false => third,
+    }
+}
+
 /// The code and the status in the siginfo_t of a child that has ended, which consists of these words.
 #[inline(always)]
 pub(crate) fn code_and_status(info: &[i32; 32]) -> (i32, i32) {
-    // Where pointers have 64 bits, padding precedes the pid, the user and the status.
+    // On mips, the code comes before an error number. Where pointers have 64 bits, padding precedes the pid, the user
+    // and the status.
     match (size_of::<usize>(), info) {
+        (4, [_, code, _, _, _, status, ..]) if cfg!(target_arch = "mips") => (*code, *status),
         (4, [_, _, code, _, _, status, ..]) | (_, [_, _, code, _, _, _, status, ..]) => {
             (*code, *status)
         }

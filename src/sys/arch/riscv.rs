@@ -15,6 +15,8 @@ pub(crate) const RSEQ_SIGNATURE: u32 = 0xf140_1073;
 pub(crate) const RESULT_IN_CONTEXT: usize = (5 * WORD + 128).next_multiple_of(16) + 10 * WORD;
 const WORD: usize = size_of::<usize>();
 
+pub(crate) const FAILURE_IN_CONTEXT: Option<(usize, u64)> = None;
+
 pub(crate) const HANDLER_FLAGS: u32 = 0;
 
 /// # Safety

@@ -14,6 +14,8 @@ pub(crate) const RSEQ_SIGNATURE: u32 = 0x5305_3053;
 // Before eax: flags, link and stack, and eleven registers.
 pub(crate) const RESULT_IN_CONTEXT: usize = 20 + 11 * 4;
 
+pub(crate) const FAILURE_IN_CONTEXT: Option<(usize, u64)> = None;
+
 pub(crate) const HANDLER_FLAGS: u32 = 0;
 
 /// # Safety

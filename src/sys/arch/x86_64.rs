@@ -15,6 +15,8 @@ pub(crate) const RSEQ_SIGNATURE: u32 = 0x5305_3053;
 // Before rax: flags, link and stack, and thirteen registers.
 pub(crate) const RESULT_IN_CONTEXT: usize = 40 + 13 * 8;
 
+pub(crate) const FAILURE_IN_CONTEXT: Option<(usize, u64)> = None;
+
 /// The kernel refuses a handler without a restorer. It copies the address to the frame, and nothing jumps there.
 pub(crate) const HANDLER_FLAGS: u32 = SA_RESTORER;
 
