@@ -93,9 +93,9 @@ pub(crate) fn rseq_symbols() -> [usize; 2] {
             "addiu $24, $24, %lo(_gp_disp)",
             "addu $24, $24, $31",
             "move $31, $25",
-            "lw {0}, %got(__rseq_offset)($24)",
-            "lw {1}, %got(__rseq_size)($24)",
-            out(reg) offset, out(reg) size, out("$24") _, out("$25") _,
+            "lw $2, %got(__rseq_offset)($24)",
+            "lw $3, %got(__rseq_size)($24)",
+            out("$2") offset, out("$3") size, out("$24") _, out("$25") _,
             options(nostack),
         );
     }
