@@ -192,8 +192,9 @@
 //!
 //! # Supported systems
 //!
-//! Linux 3.2 or later on x86_64, x86, aarch64, arm and riscv64; Rust 1.85 or later. Newer system calls
-//! (pidfd_open(2), close_range(2)) are used where the kernel has them. `/proc` need not be mounted.
+//! Linux 3.2 or later on x86_64, x86, aarch64, arm and riscv64, with Rust 1.85 or later; on riscv32 and loongarch64
+//! with 1.87; on mips, powerpc64le and s390x with nightly Rust. Newer system calls (pidfd_open(2), close_range(2)) are
+//! used where the kernel has them. `/proc` need not be mounted.
 //!
 //! A sandbox may answer a call by SIGSYS (seccomp(2), SECCOMP_RET_TRAP), as Android's does for apps. The processes of a
 //! start catch it and read it as `ENOSYS`. The caller's dispositions are not changed: in a sandbox, [`daemonize`] first

@@ -1,5 +1,6 @@
 //! Starts, finds and stops a daemon, and becomes one. Exits with 0 if all of that goes as it must, and says what it did.
 #![no_std]
+#![cfg_attr(target_arch = "mips", feature(asm_experimental_arch))]
 #![no_main]
 
 use core::fmt::Write;
