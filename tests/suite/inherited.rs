@@ -68,11 +68,10 @@ fn thrice(fd: &OwnedFd) -> [OwnedFd; 3] {
 
 #[test]
 fn pipes_and_sockets_are_inherited() {
-    let (reader, writer) = std::io::pipe().unwrap();
-    let (input, to_input) = std::io::pipe().unwrap();
+    let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+    let ((reader, writer), (input, to_input)) = (pipe(), pipe());
     let (output, error) = (writer.try_clone().unwrap(), writer);
-    let streams = [input.into(), output.into(), error.into()];
-    let to_input = OwnedFd::from(to_input);
+    let streams = [input, output, error];
     is_inherited(
         "a pipe",
         streams,
