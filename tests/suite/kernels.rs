@@ -147,6 +147,39 @@ fn without_any_single_call() {
     });
 }
 
+/// Calls that the default filter of a container runtime refuses to a container without capabilities.
+const NOT_IN_CONTAINERS: [c_long; 14] = [
+    libc::SYS_clone3,
+    libc::SYS_unshare,
+    libc::SYS_setns,
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_pivot_root,
+    libc::SYS_ptrace,
+    libc::SYS_kcmp,
+    libc::SYS_keyctl,
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_pidfd_open,
+    libc::SYS_close_range,
+    libc::SYS_rseq,
+];
+
+#[test]
+fn in_a_container() {
+    if !has_filters() || !has_test_programs() {
+        return;
+    }
+    check("container", &|place, arguments| {
+        let mut command = place.rawdaemon(arguments);
+        for call in NOT_IN_CONTAINERS {
+            let answer = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+            before_exec(&mut command, filter(call, answer));
+        }
+        command
+    });
+}
+
 #[test]
 fn where_nothing_is_privileged() {
     if !has_test_programs() {
