@@ -1,10 +1,11 @@
 //! Fails, kills and stops rawdaemon at each of its system calls, and checks what it says. See README.md.
 //!
-//! `cargo run --release --manifest-path tests/faults/Cargo.toml` runs all cases. For x86_64 only.
+//! `cargo run --release --manifest-path tests/faults/Cargo.toml` runs all cases. For x86_64 and i686 only.
 
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-compile_error!("the driver replaces results in the registers of x86_64");
+#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "x86"))))]
+compile_error!("the driver replaces results in the registers of x86_64 and i686");
 
+mod arch;
 mod check;
 mod faults;
 mod known;
@@ -110,7 +111,7 @@ fn main() -> io::Result<ExitCode> {
     })
 }
 
-/// Builds the command as it is released.
+/// Builds the command as it is released, for the architecture of this driver.
 fn build() -> io::Result<PathBuf> {
     let target = Path::new(ROOT).join("target");
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -118,10 +119,15 @@ fn build() -> io::Result<PathBuf> {
     command.args(["build", "--quiet", "--release", "--manifest-path"]);
     command.arg(Path::new(ROOT).join("Cargo.toml"));
     command.arg("--target-dir").arg(&target);
+    let mut folder = target.clone();
+    if let Some(name) = arch::TARGET {
+        command.args(["--target", name]);
+        folder.push(name);
+    }
     if !command.status()?.success() {
         return Err(io::Error::other("cannot build the command"));
     }
-    target.join("release/rawdaemon").canonicalize()
+    folder.join("release/rawdaemon").canonicalize()
 }
 
 /// All cases of the scenarios that can run here, or those that were asked for.
@@ -208,6 +214,9 @@ fn of_calls(scenario: &Scenario, calls: &[(Role, String, u32)]) -> Vec<Case> {
     for call in names {
         for errno in policy(call) {
             add(Role::Any, call, None, Kind::Errno(*errno));
+            if let Some(newer) = arch::newer(call) {
+                add(Role::Any, newer, None, Kind::Errno(*errno));
+            }
         }
     }
     cases

@@ -1,4 +1,4 @@
-//! Runs a launcher under ptrace(2), counts the calls of its processes, and injects one fault. For x86_64.
+//! Runs a launcher under ptrace(2), counts the calls of its processes, and injects one fault.
 //!
 //! A process is followed until it executes the daemon's command. Its state is recorded at that moment.
 
@@ -13,6 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+use crate::arch;
 use crate::faults::{Case, DONE_ANYWAY, Kind, Role};
 use crate::look::{State, is_alive, state};
 use crate::scenario::{Scenario, What};
@@ -290,21 +291,19 @@ impl<'a> Tracer<'a> {
         if info.op == libc::PTRACE_SYSCALL_INFO_ENTRY {
             // SAFETY: the kernel has filled in this part.
             let entry = unsafe { info.u.entry };
-            return self.enter(pid, entry.nr as i64, &entry.args);
+            return self.enter(pid, entry.nr, &entry.args);
         }
         if let Some(errno) = self.tracees.get_mut(&pid)?.result.take() {
-            let mut registers = ptrace::getregs(pid).ok()?;
-            registers.rax = -i64::from(errno as i32) as u64;
-            let _ = ptrace::setregs(pid, registers);
+            let _ = arch::fail_call(pid, errno);
         }
         None
     }
 
-    fn enter(&mut self, pid: Pid, number: i64, arguments: &[u64; 6]) -> Option<()> {
+    fn enter(&mut self, pid: Pid, number: u64, arguments: &[u64; 6]) -> Option<()> {
         let is_launcher = pid == self.launcher;
         let is_library = self.is_library();
         let tracee = self.tracees.get_mut(&pid)?;
-        if is_library && number == libc::SYS_close {
+        if is_library && number == libc::SYS_close as u64 {
             match arguments[0] & 0xffff_ffff {
                 BEGIN => {
                     tracee.is_armed = true;
@@ -323,7 +322,8 @@ impl<'a> Tracer<'a> {
             return None;
         }
         let role = tracee.role;
-        let (name, object) = name(pid, number, arguments);
+        let (common, own) = arch::names(number, arguments);
+        let (name, object) = name(pid, common, arguments);
         let count = self.counts.entry((role, name.clone())).or_default();
         *count += 1;
         let path_at = match name.as_str() {
@@ -344,7 +344,7 @@ impl<'a> Tracer<'a> {
                 return None;
             }
         };
-        let is_it = case.call == name
+        let is_it = (case.call == name || case.call == own)
             && (case.role == role || case.role == Role::Any)
             && case.number.is_none_or(|number| number == *count);
         if !is_it {
@@ -355,9 +355,7 @@ impl<'a> Tracer<'a> {
             Kind::Errno(errno) => {
                 tracee.result = Some(errno);
                 if !DONE_ANYWAY.contains(&name.as_str()) || case.number.is_none() {
-                    let mut registers = ptrace::getregs(pid).ok()?;
-                    registers.orig_rax = u64::MAX;
-                    let _ = ptrace::setregs(pid, registers);
+                    let _ = arch::skip_call(pid);
                 }
             }
             Kind::Kill => {
@@ -384,10 +382,9 @@ fn call_info(pid: Pid) -> Option<libc::ptrace_syscall_info> {
 }
 
 /// The name of a call, with the command of fcntl(2) or the kind of file, and the file that is read or written.
-fn name(pid: Pid, number: i64, arguments: &[u64; 6]) -> (String, String) {
-    let name = syscalls::Sysno::from(number as i32).name();
-    match number {
-        libc::SYS_fcntl => {
+fn name(pid: Pid, name: &str, arguments: &[u64; 6]) -> (String, String) {
+    match name {
+        "fcntl" => {
             let command = match arguments[1] as i32 {
                 libc::F_DUPFD => "DUPFD",
                 libc::F_DUPFD_CLOEXEC => "DUPFD_CLOEXEC",
@@ -395,14 +392,14 @@ fn name(pid: Pid, number: i64, arguments: &[u64; 6]) -> (String, String) {
                 libc::F_SETFD => "SETFD",
                 libc::F_GETFL => "GETFL",
                 libc::F_SETFL => "SETFL",
-                libc::F_GETLK => "GETLK",
-                libc::F_SETLK => "SETLK",
+                arch::GETLK => "GETLK",
+                arch::SETLK => "SETLK",
                 libc::F_OFD_GETLK => "OFD_GETLK",
                 _ => "other",
             };
             (format!("{name}.{command}"), String::new())
         }
-        libc::SYS_read | libc::SYS_write => {
+        "read" | "write" => {
             let file = fs::read_link(format!("/proc/{pid}/fd/{}", arguments[0] as i32));
             let file = file.unwrap_or_default().to_string_lossy().into_owned();
             let kind = if file.starts_with("pipe:") {
