@@ -213,7 +213,7 @@ impl<'a> Tracer<'a> {
         match event {
             libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE => {
                 if let Ok(child) = ptrace::getevent(pid) {
-                    self.created(pid, Pid::from_raw(child as i32));
+                    self.created(pid, Pid::from_raw(child as libc::pid_t));
                 }
                 self.resume(pid, None);
             }
