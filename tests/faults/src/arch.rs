@@ -11,7 +11,7 @@ pub const TARGET: Option<&str> = None;
 #[cfg(target_arch = "x86")]
 pub const TARGET: Option<&str> = Some("i686-unknown-linux-gnu");
 
-/// What is left out at the entry to a call, so that the kernel does nothing.
+/// At the entry to a call, replaces its number with one that the kernel does not know.
 #[cfg(target_arch = "x86_64")]
 pub fn skip_call(pid: Pid) -> nix::Result<()> {
     let mut registers = ptrace::getregs(pid)?;
@@ -106,11 +106,15 @@ pub fn names(number: u64, arguments: &[u64; 6]) -> (&'static str, &'static str) 
     (renamed.map_or(own, |(_, name)| name), own)
 }
 
-/// The call that an older kernel, or a sandbox of its time, lacks, and that another one replaces; its name here.
+/// The call that an older kernel, or a sandbox of its time, lacks, and that the call of this name replaces; by its name
+/// here.
 pub fn newer(name: &str) -> Option<&'static str> {
-    let takes_times = |own: &str| own.ends_with("_time64") || own == "clock_gettime64";
-    let (own, _) = RENAMED
-        .iter()
-        .find(|(own, common)| *common == name && takes_times(own))?;
+    let mut all = RENAMED.iter();
+    let (own, _) = all.find(|(own, common)| *common == name && is_replaced(own))?;
     cfg!(target_arch = "x86").then_some(own)
+}
+
+/// Whether a call has times of 64 bits where an older one, which does as well, has times of 32 bits.
+pub fn is_replaced(own: &str) -> bool {
+    own.ends_with("_time64") || own == "clock_gettime64"
 }

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
+use crate::arch::is_replaced;
 use crate::faults::{Case, Kind, Role, codes};
 use crate::look::{State, children, differences, is_alive, owner};
 use crate::scenario::{Scenario, What};
@@ -167,6 +168,10 @@ impl Judge<'_> {
 
     /// The launcher said how it went.
     fn answered(&mut self, code: i32) {
+        let is_replaced = self.case.is_some_and(|case| is_replaced(&case.call));
+        if is_replaced && code != self.scenario.what.code() {
+            self.add("untrue", "the older call does not replace the newer one");
+        }
         match self.scenario.what {
             What::Start | What::Library | What::Foreground if code == 0 => self.runs(),
             What::Start | What::Library | What::Foreground => self.failed(code),

@@ -30,6 +30,16 @@ impl What {
         use What::{List, Restart, Second, Signal, Status, Stop};
         matches!(self, Second | Status | List | Stop | Signal | Restart)
     }
+
+    /// The exit code if nothing is injected.
+    pub fn code(self) -> i32 {
+        match self {
+            Self::Fails(code) => code,
+            Self::Second => 12,
+            Self::List => 1,
+            _ => 0,
+        }
+    }
 }
 
 pub struct Scenario {
