@@ -24,26 +24,39 @@ pub(super) fn script_interpreter(head: &[u8]) -> Option<&[u8]> {
         .find(|word| !word.is_empty())
 }
 
-/// Where the interpreter's name lies in a little-endian ELF file: its `PT_INTERP` entry (elf(5)). Of 64-bit numbers,
-/// only the lower half is read.
-#[inline(never)]
+/// Where the interpreter's name lies in an ELF file for this machine: its `PT_INTERP` entry (elf(5)).
 pub(super) fn elf_interpreter(head: &[u8]) -> Option<usize> {
+    find_interpreter::<{ cfg!(target_endian = "big") }>(head)
+}
+
+/// [`elf_interpreter`], with this byte order. Of 64-bit numbers, only the lower half is read.
+#[inline(never)]
+fn find_interpreter<const IS_BIG_ENDIAN: bool>(head: &[u8]) -> Option<usize> {
     const PT_INTERP: usize = 3;
     let [0x7f, b'E', b'L', b'F', class, ..] = head else {
         return None;
     };
     let number = |at: usize| {
-        let bytes = head.get(at..)?.first_chunk()?;
-        Some(u32::from_le_bytes(*bytes) as usize)
+        let bytes = *head.get(at..)?.first_chunk()?;
+        Some(match IS_BIG_ENDIAN {
+            true => u32::from_be_bytes(bytes) as usize,
+            false => u32::from_le_bytes(bytes) as usize,
+        })
     };
-    let (table_at, sizes_at, offset_at) = if *class == 2 {
-        (32, 54, 8)
-    } else {
-        (28, 42, 4)
+    let (table_at, sizes_at, offset_at) = match (*class == 2, IS_BIG_ENDIAN) {
+        (true, false) => (32, 54, 8),
+        (true, true) => (36, 54, 12),
+        (false, _) => (28, 42, 4),
     };
     let mut entry = number(table_at)?;
+    // Two numbers of 16 bits.
     let sizes = number(sizes_at)?;
-    let (entry_size, entries) = (sizes & 0xffff, sizes >> 16);
+    let (low, high) = (sizes & 0xffff, sizes >> 16);
+    let (entry_size, entries) = if IS_BIG_ENDIAN {
+        (high, low)
+    } else {
+        (low, high)
+    };
     for _ in 0..entries {
         if number(entry)? == PT_INTERP {
             return number(entry.saturating_add(offset_at));
@@ -83,7 +96,7 @@ pub(super) fn is_script(head: &[u8]) -> bool {
 mod tests {
     use std::fs;
 
-    use super::{elf_machine, interpreter, is_script};
+    use super::{elf_machine, find_interpreter, interpreter, is_script};
 
     #[test]
     fn a_script_is_text() {
@@ -107,6 +120,21 @@ mod tests {
         assert_eq!(elf_machine(b"#!/bin/sh and more text"), None);
     }
 
+    /// An executable for a big-endian machine, with two entries.
+    fn big_endian(is_wide: bool) -> [u8; 256] {
+        let mut head = [0_u8; 256];
+        let (class, table, sizes, offset) = match is_wide {
+            true => (2, 32 + 4, 54, 8 + 4),
+            false => (1, 28, 42, 4),
+        };
+        head[..6].copy_from_slice(&[0x7f, b'E', b'L', b'F', class, 2]);
+        head[table..][..4].copy_from_slice(&100_u32.to_be_bytes());
+        head[sizes..][..4].copy_from_slice(&[0, 56, 0, 2]);
+        head[156..][..4].copy_from_slice(&3_u32.to_be_bytes());
+        head[156 + offset..][..4].copy_from_slice(&240_u32.to_be_bytes());
+        head
+    }
+
     #[test]
     fn the_interpreter_of_a_script_and_of_an_executable() {
         assert_eq!(interpreter(b"#!/bin/sh\nexit\n"), Some(&b"/bin/sh"[..]));
@@ -119,6 +147,11 @@ mod tests {
         assert_eq!(interpreter(b"#!/bin/sh\0x\n"), Some(&b"/bin/sh"[..]));
         assert_eq!(interpreter(b"exit 3\n"), None);
         assert_eq!(interpreter(b"\x7fELF\x02"), None);
+        for is_wide in [false, true] {
+            let head = big_endian(is_wide);
+            assert_eq!(find_interpreter::<true>(&head), Some(240));
+            assert_eq!(find_interpreter::<false>(&head), None);
+        }
         let own = fs::read("/proc/self/exe").unwrap();
         let linker = interpreter(&own[..4096]).unwrap();
         assert!(
