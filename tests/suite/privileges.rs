@@ -9,8 +9,8 @@ use rawdaemon::{
 use rustix::process::Pid;
 
 use crate::support::{
-    Daemon, Place, before_exec, eventually, filter, has, has_filters, is_root, is_root_for,
-    skip_part, status_line,
+    Daemon, Place, before_exec, eventually, filter, has, has_filters, has_test_programs, is_root,
+    is_root_for, run, skip, skip_part, status_line,
 };
 
 const SETS: [&str; 5] = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
@@ -335,6 +335,45 @@ fn securebits_of_the_launcher_change_no_answer() {
         assert_eq!(output.code(), 17, "{bits:#x}: {output:?}");
         place.assert_no_process();
     }
+}
+
+#[test]
+fn a_caller_that_goes_on_as_another_user_keeps_no_capability() {
+    if !is_root() || !has_test_programs() {
+        return;
+    }
+    let output = run(&Place::new(), "refused capabilities");
+    let says = format!(
+        "cannot set a limit (capabilities): Operation not permitted (EPERM)\n\
+         Uid:\t5033\t5033\t5033\t5033\n\
+         CapPrm:\t{NONE}\nCapEff:\t{NONE}\nCapInh:\t{NONE}\n"
+    );
+    assert_eq!(output.stdout, says, "{output:?}");
+}
+
+#[test]
+fn a_real_time_priority_is_read_back() {
+    if !is_root() || !has_filters() {
+        return;
+    }
+    let place = Place::new();
+    let mut command = place.rawdaemon(["--sched=fifo:50", "sleep", "1000"]);
+    before_exec(&mut command, || {
+        let parameter = libc::sched_param { sched_priority: 1 };
+        // SAFETY: the kernel reads the parameter.
+        match unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const parameter) } {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        }
+    });
+    let pretends = filter(libc::SYS_sched_setscheduler, libc::SECCOMP_RET_ERRNO);
+    before_exec(&mut command, pretends);
+    if let Err(error) = command.status() {
+        skip(format!("a real-time policy is not allowed here: {error}"));
+        return;
+    }
+    let says = "rawdaemon: cannot set a limit (sched): Operation not permitted (EPERM)";
+    place.fails(&mut command, 17, says);
 }
 
 #[test]

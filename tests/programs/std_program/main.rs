@@ -225,6 +225,15 @@ fn run(case: &str, began: Instant) -> Result<(), Error> {
                 println!("{}", what_goes_by_memory());
             }
         }
+        "refused capabilities" => {
+            // No kernel has this one.
+            let options = options.foreground(true).user_ids(5033, 5034, &[]);
+            let options = options.capabilities(Capabilities::from_bits(1 << 63));
+            println!("{}", spawn(&options).unwrap_err());
+            for name in ["Uid", "CapPrm", "CapEff", "CapInh"] {
+                println!("{}", status_line(name).unwrap());
+            }
+        }
         "become root" => {
             // SAFETY: numbers only.
             assert_eq!(unsafe { libc::setresuid(0, 0, 0) }, 0);
