@@ -10,8 +10,8 @@ const ATTEMPTS: u32 = 100;
 ///
 /// In a sticky directory, the kernel may refuse O_CREAT for another user's file, to root too (fs.protected_regular): the
 /// file is opened without it first. As the last component of the path, root does not follow a symbolic link of another
-/// user's (`ELOOP`), which could make it write to any file. A link of root's is followed, with every link that it leads
-/// to: that its directory belongs to somebody who exchanges it after the look is not prevented.
+/// user's (`ELOOP`), which could make it write to any file. It follows a link of root's, with every link that this
+/// leads to, and the owner of the directory can exchange the link after the look.
 #[inline(never)]
 pub(super) fn open_file(directory: RawFd, path: ThinCStr<'_>, purpose: Open) -> Result<Fd, Errno> {
     let mut missing = Missing::FailsAsLinks;

@@ -52,7 +52,7 @@ fn try_set_capabilities(plan: &Plan<'_>) -> Result<(), Error> {
         if let (Some(kept), Some(_)) = (kept, plan.options.capabilities) {
             sys::limit_bounding_set(kept)?;
             match sys::raise_ambient(kept) {
-                // Before Linux 4.3 there are no ambient capabilities. Root needs none, unless it is told to.
+                // Before Linux 4.3 there are no ambient capabilities. Root needs none, unless NOROOT is set.
                 Err(Errno::EINVAL) if sys::effective_user() == ROOT_USER => {
                     let bits = match plan.options.securebits {
                         Some(bits) => bits.bits(),

@@ -342,7 +342,7 @@ fn the_init_script_for_buildroot() {
         place.run(&mut command)
     };
     script.manages_its_daemon(5, run);
-    // Whoever boots sees one line for each daemon.
+    // At boot, each daemon has one line.
     assert_eq!(succeeds(run("start")), "Starting httpd: OK\n");
     assert_eq!(succeeds(run("restart")), "Restarting httpd: OK\n");
     assert_eq!(succeeds(run("reload")), "Reloading httpd: OK\n");

@@ -135,7 +135,7 @@ fn securebits_are_set() {
             let mut lines = dump.lines();
             lines.find_map(|line| Some(line.strip_prefix("Securebits: ")?.to_owned()))
         };
-        eventually("the bits are told", || line().is_some());
+        eventually("the securebits are printed", || line().is_some());
         assert_eq!(line().as_deref(), Some(expected), "{options:?}");
         eventually("it has ended", || place.processes().is_empty());
     }
