@@ -2,7 +2,7 @@
 
 use core::mem::MaybeUninit;
 
-use linux_raw_sys::general::{F_OFD_GETLK, F_RDLCK, F_WRLCK, LOCK_NB, LOCK_SH, LOCK_UN};
+use linux_raw_sys::general::{F_OFD_GETLK, F_RDLCK, F_WRLCK, LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN};
 use syscalls::Sysno;
 
 use super::arch::{
@@ -20,15 +20,20 @@ pub(crate) enum Locker {
     Daemon(u32),
     /// A daemon in the foreground, which the leader of its session does not watch.
     Foreground(u32),
+    /// The supervisor of a daemon, during the first start and after its success: the second lock includes the first.
+    Starter(u32),
+    Supervisor(u32),
     /// The process that removes the pidfile of a daemon that has ended: from the second byte to the end.
     Remover,
     /// The process that replaces a pidfile: a lock for reading, which excludes the other lockers.
     Replacer,
 }
 
-/// The length of the lock of a daemon without a fingerprint, and of one in the foreground.
+/// The lengths of the locks of processes without a fingerprint.
 const DAEMON: i64 = 1 << 30;
-const FOREGROUND: i64 = 1 << 31;
+const FOREGROUND: i64 = 2 << 30;
+const STARTER: i64 = 3 << 30;
+const SUPERVISOR: i64 = 4 << 30;
 
 /// A lock of this type on a part of a file. A length of zero means to the end.
 fn record_lock(kind: u32, start: i32, length: i64) -> Flock64 {
@@ -55,6 +60,10 @@ pub(crate) fn fcntl_setlk(fd: RawFd, locker: Locker) -> Result<(), Errno> {
         Locker::Daemon(fingerprint) => record_lock(F_WRLCK, 0, DAEMON | i64::from(fingerprint)),
         Locker::Foreground(fingerprint) => {
             record_lock(F_WRLCK, 0, FOREGROUND | i64::from(fingerprint))
+        }
+        Locker::Starter(fingerprint) => record_lock(F_WRLCK, 0, STARTER | i64::from(fingerprint)),
+        Locker::Supervisor(fingerprint) => {
+            record_lock(F_WRLCK, 0, SUPERVISOR | i64::from(fingerprint))
         }
     };
     // SAFETY: the kernel reads a flock from `lock`.
@@ -86,10 +95,20 @@ impl Lock {
         self.length >> 30 == 1
     }
 
-    /// The fingerprint of the daemon; zero if the lock has none.
+    /// Whether it is the lock of a supervisor.
+    pub(crate) const fn is_supervisor(self) -> bool {
+        matches!(self.length >> 30, 3 | 4)
+    }
+
+    /// Whether it is that of a supervisor whose first start is not over.
+    pub(crate) const fn is_starter(self) -> bool {
+        self.length >> 30 == 3
+    }
+
+    /// The fingerprint of its holder; zero if the lock has none.
     pub(crate) const fn fingerprint(self) -> u32 {
         match self.length >> 30 {
-            1 | 2 => self.length as u32 & 0x3fff_ffff,
+            1..=4 => self.length as u32 & 0x3fff_ffff,
             _ => 0,
         }
     }
@@ -117,6 +136,13 @@ pub(crate) fn fcntl_getlk(fd: RawFd) -> Result<Lock, Errno> {
         owner,
         length: lock.l_len,
     })
+}
+
+/// `flock(fd, LOCK_EX | LOCK_NB)`—Locks the file for its open file description, which the children of the caller
+/// share: they keep the lock when the caller has ended.
+pub(crate) fn flock(fd: RawFd) -> Result<(), Errno> {
+    // SAFETY: the call takes no pointers.
+    unsafe { attempt!(Sysno::flock, fd, LOCK_EX | LOCK_NB) }
 }
 
 /// `flock(fd, LOCK_SH | LOCK_NB)`, undone at once—Returns whether a process has locked the file by flock(2) for itself

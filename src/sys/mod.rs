@@ -63,24 +63,25 @@ pub(crate) use file::{
     umask, unlink, with_umask,
 };
 pub(crate) use lock::{
-    Lock, LockOwner, Locker, fcntl_getlk, fcntl_setlk, has_flock, has_remote_locks,
+    Lock, LockOwner, Locker, fcntl_getlk, fcntl_setlk, flock, has_flock, has_remote_locks,
 };
 pub(crate) use mmap::Mapping;
 pub use mmap::{Zeroed, leak_zeroed};
-pub use pid::getpid;
-pub(crate) use pid::{getpgid, getppid, getsid, gettid, kill, killpg};
+pub(crate) use pid::{getpgid, getppid, gettid, kill, killpg};
+pub use pid::{getpid, getsid};
 pub(crate) use pidfd::{pidfd_open, pidfd_send_signal};
 pub(crate) use poll::{ppoll, sleep};
 pub(crate) use process::{
     End, ExitSignal, Fork, Forked, check_single_threaded, clone, execve, execveat, exit,
-    has_exited, lead_group, may_setpgid, setpgid, setsid, try_wait, waitpid,
+    has_exited, lead_group, may_setpgid, set_child_subreaper, set_pdeathsig, setpgid, setsid,
+    try_wait, try_wait_any, waitpid,
 };
 pub(crate) use scheduling::{
     ioprio_set, sched_setaffinity, sched_setscheduler, setpriority, setrlimit,
 };
 pub(crate) use signal::{
-    SIGCHLD, SigAction, reset_sigaction, set_sigaction, set_signal_mask, sigaction, signalfd,
-    write_no_sigpipe,
+    SIGCHLD, SigAction, read_signal, reset_sigaction, set_sigaction, set_signal_mask, sigaction,
+    signalfd, write_no_sigpipe,
 };
 pub use signal::{SignalSet, block_signals, take_pending};
 pub(crate) use socket::{SOCKET_PATH_SIZE, bind, connect, datagram_socket, getsockname, recvmsg};
@@ -88,5 +89,6 @@ pub(crate) use stack::Stack;
 pub(crate) use stat::{Stat, UNFINISHED, fstat, lstat, lstat_at};
 pub use terminal::terminal_width;
 pub(crate) use thread::Thread;
+pub(crate) use tid::TidAddress;
 pub use trap::catch_traps;
 pub(crate) use trap::{reset_dispositions, restore_trap_action, trap_action};

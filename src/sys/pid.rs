@@ -47,7 +47,7 @@ pub(crate) fn getppid() -> Option<Pid> {
 /// `getsid(pid)`—Returns the session of a process, even of a zombie; without a pid, that of the caller.
 ///
 /// `None` if the session is one of another pid namespace. `ESRCH` if the process does not exist.
-pub(crate) fn getsid(pid: Option<Pid>) -> Result<Option<Pid>, Errno> {
+pub fn getsid(pid: Option<Pid>) -> Result<Option<Pid>, Errno> {
     // SAFETY: the call takes no pointers.
     let session = unsafe { call!(Sysno::getsid, pid.map_or(0, Pid::get)) };
     session.map(|session| Pid::new(session as i32))

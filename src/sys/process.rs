@@ -3,9 +3,10 @@
 use core::ffi::c_int;
 
 use linux_raw_sys::general::{
-    __WALL, CLD_DUMPED, CLD_EXITED, CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_THREAD, P_PID,
-    SIGCHLD, WEXITED, WNOHANG, WNOWAIT,
+    __WALL, CLD_DUMPED, CLD_EXITED, CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_THREAD, P_ALL,
+    P_PID, SIGCHLD, WEXITED, WNOHANG, WNOWAIT,
 };
+use linux_raw_sys::prctl::{PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG};
 use syscalls::Sysno;
 
 use super::arch;
@@ -121,16 +122,16 @@ pub(crate) fn setsid() -> Result<Pid, Errno> {
     Pid::new(session as i32).ok_or(Errno::EINVAL)
 }
 
-/// `wait4(pid, _, options | __WALL, NULL)`—Waits for a child, and reaps it. Retries after `EINTR`.
+/// `wait4(pid, _, options, NULL)`—Waits for a child, or for any child, and reaps it. Retries after `EINTR`.
 ///
-/// `None` if the options include `WNOHANG` and the child has not ended. `ECHILD` if it is not a child of the
+/// `None` if the options include `WNOHANG` and no child has ended. `ECHILD` if it is not a child of the
 /// caller, or no longer, and its status is not known.
-fn wait4(pid: Pid, options: u32) -> Result<Option<WaitStatus>, Errno> {
+fn wait4(pid: Option<Pid>, options: u32) -> Result<Option<(i32, WaitStatus)>, Errno> {
     loop {
-        let result = match arch::wait4(pid.get(), options | __WALL) {
+        let result = match arch::wait4(pid.map_or(-1, Pid::get), options) {
             // A policy may refuse this call and not waitid(2), which reaps as well.
             Err(errno) if errno.is_refusal() => {
-                waitid(pid, WEXITED | options | __WALL).map_err(|other| match other {
+                waitid(pid, WEXITED | options).map_err(|other| match other {
                     Errno::EINTR | Errno::ECHILD => other,
                     _ => errno,
                 })
@@ -138,48 +139,51 @@ fn wait4(pid: Pid, options: u32) -> Result<Option<WaitStatus>, Errno> {
             result => result,
         };
         if result != Err(Errno::EINTR) {
-            return Ok(result?.map(WaitStatus::from_raw));
+            return Ok(result?.map(|(pid, word)| (pid, WaitStatus::from_raw(word))));
         }
     }
 }
 
 /// `wait4(pid, _, __WALL, NULL)`—Waits until a child has ended, and reaps it.
 pub(crate) fn waitpid(pid: Pid) -> Result<WaitStatus, Errno> {
-    wait4(pid, 0)?.ok_or(Errno::ECHILD)
+    let (_, status) = wait4(Some(pid), __WALL)?.ok_or(Errno::ECHILD)?;
+    Ok(status)
 }
 
 /// `wait4(pid, _, WNOHANG | __WALL, NULL)`—Reaps a child if it has ended.
 pub(crate) fn try_wait(pid: Pid) -> Result<Option<WaitStatus>, Errno> {
-    wait4(pid, WNOHANG)
+    let reaped = wait4(Some(pid), WNOHANG | __WALL)?;
+    Ok(reaped.map(|(_, status)| status))
+}
+
+/// `wait4(-1, _, WNOHANG, NULL)`—Reaps any child that has ended, and returns its pid.
+///
+/// `ECHILD` if there is no child whose exit signal is SIGCHLD. Others are not reaped.
+pub(crate) fn try_wait_any() -> Result<Option<(Pid, WaitStatus)>, Errno> {
+    let reaped = wait4(None, WNOHANG)?;
+    Ok(reaped.and_then(|(pid, status)| Some((Pid::new(pid)?, status))))
 }
 
 /// `waitid(P_PID, child, _, WEXITED | WNOHANG | WNOWAIT)`—Returns whether a child has ended, without reaping
 /// it. Finds only children whose exit signal is SIGCHLD.
 pub(crate) fn has_exited(child: Pid) -> Result<bool, Errno> {
-    Ok(waitid(child, WEXITED | WNOHANG | WNOWAIT)?.is_some())
+    Ok(waitid(Some(child), WEXITED | WNOHANG | WNOWAIT)?.is_some())
 }
 
-/// `waitid(P_PID, child, _, options)`—Returns the status word of a child, as wait4(2) does, if it is in the state that
-/// the options name.
-fn waitid(child: Pid, options: u32) -> Result<Option<c_int>, Errno> {
-    // A siginfo_t, as words. They stay zeros if the child is not in this state.
+/// `waitid(P_PID, child, _, options)` or `waitid(P_ALL, 0, _, options)`—Returns the pid and the status word of a
+/// child, as wait4(2) does, if one is in the state that the options name.
+fn waitid(child: Option<Pid>, options: u32) -> Result<Option<(i32, c_int)>, Errno> {
+    // A siginfo_t, as words. They stay zeros if no child is in this state.
     let mut info = [0; 32];
+    let (kind, id) = child.map_or((P_ALL, 0), |child| (P_PID, child.get()));
     // SAFETY: the kernel writes a siginfo_t of 128 bytes to `info`, which has that size.
-    unsafe {
-        call!(
-            Sysno::waitid,
-            P_PID,
-            child.get(),
-            info.as_mut_ptr(),
-            options
-        )
-    }?;
-    let (code, status) = arch::code_and_status(&info);
+    unsafe { call!(Sysno::waitid, kind, id, info.as_mut_ptr(), options) }?;
+    let (code, pid, status) = arch::code_and_status(&info);
     Ok(match code as u32 {
         0 => None,
-        CLD_EXITED => Some(status.wrapping_shl(8)),
-        CLD_DUMPED => Some(status | 0x80),
-        _ => Some(status),
+        CLD_EXITED => Some((pid, status.wrapping_shl(8))),
+        CLD_DUMPED => Some((pid, status | 0x80)),
+        _ => Some((pid, status)),
     })
 }
 
@@ -213,6 +217,23 @@ pub(crate) fn may_setpgid() -> bool {
         // SAFETY: as before.
         group != 0 && unsafe { attempt!(Sysno::setpgid, 0, group) }.is_ok()
     })
+}
+
+/// `prctl(PR_SET_CHILD_SUBREAPER, 1)`—Makes the caller the parent of its descendants whose own parents end.
+///
+/// Since Linux 3.4. `EINVAL` before that.
+pub(crate) fn set_child_subreaper() -> Result<(), Errno> {
+    // SAFETY: this operation takes no pointers.
+    unsafe { attempt!(Sysno::prctl, PR_SET_CHILD_SUBREAPER, 1, 0) }
+}
+
+/// `prctl(PR_SET_PDEATHSIG, signal)`—Sets the signal that the caller gets when its parent ends.
+///
+/// A change of the user or the group clears it, and so does the exec of a set-user-ID program (prctl(2)). A parent
+/// that has ended before sends none.
+pub(crate) fn set_pdeathsig(signal: u8) -> Result<(), Errno> {
+    // SAFETY: this operation takes no pointers.
+    unsafe { attempt!(Sysno::prctl, PR_SET_PDEATHSIG, signal, 0) }
 }
 
 /// `unshare(CLONE_THREAD)`—Checks that the process has only one thread. The call changes nothing (unshare(2)).

@@ -11,7 +11,7 @@ use syscalls::Sysno;
 pub(crate) use linux_raw_sys::general::SIGCHLD;
 
 use super::arch::{RT_SIGTIMEDWAIT, RawSigAction, call_with_times};
-use super::fd::{Fd, NO_FD, RawFd, write};
+use super::fd::{Fd, NO_FD, RawFd, read, write};
 use super::poll::ppoll;
 use crate::protocol::Errno;
 
@@ -34,8 +34,13 @@ impl SignalSet {
     /// SIGPIPE and SIGXFSZ: a write to a pipe without a reader, or beyond the limit of the size of a file, raises them.
     pub const OF_WRITES: Self = Self(Self::PIPE.0 | Self::of(SIGXFSZ).0, [0; MORE_WORDS]);
 
+    /// The set of the signals of both sets.
+    pub(crate) const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0, self.1)
+    }
+
     /// The set with only this signal, up to 64.
-    pub(super) const fn of(signal: u32) -> Self {
+    pub(crate) const fn of(signal: u32) -> Self {
         let bit = 1_u64.wrapping_shl(signal.wrapping_sub(1));
         // The first word has the lower half, also where that does not come first in a `u64`.
         let words_are_swapped = cfg!(target_endian = "big") && size_of::<usize>() == 4;
@@ -162,12 +167,11 @@ pub(crate) fn reset_sigaction(signal: u32) -> Result<(), Errno> {
     set_sigaction(signal, &SigAction::default())
 }
 
-/// `signalfd4(-1, {signal}, 8, SFD_CLOEXEC | SFD_NONBLOCK)`—Creates a descriptor that is readable while this
-/// signal is pending. The caller must block the signal.
+/// `signalfd4(-1, set, 8, SFD_CLOEXEC | SFD_NONBLOCK)`—Creates a descriptor that is readable while one of these
+/// signals is pending. The caller must block them.
 ///
 /// Since Linux 2.6.27.
-pub(crate) fn signalfd(signal: u32) -> Result<Fd, Errno> {
-    let set = SignalSet::of(signal);
+pub(crate) fn signalfd(set: SignalSet) -> Result<Fd, Errno> {
     // SAFETY: the kernel reads `SET_SIZE` bytes from `set`.
     let fd = unsafe {
         call!(
@@ -179,6 +183,14 @@ pub(crate) fn signalfd(signal: u32) -> Result<Fd, Errno> {
         )
     };
     Fd::above_standard_streams(fd?)
+}
+
+/// Reads the number of the next pending signal from a descriptor of [`signalfd`]. `None` if none is pending.
+pub(crate) fn read_signal(signals: RawFd) -> Option<u32> {
+    // A signalfd_siginfo (signalfd(2)), which begins with the number.
+    let mut info = [0; 128];
+    read(signals, &mut info).ok()?;
+    info.first_chunk().copied().map(u32::from_ne_bytes)
 }
 
 #[cfg(test)]

@@ -129,15 +129,17 @@ pub(crate) const fn cause(info: &[i32; 3]) -> i32 {
     }
 }
 
-/// The code and the status in the siginfo_t of a child that has ended, which consists of these words.
+/// The code, the pid and the status in the siginfo_t of a child that has ended, which consists of these words.
 #[inline(always)]
-pub(crate) fn code_and_status(info: &[i32; 32]) -> (i32, i32) {
+pub(crate) fn code_and_status(info: &[i32; 32]) -> (i32, i32, i32) {
     // On mips, the code comes before an error number. Where pointers have 64 bits, padding precedes the pid, the user
     // and the status.
     match (size_of::<usize>(), info) {
-        (4, [_, code, _, _, _, status, ..]) if cfg!(target_arch = "mips") => (*code, *status),
-        (4, [_, _, code, _, _, status, ..]) | (_, [_, _, code, _, _, _, status, ..]) => {
-            (*code, *status)
+        (4, [_, code, _, pid, _, status, ..]) if cfg!(target_arch = "mips") => {
+            (*code, *pid, *status)
+        }
+        (4, [_, _, code, pid, _, status, ..]) | (_, [_, _, code, _, pid, _, status, ..]) => {
+            (*code, *pid, *status)
         }
     }
 }
