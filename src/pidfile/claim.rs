@@ -25,16 +25,14 @@ const WAIT_INTERVAL: Nanoseconds = 10_000_000;
 pub(crate) fn lock(
     options: &Settings<'_>,
     subject: Subject,
+    locker: fn(u32) -> Locker,
     locked: &mut RawFd,
 ) -> Result<u32, Error> {
     let Some(path) = options.string(subject) else {
         return Ok(NO_FINGERPRINT);
     };
     let fingerprint = fingerprint_of(sys::getpid());
-    let locker = match options.foreground {
-        true => Locker::Foreground(fingerprint),
-        false => Locker::Daemon(fingerprint),
-    };
+    let locker = locker(fingerprint);
     let mut left = nanoseconds(options.lock_timeout);
     loop {
         match lock_once(path, locker) {

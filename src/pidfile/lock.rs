@@ -5,6 +5,8 @@
 //! removes the file. After taking the lock, it checks that the path still names the locked file: the
 //! previous owner may have removed it.
 
+use core::mem::ManuallyDrop;
+
 use super::fingerprint::{Match, NO_FINGERPRINT, pid_of};
 use super::process::{find_fingerprint, has_ended, match_process, read_pid, recorded_fingerprint};
 use crate::options::Settings;
@@ -24,7 +26,7 @@ const EXIT_ATTEMPTS: u32 = 100;
 ///
 /// Without O_CREAT first: in a sticky directory, the kernel may refuse that for another user's file
 /// (fs.protected_regular), to root too.
-pub(super) fn open_or_create(path: ThinCStr<'_>, mask: u32) -> Result<Fd, Errno> {
+pub(crate) fn open_or_create(path: ThinCStr<'_>, mask: u32) -> Result<Fd, Errno> {
     match sys::open(path, Open::Lock) {
         Err(Errno::ENOENT) => sys::with_umask(mask, || {
             sys::open_at(WORKING_DIRECTORY, path, Open::Lock, Missing::IsCreatedOnly)
@@ -45,7 +47,7 @@ pub(super) fn lock_open(path: ThinCStr<'_>, file: Fd, locker: Locker) -> Result<
             refuse_other_daemon(&file, has_flock)?;
             Ok(Some(file))
         }
-        Err(errno) => match sys::fcntl_getlk(file.raw()).map(|lock| lock.owner) {
+        Err(errno) => match holder(&file) {
             // A process that shares its descriptors has the lock now, or it has just been released.
             Ok(LockOwner::Process(pid)) if has_ended(pid) => Ok(None),
             Ok(LockOwner::Process(pid)) => {
@@ -58,6 +60,17 @@ pub(super) fn lock_open(path: ThinCStr<'_>, file: Fd, locker: Locker) -> Result<
             Err(unknown) => Err(pidfile_failed(unknown)),
         },
     }
+}
+
+/// The daemon that holds the lock, or whose supervisor does; the supervisor, if its daemon does not run.
+fn holder(file: &Fd) -> Result<LockOwner, Errno> {
+    let lock = sys::fcntl_getlk(file.raw())?;
+    if let (LockOwner::Process(supervisor), true) = (lock.owner, lock.is_supervisor()) {
+        let (named, _) = read_pid(file.raw())?;
+        let daemon = named.filter(|pid| sys::getsid(Some(*pid)) == Ok(Some(supervisor)));
+        return Ok(LockOwner::Process(daemon.unwrap_or(supervisor)));
+    }
+    Ok(lock.owner)
 }
 
 /// Moves a descriptor to a number that neither scripts nor shells nor runtimes choose: they take the lowest that is
@@ -169,11 +182,16 @@ pub(crate) fn hand_over(
     match read_pid(file.raw()).map_err(pidfile_failed)? {
         (Some(pid), true) if pid == from && still_names(path, &file)? => {
             // The lock does not show that process: it needs the fingerprint, if there is one.
-            let fingerprint = find_fingerprint(to).map_err(pidfile_failed)?;
-            write(file.raw(), to, fingerprint, true)
+            rewrite(file.raw(), to)
         }
         _ => Ok(()),
     }
+}
+
+/// Makes another process the daemon of a pidfile that the caller has locked.
+pub(crate) fn rewrite(file: RawFd, daemon: Pid) -> Result<(), Error> {
+    let fingerprint = find_fingerprint(daemon).map_err(pidfile_failed)?;
+    write(file, daemon, fingerprint, true)
 }
 
 /// Removes the pidfile of a daemon that has ended: a regular file that contains its pid, or, if the start has
@@ -216,6 +234,34 @@ pub(super) fn remove_stale(
         })?;
     }
     Ok(is_stale)
+}
+
+/// Removes a pidfile that the caller has locked, if it names a process that has ended, or is empty and `may_be_empty`,
+/// unless its path names another file by now. Returns whether none is left that the caller has made.
+pub(crate) fn remove_locked(path: ThinCStr<'_>, file: RawFd, may_be_empty: bool) -> bool {
+    // The descriptor stays open: closing it would release the lock.
+    let file = ManuallyDrop::new(Fd::from_raw(file));
+    let mut text = [0; NUMBER_LINE + 1];
+    let read = sys::seek(file.raw(), 0).and_then(|()| sys::read(file.raw(), &mut text));
+    let Ok(length) = read else {
+        return false;
+    };
+    let text = text.get(..length as usize).unwrap_or_default();
+    let is_stale = match pid_of(text) {
+        Some(pid) => has_ended(pid),
+        None => text.is_empty() && may_be_empty,
+    };
+    if !is_stale {
+        return true;
+    }
+    match still_names(path, &file) {
+        Ok(true) if sys::unlink(path).is_err() => {
+            // At least, remove the pid from it.
+            let _ = sys::ftruncate(file.raw());
+            false
+        }
+        named => named.is_ok(),
+    }
 }
 
 /// Whether the pidfile, if any, does not exist yet.

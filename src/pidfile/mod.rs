@@ -11,14 +11,17 @@ mod owner;
 mod process;
 mod replace;
 mod stop;
+mod supervisor;
 mod wait;
 
 pub(crate) use claim::lock;
 pub use fingerprint::{
     BOOT_ID_SIZE, Match, NO_FINGERPRINT, Process, fingerprint, pid_in, pid_of, process,
 };
-pub(crate) use lock::{hand_over, is_missing, remove_after_failure, write};
+pub(crate) use lock::{
+    hand_over, is_missing, open_or_create, remove_after_failure, remove_locked, rewrite, write,
+};
 pub use owner::{Owner, Pidfile};
 pub use process::describe_process;
-pub(crate) use process::{is_descendant, notifying_child};
+pub(crate) use process::{each_process, fingerprint_of, is_descendant, notifying_child, parent_of};
 pub use stop::Stage;

@@ -53,6 +53,9 @@ pub enum Owner {
     /// The daemon runs as this process, and has released its lock by closing every descriptor, as sshd
     /// does. It is recognised by its fingerprint, which needs `/proc`.
     Unlocked(Pid),
+    /// The daemon does not run at this moment. Its supervisor, this process, will start it again, or is just starting
+    /// or stopping it.
+    Restarting(Pid),
     /// This process holds the lock, or has the pid in the file, but is not known to be the daemon. It may be a daemon
     /// that this crate did not start, or an unrelated process that has been given the pid of a dead daemon.
     Unknown(Pid),
@@ -67,6 +70,9 @@ pub(super) struct Observation {
     pub(super) named_pid: Option<Pid>,
     /// The process that holds the lock. After `MAINPID=`, it may be another one than the daemon.
     pub(super) holder: Option<Pid>,
+    /// The supervisor of the daemon, which holds the lock in its place, and whether its first start is not over.
+    pub(super) supervisor: Option<Pid>,
+    pub(super) is_starting: bool,
     /// Whether [`Pidfile::trust`] applies: nothing shows that the pid in the file is wrong.
     pub(super) is_plausible: bool,
     /// Whether a daemon is just starting or exiting, so that the state will change in a moment.
@@ -152,6 +158,8 @@ impl<'a> Pidfile<'a> {
             file: None,
             named_pid: None,
             holder: None,
+            supervisor: None,
+            is_starting: false,
             is_plausible: false,
             is_changing: false,
             is_background: false,
@@ -199,6 +207,10 @@ impl Observation {
             Some(pid) => match_process(pid, recorded_fingerprint(stat))?,
             None => Match::Ended,
         };
+        if let (LockOwner::Process(supervisor), true) = (lock.owner, lock.is_supervisor()) {
+            let daemon = named_pid.filter(|_| is_exact);
+            return self.find_supervised(file, lock, supervisor, daemon.map(|pid| (pid, found)));
+        }
         if let LockOwner::Process(pid) = lock.owner {
             self.holder = Some(pid);
         }
@@ -233,6 +245,32 @@ impl Observation {
         Ok(match found {
             Match::Ended => Owner::Dead,
             _ => Owner::Unknown(pid),
+        })
+    }
+
+    /// Determines the owner of a file that this supervisor has locked, and that names this daemon.
+    fn find_supervised(
+        &mut self,
+        file: &Fd,
+        lock: Lock,
+        supervisor: Pid,
+        named: Option<(Pid, Match)>,
+    ) -> Result<Owner, Errno> {
+        match match_process(supervisor, lock.fingerprint())? {
+            Match::Daemon => {}
+            Match::Unseen | Match::Ending if !sys::has_remote_locks(file.raw()) => {}
+            _ => return Ok(Owner::Unknown(supervisor)),
+        }
+        self.supervisor = Some(supervisor);
+        self.is_starting = lock.is_starter();
+        Ok(match named {
+            Some((pid, Match::Daemon)) => Owner::Running(pid),
+            // The supervisor empties the file when the daemon has ended, but the daemon's user may own it.
+            Some((pid, Match::Unseen)) if sys::getsid(Some(pid)) == Ok(Some(supervisor)) => {
+                Owner::Running(pid)
+            }
+            Some((pid, Match::Unseen)) => Owner::Unknown(pid),
+            _ => Owner::Restarting(supervisor),
         })
     }
 }

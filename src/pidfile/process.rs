@@ -91,7 +91,7 @@ pub(super) fn is_zombie(pid: Pid) -> bool {
 
 /// Calls a function for each process in `/proc` until it returns true, and returns whether it has. `None` if `/proc`
 /// is not mounted or shows another pid namespace.
-pub(super) fn each_process(is_found: &mut dyn FnMut(Pid) -> bool) -> Option<bool> {
+pub(crate) fn each_process(is_found: &mut dyn FnMut(Pid) -> bool) -> Option<bool> {
     read_process(sys::getpid()).ok()??;
     let folder = open_in_proc(&[b"/proc"], Open::Directory).ok()?;
     let mut buffer = [0; 1024];
@@ -107,6 +107,11 @@ pub(super) fn each_process(is_found: &mut dyn FnMut(Pid) -> bool) -> Option<bool
     }
 }
 
+/// The parent of a process, if `/proc` tells.
+pub(crate) fn parent_of(pid: Pid) -> Option<Pid> {
+    read_process(pid).ok()??.parent
+}
+
 /// The longest line of ancestors that is followed.
 const MAX_GENERATIONS: u32 = 1000;
 
@@ -115,7 +120,7 @@ const MAX_GENERATIONS: u32 = 1000;
 #[inline(never)]
 pub(crate) fn is_descendant(mut pid: Pid, ancestor: Pid) -> bool {
     for _ in 0..MAX_GENERATIONS {
-        match read_process(pid).ok().flatten().and_then(|it| it.parent) {
+        match parent_of(pid) {
             Some(parent) if parent == ancestor => return true,
             Some(parent) => pid = parent,
             None => break,
@@ -196,7 +201,7 @@ fn read<'t>(path: &[&[u8]], text: &'t mut [u8]) -> Result<&'t [u8], Errno> {
 }
 
 /// The fingerprint of a process; [`NO_FINGERPRINT`] without `/proc`, or if that cannot be read.
-pub(super) fn fingerprint_of(pid: Pid) -> u32 {
+pub(crate) fn fingerprint_of(pid: Pid) -> u32 {
     find_fingerprint(pid).unwrap_or(NO_FINGERPRINT)
 }
 

@@ -127,13 +127,21 @@ impl Pidfile<'_> {
         stages: &[Stage],
         first_repeated: usize,
     ) -> Result<Option<(Pid, Signal)>, Error> {
+        let supervisor = self.wind_down()?;
         let seen = self.observe()?;
         if let (Owner::Dead, Some(daemon)) = (seen.owner, seen.named_pid) {
             // If this fails, the daemon is still dead.
             let _ = remove_stale(self.path()?, Some(daemon), false);
         }
         let Some(mut pinned) = self.pin()? else {
-            return Ok(None);
+            return match supervisor {
+                // Its daemon did not run.
+                Some(supervisor) => {
+                    supervisor.wait()?;
+                    Ok(Some((supervisor.pid, Signal::USR2)))
+                }
+                None => Ok(None),
+            };
         };
         let daemon = pinned.pid;
         let mut rest = stages.iter();
@@ -157,7 +165,12 @@ impl Pidfile<'_> {
                         let starter = pinned.holder.map_or(Cause::Unknown, Cause::Owner);
                         return Err(Error::new(ErrorKind::StillRunning, starter));
                     }
-                    _ => return Ok(self.remove(daemon)?.map(|pid| (pid, stage.signal))),
+                    _ => {
+                        if let Some(supervisor) = &supervisor {
+                            supervisor.wait()?;
+                        }
+                        return Ok(self.remove(daemon)?.map(|pid| (pid, stage.signal)));
+                    }
                 }
             }
             if rest.len() == 0 {
@@ -224,7 +237,7 @@ impl Pidfile<'_> {
     /// The process that may be signalled; `None` if no daemon runs.
     fn target(&self, seen: &Observation) -> Result<Option<Pid>, Error> {
         match seen.owner {
-            Owner::NotRunning | Owner::Dead => Ok(None),
+            Owner::NotRunning | Owner::Dead | Owner::Restarting(_) => Ok(None),
             Owner::Running(pid) | Owner::Unlocked(pid) => Ok(Some(pid)),
             Owner::Unknown(pid) if self.trust && seen.is_plausible => Ok(Some(pid)),
             Owner::Unknown(pid) => Err(Error::new(ErrorKind::NoLock, Cause::Owner(pid))),

@@ -61,6 +61,12 @@ impl Pidfile<'_> {
         let deadline = deadline(time)?;
         loop {
             let seen = self.observe()?;
+            if seen.is_starting {
+                if wait_before(deadline, None)? {
+                    continue;
+                }
+                return Err(Error::new(ErrorKind::TimedOut, Cause::Unknown).with(Note::Other));
+            }
             // The session of a daemon in the foreground may be one of another pid namespace, and its leader may
             // never end. After MAINPID=, the process that was started still holds the lock, and is watched.
             let (Owner::Running(_) | Owner::Unlocked(_), Some(holder), true) =

@@ -1,0 +1,72 @@
+//! The supervisor of a daemon, when that is stopped.
+
+use super::owner::Pidfile;
+use super::process::{has_ended, pidfd_has_ended};
+use super::wait::{deadline, wait_before};
+use crate::protocol::{Cause, Errno, Error, ErrorKind, Nanoseconds, Pid, Signal, failed};
+use crate::sys::{self, Fd};
+
+/// A supervisor that does not start its daemon again.
+pub(super) struct Supervisor {
+    pub(super) pid: Pid,
+    /// `None` where there are no pidfds.
+    pidfd: Option<Fd>,
+}
+
+/// How long a supervisor may take to end after its daemon: it ends the descendants of that first.
+const TIMEOUT: Nanoseconds = 15_000_000_000;
+
+impl Pidfile<'_> {
+    /// Asks the supervisor, if there is one, not to start the daemon again, and to end after it.
+    #[inline(never)]
+    pub(super) fn wind_down(&self) -> Result<Option<Supervisor>, Error> {
+        let Some(pid) = self.observe()?.supervisor else {
+            return Ok(None);
+        };
+        let pidfd = match sys::pidfd_open(pid) {
+            Err(Errno::ESRCH | Errno::EINVAL | Errno::ENOENT) => return Ok(None),
+            pidfd => pidfd.ok(),
+        };
+        // It is still the same process.
+        if self.observe()?.supervisor != Some(pid) {
+            return Ok(None);
+        }
+        for signal in [Signal::USR2, Signal::CONT] {
+            let sent = match &pidfd {
+                Some(pidfd) => sys::pidfd_send_signal(pidfd, signal.number()),
+                None => sys::kill(pid, signal.number()),
+            };
+            match sent {
+                Ok(()) | Err(Errno::ESRCH) => {}
+                Err(errno) if errno.is_refusal() && pidfd.is_some() => {
+                    sys::kill(pid, signal.number()).map_err(failed(ErrorKind::SignalFailed))?;
+                }
+                Err(errno) => return Err(failed(ErrorKind::SignalFailed)(errno)),
+            }
+        }
+        Ok(Some(Supervisor { pid, pidfd }))
+    }
+}
+
+impl Supervisor {
+    /// Waits until it has ended.
+    ///
+    /// # Errors
+    ///
+    /// `StillRunning` if that takes too long.
+    pub(super) fn wait(&self) -> Result<(), Error> {
+        let deadline = deadline(TIMEOUT)?;
+        loop {
+            let is_gone = match &self.pidfd {
+                Some(pidfd) => pidfd_has_ended(pidfd),
+                None => has_ended(self.pid),
+            };
+            if is_gone {
+                return Ok(());
+            }
+            if !wait_before(deadline, self.pidfd.as_ref())? {
+                return Err(Error::new(ErrorKind::StillRunning, Cause::Owner(self.pid)));
+            }
+        }
+    }
+}
