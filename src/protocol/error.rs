@@ -202,7 +202,7 @@ impl Error {
 
     /// Makes the error of a daemon that ended too soon. `milliseconds` is how long it had lived;
     /// `u64::MAX` if that is not known.
-    pub(super) const fn of_death(status: WaitStatus, milliseconds: u64) -> Self {
+    pub(crate) const fn of_death(status: WaitStatus, milliseconds: u64) -> Self {
         let after = match milliseconds {
             u64::MAX => UNTIMED,
             known => clamp_millis(known),

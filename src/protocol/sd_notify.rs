@@ -10,7 +10,8 @@ use crate::text::{Lines, lines, next_field, parse_number, split_once};
 pub const STATUS_SIZE: usize = 200;
 
 /// The keys that are not ignored.
-static KEYS: Lines = lines!["READY"; "ERRNO"; "EXTEND_TIMEOUT_USEC"; "MAINPID"; "STATUS";];
+static KEYS: Lines =
+    lines!["READY"; "ERRNO"; "EXTEND_TIMEOUT_USEC"; "MAINPID"; "STATUS"; "WATCHDOG";];
 
 /// A parsed datagram: lines of `KEY=VALUE`. Unknown keys are ignored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct Notice<'d> {
     pub main_pid: Option<Pid>,
     /// `STATUS=TEXT`, truncated to [`STATUS_SIZE`].
     pub status: Option<&'d [u8]>,
+    /// `WATCHDOG=1`: the daemon is alive. False for `WATCHDOG=trigger`: it asks to be ended.
+    pub watchdog: Option<bool>,
 }
 
 impl<'d> Notice<'d> {
@@ -63,7 +66,12 @@ impl<'d> Notice<'d> {
             Some(1) => self.errno = small_number(value).and_then(Errno::new).or(self.errno),
             Some(2) => self.extension = parse_number(value, 10).or(self.extension),
             Some(3) => self.main_pid = small_number(value).and_then(Pid::new).or(self.main_pid),
-            Some(_) => self.status = Some(truncate(value)),
+            Some(4) => self.status = Some(truncate(value)),
+            Some(_) => match value {
+                b"1" => self.watchdog = Some(true),
+                b"trigger" => self.watchdog = Some(false),
+                _ => {}
+            },
             None => {}
         }
     }
@@ -77,6 +85,10 @@ impl<'d> Notice<'d> {
                 extension: Some(microseconds),
                 ..
             } => Some(Event::Extended(microseconds)),
+            Self {
+                watchdog: Some(is_alive),
+                ..
+            } => Some(Event::Watchdog { is_alive }),
             _ => None,
         }
     }

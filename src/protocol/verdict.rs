@@ -54,6 +54,11 @@ pub enum Event {
     Silent,
     /// The command needs this many microseconds more.
     Extended(u64),
+    /// The command has reported that it is alive, or asks its supervisor to end it.
+    Watchdog {
+        /// Whether it is alive.
+        is_alive: bool,
+    },
     /// The daemon ended.
     Died {
         /// How it ended.
@@ -127,7 +132,7 @@ impl Verdict {
             }
             Event::Closed { .. } if self.set_up => self.mark_silent(now),
             Event::Closed { executed: true } => self.mark_begun(now),
-            Event::Closed { executed: false } => {}
+            Event::Closed { executed: false } | Event::Watchdog { .. } => {}
             Event::Silent => self.mark_silent(now),
             Event::Extended(microseconds) => {
                 let end = now.saturating_add(microseconds.saturating_mul(1000));

@@ -51,7 +51,7 @@ impl WaitStatus {
     }
 
     /// Writes `exited with status 3` or `killed by signal 11 (SIGSEGV), core dumped`.
-    pub(super) fn describe(self, out: &mut Sink<'_>) {
+    pub(crate) fn describe(self, out: &mut Sink<'_>) {
         if let Some(status) = self.exit_status() {
             out(b"exited with status ");
             write_number(status.into(), out);

@@ -4,7 +4,7 @@ use super::notify_folder::NotifyFolder;
 use super::plan::Plan;
 use super::readiness::NotifyEnd;
 use crate::protocol::{Errno, Error, Pid, Record, encode};
-use crate::sys::{self, CStrings, Fork, Forked, NO_FD, Pipe, RawFd, Stack, Thread};
+use crate::sys::{self, CStrings, Fork, Forked, NO_FD, Pipe, RawFd, SignalSet, Stack, Thread};
 
 /// The directory against which relative paths of a command are resolved.
 #[derive(Clone, Copy)]
@@ -57,6 +57,19 @@ pub(super) trait Role: Sized {
     fn begin(output: &Self::Output, masked: Result<(), Errno>);
 }
 
+/// What a supervisor has for its daemons. It takes the place of original and intermediate.
+#[derive(Clone, Copy)]
+pub(crate) struct Supervision {
+    /// The pidfile and the lock file, which it has locked.
+    pub(crate) locks: [RawFd; 2],
+    /// Whether the daemon has run before: its output files are not emptied again.
+    pub(crate) is_restart: bool,
+    /// The signals that abandon a start.
+    pub(crate) abandoning: SignalSet,
+    /// The signal that the daemon gets when the supervisor ends; 0 for none.
+    pub(crate) death_signal: u8,
+}
+
 /// The data that all three processes share.
 pub(super) struct Shared<'a, R> {
     pub(super) plan: &'a Plan<'a>,
@@ -70,6 +83,8 @@ pub(super) struct Shared<'a, R> {
     pub(super) is_new: bool,
     /// The folder of the notification socket.
     pub(super) folder: NotifyFolder<'a>,
+    /// What the supervisor has, if there is one.
+    pub(super) supervision: Option<Supervision>,
     /// The stack for a daemon that shares its parent's memory until it executes the command.
     pub(super) stack: &'a Stack,
 }
@@ -96,7 +111,7 @@ impl<R> Context<'_, R> {
     /// True without an intermediate.
     #[inline(never)]
     pub(super) fn is_watched(&self) -> bool {
-        self.shared.verdict.writer == NO_FD
+        self.shared.verdict.writer == NO_FD && self.shared.supervision.is_none()
             // A refused call is no answer.
             || sys::getsid(None).map_or(true, |leader| sys::getppid() == leader)
     }

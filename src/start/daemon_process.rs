@@ -14,6 +14,11 @@ pub struct DaemonProcess {
 }
 
 impl DaemonProcess {
+    /// A daemon of this session.
+    pub(crate) const fn new(pid: Pid, session: Pid) -> Self {
+        Self { pid, session }
+    }
+
     /// The daemon's pid.
     #[must_use]
     pub const fn pid(&self) -> Pid {

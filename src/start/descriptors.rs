@@ -12,7 +12,7 @@ const MAX_FDS: RawFd = 1 << 20;
 ///
 /// It uses close_range(2), which is new in Linux 5.9; if that fails, `/proc/self/fd`; and without `/proc`
 /// it closes every number below the soft limit RLIMIT_NOFILE, or below 2^20 if that is less.
-pub(super) fn close_all_but(kept: KeptFds<'_>) -> Result<(), Errno> {
+pub(crate) fn close_all_but(kept: KeptFds<'_>) -> Result<(), Errno> {
     match kept.each_range(sys::close_range) {
         Ok(()) => Ok(()),
         Err(_) => close_from_proc(kept).or_else(|_| close_below_limit(kept)),

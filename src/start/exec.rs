@@ -92,6 +92,10 @@ impl Role for Command<'_> {
                 .map_err(|errno| Error::of_descriptor(ErrorKind::CloseFailed, errno, fd as i32))?;
             fd = kept.next_from(fd.wrapping_add(1));
         }
+        if let Some(signal @ 1..) = context.shared.supervision.map(|it| it.death_signal) {
+            // After the change of the user, which clears it, and before the look at the parent.
+            sys::set_pdeathsig(signal).map_err(failed(ErrorKind::SignalsFailed))?;
+        }
         if !(context.announces_exec() & context.is_watched()) {
             return Err(failed(ErrorKind::WaitFailed)(Errno::ESRCH));
         }

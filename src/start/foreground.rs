@@ -33,6 +33,7 @@ pub(super) fn take_steps<R: Role>(plan: &Plan<'_>, role: &R) -> Result<R::Output
             is_new: is_missing(options),
             folder: NotifyFolder::NONE,
             verdict: Pipe::NONE,
+            supervision: None,
             stack: &Stack::none(),
         },
         report: Pipe::NONE,

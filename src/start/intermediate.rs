@@ -19,7 +19,7 @@ use crate::protocol::{
     Errno, Error, ErrorKind, Goal, Nanoseconds, Note, Pid, Record, cannot_watch, encode, failed,
 };
 use crate::sys::{
-    self, End, Fork, Forked, Mapping, NO_FD, Pipe, SIGCHLD, SignalSet, Stack, ThinCStr,
+    self, End, Fork, Forked, Mapping, NO_FD, Pipe, RawFd, SIGCHLD, SignalSet, Stack, ThinCStr,
 };
 
 /// The intermediate, as a child of the original.
@@ -74,6 +74,7 @@ pub(super) fn lead_directly<R: Role>(
         is_new: is_missing(plan.options),
         folder: NotifyFolder::NONE,
         verdict: Pipe::NONE,
+        supervision: None,
         stack,
     };
     let created = sys::block_signals(SignalSet::ALL)
@@ -119,18 +120,31 @@ fn open_channel<R: Role>(
     let channel = Channel::open(shared.plan.readiness, &shared.folder, &mut variable);
     let mut channel = channel.map_err(failed(ErrorKind::ChannelFailed))?;
     let created = create_daemon(shared, session, &mut channel, &variable);
+    let created = created.map(|fork| match fork {
+        Fork::Parent(watched) => Fork::Parent(watched.daemon),
+        Fork::Child(output) => Fork::Child(output),
+    });
     match channel.remove_socket(shared.plan.readiness, &mut variable) {
         true => created,
         false => created.map_err(|error| error.with(Note::FileLeft)),
     }
 }
 
-fn create_daemon<R: Role>(
+/// A daemon whose start is a success.
+pub(super) struct Watched {
+    pub(super) daemon: Pid,
+    /// The daemon, or the process that it has named by `MAINPID=`, and the pidfd of that.
+    pub(super) main: Pid,
+    pub(super) main_end: RawFd,
+}
+
+/// Creates the daemon, and watches it until there is a verdict.
+pub(super) fn create_daemon<R: Role>(
     shared: &Shared<'_, R>,
     session: Pid,
     channel: &mut Channel,
     variable: &[u8],
-) -> Result<Fork<Forked<R::Output>>, Error> {
+) -> Result<Fork<Forked<R::Output>, Watched>, Error> {
     let inherited = shared.role.environment();
     let channel_failed = failed(ErrorKind::ChannelFailed);
     let mut copy;
@@ -157,23 +171,32 @@ fn create_daemon<R: Role>(
         true => (report.reader, shared.verdict.writer),
         false => (NO_FD, NO_FD),
     };
+    // A supervisor's original shares no memory.
+    let locks = shared.supervision.map_or([verdict, NO_FD], |it| it.locks);
+    let [fourth, fifth] = locks;
     let context = Context {
         shared,
         report,
         notify,
         environment,
         first_fd: FIRST_FD,
-        internal_fds: [report.writer, notify.writer, reader, verdict, NO_FD],
+        internal_fds: [report.writer, notify.writer, reader, fourth, fifth],
     };
     let fork = R::create(&context, |daemon: Result<Pid, Errno>| {
-        let daemon = daemon.map_err(failed(ErrorKind::ForkFailed))?;
+        let daemon = daemon.map_err(|errno| {
+            sys::close(report.writer);
+            sys::close(notify.writer);
+            failed(ErrorKind::ForkFailed)(errno)
+        })?;
         let born = match before {
             Nanoseconds::MAX => before,
             _ => sys::monotonic_time().unwrap_or(before),
         };
-        watch(&context, session, channel, (daemon, born))?;
-        Ok(daemon)
+        watch(&context, session, channel, (daemon, born))
     });
+    if shared.supervision.is_some() {
+        sys::close(report.reader);
+    }
     match fork {
         Fork::Parent(watched) => watched.map(Fork::Parent),
         Fork::Child(output) => Ok(Fork::Child(output)),
@@ -186,12 +209,13 @@ fn watch<R: Role>(
     session: Pid,
     channel: &mut Channel,
     (daemon, born): (Pid, Nanoseconds),
-) -> Result<(), Error> {
+) -> Result<Watched, Error> {
     let Shared {
         plan,
         verdict,
         stack,
         is_new,
+        supervision,
         ..
     } = context.shared;
     if !plan.executes {
@@ -199,7 +223,7 @@ fn watch<R: Role>(
         let _ = send_verdict(verdict.writer, encode(&Record::Created));
     }
     sys::close(context.notify.writer);
-    if plan.goal != Goal::Begun {
+    if plan.goal != Goal::Begun && supervision.is_none() {
         // Another thread of the original may be starting a daemon too. A copy of that start's verdict
         // pipe in this process would hide the original's death from it.
         let _ = close_all_but(KeptFds {
@@ -215,8 +239,16 @@ fn watch<R: Role>(
     if outcome.is_ok() {
         watch.continue_group();
     }
+    let watched = watch.watched();
+    if supervision.is_some() {
+        watch.close();
+    }
     let named = watch.named();
-    outcome.map_err(|error| remove_after_failure(plan.options, named, error, *is_new))
+    match outcome {
+        Ok(()) => Ok(watched),
+        Err(error) if supervision.is_some() => Err(error),
+        Err(error) => Err(remove_after_failure(plan.options, named, error, *is_new)),
+    }
 }
 
 /// The daemon: takes the steps, and reports the first one that fails.

@@ -16,7 +16,7 @@ use super::pipes::{wait_for_verdict, wait_until_released};
 use super::plan::{Memory, Plan};
 use super::progress::Progress;
 use super::readiness::remove_abandoned_socket;
-use crate::options::Readiness;
+use crate::options::{Readiness, Settings};
 use crate::pidfile::{is_missing, remove_after_failure};
 use crate::protocol::{
     Errno, Error, ErrorKind, Nanoseconds, Note, Pid, Subject, cannot_watch, failed, outcome,
@@ -31,7 +31,7 @@ pub(super) fn start<R: Role>(
     role: &R,
     show: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Fork<R::Output, DaemonProcess>, Error> {
-    check_descriptors(plan)?;
+    check_descriptors(plan.options)?;
     if plan.options.foreground {
         return foreground::take_steps(plan, role).map(Fork::Child);
     }
@@ -101,6 +101,7 @@ fn start_intermediate<R: Role>(
         is_new: is_missing(plan.options),
         folder: NotifyFolder::new(plan, role.environment()),
         verdict,
+        supervision: None,
         stack: &stacks.daemon,
     };
     let wait = |intermediate: Result<Pid, Errno>| {
@@ -109,7 +110,7 @@ fn start_intermediate<R: Role>(
         let restored = sys::set_signal_mask(mask);
         let outcome = match intermediate {
             Ok(intermediate) => {
-                let (record, ended) = wait_for_verdict(reader.raw(), intermediate, show);
+                let (record, ended) = wait_for_verdict(reader.raw(), intermediate, false, show);
                 if ended.is_ok() {
                     stacks.intermediate.mark_released();
                 }
@@ -196,9 +197,9 @@ const CHECK_INTERVAL: Nanoseconds = 100_000_000;
 
 /// Checks that every descriptor to keep is open, so that none of this crate's own gets its number, that the
 /// notification fd is none of them, and that the descriptors for standard streams are open.
-fn check_descriptors(plan: &Plan<'_>) -> Result<(), Error> {
-    for fd in plan.options.keep.unwrap_or_default() {
-        let checked = match plan.readiness {
+pub(crate) fn check_descriptors(options: &Settings<'_>) -> Result<(), Error> {
+    for fd in options.keep.unwrap_or_default() {
+        let checked = match options.readiness {
             Readiness::Descriptor(number) if number == *fd => Err(Errno::EBUSY),
             _ => sys::fcntl_getfd(*fd as RawFd),
         };
@@ -206,7 +207,7 @@ fn check_descriptors(plan: &Plan<'_>) -> Result<(), Error> {
     }
     let subjects = [Subject::Stdin, Subject::Stdout, Subject::Stderr];
     for (index, subject) in (0..).zip(subjects) {
-        if let Some(fd) = plan.options.stream(index).fd() {
+        if let Some(fd) = options.stream(index).fd() {
             let checked = sys::fcntl_getfd(fd as RawFd);
             checked.map_err(|errno| failed(ErrorKind::OpenFailed)(errno).about(subject))?;
         }

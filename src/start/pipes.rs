@@ -23,11 +23,12 @@ pub(super) fn read_record(pipe: RawFd) -> Option<Option<Record>> {
 }
 
 /// Waits for the intermediate, and returns its last record and its wait status. Reports progress to
-/// `show`.
+/// `show`. A supervisor `stays` after a success, which has no wait status then.
 #[inline(never)]
-pub(super) fn wait_for_verdict(
+pub(crate) fn wait_for_verdict(
     pipe: RawFd,
     intermediate: Pid,
+    stays: bool,
     show: &mut dyn FnMut(Progress<'_>),
 ) -> (Option<Record>, Result<WaitStatus, Errno>) {
     // Only the progress needs the clock, so none is shown if it cannot be read.
@@ -52,6 +53,7 @@ pub(super) fn wait_for_verdict(
             Some(Some(Record::Errno(errno))) => show(Progress::Errno(errno)),
             Some(Some(Record::Ignored(pid))) => show(Progress::Ignored(Pid::new(pid as i32))),
             Some(Some(Record::Executes | Record::Created)) => {}
+            Some(record @ Some(Record::Runs(_))) if stays => break (record, Err(Errno::ECHILD)),
             Some(record) => break (record, ended.unwrap_or_else(|| sys::waitpid(intermediate))),
             // The intermediate was killed, and another process still has the write end of the pipe.
             None if ended.is_some() => break (None, ended.unwrap_or(Err(Errno::ECHILD))),
@@ -92,7 +94,7 @@ pub(super) fn wait_until_released(stack: &Stack, pipe: RawFd) {
 /// Sends a record to the original. Blocks while the pipe is full, as the original may not read for a
 /// while. Does nothing in the original itself.
 #[inline(never)]
-pub(super) fn send_verdict(verdict: RawFd, record: [u8; RECORD_SIZE]) -> Result<(), Errno> {
+pub(crate) fn send_verdict(verdict: RawFd, record: [u8; RECORD_SIZE]) -> Result<(), Errno> {
     if verdict == NO_FD {
         return Ok(());
     }

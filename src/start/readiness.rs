@@ -114,6 +114,7 @@ impl Channel {
                     Err(errno) => return unreadable(errno),
                 };
                 if length == 0 {
+                    sys::close(pipe.reader);
                     pipe.reader = NO_FD;
                     return Some(Some(Event::Silent));
                 }
@@ -172,6 +173,20 @@ impl Channel {
             Self::Socket { folder, .. } => remove(variable, *folder),
             _ => true,
         }
+    }
+}
+
+impl Channel {
+    /// Closes the channel of a supervisor, and removes its socket. Returns whether none of it is left.
+    pub(super) fn close(
+        &self,
+        readiness: Readiness<'_>,
+        variable: &mut [u8; VARIABLE_SIZE],
+    ) -> bool {
+        if !matches!(self, Self::Socket { folder: 0, .. }) {
+            sys::close(self.fd());
+        }
+        self.remove_socket(readiness, variable)
     }
 }
 
@@ -296,8 +311,9 @@ fn await_barrier(socket: RawFd, sender: Pid, daemon: Pid) {
         // It has ended.
         Some(Err(Errno::ESRCH)) => return,
         // Before Linux 5.3, its end is not seen.
-        Some(end) => (end.map_or(NO_FD, Fd::into_raw), HELPER_TIMEOUT),
-        None => (NO_FD, BARRIER_TIMEOUT),
+        Some(end) => (end.ok(), HELPER_TIMEOUT),
+        None => (None, BARRIER_TIMEOUT),
     };
+    let end = end.as_ref().map_or(NO_FD, Fd::raw);
     let _ = sys::ppoll(&mut [socket, end, NO_FD, NO_FD], time);
 }

@@ -11,7 +11,7 @@ use super::streams::{OpenFiles, truncate_outputs};
 use crate::options::Settings;
 use crate::pidfile;
 use crate::protocol::{Errno, Error, ErrorKind, Step, Subject, failed};
-use crate::sys::{self, Open, RawFd, ThinCStr, WORKING_DIRECTORY};
+use crate::sys::{self, Locker, Open, RawFd, ThinCStr, WORKING_DIRECTORY};
 use crate::text::{NUMBER_LINE, number_line};
 
 /// Takes the steps.
@@ -31,6 +31,13 @@ pub(super) fn take<R: Role>(
     let mut buffer = None;
     let path = command_directory(context, &mut buffer);
     let mut fingerprint = 0;
+    if let Some(supervision) = context.shared.supervision {
+        files.locks = supervision.locks;
+    }
+    let locker = match options.foreground {
+        true => Locker::Foreground,
+        false => Locker::Daemon,
+    };
     for step in Step::ALL {
         if !plan.includes(*step) {
             continue;
@@ -57,16 +64,22 @@ pub(super) fn take<R: Role>(
             }),
             Step::OpenDevNull => at_step(files.open_null(options)),
             Step::PlaceStreams => at_step(files.place_streams(plan.executes)),
+            // The supervisor has locked both, and the fingerprint is the daemon's.
+            Step::LockLockFile | Step::LockPidfile if context.shared.supervision.is_some() => {
+                fingerprint = pidfile::fingerprint_of(sys::getpid());
+                Ok(())
+            }
             Step::LockLockFile => {
                 let [_, lock_file] = &mut files.locks;
-                pidfile::lock(options, Subject::LockFile, lock_file).map(drop)
+                pidfile::lock(options, Subject::LockFile, locker, lock_file).map(drop)
             }
             // The pidfile is locked after the lock file: this may create it, and a failed start must not
             // leave it.
             Step::LockPidfile => {
                 let [pidfile, _] = &mut files.locks;
                 // Before chroot(2), while `/proc` is still accessible.
-                pidfile::lock(options, Subject::Pidfile, pidfile).map(|it| fingerprint = it)
+                let locked = pidfile::lock(options, Subject::Pidfile, locker, pidfile);
+                locked.map(|it| fingerprint = it)
             }
             Step::SetOomScoreAdj => at_step(set_oom_score_adj(options)),
             Step::SetUmask => at_step(sys::umask(plan.umask).map(drop)),
@@ -95,7 +108,10 @@ pub(super) fn take<R: Role>(
             Step::SetUser => set_user(plan),
             Step::SetCapabilities => set_capabilities(plan),
             // Last, so that a failed start loses no output: only the exec can still fail.
-            Step::EmptyOutputs => truncate_outputs(options),
+            Step::EmptyOutputs => match context.shared.supervision {
+                Some(supervision) if supervision.is_restart => Ok(()),
+                _ => truncate_outputs(options),
+            },
             Step::Execute => break,
         }?;
     }

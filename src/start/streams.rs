@@ -155,7 +155,7 @@ impl OpenFiles {
 
 /// Opens `/dev/null`. `ENODEV` if it is not the null device: a regular file in its place has contents, and would
 /// grow.
-pub(super) fn open_null() -> Result<Fd, Errno> {
+pub(crate) fn open_null() -> Result<Fd, Errno> {
     let null = sys::open(ThinCStr::new(c"/dev/null"), Open::ReadWrite)?;
     match sys::fstat(null.raw())?.is_null_device() {
         true => Ok(null),

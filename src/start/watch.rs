@@ -1,15 +1,16 @@
 //! The watch over the daemon: the intermediate waits for events until there is a verdict.
 
 use super::context::Context;
+use super::intermediate::Watched;
 use super::pipes::{read_record, send_verdict, wait_until_released};
 use super::readiness::Channel;
 use crate::options::Settings;
-use crate::pidfile::hand_over;
+use crate::pidfile::{hand_over, rewrite};
 use crate::protocol::{
     Cause, Errno, Error, ErrorKind, Event, Goal, Nanoseconds, Note, Pid, Record, Signal, Verdict,
     cannot_watch, encode, failed, nanoseconds,
 };
-use crate::sys::{self, Fd, NO_FD, RawFd, SIGCHLD, Stack};
+use crate::sys::{self, Fd, NO_FD, RawFd, SIGCHLD, SignalSet, Stack};
 
 /// How long the daemon may take to end after a SIGTERM, before it gets a SIGKILL.
 const TERM_TIMEOUT: Nanoseconds = 1_000_000_000;
@@ -53,6 +54,10 @@ pub(super) struct Watch<'w> {
     /// ppoll(2) reports this descriptor when no process waits for the verdict: it is the verdict pipe,
     /// or, in the original, a signalfd for SIGTERM.
     abandoned: RawFd,
+    /// The signals that abandon it there.
+    abandoning: SignalSet,
+    /// The pidfile, if a supervisor has locked it; else [`NO_FD`].
+    pidfile: RawFd,
     channel: &'w mut Channel,
     /// Readable when the daemon may have ended: a pidfd, or, before Linux 5.3 and where a sandbox refuses
     /// pidfds, a signalfd for SIGCHLD, which also reports stops. [`NO_FD`] before the first wait.
@@ -77,6 +82,10 @@ impl<'w> Watch<'w> {
     ) -> Self {
         let plan = context.shared.plan;
         let verdict = context.shared.verdict.writer;
+        let of_original = (SignalSet::of(Signal::TERM.number().into()), [NO_FD; 2]);
+        let supervision = context.shared.supervision;
+        let (abandoning, [pidfile, _]) =
+            supervision.map_or(of_original, |it| (it.abandoning, it.locks));
         Self {
             options: plan.options,
             daemon,
@@ -92,6 +101,8 @@ impl<'w> Watch<'w> {
             report_writer: context.report.writer,
             verdict,
             abandoned: verdict,
+            abandoning,
+            pidfile,
             channel,
             death: NO_FD,
             started: born.saturating_add(nanoseconds(plan.options.lock_timeout)),
@@ -189,6 +200,9 @@ impl<'w> Watch<'w> {
                 }
             }
             if abandoned != NO_FD {
+                if self.verdict == NO_FD {
+                    sys::close(abandoned);
+                }
                 self.abandoned = NO_FD;
                 return Ok(Event::Abandoned);
             }
@@ -205,11 +219,11 @@ impl<'w> Watch<'w> {
     fn prepare_to_wait(&mut self) -> Result<(), Errno> {
         self.close_report_writer();
         if self.death == NO_FD {
-            let death = sys::pidfd_open(self.daemon).or_else(|_| sys::signalfd(SIGCHLD));
+            let death =
+                sys::pidfd_open(self.daemon).or_else(|_| sys::signalfd(SignalSet::of(SIGCHLD)));
             self.death = death?.into_raw();
             if self.verdict == NO_FD {
-                self.abandoned =
-                    sys::signalfd(Signal::TERM.number().into()).map_or(NO_FD, sys::Fd::into_raw);
+                self.abandoned = sys::signalfd(self.abandoning).map_or(NO_FD, Fd::into_raw);
             }
         }
         Ok(())
@@ -273,6 +287,8 @@ impl<'w> Watch<'w> {
             let mut main = self.main;
             let event = self.channel.receive(daemon, session, verdict, &mut main)?;
             let event = self.follow(main).or(event);
+            // That counts only once the start is over.
+            let event = event.filter(|event| !matches!(event, Event::Watchdog { .. }));
             if event.is_some() {
                 return event;
             }
@@ -298,11 +314,38 @@ impl<'w> Watch<'w> {
                 self.death = pidfd.into_raw();
                 self.main = main;
                 self.named = None;
-                hand_over(self.options, self.daemon, from, main)
+                match self.pidfile {
+                    NO_FD => hand_over(self.options, self.daemon, from, main),
+                    pidfile => rewrite(pidfile, main),
+                }
             }
         };
         let error = moved.err()?.with(Note::AllSteps);
         Some(Event::Reported(Record::Failed(error)))
+    }
+
+    /// What is known of a daemon whose start is a success.
+    pub(super) const fn watched(&self) -> Watched {
+        Watched {
+            daemon: self.daemon,
+            main: self.main,
+            main_end: if self.named.is_none() {
+                self.death
+            } else {
+                NO_FD
+            },
+        }
+    }
+
+    /// Closes what the watch has opened, for a process that goes on.
+    pub(super) fn close(&mut self) {
+        self.close_report_writer();
+        if self.named.is_some() {
+            sys::close(self.death);
+        }
+        if self.verdict == NO_FD {
+            sys::close(self.abandoned);
+        }
     }
 
     /// The process that the pidfile names; `None` if that is one that the daemon has named.

@@ -1,0 +1,162 @@
+//! A start by a supervisor: a process that leads the daemon's session, as the intermediate does, and stays.
+
+use core::mem::ManuallyDrop;
+
+use super::context::{Shared, Supervision};
+use super::directories::MadeDirectories;
+use super::exec::Command;
+use super::intermediate::{Watched, create_daemon};
+use super::notify_folder::{NotifyFolder, VARIABLE_SIZE};
+use super::plan::{Memory, Plan};
+use super::readiness::Channel;
+use crate::options::{Credentials, Settings};
+use crate::pidfile::rewrite;
+use crate::protocol::{Error, ErrorKind, Event, Note, Pid, Signal, failed};
+use crate::sys::{self, CStrings, Fd, Fork, NO_FD, Pipe, RawFd, Stack, ThinCStr};
+
+/// A command that a supervisor starts, and starts again.
+pub(crate) struct Supervised<'a> {
+    pub(crate) settings: &'a Settings<'a>,
+    pub(crate) credentials: Credentials<'a>,
+    pub(crate) command: (ThinCStr<'a>, CStrings<'a>, CStrings<'a>),
+    pub(crate) supervision: Supervision,
+    pub(crate) session: Pid,
+    /// What [`may_setpgid`](crate::sys::may_setpgid) returned before the session was created.
+    pub(crate) may_setpgid: bool,
+}
+
+/// A daemon that runs, and the channel over which it reports.
+pub(crate) struct Running {
+    pub(crate) daemon: Pid,
+    /// The daemon, or the process that it has named by `MAINPID=`.
+    pub(crate) main: Pid,
+    /// The pidfd of that process.
+    pub(crate) main_end: RawFd,
+    channel: Channel,
+    variable: [u8; VARIABLE_SIZE],
+}
+
+impl Supervised<'_> {
+    /// Starts the daemon, watches it until there is a verdict, and sends a success to the process that waits for it,
+    /// if one does. All steps are taken anew.
+    pub(crate) fn start(&self, verdict: Pipe) -> Result<Running, Error> {
+        let supervision = Supervision {
+            is_restart: verdict.writer == NO_FD,
+            ..self.supervision
+        };
+        let (program, argv, envp) = self.command;
+        let plan = Plan::for_command(self.settings).with_credentials(self.credentials);
+        let command = Command {
+            program,
+            argv,
+            envp,
+            before_exec: None,
+        };
+        let stack = match plan.memory {
+            Memory::Copied => Stack::none(),
+            Memory::Shared | Memory::SharedStopping => Stack::new(),
+        };
+        let shared = Shared {
+            plan: &plan,
+            role: &command,
+            may_setpgid: self.may_setpgid,
+            is_new: false,
+            folder: NotifyFolder::new(&plan, envp),
+            verdict,
+            supervision: Some(supervision),
+            stack: &stack,
+        };
+        let mut made = MadeDirectories::NONE;
+        let started = made.make(&plan).and_then(|()| {
+            let mut variable = [0; VARIABLE_SIZE];
+            let channel = Channel::open(plan.readiness, &shared.folder, &mut variable);
+            let mut channel = channel.map_err(failed(ErrorKind::ChannelFailed))?;
+            match create_daemon(&shared, self.session, &mut channel, &variable) {
+                Ok(Fork::Parent(watched)) => Ok((watched, channel, variable)),
+                Ok(Fork::Child(never)) => match never.into_inner() {},
+                Err(error) => Err(match channel.close(plan.readiness, &mut variable) {
+                    true => error,
+                    false => error.with(Note::FileLeft),
+                }),
+            }
+        });
+        let (watched, channel, variable) = started.map_err(|error| made.remove(&plan, error))?;
+        let Watched {
+            daemon,
+            main,
+            main_end,
+        } = watched;
+        Ok(Running {
+            daemon,
+            main,
+            main_end,
+            channel,
+            variable,
+        })
+    }
+}
+
+impl Running {
+    /// The descriptor that is readable when the daemon has sent a message; [`NO_FD`] if there is no channel.
+    pub(crate) fn fd(&self) -> RawFd {
+        self.channel.fd()
+    }
+
+    /// Reads the next message, and follows the process that it names by `MAINPID=`: the pidfile names that from now
+    /// on. `None` if there is no message, `Some(None)` if it means nothing to a supervisor.
+    pub(crate) fn receive(&mut self, supervised: &Supervised<'_>) -> Option<Option<Event>> {
+        let mut main = self.main;
+        let session = supervised.session;
+        let event = self
+            .channel
+            .receive(self.daemon, session, NO_FD, &mut main)?;
+        if main != self.main {
+            self.follow(main, supervised);
+        }
+        if let Some(Event::Reported(_)) = event {
+            // The channel cannot be read any more.
+            self.close_channel(supervised);
+            return None;
+        }
+        Some(event)
+    }
+
+    /// Takes another process for the daemon, if a pidfd shows its end.
+    pub(crate) fn follow(&mut self, main: Pid, supervised: &Supervised<'_>) {
+        let Ok(end) = sys::pidfd_open(main) else {
+            return;
+        };
+        sys::close(self.main_end);
+        self.main_end = end.into_raw();
+        self.main = main;
+        let [pidfile, _] = supervised.supervision.locks;
+        if pidfile != NO_FD {
+            let _ = rewrite(pidfile, main);
+        }
+    }
+
+    /// Sends a signal to the daemon, which has not been reaped.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let _ = match self.main_end {
+            NO_FD => sys::kill(self.main, signal.number()),
+            // Its parent may have reaped it.
+            end => {
+                let end = ManuallyDrop::new(Fd::from_raw(end));
+                sys::pidfd_send_signal(&end, signal.number())
+            }
+        };
+    }
+
+    /// Closes what is left of a daemon that has ended.
+    pub(crate) fn close(&mut self, supervised: &Supervised<'_>) {
+        self.close_channel(supervised);
+        sys::close(self.main_end);
+        self.main_end = NO_FD;
+    }
+
+    fn close_channel(&mut self, supervised: &Supervised<'_>) {
+        let readiness = supervised.settings.readiness;
+        self.channel.close(readiness, &mut self.variable);
+        self.channel = Channel::None;
+    }
+}
