@@ -19,9 +19,10 @@ pub use crate::protocol::{
 pub use crate::start::{
     KeptFds, LookUp, Plan, any_path, describe_file, interpreter, is_relative, spawn_as,
 };
+pub use crate::supervisor::{Respawn, Supervision, read_state, remove_state, supervise};
 pub use crate::sys::{
     EntryNames, RawFd, SignalSet, Zeroed, block_signals, catch_traps, effective_user, getpid,
-    leak_zeroed, take_pending, terminal_width, write,
+    getsid, leak_zeroed, take_pending, terminal_width, write,
 };
 pub use crate::text::{
     Lines, Sink, join, next_field, parse_number, parse_signed, split_once, write_number,

@@ -231,6 +231,7 @@ mod packed;
 mod pidfile;
 mod protocol;
 mod start;
+mod supervisor;
 #[allow(unsafe_code)]
 mod sys;
 mod text;

@@ -1,0 +1,123 @@
+//! The events that a supervisor waits for.
+
+use super::process::Supervisor;
+use crate::protocol::{Errno, Event as Message, Nanoseconds, Pid, Signal, WaitStatus};
+use crate::start::Running;
+use crate::sys::{self, NO_FD, SIGCHLD};
+
+/// What the supervisor has been asked for. The larger one counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Request {
+    None,
+    /// The daemon is not started again.
+    Finish,
+    /// The daemon is stopped.
+    Stop,
+}
+
+/// An event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    /// The daemon has ended. Its status is known if it was a child.
+    Ended(Option<WaitStatus>),
+    /// The daemon has sent a message.
+    Heard(Message),
+    /// There is a request, or a child has ended: look again.
+    Other,
+    /// The time has passed.
+    Timeout,
+}
+
+impl Supervisor<'_> {
+    /// Waits for the next event, until the deadline.
+    ///
+    /// # Errors
+    ///
+    /// A call that nothing can replace is refused.
+    pub(super) fn wait(
+        &mut self,
+        mut running: Option<&mut Running>,
+        deadline: Nanoseconds,
+    ) -> Result<Event, Errno> {
+        loop {
+            let left = match deadline {
+                Nanoseconds::MAX => deadline,
+                _ => deadline.saturating_sub(sys::monotonic_time()?),
+            };
+            let (channel, end) = running
+                .as_ref()
+                .map_or((NO_FD, NO_FD), |it| (it.fd(), it.main_end));
+            let mut ready = [self.signals, channel, end, self.logger_end];
+            match sys::ppoll(&mut ready, left) {
+                Err(Errno::EINTR) => ready = [self.signals, NO_FD, NO_FD, NO_FD],
+                polled => polled?,
+            }
+            let [signals, channel, end, logger] = ready;
+            if logger != NO_FD {
+                self.restart_logger();
+            }
+            if channel != NO_FD {
+                if let Some(running) = &mut running {
+                    // One at a time: a process may send messages forever.
+                    if let Some(Some(message)) = running.receive(self.supervised) {
+                        return Ok(Event::Heard(message));
+                    }
+                }
+            }
+            let main = running.as_ref().map(|running| running.main);
+            let mut is_told = false;
+            if signals != NO_FD {
+                is_told = self.read_signals(running.as_deref());
+                if let Some(status) = reap(main)? {
+                    return Ok(Event::Ended(Some(status)));
+                }
+            }
+            if let (true, Some(main)) = (end != NO_FD, main) {
+                // Its status is known if its parent has ended before.
+                return Ok(Event::Ended(sys::try_wait(main).unwrap_or(None)));
+            }
+            if is_told {
+                return Ok(Event::Other);
+            }
+            if left == 0 {
+                return Ok(Event::Timeout);
+            }
+        }
+    }
+
+    /// Takes the pending signals. Returns whether there is something to look at.
+    fn read_signals(&mut self, running: Option<&Running>) -> bool {
+        let mut is_told = false;
+        while let Some(number) = sys::read_signal(self.signals) {
+            if number == SIGCHLD {
+                is_told = true;
+                continue;
+            }
+            match Signal::new(number as u8) {
+                Some(Signal::HUP) => {
+                    if let Some(running) = running {
+                        running.signal(Signal::HUP);
+                    }
+                }
+                Some(Signal::USR1) => self.reopen_log(),
+                Some(Signal::USR2) => self.request = self.request.max(Request::Finish),
+                _ => self.request = Request::Stop,
+            }
+            is_told |= self.request != Request::None;
+        }
+        is_told
+    }
+}
+
+/// Reaps every child that has ended. Returns the status of the daemon, if that is one of them.
+fn reap(main: Option<Pid>) -> Result<Option<WaitStatus>, Errno> {
+    let mut ended = None;
+    loop {
+        match sys::try_wait_any() {
+            Ok(Some((pid, status))) if Some(pid) == main => ended = Some(status),
+            Ok(Some(_)) => {}
+            Ok(None) | Err(Errno::ECHILD) => return Ok(ended),
+            Err(errno) => return Err(errno),
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! The supervisor: starts the daemon, waits until it ends, and starts it again.
+
+use super::events::{Event, Request};
+use super::launch::STOPS;
+use super::respawn::{Next, Respawn, Tally};
+use super::state::{StateText, open_state, write_state};
+use crate::packed::packed;
+use crate::pidfile::fingerprint_of;
+use crate::protocol::{
+    Cause, Errno, Error, ErrorKind, Event as Message, Nanoseconds, Note, Signal, Subject,
+    WaitStatus, cannot_watch, failed, nanoseconds,
+};
+use crate::start::{Running, Supervised};
+use crate::sys::{self, Locker, NO_FD, Pipe, RawFd, SIGCHLD, SignalSet};
+
+/// A supervisor.
+pub(super) struct Supervisor<'a> {
+    pub(super) supervised: &'a Supervised<'a>,
+    respawn: &'a Respawn<'a>,
+    /// A signalfd.
+    pub(super) signals: RawFd,
+    /// The pidfd of the process that writes the log; [`NO_FD`] if there is none.
+    pub(super) logger_end: RawFd,
+    pub(super) request: Request,
+    tally: Tally,
+    state: RawFd,
+}
+
+/// How a supervision ends, with the exit status of the supervisor.
+pub(super) enum Outcome {
+    /// The daemon has ended, and was not to be started again.
+    Ended(u8),
+    /// It has failed too often.
+    GaveUp(u8),
+    /// It may run, and cannot be watched.
+    Lost(u8),
+}
+
+/// All signals that it handles.
+const HANDLED: SignalSet = STOPS
+    .and(SignalSet::of(SIGCHLD))
+    .and(SignalSet::of(Signal::HUP.number() as u32))
+    .and(SignalSet::of(Signal::USR1.number() as u32));
+
+/// How long a daemon that has missed its watchdog may take to end after a SIGABRT.
+const ABORT_TIMEOUT: Nanoseconds = 5_000_000_000;
+
+impl<'a> Supervisor<'a> {
+    pub(super) fn new(
+        supervised: &'a Supervised<'a>,
+        respawn: &'a Respawn<'a>,
+    ) -> Result<Self, Error> {
+        let signals = sys::signalfd(HANDLED).map_err(failed(ErrorKind::SignalsFailed))?;
+        let pidfile = supervised.settings.string(Subject::Pidfile);
+        Ok(Self {
+            supervised,
+            respawn,
+            signals: signals.into_raw(),
+            logger_end: NO_FD,
+            request: Request::None,
+            tally: Tally::default(),
+            state: pidfile.map_or(NO_FD, open_state),
+        })
+    }
+
+    /// Supervises the daemon until nothing is left to do.
+    ///
+    /// # Errors
+    ///
+    /// That of the first start.
+    pub(super) fn stay(&mut self, verdict: Pipe) -> Result<Outcome, Error> {
+        self.tell(0, None);
+        let mut started = Ok(self.supervised.start(verdict)?);
+        sys::close(verdict.writer);
+        self.hold_locks();
+        loop {
+            let (error, lived) = match started {
+                Ok(mut running) => self.run(&mut running),
+                Err(error) => (error, 0),
+            };
+            if error.kind() == ErrorKind::WaitFailed && self.request == Request::None
+                || error.has(Note::StillRuns)
+            {
+                // Whether the daemon runs is not known, or it does: a second one must not be started.
+                self.give_up(&error);
+                return Ok(Outcome::Lost(error.exit_code()));
+            }
+            self.empty_pidfile();
+            let status = exit_status(&error);
+            let next = match self.request {
+                Request::None => self.tally.judge(self.respawn, status == Some(0), lived),
+                _ => Next::Finish,
+            };
+            let Next::Restart(delay) = next else {
+                let status = status.unwrap_or(error.exit_code());
+                if next == Next::Finish {
+                    return Ok(Outcome::Ended(status));
+                }
+                self.give_up(&error);
+                return Ok(Outcome::GaveUp(status));
+            };
+            if let Err(errno) = self.pause(delay, &error) {
+                self.give_up(&cannot_watch(errno));
+                return Ok(Outcome::GaveUp(ErrorKind::WaitFailed.exit_code()));
+            }
+            if self.request != Request::None {
+                return Ok(Outcome::Ended(0));
+            }
+            started = self.supervised.start(Pipe::NONE);
+            if started.is_ok() {
+                self.tell(0, Some(&error));
+            }
+        }
+    }
+
+    /// Waits while the daemon runs, and stops it on request. Returns how it ended, and how long it has run.
+    fn run(&mut self, running: &mut Running) -> (Error, Nanoseconds) {
+        let time = || sys::monotonic_time().unwrap_or(0);
+        let born = time();
+        let limit = nanoseconds(self.respawn.watchdog);
+        let due = |now: Nanoseconds| match limit {
+            0 => Nanoseconds::MAX,
+            limit => now.saturating_add(limit),
+        };
+        let mut deadline = due(born);
+        let status = loop {
+            match self.wait(Some(running), deadline) {
+                Ok(Event::Ended(status)) => break Ok(status),
+                Ok(Event::Heard(Message::Watchdog { is_alive: true })) => deadline = due(time()),
+                Ok(Event::Heard(Message::Extended(microseconds))) if limit != 0 => {
+                    let end = time().saturating_add(microseconds.saturating_mul(1000));
+                    deadline = deadline.max(end);
+                }
+                Ok(Event::Timeout | Event::Heard(Message::Watchdog { is_alive: false })) => {
+                    break self.abort(running);
+                }
+                Ok(_) if self.request == Request::Stop => break self.stop(running),
+                Ok(_) => {}
+                Err(errno) => break Err(errno),
+            }
+        };
+        let lived = time().saturating_sub(born);
+        running.close(self.supervised);
+        if status.is_ok() {
+            self.end_rest(running.daemon);
+        }
+        let error = match status {
+            Ok(Some(status)) => Error::of_death(status, lived / 1_000_000),
+            Ok(None) => Error::new(ErrorKind::DaemonDied, Cause::Unknown),
+            Err(errno) => cannot_watch(errno),
+        };
+        (error, lived)
+    }
+
+    /// Stops the daemon by the schedule.
+    fn stop(&mut self, running: &mut Running) -> Result<Option<WaitStatus>, Errno> {
+        let stages = self.respawn.stages;
+        let mut rest = stages.iter();
+        while let Some(stage) = rest.next() {
+            running.signal(stage.signal);
+            if stage.signal != Signal::KILL {
+                // A process that is stopped handles no signal.
+                running.signal(Signal::CONT);
+            }
+            if let Some(ended) = self.ends_within(running, nanoseconds(stage.wait))? {
+                return Ok(ended);
+            }
+            if rest.len() == 0 {
+                rest = stages
+                    .get(self.respawn.first_repeated..)
+                    .unwrap_or_default()
+                    .iter();
+            }
+        }
+        // It waits for a device, perhaps.
+        loop {
+            if let Some(ended) = self.ends_within(running, Nanoseconds::MAX)? {
+                return Ok(ended);
+            }
+        }
+    }
+
+    /// Ends a daemon that has missed its watchdog.
+    fn abort(&mut self, running: &mut Running) -> Result<Option<WaitStatus>, Errno> {
+        for (signal, time) in [
+            (Signal::ABRT, ABORT_TIMEOUT),
+            (Signal::KILL, Nanoseconds::MAX),
+        ] {
+            running.signal(signal);
+            if let Some(ended) = self.ends_within(running, time)? {
+                return Ok(ended);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Waits for the end of the daemon. `None` if that takes longer.
+    fn ends_within(
+        &mut self,
+        running: &mut Running,
+        time: Nanoseconds,
+    ) -> Result<Option<Option<WaitStatus>>, Errno> {
+        let deadline = sys::monotonic_time()?.saturating_add(time);
+        loop {
+            match self.wait(Some(running), deadline)? {
+                Event::Ended(status) => return Ok(Some(status)),
+                Event::Timeout => return Ok(None),
+                Event::Heard(_) | Event::Other => {}
+            }
+        }
+    }
+
+    /// Waits for this time, or until there is a request.
+    fn pause(&mut self, delay: Nanoseconds, last: &Error) -> Result<(), Errno> {
+        let due = sys::monotonic_time()?.saturating_add(delay);
+        self.tell(due, Some(last));
+        while self.request == Request::None && self.wait(None, due)? != Event::Timeout {}
+        Ok(())
+    }
+
+    /// The first start is over: the lock shows that.
+    fn hold_locks(&self) {
+        for lock in self.supervised.supervision.locks {
+            if lock != NO_FD {
+                let fingerprint = fingerprint_of(sys::getpid());
+                let _ = sys::fcntl_setlk(lock, Locker::Supervisor(fingerprint));
+            }
+        }
+    }
+
+    /// The daemon has ended: its pid must not be used any more.
+    fn empty_pidfile(&self) {
+        let [pidfile, _] = self.supervised.supervision.locks;
+        if pidfile != NO_FD {
+            let _ = sys::ftruncate(pidfile);
+        }
+    }
+
+    /// Tells the state: the time of the next start, how often there was one, and how the daemon ended last.
+    fn tell(&self, next: Nanoseconds, last: Option<&Error>) {
+        let mut text = StateText::new();
+        self.add_tally(&mut text, last);
+        write_state(self.state, next, text.text());
+        if next != 0 {
+            text.say(packed!("; restart in ms: "));
+            text.add_number(self.tally.milliseconds());
+            self.say(&text);
+        }
+    }
+
+    /// Tells the last state.
+    fn give_up(&mut self, error: &Error) {
+        let mut text = StateText::new();
+        text.say(packed!("gave up: "));
+        self.add_tally(&mut text, Some(error));
+        write_state(self.state, 0, text.text());
+        self.say(&text);
+    }
+
+    fn add_tally(&self, text: &mut StateText, last: Option<&Error>) {
+        text.say(packed!("restarted "));
+        text.add_number(self.tally.restarts);
+        text.say(packed!(" times"));
+        if let Some(last) = last {
+            text.say(packed!(", last ended: "));
+            text.add_end(last);
+        }
+    }
+
+    pub(super) fn restart_logger(&mut self) {
+        sys::close(self.logger_end);
+        self.logger_end = NO_FD;
+    }
+
+    pub(super) fn reopen_log(&mut self) {}
+}
+
+/// The exit status of the daemon, if it has exited.
+fn exit_status(error: &Error) -> Option<u8> {
+    match error.cause() {
+        Cause::Died { status, .. } if error.kind() == ErrorKind::DaemonDied => status.exit_status(),
+        _ => None,
+    }
+}

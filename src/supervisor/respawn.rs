@@ -1,0 +1,187 @@
+//! When is a daemon started again? Pure.
+
+use core::time::Duration;
+
+use crate::pidfile::Stage;
+use crate::protocol::{Nanoseconds, nanoseconds};
+
+/// How a daemon is supervised.
+#[derive(Clone, Copy, Debug)]
+pub struct Respawn<'a> {
+    /// Whether it is started again after it has exited with status 0, too.
+    pub always: bool,
+    /// The time before the first restart. It doubles with each further one.
+    pub delay: Duration,
+    /// The longest such time.
+    pub longest_delay: Duration,
+    /// A run is good if it is longer than this, and than the delay before it. The delay is then the first again.
+    pub good_run: Duration,
+    /// After how many restarts without a good run the supervisor gives up; 0 for never.
+    pub max: u32,
+    /// Whether the daemon is ended if its supervisor is killed.
+    pub kills_orphan: bool,
+    /// How long the daemon may send no `WATCHDOG=1`; zero for no limit.
+    pub watchdog: Duration,
+    /// How the supervisor stops the daemon.
+    pub stages: &'a [Stage],
+    /// The first of these that are repeated.
+    pub first_repeated: usize,
+}
+
+impl Respawn<'_> {
+    /// The defaults.
+    pub const DEFAULT: Self = Self {
+        always: false,
+        delay: Duration::from_millis(100),
+        longest_delay: Duration::from_secs(60),
+        good_run: Duration::from_secs(10),
+        max: 10,
+        kills_orphan: false,
+        watchdog: Duration::ZERO,
+        stages: Stage::TERM_THEN_KILL,
+        first_repeated: usize::MAX,
+    };
+}
+
+impl Default for Respawn<'_> {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// What follows the end of a daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// It is started again after this time.
+    Restart(Nanoseconds),
+    /// Nothing: it has done what it had to do.
+    Finish,
+    /// Nothing: it has failed too often.
+    GiveUp,
+}
+
+/// What a supervisor remembers of the runs of its daemon.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tally {
+    /// How often the daemon was started again.
+    pub(super) restarts: u32,
+    /// The failures since the last good run.
+    failures: u32,
+    /// The last delay; zero after a good run.
+    delay: Nanoseconds,
+}
+
+impl Tally {
+    /// The last delay, in milliseconds.
+    pub(super) const fn milliseconds(&self) -> u32 {
+        (self.delay / 1_000_000) as u32
+    }
+
+    /// Decides what follows a run that took this time.
+    pub(super) fn judge(
+        &mut self,
+        respawn: &Respawn<'_>,
+        is_success: bool,
+        lived: Nanoseconds,
+    ) -> Next {
+        if lived >= nanoseconds(respawn.good_run).max(self.delay) {
+            (self.failures, self.delay) = (0, 0);
+        }
+        if is_success && !respawn.always {
+            return Next::Finish;
+        }
+        if !is_success {
+            self.failures = self.failures.saturating_add(1);
+        }
+        if respawn.max != 0 && self.failures > respawn.max {
+            return Next::GiveUp;
+        }
+        self.restarts = self.restarts.saturating_add(1);
+        self.delay = match self.delay {
+            0 => nanoseconds(respawn.delay),
+            last => last
+                .saturating_mul(2)
+                .min(nanoseconds(respawn.longest_delay)),
+        };
+        Next::Restart(self.delay)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+    use std::vec::Vec;
+
+    use super::{Next, Respawn, Tally};
+    use crate::protocol::{Nanoseconds, SECOND};
+
+    const MS: Nanoseconds = 1_000_000;
+
+    #[test]
+    fn the_delay_doubles_up_to_the_longest_and_falls_back_after_a_good_run() {
+        let respawn = Respawn {
+            max: 0,
+            ..Respawn::DEFAULT
+        };
+        let mut tally = Tally::default();
+        let mut fail = |lived| match tally.judge(&respawn, false, lived) {
+            Next::Restart(delay) => delay / MS,
+            other => panic!("{other:?}"),
+        };
+        let delays: Vec<_> = (0..12).map(|_| fail(MS)).collect();
+        assert_eq!(
+            delays,
+            [
+                100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 51200, 60000, 60000
+            ]
+        );
+        // Not as long as the last delay.
+        assert_eq!(fail(59 * SECOND), 60000);
+        assert_eq!(fail(60 * SECOND), 100);
+        assert_eq!(fail(10 * SECOND - 1), 200);
+        assert_eq!(fail(10 * SECOND), 100);
+    }
+
+    #[test]
+    fn the_limit_counts_restarts_without_a_good_run() {
+        for max in [1, 2, 10] {
+            let respawn = Respawn {
+                max,
+                ..Respawn::DEFAULT
+            };
+            let mut tally = Tally::default();
+            for lived in [SECOND, 3600 * SECOND] {
+                for _ in 0..max {
+                    assert!(matches!(
+                        tally.judge(&respawn, false, lived),
+                        Next::Restart(_)
+                    ));
+                }
+            }
+            // The last run was good, and one failure is counted.
+            for _ in 1..max {
+                assert!(matches!(tally.judge(&respawn, false, 0), Next::Restart(_)));
+            }
+            assert_eq!(tally.judge(&respawn, false, 0), Next::GiveUp);
+        }
+    }
+
+    #[test]
+    fn a_success_ends_the_supervision_unless_the_daemon_is_always_restarted() {
+        let respawn = Respawn::DEFAULT;
+        assert_eq!(Tally::default().judge(&respawn, true, 0), Next::Finish);
+        let always = Respawn {
+            always: true,
+            max: 1,
+            delay: Duration::from_millis(1),
+            ..respawn
+        };
+        let mut tally = Tally::default();
+        for delay in [1, 2, 4, 8] {
+            assert_eq!(tally.judge(&always, true, 0), Next::Restart(delay * MS));
+        }
+        assert_eq!(tally.restarts, 4);
+        assert_eq!(tally.judge(&always, false, 0), Next::Restart(16 * MS));
+        assert_eq!(tally.judge(&always, false, 0), Next::GiveUp);
+    }
+}
