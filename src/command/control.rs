@@ -2,7 +2,10 @@
 //!
 //! The first three exit with the codes that the Linux Standard Base defines for init scripts.
 
-use rawdaemon::internal::{Note, Packed, Plan, describe, describe_process, next_field, packed};
+use rawdaemon::internal::{
+    Note, Packed, Plan, describe, describe_process, getsid, next_field, packed, read_state,
+    remove_state,
+};
 use rawdaemon::{CStrings, Cause, Error, ErrorKind, Owner, Pid, Pidfile, Signal, ThinCStr};
 
 use crate::args::{Invocation, Name, Verbosity};
@@ -13,6 +16,8 @@ use crate::os::SUCCESS;
 const FAILED: u8 = 1;
 /// `--status`: the daemon is dead, but its pidfile exists.
 const DEAD: u8 = 1;
+/// `--status`: the daemon does not run now, and its supervisor starts it again.
+const RESTARTING: u8 = 2;
 /// `--status`: there is no daemon and no pidfile.
 const NOT_RUNNING: u8 = 3;
 /// The state of the daemon is unknown, or the signal cannot be sent.
@@ -44,10 +49,22 @@ pub(crate) fn print_status(invocation: &Invocation<'_>, listed: Option<ThinCStr<
         Ok(Owner::Running(pid) | Owner::Unlocked(pid) | Owner::Unknown(pid)) => Some(pid),
         _ => None,
     };
+    // The state of the supervisor of this daemon, or of one that has given up.
+    let state = path
+        .and_then(read_state)
+        .filter(|state| match (owner, pid) {
+            (_, Some(pid)) => getsid(Some(pid)) == Ok(Some(state.supervisor)),
+            (Ok(Owner::Restarting(supervisor)), _) => supervisor == state.supervisor,
+            (owner, None) => matches!(owner, Ok(Owner::Dead)),
+        });
     let (code, words) = match owner {
         Ok(Owner::Running(_)) => (
             SUCCESS,
             packed!("running, and holds the lock on its pidfile"),
+        ),
+        Ok(Owner::Unlocked(_)) if state.is_some() => (
+            SUCCESS,
+            packed!("running, by its fingerprint (its supervisor is lost)"),
         ),
         Ok(Owner::Unlocked(_)) => (
             SUCCESS,
@@ -57,6 +74,7 @@ pub(crate) fn print_status(invocation: &Invocation<'_>, listed: Option<ThinCStr<
             SUCCESS,
             packed!("running in another pid namespace, or on another machine"),
         ),
+        Ok(Owner::Restarting(_)) => (RESTARTING, packed!("not running at the moment")),
         Ok(Owner::NotRunning) => (NOT_RUNNING, packed!("not running")),
         Ok(Owner::Dead) => (DEAD, packed!("dead, but its pidfile exists")),
         Ok(_) | Err(_) => (UNKNOWN, packed!()),
@@ -93,6 +111,18 @@ pub(crate) fn print_status(invocation: &Invocation<'_>, listed: Option<ThinCStr<
             line.add_number(pid.get() as u32);
         }
         add_process(&mut line, pid);
+    }
+    if let (Some(state), false) = (&state, is_brief && pid.is_some()) {
+        line.say(packed!("; "));
+        line.add(state.sentence());
+        if let Ok(Owner::Restarting(supervisor)) = owner {
+            if let Some(left) = state.milliseconds_left() {
+                line.say(packed!("; restart in ms: "));
+                line.add_number(left);
+            }
+            line.say(packed!("; supervisor "));
+            line.add_number(supervisor.get() as u32);
+        }
     }
     if listed.is_none() {
         if matches!(owner, Ok(Owner::Unknown(_))) {
@@ -201,6 +231,10 @@ pub(crate) fn runs(invocation: &Invocation<'_>, error: &Error) -> Result<bool, E
 fn stop(invocation: &Invocation<'_>) -> Result<Option<(Pid, Option<Signal>)>, Error> {
     let schedule = invocation.schedule();
     let stopped = pidfile(invocation).stop_by(schedule.stages(), schedule.first_repeated)?;
+    // It is there if the supervisor was killed, or has given up.
+    if let Some(path) = invocation.pidfile() {
+        remove_state(path);
+    }
     Ok(stopped.map(|(pid, signal)| (pid, Some(signal))))
 }
 

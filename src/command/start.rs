@@ -2,8 +2,8 @@
 
 use core::cell::Cell;
 
-use rawdaemon::internal::{LookUp, Step, packed, spawn_as};
-use rawdaemon::{Error, ErrorKind, Subject, ThinCStr};
+use rawdaemon::internal::{LookUp, Respawn, Step, Supervision, packed, spawn_as, supervise};
+use rawdaemon::{Error, ErrorKind, Progress, Subject, ThinCStr};
 
 use crate::args::{Invocation, Name, Verbosity};
 use crate::control;
@@ -22,6 +22,7 @@ pub(crate) fn start_daemon(given: &Given, invocation: Invocation<'static>) -> u8
     invocation.start.keep = keep.get(..kept);
     invocation.complete();
     let settings = &invocation.start;
+    let schedule = invocation.schedule();
     let mut progress = ProgressLine::new(invocation.verbosity);
     progress.set_goal(settings);
     let is_ok = |error: &Error| {
@@ -54,9 +55,23 @@ pub(crate) fn start_daemon(given: &Given, invocation: Invocation<'static>) -> u8
             false => None,
         };
         loop {
-            let outcome = spawn_as(settings, ids, command, before_exec, &mut |event| {
-                progress.show(event)
-            });
+            let mut show = |event: Progress<'_>| progress.show(event);
+            let outcome = match invocation.has(Name::Respawn) {
+                true => supervise(
+                    &Supervision {
+                        settings,
+                        credentials: ids,
+                        command,
+                        respawn: Respawn {
+                            stages: schedule.stages(),
+                            first_repeated: schedule.first_repeated,
+                            ..invocation.respawn
+                        },
+                    },
+                    &mut show,
+                ),
+                false => spawn_as(settings, ids, command, before_exec, &mut show),
+            };
             match outcome {
                 // If another start holds the lock and fails, it is this one's turn.
                 Err(error) if is_ok(&error) && !control::runs(&invocation, &error)? => {}

@@ -10,7 +10,7 @@ mod values;
 
 use core::time::Duration;
 
-use rawdaemon::internal::{Settings, parse_signed, variable};
+use rawdaemon::internal::{Respawn, Settings, parse_number, parse_signed, variable};
 use rawdaemon::{
     Capabilities, CpuSet, IntoCStr, IoPriority, SchedPolicy, Securebits, Signal, Stdio, Subject,
     ThinCStr,
@@ -41,6 +41,9 @@ const ACTIONS: u64 = Name::List.bit()
     | Name::Restart.bit()
     | Name::Signal.bit();
 
+/// These exclude each other, too.
+const IN_FOREGROUND: u64 = Name::Respawn.bit() | Name::Foreground.bit();
+
 /// The largest number of `--keep-fd` options.
 const MAX_KEPT_FDS: usize = 16;
 
@@ -63,6 +66,7 @@ pub(crate) struct Invocation<'a> {
     pub(crate) kill_after: Option<Duration>,
     pub(crate) retry: Option<Schedule>,
     pub(crate) verbosity: Verbosity,
+    pub(crate) respawn: Respawn<'a>,
     /// The flags that were given, as bits.
     pub(crate) flags: u64,
     /// The index of the command in the arguments.
@@ -101,6 +105,9 @@ impl<'a> Invocation<'a> {
         match options.rest {
             // More than one.
             _ if actions & actions.wrapping_sub(1) != 0 => Err(UsageError::Excluded(actions)),
+            _ if invocation.flags & IN_FOREGROUND == IN_FOREGROUND => {
+                Err(UsageError::Excluded(IN_FOREGROUND))
+            }
             [None, ..] | [] if actions & !Name::Restart.bit() == 0 => Err(UsageError::NoCommand),
             _ if !has_file && invocation.flags & (ACTIONS | Name::StartOrOk.bit()) != 0 => {
                 Err(UsageError::NoPidfile)
@@ -170,6 +177,29 @@ impl<'a> Invocation<'a> {
             }
             Name::KillAfter => self.kill_after = Some(values::seconds(text)?),
             Name::Retry => self.retry = Some(Schedule::parse(text)?),
+            Name::Respawn => {
+                self.respawn.always = match text {
+                    b"" | b"failure" => false,
+                    b"always" => true,
+                    _ => return None,
+                };
+                self.add_flag(name);
+            }
+            Name::RespawnDelay => {
+                (self.respawn.delay, self.respawn.longest_delay) = values::delays(text)?;
+            }
+            Name::RespawnMax => {
+                self.respawn.max = u32::try_from(parse_number(text, 10)?).ok()?;
+            }
+            Name::RespawnGood => self.respawn.good_run = values::seconds(text)?,
+            Name::RespawnOrphan => {
+                self.respawn.kills_orphan = match text {
+                    b"run" => false,
+                    b"kill" => true,
+                    _ => return None,
+                };
+            }
+            Name::Watchdog => self.respawn.watchdog = values::seconds(text)?,
             Name::NoNewPrivs
             | Name::ClearEnv
             | Name::StartOrOk
@@ -204,8 +234,8 @@ impl<'a> Invocation<'a> {
         if let Some(schedule) = self.retry {
             return schedule.or_signal(signal);
         }
-        // With --restart, --timeout applies to the start only.
-        let timeout = match self.has(Name::Restart) {
+        // With --restart and --respawn, --timeout applies to the start only.
+        let timeout = match self.has(Name::Restart) | self.has(Name::Respawn) {
             true => None,
             false => self.start.timeout,
         };

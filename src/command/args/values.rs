@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use rawdaemon::internal::{Lines, join, parse_number, split_once};
+use rawdaemon::internal::{Lines, Respawn, join, parse_number, split_once};
 use rawdaemon::{Limit, Readiness, Resource, Stdio, Subject, ThinCStr};
 
 /// A path or a name, which must not be empty: an empty one usually comes from an unset shell variable.
@@ -93,4 +93,15 @@ pub(super) fn seconds(text: &[u8]) -> Option<Duration> {
         seconds,
         nanoseconds as u32 % NANOSECONDS_PER_SECOND,
     ))
+}
+
+/// The shortest and the longest delay of a restart.
+pub(super) fn delays(text: &[u8]) -> Option<(Duration, Duration)> {
+    let (shortest, longest) = split_once(text, b':');
+    let shortest = seconds(shortest)?;
+    let longest = match longest {
+        Some(text) => seconds(text)?,
+        None => shortest.max(Respawn::DEFAULT.longest_delay),
+    };
+    (!shortest.is_zero() && shortest <= longest).then_some((shortest, longest))
 }
