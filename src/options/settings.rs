@@ -69,6 +69,10 @@ pub struct Settings<'a> {
     pub keep: Option<&'a [i32]>,
     /// As [`DaemonizeOptions::ready`](crate::DaemonizeOptions::ready).
     pub readiness: Readiness<'a>,
+    /// Whether the daemon is ready when it goes into the background by itself. Only a supervisor follows it.
+    pub forks: bool,
+    /// The pidfile that it then writes.
+    pub own_pidfile: Option<ThinCStr<'a>>,
     /// As [`DaemonizeOptions::require_ready`](crate::DaemonizeOptions::require_ready).
     pub require_ready: bool,
     /// As [`DaemonizeOptions::foreground`](crate::DaemonizeOptions::foreground).
@@ -102,6 +106,8 @@ impl<'a> Settings<'a> {
             reset_signals: false,
             keep: None,
             readiness: Readiness::Executed,
+            forks: false,
+            own_pidfile: None,
             require_ready: false,
             foreground: false,
             ends_after: false,

@@ -64,6 +64,8 @@ pub(crate) struct Supervision {
     pub(crate) locks: [RawFd; 2],
     /// Whether the daemon has run before: its output files are not emptied again.
     pub(crate) is_restart: bool,
+    /// The process that writes the log, which is a child of the supervisor.
+    pub(crate) logger: Option<Pid>,
     /// The signals that abandon a start.
     pub(crate) abandoning: SignalSet,
     /// The signal that the daemon gets when the supervisor ends; 0 for none.

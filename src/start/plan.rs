@@ -70,7 +70,7 @@ impl<'a> Plan<'a> {
     #[must_use]
     pub fn for_command(options: &'a Settings<'a>) -> Self {
         let (must_be_ready, default) = match options.readiness {
-            Readiness::Executed => (false, Duration::ZERO),
+            Readiness::Executed if !options.forks => (false, Duration::ZERO),
             _ => (true, READY_TIMEOUT),
         };
         let (goal, timeout) = resolve_goal(must_be_ready, options.timeout.unwrap_or(default));

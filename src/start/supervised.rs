@@ -11,7 +11,7 @@ use super::plan::{Memory, Plan};
 use super::readiness::Channel;
 use crate::options::{Credentials, Settings};
 use crate::pidfile::rewrite;
-use crate::protocol::{Error, ErrorKind, Event, Note, Pid, Signal, failed};
+use crate::protocol::{Error, ErrorKind, Event, Note, Pid, Signal, cannot_watch, failed};
 use crate::sys::{self, CStrings, Fd, Fork, NO_FD, Pipe, RawFd, Stack, ThinCStr};
 
 /// A command that a supervisor starts, and starts again.
@@ -97,6 +97,18 @@ impl Supervised<'_> {
 }
 
 impl Running {
+    /// A daemon whose supervisor was killed. It is no child of this one, so only a pidfd shows its end.
+    pub(crate) fn adopt(daemon: Pid) -> Result<Self, Error> {
+        let end = sys::pidfd_open(daemon).map_err(cannot_watch)?;
+        Ok(Self {
+            daemon,
+            main: daemon,
+            main_end: end.into_raw(),
+            channel: Channel::None,
+            variable: [0; VARIABLE_SIZE],
+        })
+    }
+
     /// The descriptor that is readable when the daemon has sent a message; [`NO_FD`] if there is no channel.
     pub(crate) fn fd(&self) -> RawFd {
         self.channel.fd()
@@ -123,12 +135,14 @@ impl Running {
 
     /// Takes another process for the daemon, if a pidfd shows its end.
     pub(crate) fn follow(&mut self, main: Pid, supervised: &Supervised<'_>) {
-        let Ok(end) = sys::pidfd_open(main) else {
-            return;
+        let end = match sys::pidfd_open(main) {
+            Ok(end) => end.into_raw(),
+            // The end of a child is seen without.
+            Err(_) if sys::has_exited(main) == Ok(false) => NO_FD,
+            Err(_) => return,
         };
         sys::close(self.main_end);
-        self.main_end = end.into_raw();
-        self.main = main;
+        (self.main, self.main_end) = (main, end);
         let [pidfile, _] = supervised.supervision.locks;
         if pidfile != NO_FD {
             let _ = rewrite(pidfile, main);

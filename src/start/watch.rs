@@ -1,6 +1,7 @@
 //! The watch over the daemon: the intermediate waits for events until there is a verdict.
 
-use super::context::Context;
+use super::context::{Context, Supervision};
+use super::forked::find_forked;
 use super::intermediate::Watched;
 use super::pipes::{read_record, send_verdict, wait_until_released};
 use super::readiness::Channel;
@@ -56,8 +57,11 @@ pub(super) struct Watch<'w> {
     abandoned: RawFd,
     /// The signals that abandon it there.
     abandoning: SignalSet,
-    /// The pidfile, if a supervisor has locked it; else [`NO_FD`].
-    pidfile: RawFd,
+    /// What a supervisor has, if there is one.
+    supervision: Option<Supervision>,
+    /// The end of the process that was started, if it has gone into the background: the process that is the daemon now
+    /// is looked for.
+    forked: Option<Event>,
     channel: &'w mut Channel,
     /// Readable when the daemon may have ended: a pidfd, or, before Linux 5.3 and where a sandbox refuses
     /// pidfds, a signalfd for SIGCHLD, which also reports stops. [`NO_FD`] before the first wait.
@@ -82,10 +86,8 @@ impl<'w> Watch<'w> {
     ) -> Self {
         let plan = context.shared.plan;
         let verdict = context.shared.verdict.writer;
-        let of_original = (SignalSet::of(Signal::TERM.number().into()), [NO_FD; 2]);
         let supervision = context.shared.supervision;
-        let (abandoning, [pidfile, _]) =
-            supervision.map_or(of_original, |it| (it.abandoning, it.locks));
+        let of_original = SignalSet::of(Signal::TERM.number().into());
         Self {
             options: plan.options,
             daemon,
@@ -101,8 +103,9 @@ impl<'w> Watch<'w> {
             report_writer: context.report.writer,
             verdict,
             abandoned: verdict,
-            abandoning,
-            pidfile,
+            abandoning: supervision.map_or(of_original, |it| it.abandoning),
+            supervision,
+            forked: None,
             channel,
             death: NO_FD,
             started: born.saturating_add(nanoseconds(plan.options.lock_timeout)),
@@ -174,10 +177,16 @@ impl<'w> Watch<'w> {
     fn next_event(&mut self, deadline: Nanoseconds) -> Result<Event, Errno> {
         self.prepare_to_wait()?;
         loop {
-            let left = match deadline {
+            let mut left = match deadline {
                 Nanoseconds::MAX => deadline,
                 _ => deadline.saturating_sub(sys::monotonic_time()?),
             };
+            if self.forked.is_some() {
+                if let Some(event) = self.find_forked() {
+                    return Ok(event);
+                }
+                left = left.min(END_INTERVAL);
+            }
             let mut ready = [self.report, self.channel.fd(), self.death, self.abandoned];
             match sys::ppoll(&mut ready, left) {
                 // ppoll(2) has reported nothing. The signal may be the daemon's SIGCHLD: check whether it
@@ -196,7 +205,16 @@ impl<'w> Watch<'w> {
             }
             if death != NO_FD {
                 if let Some(event) = self.try_wait() {
-                    return Ok(event);
+                    match event {
+                        Event::Died { status, .. }
+                            if self.options.forks && status.exit_status() == Some(0) =>
+                        {
+                            self.forked = Some(event);
+                            sys::close(self.death);
+                            self.death = NO_FD;
+                        }
+                        event => return Ok(event),
+                    }
                 }
             }
             if abandoned != NO_FD {
@@ -215,10 +233,26 @@ impl<'w> Watch<'w> {
         }
     }
 
+    /// Follows the process that the daemon has left in the background, if it is known which one. If it has left none,
+    /// it has ended.
+    fn find_forked(&mut self) -> Option<Event> {
+        let logger = self.supervision?.logger;
+        match find_forked(self.options.own_pidfile, logger) {
+            Some(main) => self.follow(main).or(Some(Event::Ready)),
+            None => loop {
+                match sys::try_wait_any() {
+                    Ok(Some(_)) => {}
+                    Err(Errno::ECHILD) => return self.forked,
+                    _ => return None,
+                }
+            },
+        }
+    }
+
     /// Prepares the descriptors for the first wait. In the original, a SIGTERM abandons the start.
     fn prepare_to_wait(&mut self) -> Result<(), Errno> {
         self.close_report_writer();
-        if self.death == NO_FD {
+        if self.death == NO_FD && self.forked.is_none() {
             let death =
                 sys::pidfd_open(self.daemon).or_else(|_| sys::signalfd(SignalSet::of(SIGCHLD)));
             self.death = death?.into_raw();
@@ -308,15 +342,17 @@ impl<'w> Watch<'w> {
             Err(errno @ (Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM)) => {
                 Err(cannot_watch(errno))
             }
-            Err(_) => return None,
-            Ok(pidfd) => {
+            // The end of a child is seen without.
+            Err(_) if self.forked.is_none() => return None,
+            pidfd => {
                 sys::close(self.death);
-                self.death = pidfd.into_raw();
+                self.death = pidfd.map_or(NO_FD, Fd::into_raw);
                 self.main = main;
                 self.named = None;
-                match self.pidfile {
-                    NO_FD => hand_over(self.options, self.daemon, from, main),
-                    pidfile => rewrite(pidfile, main),
+                match self.supervision.map(|it| it.locks) {
+                    None => hand_over(self.options, self.daemon, from, main),
+                    Some([NO_FD, _]) => Ok(()),
+                    Some([pidfile, _]) => rewrite(pidfile, main),
                 }
             }
         };

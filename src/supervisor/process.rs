@@ -7,11 +7,11 @@ use super::state::{StateText, open_state, write_state};
 use crate::packed::packed;
 use crate::pidfile::fingerprint_of;
 use crate::protocol::{
-    Cause, Errno, Error, ErrorKind, Event as Message, Nanoseconds, Note, Signal, Subject,
-    WaitStatus, cannot_watch, failed, nanoseconds,
+    Cause, Errno, Error, ErrorKind, Event as Message, Nanoseconds, Note, Pid, Record, Signal,
+    Subject, WaitStatus, cannot_watch, encode, failed, nanoseconds,
 };
-use crate::start::{Running, Supervised};
-use crate::sys::{self, Locker, NO_FD, Pipe, RawFd, SIGCHLD, SignalSet};
+use crate::start::{Running, Supervised, find_forked, program_of, send_verdict};
+use crate::sys::{self, Locker, NO_FD, Pipe, RawFd, SIGCHLD, SignalSet, Stat};
 
 /// A supervisor.
 pub(super) struct Supervisor<'a> {
@@ -68,15 +68,29 @@ impl<'a> Supervisor<'a> {
     /// # Errors
     ///
     /// That of the first start.
-    pub(super) fn stay(&mut self, verdict: Pipe) -> Result<Outcome, Error> {
+    pub(super) fn stay(&mut self, verdict: Pipe, adopted: Option<Pid>) -> Result<Outcome, Error> {
         self.tell(0, None);
-        let mut started = Ok(self.supervised.start(verdict)?);
+        let first = match adopted {
+            Some(daemon) => Running::adopt(daemon).and_then(|running| {
+                send_verdict(verdict.writer, encode(&Record::Runs(daemon)))
+                    .map_err(failed(ErrorKind::WaitFailed))?;
+                Ok(running)
+            }),
+            None => self.supervised.start(verdict),
+        };
+        if first.is_err() {
+            self.end_rest(None);
+        }
+        let mut started = Ok(first?);
         sys::close(verdict.writer);
         self.hold_locks();
         loop {
             let (error, lived) = match started {
                 Ok(mut running) => self.run(&mut running),
-                Err(error) => (error, 0),
+                Err(error) => {
+                    self.end_rest(None);
+                    (error, 0)
+                }
             };
             if error.kind() == ErrorKind::WaitFailed && self.request == Request::None
                 || error.has(Note::StillRuns)
@@ -106,6 +120,10 @@ impl<'a> Supervisor<'a> {
             if self.request != Request::None {
                 return Ok(Outcome::Ended(0));
             }
+            for lock in self.supervised.supervision.locks {
+                // A daemon that was adopted has held it until now.
+                let _ = sys::flock(lock);
+            }
             started = self.supervised.start(Pipe::NONE);
             if started.is_ok() {
                 self.tell(0, Some(&error));
@@ -117,6 +135,7 @@ impl<'a> Supervisor<'a> {
     fn run(&mut self, running: &mut Running) -> (Error, Nanoseconds) {
         let time = || sys::monotonic_time().unwrap_or(0);
         let born = time();
+        let program = program_of(running.main);
         let limit = nanoseconds(self.respawn.watchdog);
         let due = |now: Nanoseconds| match limit {
             0 => Nanoseconds::MAX,
@@ -125,7 +144,10 @@ impl<'a> Supervisor<'a> {
         let mut deadline = due(born);
         let status = loop {
             match self.wait(Some(running), deadline) {
-                Ok(Event::Ended(status)) => break Ok(status),
+                Ok(Event::Ended(status)) => match self.successor(status, program) {
+                    Some(main) => running.follow(main, self.supervised),
+                    None => break Ok(status),
+                },
                 Ok(Event::Heard(Message::Watchdog { is_alive: true })) => deadline = due(time()),
                 Ok(Event::Heard(Message::Extended(microseconds))) if limit != 0 => {
                     let end = time().saturating_add(microseconds.saturating_mul(1000));
@@ -142,7 +164,7 @@ impl<'a> Supervisor<'a> {
         let lived = time().saturating_sub(born);
         running.close(self.supervised);
         if status.is_ok() {
-            self.end_rest(running.daemon);
+            self.end_rest(Some(running.daemon));
         }
         let error = match status {
             Ok(Some(status)) => Error::of_death(status, lived / 1_000_000),
@@ -150,6 +172,20 @@ impl<'a> Supervisor<'a> {
             Err(errno) => cannot_watch(errno),
         };
         (error, lived)
+    }
+
+    /// The process that has taken the place of a daemon that has exited with status 0: the one that its own pidfile
+    /// names, or else its only child, if that executes the same program.
+    fn successor(&self, ended: Option<WaitStatus>, program: Option<Stat>) -> Option<Pid> {
+        ended.filter(|status| status.exit_status() == Some(0))?;
+        let Supervised {
+            settings,
+            supervision,
+            ..
+        } = self.supervised;
+        let main = find_forked(settings.own_pidfile, supervision.logger)?;
+        let is_same = settings.own_pidfile.is_some() || program_of(main) == Some(program?);
+        is_same.then_some(main)
     }
 
     /// Stops the daemon by the schedule.

@@ -18,7 +18,7 @@ impl Supervisor<'_> {
     /// A child subreaper becomes the parent of what has lost its parent. Without `/proc` only the process group is
     /// known, and what ends by itself.
     #[inline(never)]
-    pub(super) fn end_rest(&mut self, daemon: Pid) {
+    pub(super) fn end_rest(&mut self, daemon: Option<Pid>) {
         for (signal, time) in TIMES {
             let Ok(now) = sys::monotonic_time() else {
                 return;
@@ -26,7 +26,7 @@ impl Supervisor<'_> {
             let deadline = now.saturating_add(time);
             let mut told = 0;
             loop {
-                if !has_group(daemon) && sys::try_wait_any() == Err(Errno::ECHILD) {
+                if group_of(daemon).is_none() && sys::try_wait_any() == Err(Errno::ECHILD) {
                     return;
                 }
                 let mut count = 0;
@@ -49,10 +49,12 @@ impl Supervisor<'_> {
     }
 }
 
-/// Whether the process group of a daemon that was reaped has members. The kernel does not give its id to another
+/// The process group of a daemon that was reaped, if it has members. The kernel does not give its id to another
 /// process as long as it has.
-fn has_group(daemon: Pid) -> bool {
-    sys::getsid(Some(daemon)) == Err(Errno::ESRCH) && sys::killpg(daemon, 0).is_ok()
+fn group_of(daemon: Option<Pid>) -> Option<Pid> {
+    daemon.filter(|group| {
+        sys::getsid(Some(*group)) == Err(Errno::ESRCH) && sys::killpg(*group, 0).is_ok()
+    })
 }
 
 /// Whether a process is one of the supervisor's session, or a child of it.
@@ -61,12 +63,13 @@ fn is_rest(pid: Pid) -> bool {
     pid != own && (parent_of(pid) == Some(own) || sys::getsid(Some(pid)) == Ok(Some(own)))
 }
 
-fn signal_rest(daemon: Pid, signal: Signal) {
-    if has_group(daemon) {
-        let _ = sys::killpg(daemon, signal.number());
+fn signal_rest(daemon: Option<Pid>, signal: Signal) {
+    let group = group_of(daemon);
+    if let Some(group) = group {
+        let _ = sys::killpg(group, signal.number());
     }
     let _ = each_process(&mut |pid| {
-        if sys::getpgid(pid) != Some(daemon) && is_rest(pid) {
+        if (group.is_none() || sys::getpgid(pid) != group) && is_rest(pid) {
             if let Ok(process) = sys::pidfd_open(pid) {
                 // Its pid may have been given to another process.
                 if is_rest(pid) {

@@ -12,8 +12,8 @@ use core::time::Duration;
 
 use rawdaemon::internal::{Respawn, Settings, parse_number, parse_signed, variable};
 use rawdaemon::{
-    Capabilities, CpuSet, IntoCStr, IoPriority, SchedPolicy, Securebits, Signal, Stdio, Subject,
-    ThinCStr,
+    Capabilities, CpuSet, IntoCStr, IoPriority, Readiness, SchedPolicy, Securebits, Signal, Stdio,
+    Subject, ThinCStr,
 };
 
 pub(crate) use arguments::{Arguments, Options};
@@ -108,6 +108,9 @@ impl<'a> Invocation<'a> {
             _ if invocation.flags & IN_FOREGROUND == IN_FOREGROUND => {
                 Err(UsageError::Excluded(IN_FOREGROUND))
             }
+            _ if invocation.start.forks && !invocation.has(Name::Respawn) => {
+                Err(UsageError::NeedsRespawn(Name::Ready))
+            }
             [None, ..] | [] if actions & !Name::Restart.bit() == 0 => Err(UsageError::NoCommand),
             _ if !has_file && invocation.flags & (ACTIONS | Name::StartOrOk.bit()) != 0 => {
                 Err(UsageError::NoPidfile)
@@ -145,7 +148,14 @@ impl<'a> Invocation<'a> {
             Name::Argv0 => self.argv0 = Some(values::word(value)?),
             Name::Umask => self.start.umask = Some(values::octal_mask(text)?),
             Name::Timeout => self.start.timeout = Some(values::seconds(text)?),
-            Name::Ready => self.start.readiness = values::readiness(value)?,
+            Name::Ready => {
+                self.start.own_pidfile = values::own_pidfile(value);
+                self.start.forks = self.start.own_pidfile.is_some() || text == b"fork";
+                self.start.readiness = match self.start.forks {
+                    true => Readiness::Executed,
+                    false => values::readiness(value)?,
+                };
+            }
             Name::Nice => self.start.nice = Some(parse_signed(text, -20, 19)?),
             Name::OomScoreAdj => {
                 self.start.oom_score_adj = Some(parse_signed(text, -1000, 1000)?);

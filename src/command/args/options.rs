@@ -79,7 +79,7 @@ options! {
     Argv0 "- argv0 a name",
     Umask "m umask an octal mask from 0 to 777",
     Timeout "t timeout a number of seconds",
-    Ready "R ready exec, fd:N with N above 2, notify, notify:@ or notify:/PATH",
+    Ready "R ready exec, fd:N with N above 2, notify, notify:@, notify:/PATH, fork or fork:/PATH",
     Nice "n nice a number from -20 to 19",
     OomScoreAdj "- oom-score-adj a number from -1000 to 1000",
     Rlimit "- rlimit NAME=SOFT or NAME=SOFT:HARD (numbers or unlimited, SOFT not above HARD), NAME one of",

@@ -20,6 +20,8 @@ pub(crate) enum UsageError<'a> {
     BadValue(Name, ThinCStr<'a>),
     /// The options of these flags exclude each other.
     Excluded(u64),
+    /// This option makes sense with --respawn only.
+    NeedsRespawn(Name),
     /// There is no command.
     NoCommand,
     /// The action needs a pidfile to find the daemon.
@@ -56,6 +58,10 @@ impl UsageError<'_> {
                     packed!(" --").write(out);
                     out(name.long());
                 }
+            }
+            Self::NeedsRespawn(name) => {
+                name.describe(out);
+                packed!(" with this value needs --respawn").write(out);
             }
             Self::NoCommand => packed!("no command given").write(out),
             Self::NoPidfile => packed!("no pidfile given").write(out),

@@ -41,6 +41,15 @@ pub(super) fn readiness(value: ThinCStr<'_>) -> Option<Readiness<'_>> {
     }
 }
 
+/// The path in `fork:/PATH`.
+pub(super) fn own_pidfile(value: ThinCStr<'_>) -> Option<ThinCStr<'_>> {
+    const PREFIX: usize = b"fork:".len();
+    value
+        .to_bytes()
+        .starts_with(b"fork:/")
+        .then(|| value.skip(PREFIX))
+}
+
 /// `NAME=SOFT` or `NAME=SOFT:HARD`, as an index in [`Resource::ALL`] and the limit. A single value sets both
 /// limits.
 pub(super) fn resource_limit(text: &[u8]) -> Option<(usize, Limit)> {
