@@ -39,7 +39,9 @@ pub(crate) fn list(invocation: &Invocation<'_>, arguments: CStrings<'static>) ->
 #[inline(never)]
 pub(crate) fn print_status(invocation: &Invocation<'_>, listed: Option<ThinCStr<'_>>) -> u8 {
     let path = listed.or(invocation.pidfile());
-    let owner = Pidfile::new(path.unwrap_or(ThinCStr::new(c""))).owner();
+    let seen = Pidfile::new(path.unwrap_or(ThinCStr::new(c""))).owner_and_supervisor();
+    let owner = seen.map(|(owner, _)| owner);
+    let supervisor = seen.ok().and_then(|(_, supervisor)| supervisor);
     let error = match owner {
         Ok(Owner::Unknown(pid)) => Some(Error::new(ErrorKind::NoLock, Cause::Owner(pid))),
         Ok(_) => None,

@@ -43,10 +43,10 @@ pub(super) fn lock_open(path: ThinCStr<'_>, file: Fd, locker: Locker) -> Result<
     let has_flock = sys::has_flock(file.raw());
     match sys::fcntl_setlk(file.raw(), locker) {
         Ok(()) if !still_names(path, &file)? => Ok(None),
-        Ok(()) => {
-            refuse_other_daemon(&file, has_flock)?;
-            Ok(Some(file))
-        }
+        Ok(()) => match refuse_other_daemon(&file, has_flock) {
+            Err(error) if !(has_flock && is_lost(&error, locker)) => Err(error),
+            _ => Ok(Some(file)),
+        },
         Err(errno) => match holder(&file) {
             // A process that shares its descriptors has the lock now, or it has just been released.
             Ok(LockOwner::Process(pid)) if has_ended(pid) => Ok(None),
@@ -59,6 +59,28 @@ pub(super) fn lock_open(path: ThinCStr<'_>, file: Fd, locker: Locker) -> Result<
             Ok(LockOwner::None) => Err(pidfile_failed(errno)),
             Err(unknown) => Err(pidfile_failed(unknown)),
         },
+    }
+}
+
+/// Whether a supervisor finds a daemon whose own supervisor was killed: the leader of its session has ended. It then
+/// adopts it. A daemon that inherited the lock of flock(2) had one.
+fn is_lost(error: &Error, locker: Locker) -> bool {
+    match (locker, error.cause()) {
+        (Locker::Starter(_), Cause::Owner(daemon)) => {
+            matches!(sys::getsid(Some(daemon)), Ok(Some(leader)) if has_ended(leader))
+        }
+        _ => false,
+    }
+}
+
+/// The daemon that a supervisor that has locked this pidfile adopts.
+pub(crate) fn adopted(file: RawFd) -> Option<Pid> {
+    // The descriptor stays open: closing it would release the lock.
+    let file = ManuallyDrop::new(Fd::from_raw(file));
+    sys::seek(file.raw(), 0).ok()?;
+    match named_process(&file) {
+        Ok((daemon, Match::Daemon)) => daemon,
+        _ => None,
     }
 }
 

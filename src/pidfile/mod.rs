@@ -19,7 +19,8 @@ pub use fingerprint::{
     BOOT_ID_SIZE, Match, NO_FINGERPRINT, Process, fingerprint, pid_in, pid_of, process,
 };
 pub(crate) use lock::{
-    hand_over, is_missing, open_or_create, remove_after_failure, remove_locked, rewrite, write,
+    adopted, hand_over, is_missing, open_or_create, remove_after_failure, remove_locked, rewrite,
+    write,
 };
 pub use owner::{Owner, Pidfile};
 pub use process::describe_process;

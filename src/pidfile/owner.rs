@@ -129,6 +129,13 @@ impl<'a> Pidfile<'a> {
         Ok(self.observe()?.owner)
     }
 
+    /// As [`owner`](Self::owner), for the command: also returns the supervisor, if there is one.
+    #[doc(hidden)]
+    pub fn owner_and_supervisor(&self) -> Result<(Owner, Option<Pid>), Error> {
+        let seen = self.observe()?;
+        Ok((seen.owner, seen.supervisor))
+    }
+
     /// The path. `Usage` if it is empty or contains a zero byte.
     pub(super) fn path(&self) -> Result<ThinCStr<'_>, Error> {
         match self.path.get() {

@@ -94,6 +94,7 @@ fn run((supervision, verdict): &(&Supervision<'_>, Pipe)) -> End<Infallible> {
         supervision: Held {
             locks,
             is_restart: false,
+            logger: None,
             abandoning: STOPS,
             death_signal: match supervision.respawn.kills_orphan {
                 true => Signal::KILL.number(),
@@ -103,14 +104,18 @@ fn run((supervision, verdict): &(&Supervision<'_>, Pipe)) -> End<Infallible> {
         session,
         may_setpgid,
     });
+    let [pidfile, _] = locks;
+    let adopted = supervised
+        .is_ok()
+        .then(|| pidfile::adopted(pidfile))
+        .flatten();
     let stayed = supervised.and_then(|supervised| {
         let mut supervisor = Supervisor::new(&supervised, &supervision.respawn)?;
-        supervisor.stay(*verdict)
+        supervisor.stay(*verdict, adopted)
     });
     let may_be_empty = is_new || matches!(stayed, Ok(Outcome::Ended(_)));
     let removes = !matches!(stayed, Ok(Outcome::GaveUp(_) | Outcome::Lost(_)));
     let mut is_removed = true;
-    let [pidfile, _] = locks;
     if let (true, Some(path)) = (removes, supervision.settings.string(Subject::Pidfile)) {
         if pidfile != NO_FD {
             remove_state(path);
