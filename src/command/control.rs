@@ -52,13 +52,12 @@ pub(crate) fn print_status(invocation: &Invocation<'_>, listed: Option<ThinCStr<
         _ => None,
     };
     // The state of the supervisor of this daemon, or of one that has given up.
-    let state = path
-        .and_then(read_state)
-        .filter(|state| match (owner, pid) {
-            (_, Some(pid)) => getsid(Some(pid)) == Ok(Some(state.supervisor)),
-            (Ok(Owner::Restarting(supervisor)), _) => supervisor == state.supervisor,
-            (owner, None) => matches!(owner, Ok(Owner::Dead)),
-        });
+    let state = path.and_then(read_state);
+    let state = state.filter(|state| match (supervisor, pid) {
+        (Some(supervisor), _) => supervisor == state.supervisor,
+        (None, Some(pid)) => getsid(Some(pid)) == Ok(Some(state.supervisor)),
+        (None, None) => matches!(owner, Ok(Owner::Dead)),
+    });
     let (code, words) = match owner {
         Ok(Owner::Running(_)) => (
             SUCCESS,
@@ -117,11 +116,11 @@ pub(crate) fn print_status(invocation: &Invocation<'_>, listed: Option<ThinCStr<
     if let (Some(state), false) = (&state, is_brief && pid.is_some()) {
         line.say(packed!("; "));
         line.add(state.sentence());
-        if let Ok(Owner::Restarting(supervisor)) = owner {
-            if let Some(left) = state.milliseconds_left() {
-                line.say(packed!("; restart in ms: "));
-                line.add_number(left);
-            }
+        if let Some(left) = state.milliseconds_left() {
+            line.say(packed!("; restart in ms: "));
+            line.add_number(left);
+        }
+        if let Some(supervisor) = supervisor {
             line.say(packed!("; supervisor "));
             line.add_number(supervisor.get() as u32);
         }
