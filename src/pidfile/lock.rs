@@ -146,7 +146,7 @@ pub(crate) fn write(
 ) -> Result<(), Error> {
     let mut buffer = [0; NUMBER_LINE];
     let text = number_line(pid.get().into(), &mut buffer);
-    sys::ftruncate(file).map_err(pidfile_failed)?;
+    sys::ftruncate(file, 0).map_err(pidfile_failed)?;
     // Reading it has moved the offset.
     sys::seek(file, 0).map_err(pidfile_failed)?;
     // A write beyond the limit would end the process by SIGXFSZ, or write a part.
@@ -171,7 +171,7 @@ pub(crate) fn write(
         Err(errno) => errno,
     };
     // No pid is better than part of one.
-    let _ = sys::ftruncate(file);
+    let _ = sys::ftruncate(file, 0);
     Err(pidfile_failed(errno))
 }
 
@@ -251,7 +251,7 @@ pub(super) fn remove_stale(
     if is_stale {
         sys::unlink(path).map_err(|errno| {
             // At least, remove the pid from it.
-            let _ = sys::ftruncate(file.raw());
+            let _ = sys::ftruncate(file.raw(), 0);
             pidfile_failed(errno)
         })?;
     }

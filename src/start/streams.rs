@@ -138,7 +138,7 @@ impl OpenFiles {
     pub(super) fn truncate_pidfile(&self) {
         let [pidfile, _] = self.locks;
         if self.wrote_pidfile {
-            let _ = sys::ftruncate(pidfile);
+            let _ = sys::ftruncate(pidfile, 0);
         }
     }
 
@@ -169,7 +169,7 @@ pub(super) fn truncate_outputs(options: &Settings<'_>) -> Result<(), Error> {
         let Stream::File(_) = options.stream(fd as usize) else {
             continue;
         };
-        match sys::ftruncate(fd) {
+        match sys::ftruncate(fd, 0) {
             // FIFOs and devices cannot be truncated.
             Ok(()) | Err(Errno::EINVAL) => {}
             Err(errno) => {

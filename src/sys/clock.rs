@@ -18,6 +18,11 @@ pub(crate) fn uptime() -> Result<Nanoseconds, Errno> {
     time(CLOCK_BOOTTIME)
 }
 
+/// `clock_gettime(CLOCK_REALTIME, _)`—Returns the time since 1970 by the wall clock.
+pub(crate) fn realtime() -> Result<Nanoseconds, Errno> {
+    time(CLOCK_REALTIME)
+}
+
 /// Returns the time at which the machine was booted, by its present clock: `CLOCK_REALTIME` less
 /// `CLOCK_BOOTTIME`. `None` if the process keeps being preempted between the readings, or if the clock shows
 /// less than the uptime, as without a real-time clock that was set, or cannot be read.

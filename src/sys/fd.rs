@@ -6,6 +6,7 @@ use linux_raw_sys::general::{
     F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_SETFL, O_APPEND, O_CLOEXEC, O_NONBLOCK, RLIMIT_FSIZE,
     RLIMIT_NOFILE, rlimit64,
 };
+use linux_raw_sys::ioctl::FIONREAD;
 use syscalls::Sysno;
 
 use super::arch::{self, FCNTL_64};
@@ -106,6 +107,14 @@ pub(crate) fn read(fd: RawFd, buffer: &mut [u8]) -> Result<u32, Errno> {
             result => return result,
         }
     }
+}
+
+/// `ioctl(fd, FIONREAD, _)`—Returns how many bytes a pipe holds.
+pub(crate) fn fionread(fd: RawFd) -> Result<u32, Errno> {
+    let mut count = 0_u32;
+    // SAFETY: the kernel writes an int to `count`.
+    unsafe { attempt!(Sysno::ioctl, fd, FIONREAD, &raw mut count) }?;
+    Ok(count)
 }
 
 /// `lseek(fd, offset, SEEK_SET)`, or `_llseek`—Moves the file offset.

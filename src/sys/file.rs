@@ -7,7 +7,7 @@ use linux_raw_sys::general::{
 };
 use syscalls::Sysno;
 
-use super::arch::{FTRUNCATE, RENAMEAT, UTIMENSAT, call_with_times};
+use super::arch::{self, RENAMEAT, UTIMENSAT, call_with_times};
 use super::c_str::ThinCStr;
 use super::fd::{Fd, RawFd};
 use crate::protocol::{Errno, Nanoseconds, SECOND};
@@ -55,17 +55,28 @@ pub(crate) fn open(path: ThinCStr<'_>, purpose: Open) -> Result<Fd, Errno> {
 }
 
 /// `openat(directory, path, flags | O_CLOEXEC | O_NOCTTY, 0644)`—Opens or creates a file. Retries after `EINTR`.
-#[inline(never)]
 pub(crate) fn open_at(
     directory: RawFd,
     path: ThinCStr<'_>,
     purpose: Open,
     missing: Missing,
 ) -> Result<Fd, Errno> {
-    let flags = purpose as u32 | missing as u32 | O_CLOEXEC | O_NOCTTY | O_LARGEFILE;
+    openat(directory, path, purpose as u32 | missing as u32, 0o644)
+}
+
+/// `openat(AT_FDCWD, path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | …, mode)`—Creates a file. `EEXIST` if there is
+/// one, even if it is a symbolic link.
+pub(crate) fn create_new(path: ThinCStr<'_>, mode: u32) -> Result<Fd, Errno> {
+    let flags = Open::Append as u32 | Missing::IsCreatedOnly as u32;
+    openat(WORKING_DIRECTORY, path, flags, mode)
+}
+
+#[inline(never)]
+fn openat(directory: RawFd, path: ThinCStr<'_>, flags: u32, mode: u32) -> Result<Fd, Errno> {
+    let flags = flags | O_CLOEXEC | O_NOCTTY | O_LARGEFILE;
     loop {
         // SAFETY: the kernel reads the C string `path`.
-        match unsafe { call!(Sysno::openat, directory, path.as_ptr(), flags, 0o644) } {
+        match unsafe { call!(Sysno::openat, directory, path.as_ptr(), flags, mode) } {
             Err(Errno::EINTR) => {}
             result => return Fd::above_standard_streams(result?),
         }
@@ -174,11 +185,9 @@ pub(crate) fn fchmod(fd: RawFd, mode: u32) -> Result<(), Errno> {
     unsafe { attempt!(Sysno::fchmod, fd, mode) }
 }
 
-/// `ftruncate(fd, 0)`—Empties a file.
-pub(crate) fn ftruncate(fd: RawFd) -> Result<(), Errno> {
-    // All four arguments are zeros after the descriptor, wherever an architecture expects the two halves of a length.
-    // SAFETY: the call takes no pointers.
-    unsafe { call!(FTRUNCATE, fd, 0, 0, 0) }.map(drop)
+/// `ftruncate(fd, length)`—Sets the length of a file.
+pub(crate) fn ftruncate(fd: RawFd, length: u64) -> Result<(), Errno> {
+    arch::ftruncate(fd, length)
 }
 
 /// `utimensat(fd, NULL, {UTIME_OMIT, time}, 0)`—Sets the modification time of a file.

@@ -5,7 +5,9 @@ use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 use core::slice;
 
-use linux_raw_sys::general::{MAP_ANONYMOUS, MAP_PRIVATE, PROT_NONE, PROT_READ, PROT_WRITE};
+use linux_raw_sys::general::{
+    MADV_DONTNEED, MAP_ANONYMOUS, MAP_PRIVATE, PROT_NONE, PROT_READ, PROT_WRITE,
+};
 use syscalls::Sysno;
 
 use super::arch;
@@ -43,6 +45,15 @@ impl<T: Zeroed> Mapping<T> {
     pub(crate) fn new(count: usize) -> Result<Self, Errno> {
         let first = map(count.saturating_mul(size_of::<T>()))?.cast();
         Ok(Self { first, count })
+    }
+
+    /// `madvise(first, size, MADV_DONTNEED)`—Gives the memory back to the kernel. All values are zero again, unless
+    /// the call fails.
+    pub(crate) fn madvise_dontneed(&mut self) {
+        let size = size_of_val(&**self);
+        // SAFETY: the mapping is private and anonymous, so that its bytes become zeros, which are valid values. It is
+        // borrowed mutably: nothing else refers to them.
+        let _ = unsafe { attempt!(Sysno::madvise, self.first.as_ptr(), size, MADV_DONTNEED) };
     }
 }
 
@@ -124,6 +135,14 @@ pub(super) unsafe fn unmap(first: NonNull<u8>, size: usize) {
 mod tests {
     use super::Mapping;
     use crate::protocol::Errno;
+
+    #[test]
+    fn memory_that_was_given_back_is_zero() {
+        let mut mapping = Mapping::<u8>::new(10_000).unwrap();
+        mapping.fill(7);
+        mapping.madvise_dontneed();
+        assert!(mapping.iter().all(|byte| *byte == 0));
+    }
 
     #[test]
     fn no_mapping_is_larger_than_a_slice_may_be() {

@@ -46,21 +46,21 @@ pub(crate) use capabilities::{
     capget, capset, limit_bounding_set, raise_ambient, securebits, set_keepcaps, set_no_new_privs,
     set_securebits,
 };
-pub(crate) use clock::{monotonic_time, time_of_boot, uptime};
+pub(crate) use clock::{monotonic_time, realtime, time_of_boot, uptime};
 pub(crate) use clone_vm::{Child, clone_vm};
 pub use credentials::effective_user;
 pub(crate) use credentials::{chroot, fchown, setgroups, setresgid, setresuid};
 pub use directory::EntryNames;
 pub(crate) use directory::getdents;
 pub(crate) use fd::{
-    Fd, NO_FD, Pipe, clear_cloexec, close, close_range, dup3, dupfd_cloexec, fcntl_getfd,
+    Fd, NO_FD, Pipe, clear_cloexec, close, close_range, dup3, dupfd_cloexec, fcntl_getfd, fionread,
     getrlimit_fsize, getrlimit_nofile, pipe, read, seek, set_status_flags,
 };
 pub use fd::{RawFd, write};
 pub(crate) use file::{
-    Missing, Open, PATH_SIZE, WORKING_DIRECTORY, access_at, chdir, chmod, fchdir, fchmod,
-    ftruncate, getcwd, lchown, mkdir, mkdirat, open, open_at, rename, rmdir, rmdir_at, set_mtime,
-    umask, unlink, with_umask,
+    Missing, Open, PATH_SIZE, WORKING_DIRECTORY, access_at, chdir, chmod, create_new, fchdir,
+    fchmod, ftruncate, getcwd, lchown, mkdir, mkdirat, open, open_at, rename, rmdir, rmdir_at,
+    set_mtime, umask, unlink, with_umask,
 };
 pub(crate) use lock::{
     Lock, LockOwner, Locker, fcntl_getlk, fcntl_setlk, flock, has_flock, has_remote_locks,
@@ -84,7 +84,9 @@ pub(crate) use signal::{
     signalfd, write_no_sigpipe,
 };
 pub use signal::{SignalSet, block_signals, take_pending};
-pub(crate) use socket::{SOCKET_PATH_SIZE, bind, connect, datagram_socket, getsockname, recvmsg};
+pub(crate) use socket::{
+    SOCKET_PATH_SIZE, bind, client_socket, connect, datagram_socket, getsockname, recvmsg, send,
+};
 pub(crate) use stack::Stack;
 pub(crate) use stat::{Stat, UNFINISHED, fstat, lstat, lstat_at};
 pub use terminal::terminal_width;

@@ -1,12 +1,12 @@
-//! Unix domain datagram sockets (unix(7)).
+//! Unix domain sockets (unix(7)).
 
 use core::ffi::c_int;
 use core::mem::MaybeUninit;
 
-use linux_raw_sys::general::{O_CLOEXEC, O_NONBLOCK, iovec};
+use linux_raw_sys::general::{__kernel_old_timeval, O_CLOEXEC, O_NONBLOCK, iovec};
 use linux_raw_sys::net::{
-    AF_UNIX, MSG_TRUNC, SCM_CREDENTIALS, SO_PASSCRED, SOCK_DGRAM, SOL_SOCKET, cmsghdr, msghdr,
-    sockaddr_un, ucred,
+    AF_UNIX, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_TRUNC, SCM_CREDENTIALS, SO_PASSCRED, SO_SNDTIMEO_OLD,
+    SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET, cmsghdr, msghdr, sockaddr_un, ucred,
 };
 use syscalls::Sysno;
 
@@ -89,6 +89,63 @@ pub(crate) fn datagram_socket() -> Result<Fd, Errno> {
     Ok(socket)
 }
 
+/// `socket(AF_UNIX, type | SOCK_CLOEXEC, 0)` and `setsockopt(SO_SNDTIMEO)`—Creates a stream or datagram socket, on
+/// which [`connect`] and [`send`] wait for this time at most.
+pub(crate) fn client_socket(is_stream: bool, microseconds: u32) -> Result<Fd, Errno> {
+    let kind = if is_stream { SOCK_STREAM } else { SOCK_DGRAM } | O_CLOEXEC;
+    // SAFETY: numbers only.
+    let socket = unsafe { socket_call!(socket, SYS_SOCKET, AF_UNIX, kind, 0) };
+    let socket = Fd::above_standard_streams(socket?)?;
+    let time = __kernel_old_timeval {
+        tv_sec: 0,
+        tv_usec: microseconds as _,
+    };
+    // SAFETY: the kernel reads a timeval.
+    unsafe {
+        socket_call!(
+            setsockopt,
+            SYS_SETSOCKOPT,
+            socket.raw(),
+            SOL_SOCKET,
+            SO_SNDTIMEO_OLD,
+            &raw const time,
+            size_of::<__kernel_old_timeval>()
+        )
+    }?;
+    Ok(socket)
+}
+
+/// `sendmsg(socket, message, MSG_NOSIGNAL)`—Sends bytes on a connected socket, and returns their number. Without
+/// `waits`, `EAGAIN` if there is no room.
+pub(crate) fn send(socket: RawFd, bytes: &[u8], waits: bool) -> Result<u32, Errno> {
+    let flags = MSG_NOSIGNAL | if waits { 0 } else { MSG_DONTWAIT };
+    let mut iov = iovec {
+        iov_base: bytes.as_ptr().cast_mut().cast(),
+        iov_len: bytes.len() as _,
+    };
+    let message = message(&mut iov, core::ptr::null_mut(), 0);
+    loop {
+        // SAFETY: the kernel reads a msghdr, an iovec and the bytes.
+        match unsafe { socket_call!(sendmsg, SYS_SENDMSG, socket, &raw const message, flags) } {
+            Err(Errno::EINTR) => {}
+            result => return result,
+        }
+    }
+}
+
+/// A message with one buffer, and room for control messages.
+fn message(iov: &mut iovec, control: *mut Control, size: usize) -> msghdr {
+    msghdr {
+        msg_name: core::ptr::null_mut(),
+        msg_namelen: 0,
+        msg_iov: core::ptr::from_mut(iov).cast(),
+        msg_iovlen: 1,
+        msg_control: control.cast(),
+        msg_controllen: size as _,
+        msg_flags: 0,
+    }
+}
+
 /// `bind(socket, address, length)`—Binds to this path; without one, to an abstract name of five hexadecimal
 /// digits that the kernel chooses (unix(7), 'Autobind feature').
 pub(crate) fn bind(socket: RawFd, path: Option<ThinCStr<'_>>) -> Result<(), Errno> {
@@ -160,15 +217,7 @@ pub(crate) fn recvmsg(socket: RawFd, buffer: &mut [u8]) -> Result<Datagram, Errn
         iov_base: buffer.as_mut_ptr().cast(),
         iov_len: buffer.len() as _,
     };
-    let mut message = msghdr {
-        msg_name: core::ptr::null_mut(),
-        msg_namelen: 0,
-        msg_iov: (&raw mut iov).cast(),
-        msg_iovlen: 1,
-        msg_control: control.as_mut_ptr().cast(),
-        msg_controllen: CONTROL_SIZE as _,
-        msg_flags: 0,
-    };
+    let mut message = message(&mut iov, control.as_mut_ptr(), CONTROL_SIZE);
     let length = loop {
         // SAFETY: the kernel reads and writes a msghdr, writes at most `buffer.len()` bytes to
         // `buffer` and at most a `Control` to `control`.

@@ -23,6 +23,8 @@ pub(crate) struct Stat {
     mode: u32,
     links: u32,
     owner: u32,
+    group: u32,
+    length: u64,
     /// The number of the device, if this is one.
     number: u64,
     mtime: Nanoseconds,
@@ -47,6 +49,8 @@ impl Stat {
             mode: stat.st_mode as u32,
             links: stat.st_nlink as u32,
             owner: stat.st_uid as u32,
+            group: stat.st_gid as u32,
+            length: stat.st_size as u64,
             number: stat.st_rdev as u64,
             // Before 1970, it is negative. On 32 bits the field has no sign.
             mtime: Nanoseconds::try_from(stat.st_mtime as i64)
@@ -60,6 +64,11 @@ impl Stat {
     /// Whether this is a regular file.
     pub(crate) const fn is_regular(self) -> bool {
         self.mode & S_IFMT == S_IFREG
+    }
+
+    /// Whether this is a symbolic link.
+    pub(crate) const fn is_link(self) -> bool {
+        self.mode & S_IFMT == S_IFLNK
     }
 
     /// Whether this is the null device: the character device 1:3.
@@ -97,7 +106,7 @@ impl Stat {
     /// The owner of the root directory counts as root: it could exchange everything. In a user namespace, that may be a
     /// user without a number, as is the owner of the links in `/dev`.
     pub(crate) fn is_foreign_link(self) -> bool {
-        self.mode & S_IFMT == S_IFLNK
+        self.is_link()
             && self.owner != 0
             && effective_user() == 0
             && lstat(ThinCStr::new(c"/")).is_ok_and(|root| self.owner != root.owner)
@@ -121,6 +130,21 @@ impl Stat {
     /// The user id of the owner.
     pub(crate) const fn owner(self) -> u32 {
         self.owner
+    }
+
+    /// The group id.
+    pub(crate) const fn group(self) -> u32 {
+        self.group
+    }
+
+    /// The permissions.
+    pub(crate) const fn permissions(self) -> u32 {
+        self.mode & !S_IFMT
+    }
+
+    /// The length of the file.
+    pub(crate) const fn length(self) -> u64 {
+        self.length
     }
 
     /// Whether the owner of the file has chosen its time of modification (utimensat(2)): a write(2) sets that and the

@@ -12,9 +12,7 @@ use crate::protocol::Errno;
 pub(crate) use linux_raw_sys::general::{
     F_GETLK64 as F_GETLK_64, F_SETLK64 as F_SETLK_64, flock64 as Flock64, statfs64 as RawStatFs,
 };
-pub(crate) use syscalls::Sysno::{
-    fcntl64 as FCNTL_64, fstatfs64 as FSTATFS, ftruncate64 as FTRUNCATE,
-};
+pub(crate) use syscalls::Sysno::{fcntl64 as FCNTL_64, fstatfs64 as FSTATFS};
 
 /// The arguments of `FSTATFS` after the descriptor.
 pub(crate) fn fstatfs_arguments(status: *mut RawStatFs) -> [usize; 2] {
@@ -26,6 +24,23 @@ pub(crate) fn seek(fd: u32, offset: usize) -> Result<(), Errno> {
     let mut position = 0_u64;
     // SAFETY: the kernel writes 64 bits to `position`.
     unsafe { call!(LLSEEK, fd, 0, offset, &raw mut position, SEEK_SET) }.map(drop)
+}
+
+/// `ftruncate64(fd, length)`. The length is in two registers, as a 64-bit number is for functions: on arm and mips, the
+/// first one has an even number.
+pub(crate) fn ftruncate(fd: u32, length: u64) -> Result<(), Errno> {
+    let (low, high) = (length as u32, (length >> 32) as u32);
+    let (first, second) = match cfg!(target_endian = "big") {
+        true => (high, low),
+        false => (low, high),
+    };
+    let number = Sysno::ftruncate64;
+    // SAFETY: the call takes no pointers.
+    match cfg!(any(target_arch = "arm", target_arch = "mips")) {
+        true => unsafe { call!(number, fd, 0, first, second) },
+        false => unsafe { call!(number, fd, first, second) },
+    }
+    .map(drop)
 }
 
 /// `mmap(NULL, size, protection, flags, -1, 0)`

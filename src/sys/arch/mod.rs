@@ -84,7 +84,7 @@ mod status;
 mod wait;
 
 pub(crate) use bits::{
-    F_GETLK_64, F_SETLK_64, FCNTL_64, FSTATFS, FTRUNCATE, Flock64, RawStatFs, fstatfs_arguments,
+    F_GETLK_64, F_SETLK_64, FCNTL_64, FSTATFS, Flock64, RawStatFs, fstatfs_arguments, ftruncate,
     mmap, seek,
 };
 #[cfg(target_arch = "mips")]
