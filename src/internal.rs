@@ -19,6 +19,7 @@ pub use crate::protocol::{
 pub use crate::start::{
     KeptFds, LookUp, Plan, any_path, describe_file, interpreter, is_relative, spawn_as,
 };
+pub use crate::supervisor::{LogOptions, LogTarget, LogTime, MAX_KEPT_LOGS, MIN_LOG_SIZE};
 pub use crate::supervisor::{Respawn, Supervision, read_state, remove_state, supervise};
 pub use crate::sys::{
     EntryNames, RawFd, SignalSet, Zeroed, block_signals, catch_traps, effective_user, getpid,

@@ -279,7 +279,7 @@ pub(crate) fn remove_locked(path: ThinCStr<'_>, file: RawFd, may_be_empty: bool)
     match still_names(path, &file) {
         Ok(true) if sys::unlink(path).is_err() => {
             // At least, remove the pid from it.
-            let _ = sys::ftruncate(file.raw());
+            let _ = sys::ftruncate(file.raw(), 0);
             false
         }
         named => named.is_ok(),

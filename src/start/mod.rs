@@ -46,6 +46,7 @@ pub(crate) use forked::{find_forked, program_of};
 pub use interpreter::describe_file;
 pub use kept_fds::KeptFds;
 pub use look_up::LookUp;
+pub(crate) use open_file::open_file;
 pub(crate) use original::check_descriptors;
 pub use path_search::{any_path, is_relative};
 pub(crate) use pipes::{send_verdict, wait_for_verdict};

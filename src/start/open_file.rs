@@ -13,7 +13,7 @@ const ATTEMPTS: u32 = 100;
 /// user's (`ELOOP`), which could make it write to any file. It follows a link of root's, with every link that this
 /// leads to, and the owner of the directory can exchange the link after the look.
 #[inline(never)]
-pub(super) fn open_file(directory: RawFd, path: ThinCStr<'_>, purpose: Open) -> Result<Fd, Errno> {
+pub(crate) fn open_file(directory: RawFd, path: ThinCStr<'_>, purpose: Open) -> Result<Fd, Errno> {
     let mut missing = Missing::FailsAsLinks;
     for _ in 0..ATTEMPTS {
         let opened = sys::open_at(directory, path, purpose, missing);

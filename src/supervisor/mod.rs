@@ -7,6 +7,8 @@
 
 mod events;
 mod launch;
+#[allow(dead_code, reason = "nothing starts the process yet")]
+mod log;
 mod process;
 mod respawn;
 mod rest;
@@ -14,5 +16,6 @@ mod say;
 mod state;
 
 pub use launch::{Supervision, supervise};
+pub use log::{LogOptions, LogTarget, LogTime, MAX_KEPT_LOGS, MIN_LOG_SIZE};
 pub use respawn::Respawn;
 pub use state::{read_state, remove_state};

@@ -268,7 +268,7 @@ impl<'a> Supervisor<'a> {
     fn empty_pidfile(&self) {
         let [pidfile, _] = self.supervised.supervision.locks;
         if pidfile != NO_FD {
-            let _ = sys::ftruncate(pidfile);
+            let _ = sys::ftruncate(pidfile, 0);
         }
     }
 

@@ -95,7 +95,7 @@ pub(super) fn write_state(file: RawFd, next: Nanoseconds, sentence: &[u8]) {
     state.add(number_line(next as i64, &mut time));
     state.add(sentence);
     state.add(b"\n");
-    let _ = sys::ftruncate(file);
+    let _ = sys::ftruncate(file, 0);
     let _ = sys::seek(file, 0);
     let _ = sys::write(file, state.text());
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The parts of the library, from the bottom to the top. Each imports from parts to its left only.
-const ORDER: [&str; 12] = [
+const ORDER: [&str; 13] = [
     "text",
     "packed",
     "protocol",
@@ -16,6 +16,7 @@ const ORDER: [&str; 12] = [
     "environment",
     "pidfile",
     "start",
+    "supervisor",
     "hosted",
     "internal",
 ];
@@ -297,6 +298,12 @@ fn the_parts_that_decide_make_no_system_call() {
         "start/kept_fds.rs",
         "start/path_search.rs",
         "start/plan.rs",
+        "supervisor/log/name.rs",
+        "supervisor/log/notice.rs",
+        "supervisor/log/options.rs",
+        "supervisor/log/position.rs",
+        "supervisor/log/record.rs",
+        "supervisor/log/stamp.rs",
         "text.rs",
         "packed.rs",
     ];
