@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::time::Duration;
 
-use rawdaemon::internal::{set_variable, settings};
+use rawdaemon::internal::{LogOptions, LogTarget, LogTime, set_variable, settings};
 use rawdaemon::{DaemonizeOptions, Resource, Stdio, ThinCStr};
 
 use crate::args::{Invocation, Name, Verbosity, assignments};
@@ -44,6 +44,7 @@ fn every_way_to_write_an_option() {
             command: invocation.command,
             ..Invocation::default()
         };
+        expected.log.target = LogTarget::File(c"out".into());
         expected.add_flag(Name::Append);
         assert_eq!(format!("{invocation:?}"), format!("{expected:?}"));
     }
@@ -129,7 +130,7 @@ fn errors_name_the_option() {
 
 #[test]
 fn values_have_limits() {
-    let bad: [(&CStr, &[&CStr]); 6] = [
+    let bad: [(&CStr, &[&CStr]); 10] = [
         (
             c"--rlimit",
             &[
@@ -175,6 +176,34 @@ fn values_have_limits() {
                 c"forever/TERM/1/forever/KILL/1",
             ],
         ),
+        (
+            c"--log-size",
+            &[
+                c"",
+                c"0",
+                c"4095",
+                c"3K",
+                c"-4096",
+                c"64k",
+                c"1T",
+                c"unlimited",
+                c"18014398509481984K",
+            ],
+        ),
+        (c"--log-keep", &[c"", c"-1", c"1000", c"4294967296"]),
+        (c"--log-time", &[c"", c"UTC", c"local"]),
+        (
+            c"--log",
+            &[
+                c"",
+                c"file",
+                c"kmsg:daemon",
+                c"syslog:",
+                c"syslog:-",
+                c"syslog:nobody",
+                c"syslog:LOCAL0",
+            ],
+        ),
     ];
     for (option, values) in bad {
         for value in values {
@@ -198,6 +227,56 @@ fn values_have_limits() {
         let list = list(&[option, value, c"web"]);
         assert!(Invocation::parse(&list).is_ok(), "{option:?} {value:?}");
     }
+}
+
+#[test]
+fn the_log_is_the_standard_output_or_another() {
+    let log = |options: &[&'static CStr]| {
+        let list = list(&[options, &[c"web"]].concat()).leak();
+        Invocation::parse(list).unwrap().log
+    };
+    let target = |options: &[&'static CStr]| log(options).target;
+    let file = LogTarget::File(c"out".into());
+    assert_eq!(log(&[]), LogOptions::default());
+    assert_eq!(target(&[c"-o", c"out"]), file);
+    assert_eq!(target(&[c"-o", c"out", c"-o", c"inherit"]), LogTarget::Off);
+    assert_eq!(target(&[c"-o", c"/dev/null"]), LogTarget::Off);
+    assert_eq!(target(&[c"-o", c"/dev/null", c"-o", c"out"]), file);
+    assert_eq!(target(&[c"-e", c"out"]), LogTarget::Off);
+    for options in [
+        [c"--log", c"kmsg", c"-o", c"out"],
+        [c"-o", c"out", c"--log", c"kmsg"],
+    ] {
+        assert_eq!(target(&options), LogTarget::Kmsg);
+    }
+    for (facility, number) in [
+        (c"syslog", 3),
+        (c"syslog:kern", 0),
+        (c"syslog:authpriv", 10),
+        (c"syslog:ftp", 11),
+        (c"syslog:local0", 16),
+        (c"syslog:local7", 23),
+    ] {
+        assert_eq!(target(&[c"--log", facility]), LogTarget::Syslog(number));
+    }
+    let options = log(&[
+        c"-o",
+        c"out",
+        c"--log-size",
+        c"1M",
+        c"--log-keep=0",
+        c"--log-time",
+        c"boot",
+    ]);
+    let expected = LogOptions {
+        target: file,
+        size: 1 << 20,
+        keep: 0,
+        time: LogTime::Boot,
+        name: b"",
+    };
+    assert_eq!(options, expected);
+    assert!(expected.needs_process() && !log(&[c"-o", c"out"]).needs_process());
 }
 
 /// Signal 0 only checks: a stop by it would send something else.

@@ -10,7 +10,9 @@ mod values;
 
 use core::time::Duration;
 
-use rawdaemon::internal::{Respawn, Settings, parse_number, parse_signed, variable};
+use rawdaemon::internal::{
+    LogOptions, LogTarget, Respawn, Settings, parse_number, parse_signed, variable,
+};
 use rawdaemon::{
     Capabilities, CpuSet, IntoCStr, IoPriority, Readiness, SchedPolicy, Securebits, Signal, Stdio,
     Subject, ThinCStr,
@@ -65,6 +67,8 @@ pub(crate) struct Invocation<'a> {
     /// How long a stop waits before it sends a SIGKILL.
     pub(crate) kill_after: Option<Duration>,
     pub(crate) retry: Option<Schedule>,
+    /// The log of a daemon that is supervised: the file for standard output, unless `--log` is given.
+    pub(crate) log: LogOptions<'a>,
     pub(crate) verbosity: Verbosity,
     pub(crate) respawn: Respawn<'a>,
     /// The flags that were given, as bits.
@@ -134,6 +138,13 @@ impl<'a> Invocation<'a> {
             // In the order of the settings, as the next six are.
             Name::Stdin | Name::Stdout | Name::Stderr => {
                 *self.start.streams.get_mut(name as usize)? = Some(values::stream(value)?);
+                let is_file = matches!(self.log.target, LogTarget::Off | LogTarget::File(_));
+                if name == Name::Stdout && is_file {
+                    self.log.target = match text {
+                        b"inherit" | b"/dev/null" => LogTarget::Off,
+                        _ => LogTarget::File(value),
+                    };
+                }
             }
             Name::Pidfile
             | Name::LockFile
@@ -210,6 +221,10 @@ impl<'a> Invocation<'a> {
                 };
             }
             Name::Watchdog => self.respawn.watchdog = values::seconds(text)?,
+            Name::LogSize => self.log.size = values::log_size(text)?,
+            Name::LogKeep => self.log.keep = values::log_keep(text)?,
+            Name::LogTime => self.log.time = values::log_time(text)?,
+            Name::Log => self.log.target = values::log_target(text)?,
             Name::NoNewPrivs
             | Name::ClearEnv
             | Name::StartOrOk

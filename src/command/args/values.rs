@@ -2,7 +2,9 @@
 
 use core::time::Duration;
 
-use rawdaemon::internal::{Lines, Respawn, join, parse_number, split_once};
+use rawdaemon::internal::{
+    Lines, LogTarget, LogTime, MAX_KEPT_LOGS, MIN_LOG_SIZE, Respawn, join, parse_number, split_once,
+};
 use rawdaemon::{Limit, Readiness, Resource, Stdio, Subject, ThinCStr};
 
 /// A path or a name, which must not be empty: an empty one usually comes from an unset shell variable.
@@ -63,11 +65,16 @@ pub(super) fn resource_limit(text: &[u8]) -> Option<(usize, Limit)> {
     (soft <= hard).then_some((index, Limit { soft, hard }))
 }
 
-/// A number, which may end in a binary unit, or `unlimited`.
+/// A size, or `unlimited`.
 fn limit(text: &[u8]) -> Option<u64> {
-    if text == b"unlimited" {
-        return Some(Limit::UNLIMITED);
+    match text {
+        b"unlimited" => Some(Limit::UNLIMITED),
+        text => size(text),
     }
+}
+
+/// A number, which may end in a binary unit.
+fn size(text: &[u8]) -> Option<u64> {
     let (digits, power) = match text {
         [digits @ .., b'K'] => (digits, 10),
         [digits @ .., b'M'] => (digits, 20),
@@ -75,6 +82,45 @@ fn limit(text: &[u8]) -> Option<u64> {
         digits => (digits, 0),
     };
     parse_number(digits, 10)?.checked_mul(1 << power)
+}
+
+/// The size of a log.
+pub(super) fn log_size(text: &[u8]) -> Option<u64> {
+    size(text).filter(|size| *size >= MIN_LOG_SIZE)
+}
+
+/// The number of old logs.
+pub(super) fn log_keep(text: &[u8]) -> Option<u32> {
+    let number = u32::try_from(parse_number(text, 10)?).ok()?;
+    (number <= MAX_KEPT_LOGS).then_some(number)
+}
+
+/// `utc` or `boot`.
+pub(super) fn log_time(text: &[u8]) -> Option<LogTime> {
+    match text {
+        b"utc" => Some(LogTime::Utc),
+        b"boot" => Some(LogTime::Boot),
+        _ => None,
+    }
+}
+
+/// The facilities of syslog(3), by their numbers.
+static FACILITIES: Lines = Lines::new(
+    "kern\nuser\nmail\ndaemon\nauth\nsyslog\nlpr\nnews\nuucp\ncron\nauthpriv\nftp\n\
+     -\n-\n-\n-\nlocal0\nlocal1\nlocal2\nlocal3\nlocal4\nlocal5\nlocal6\nlocal7\n",
+);
+
+/// `kmsg`, `syslog` or `syslog:FACILITY`.
+pub(super) fn log_target(text: &[u8]) -> Option<LogTarget<'static>> {
+    match split_once(text, b':') {
+        (b"kmsg", None) => Some(LogTarget::Kmsg),
+        (b"syslog", facility) => {
+            let name = facility.unwrap_or(b"daemon");
+            let number = FACILITIES.position(name).filter(|_| name != b"-")?;
+            Some(LogTarget::Syslog(number as u8))
+        }
+        _ => None,
+    }
 }
 
 /// An octal number from 0 to 777.

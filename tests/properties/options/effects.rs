@@ -4,7 +4,7 @@ use std::ffi::{CStr, CString};
 use std::time::Duration;
 
 use crate::args::{Invocation, Name, Schedule, Verbosity};
-use rawdaemon::internal::settings;
+use rawdaemon::internal::{LogTarget, LogTime, settings};
 use rawdaemon::{
     Capabilities, CpuSet, DaemonizeOptions, IoPriority, Limit, Readiness, Resource, SchedPolicy,
     Securebits, Signal, Stage, Stdio,
@@ -125,7 +125,13 @@ fn add_effect<'v>(
     let flag = Vec::new();
     match name {
         Name::Stdin => *options = set.stdin(Stdio::file(path)),
-        Name::Stdout => *options = set.stdout(Stdio::file(path)),
+        Name::Stdout => {
+            *options = set.stdout(Stdio::file(path));
+            expected.log.target = match path.to_bytes() {
+                b"/dev/null" => LogTarget::Off,
+                _ => LogTarget::File(path.into()),
+            };
+        }
         Name::Stderr => *options = set.stderr(Stdio::file(path)),
         Name::Pidfile => *options = set.pidfile(path),
         Name::LockFile => *options = set.lock_file(path),
@@ -256,6 +262,32 @@ fn add_effect<'v>(
                 stages,
                 vec![Stage::new(values.signal(), time); values.stages()]
             );
+            return text.into_bytes();
+        }
+        Name::LogSize => {
+            let kilobytes = number % (1 << 40) + 4;
+            expected.log.size = kilobytes << 10;
+            return format!("{kilobytes}K").into_bytes();
+        }
+        Name::LogKeep => {
+            expected.log.keep = number as u32 % 1000;
+            return expected.log.keep.to_string().into_bytes();
+        }
+        Name::LogTime => {
+            expected.log.time = [LogTime::Utc, LogTime::Boot][number as usize % 2];
+            return ["utc", "boot"][number as usize % 2].into();
+        }
+        Name::Log => {
+            let facility = number as u8 % 8;
+            let (target, text) = match number % 3 {
+                0 => (LogTarget::Kmsg, "kmsg".to_owned()),
+                1 => (LogTarget::Syslog(3), "syslog".to_owned()),
+                _ => {
+                    let text = format!("syslog:local{facility}");
+                    (LogTarget::Syslog(16 + facility), text)
+                }
+            };
+            expected.log.target = target;
             return text.into_bytes();
         }
         Name::NoNewPrivs => expected.add_flag(name),
