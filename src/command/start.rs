@@ -2,7 +2,9 @@
 
 use core::cell::Cell;
 
-use rawdaemon::internal::{LookUp, Respawn, Step, Supervision, packed, spawn_as, supervise};
+use rawdaemon::internal::{
+    LogOptions, LookUp, Respawn, Step, Supervision, packed, spawn_as, supervise,
+};
 use rawdaemon::{Error, ErrorKind, Progress, Subject, ThinCStr};
 
 use crate::args::{Invocation, Name, Verbosity};
@@ -23,6 +25,10 @@ pub(crate) fn start_daemon(given: &Given, invocation: Invocation<'static>) -> u8
     invocation.complete();
     let settings = &invocation.start;
     let schedule = invocation.schedule();
+    let log = LogOptions {
+        name: base_name(argv0.unwrap_or(program).to_bytes()),
+        ..invocation.log.clone()
+    };
     let mut progress = ProgressLine::new(invocation.verbosity);
     progress.set_goal(settings);
     let is_ok = |error: &Error| {
@@ -67,6 +73,7 @@ pub(crate) fn start_daemon(given: &Given, invocation: Invocation<'static>) -> u8
                             first_repeated: schedule.first_repeated,
                             ..invocation.respawn
                         },
+                        log: &log,
                     },
                     &mut show,
                 ),
@@ -102,4 +109,9 @@ pub(crate) fn start_daemon(given: &Given, invocation: Invocation<'static>) -> u8
             if is_ok { SUCCESS } else { error.exit_code() }
         }
     }
+}
+
+/// What follows the last slash of a path.
+fn base_name(path: &[u8]) -> &[u8] {
+    path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
 }

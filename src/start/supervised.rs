@@ -38,10 +38,11 @@ pub(crate) struct Running {
 
 impl Supervised<'_> {
     /// Starts the daemon, watches it until there is a verdict, and sends a success to the process that waits for it,
-    /// if one does. All steps are taken anew.
-    pub(crate) fn start(&self, verdict: Pipe) -> Result<Running, Error> {
+    /// if one does. All steps are taken anew. The process `logger` is another child.
+    pub(crate) fn start(&self, verdict: Pipe, logger: Option<Pid>) -> Result<Running, Error> {
         let supervision = Supervision {
             is_restart: verdict.writer == NO_FD,
+            logger,
             ..self.supervision
         };
         let (program, argv, envp) = self.command;

@@ -1,19 +1,9 @@
 //! The events that a supervisor waits for.
 
-use super::process::Supervisor;
+use super::context::{Request, Supervisor};
 use crate::protocol::{Errno, Event as Message, Nanoseconds, Pid, Signal, WaitStatus};
 use crate::start::Running;
 use crate::sys::{self, NO_FD, SIGCHLD};
-
-/// What the supervisor has been asked for. The larger one counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Request {
-    None,
-    /// The daemon is not started again.
-    Finish,
-    /// The daemon is stopped.
-    Stop,
-}
 
 /// An event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,14 +37,14 @@ impl Supervisor<'_> {
             let (channel, end) = running
                 .as_ref()
                 .map_or((NO_FD, NO_FD), |it| (it.fd(), it.main_end));
-            let mut ready = [self.signals, channel, end, self.logger_end];
+            let mut ready = [self.signals, channel, end, self.logger.end];
             match sys::ppoll(&mut ready, left) {
                 Err(Errno::EINTR) => ready = [self.signals, NO_FD, NO_FD, NO_FD],
                 polled => polled?,
             }
             let [signals, channel, end, logger] = ready;
             if logger != NO_FD {
-                self.restart_logger();
+                self.logger.start();
             }
             if channel != NO_FD {
                 if let Some(running) = &mut running {
@@ -99,7 +89,7 @@ impl Supervisor<'_> {
                         running.signal(Signal::HUP);
                     }
                 }
-                Some(Signal::USR1) => self.reopen_log(),
+                Some(Signal::USR1) => self.logger.reopen(),
                 Some(Signal::USR2) => self.request = self.request.max(Request::Finish),
                 _ => self.request = Request::Stop,
             }

@@ -2,7 +2,9 @@
 
 use core::convert::Infallible;
 
-use super::process::{Outcome, Supervisor};
+use super::context::{Outcome, STOPS, Supervisor};
+use super::log::LogOptions;
+use super::logger::Logger;
 use super::respawn::Respawn;
 use super::state::remove_state;
 use crate::options::{Credentials, Settings, Stream};
@@ -31,6 +33,8 @@ pub struct Supervision<'a> {
     pub command: (ThinCStr<'a>, CStrings<'a>, CStrings<'a>),
     /// When it is started again.
     pub respawn: Respawn<'a>,
+    /// Where its output goes.
+    pub log: &'a LogOptions<'a>,
 }
 
 /// Starts a command and a supervisor for it. Returns when the first start is over; if that is a failure, there is no
@@ -87,31 +91,36 @@ fn run((supervision, verdict): &(&Supervision<'_>, Pipe)) -> End<Infallible> {
     let mut locks = [NO_FD; 2];
     let is_new = is_missing(supervision.settings);
     let prepared = prepare(supervision, verdict.writer, &mut locks);
-    let supervised = prepared.map(|session| Supervised {
-        settings: supervision.settings,
-        credentials: supervision.credentials,
-        command: supervision.command,
-        supervision: Held {
-            locks,
-            is_restart: false,
-            logger: None,
-            abandoning: STOPS,
-            death_signal: match supervision.respawn.kills_orphan {
-                true => Signal::KILL.number(),
-                false => 0,
-            },
-        },
-        session,
-        may_setpgid,
+    let mut settings = supervision.settings.clone();
+    let prepared = prepared.and_then(|session| {
+        let logger = Logger::open(supervision.log, &mut settings)?;
+        Ok((session, logger))
     });
     let [pidfile, _] = locks;
-    let adopted = supervised
-        .is_ok()
-        .then(|| pidfile::adopted(pidfile))
-        .flatten();
-    let stayed = supervised.and_then(|supervised| {
-        let mut supervisor = Supervisor::new(&supervised, &supervision.respawn)?;
-        supervisor.stay(*verdict, adopted)
+    let stayed = prepared.and_then(|(session, logger)| {
+        let supervised = Supervised {
+            settings: &settings,
+            credentials: supervision.credentials,
+            command: supervision.command,
+            supervision: Held {
+                locks,
+                is_restart: false,
+                logger: None,
+                abandoning: STOPS,
+                death_signal: match supervision.respawn.kills_orphan {
+                    true => Signal::KILL.number(),
+                    false => 0,
+                },
+            },
+            session,
+            may_setpgid,
+        };
+        let mut supervisor = Supervisor::new(&supervised, &supervision.respawn, logger)?;
+        let stayed = supervisor.stay(*verdict, pidfile::adopted(pidfile));
+        if !matches!(stayed, Ok(Outcome::Lost(_))) {
+            supervisor.logger.finish();
+        }
+        stayed
     });
     let may_be_empty = is_new || matches!(stayed, Ok(Outcome::Ended(_)));
     let removes = !matches!(stayed, Ok(Outcome::GaveUp(_) | Outcome::Lost(_)));
@@ -136,12 +145,6 @@ fn run((supervision, verdict): &(&Supervision<'_>, Pipe)) -> End<Infallible> {
         }
     }
 }
-
-/// The signals that ask the supervisor to stop the daemon, or to start it no more.
-pub(super) const STOPS: SignalSet = SignalSet::of(Signal::TERM.number() as u32)
-    .and(SignalSet::of(Signal::INT.number() as u32))
-    .and(SignalSet::of(Signal::QUIT.number() as u32))
-    .and(SignalSet::of(Signal::USR2.number() as u32));
 
 /// Leads a session, locks the files, and lets go of what belongs to the caller. Returns the session.
 fn prepare(

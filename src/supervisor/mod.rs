@@ -5,15 +5,16 @@
 //! for one event at a time. [`rest`] ends what a daemon leaves, [`state`] is what `--status` tells, and [`log`] writes
 //! the daemon's output, in a process of its own.
 
+mod context;
 mod events;
 mod launch;
-#[allow(dead_code, reason = "nothing starts the process yet")]
 mod log;
+mod logger;
 mod process;
 mod respawn;
 mod rest;
-mod say;
 mod state;
+mod telling;
 
 pub use launch::{Supervision, supervise};
 pub use log::{LogOptions, LogTarget, LogTime, MAX_KEPT_LOGS, MIN_LOG_SIZE};

@@ -1,68 +1,19 @@
 //! The supervisor: starts the daemon, waits until it ends, and starts it again.
 
-use super::events::{Event, Request};
-use super::launch::STOPS;
-use super::respawn::{Next, Respawn, Tally};
-use super::state::{StateText, open_state, write_state};
-use crate::packed::packed;
-use crate::pidfile::fingerprint_of;
+use super::context::{Outcome, Request, Supervisor};
+use super::events::Event;
+use super::respawn::Next;
 use crate::protocol::{
     Cause, Errno, Error, ErrorKind, Event as Message, Nanoseconds, Note, Pid, Record, Signal,
-    Subject, WaitStatus, cannot_watch, encode, failed, nanoseconds,
+    WaitStatus, cannot_watch, encode, failed, nanoseconds,
 };
-use crate::start::{Running, Supervised, find_forked, program_of, send_verdict};
-use crate::sys::{self, Locker, NO_FD, Pipe, RawFd, SIGCHLD, SignalSet, Stat};
-
-/// A supervisor.
-pub(super) struct Supervisor<'a> {
-    pub(super) supervised: &'a Supervised<'a>,
-    respawn: &'a Respawn<'a>,
-    /// A signalfd.
-    pub(super) signals: RawFd,
-    /// The pidfd of the process that writes the log; [`NO_FD`] if there is none.
-    pub(super) logger_end: RawFd,
-    pub(super) request: Request,
-    tally: Tally,
-    state: RawFd,
-}
-
-/// How a supervision ends, with the exit status of the supervisor.
-pub(super) enum Outcome {
-    /// The daemon has ended, and was not to be started again.
-    Ended(u8),
-    /// It has failed too often.
-    GaveUp(u8),
-    /// It may run, and cannot be watched.
-    Lost(u8),
-}
-
-/// All signals that it handles.
-const HANDLED: SignalSet = STOPS
-    .and(SignalSet::of(SIGCHLD))
-    .and(SignalSet::of(Signal::HUP.number() as u32))
-    .and(SignalSet::of(Signal::USR1.number() as u32));
+use crate::start::{Running, find_forked, program_of, send_verdict};
+use crate::sys::{self, Pipe, Stat};
 
 /// How long a daemon that has missed its watchdog may take to end after a SIGABRT.
 const ABORT_TIMEOUT: Nanoseconds = 5_000_000_000;
 
-impl<'a> Supervisor<'a> {
-    pub(super) fn new(
-        supervised: &'a Supervised<'a>,
-        respawn: &'a Respawn<'a>,
-    ) -> Result<Self, Error> {
-        let signals = sys::signalfd(HANDLED).map_err(failed(ErrorKind::SignalsFailed))?;
-        let pidfile = supervised.settings.string(Subject::Pidfile);
-        Ok(Self {
-            supervised,
-            respawn,
-            signals: signals.into_raw(),
-            logger_end: NO_FD,
-            request: Request::None,
-            tally: Tally::default(),
-            state: pidfile.map_or(NO_FD, open_state),
-        })
-    }
-
+impl Supervisor<'_> {
     /// Supervises the daemon until nothing is left to do.
     ///
     /// # Errors
@@ -76,7 +27,7 @@ impl<'a> Supervisor<'a> {
                     .map_err(failed(ErrorKind::WaitFailed))?;
                 Ok(running)
             }),
-            None => self.supervised.start(verdict),
+            None => self.supervised.start(verdict, self.logger.pid),
         };
         if first.is_err() {
             self.end_rest(None);
@@ -120,11 +71,12 @@ impl<'a> Supervisor<'a> {
             if self.request != Request::None {
                 return Ok(Outcome::Ended(0));
             }
+            self.logger.start();
             for lock in self.supervised.supervision.locks {
                 // A daemon that was adopted has held it until now.
                 let _ = sys::flock(lock);
             }
-            started = self.supervised.start(Pipe::NONE);
+            started = self.supervised.start(Pipe::NONE, self.logger.pid);
             if started.is_ok() {
                 self.tell(0, Some(&error));
             }
@@ -178,13 +130,9 @@ impl<'a> Supervisor<'a> {
     /// names, or else its only child, if that executes the same program.
     fn successor(&self, ended: Option<WaitStatus>, program: Option<Stat>) -> Option<Pid> {
         ended.filter(|status| status.exit_status() == Some(0))?;
-        let Supervised {
-            settings,
-            supervision,
-            ..
-        } = self.supervised;
-        let main = find_forked(settings.own_pidfile, supervision.logger)?;
-        let is_same = settings.own_pidfile.is_some() || program_of(main) == Some(program?);
+        let own_pidfile = self.supervised.settings.own_pidfile;
+        let main = find_forked(own_pidfile, self.logger.pid)?;
+        let is_same = own_pidfile.is_some() || program_of(main) == Some(program?);
         is_same.then_some(main)
     }
 
@@ -253,62 +201,6 @@ impl<'a> Supervisor<'a> {
         while self.request == Request::None && self.wait(None, due)? != Event::Timeout {}
         Ok(())
     }
-
-    /// The first start is over: the lock shows that.
-    fn hold_locks(&self) {
-        for lock in self.supervised.supervision.locks {
-            if lock != NO_FD {
-                let fingerprint = fingerprint_of(sys::getpid());
-                let _ = sys::fcntl_setlk(lock, Locker::Supervisor(fingerprint));
-            }
-        }
-    }
-
-    /// The daemon has ended: its pid must not be used any more.
-    fn empty_pidfile(&self) {
-        let [pidfile, _] = self.supervised.supervision.locks;
-        if pidfile != NO_FD {
-            let _ = sys::ftruncate(pidfile, 0);
-        }
-    }
-
-    /// Tells the state: the time of the next start, how often there was one, and how the daemon ended last.
-    fn tell(&self, next: Nanoseconds, last: Option<&Error>) {
-        let mut text = StateText::new();
-        self.add_tally(&mut text, last);
-        write_state(self.state, next, text.text());
-        if next != 0 {
-            text.say(packed!("; restart in ms: "));
-            text.add_number(self.tally.milliseconds());
-            self.say(&text);
-        }
-    }
-
-    /// Tells the last state.
-    fn give_up(&mut self, error: &Error) {
-        let mut text = StateText::new();
-        text.say(packed!("gave up: "));
-        self.add_tally(&mut text, Some(error));
-        write_state(self.state, 0, text.text());
-        self.say(&text);
-    }
-
-    fn add_tally(&self, text: &mut StateText, last: Option<&Error>) {
-        text.say(packed!("restarted "));
-        text.add_number(self.tally.restarts);
-        text.say(packed!(" times"));
-        if let Some(last) = last {
-            text.say(packed!(", last ended: "));
-            text.add_end(last);
-        }
-    }
-
-    pub(super) fn restart_logger(&mut self) {
-        sys::close(self.logger_end);
-        self.logger_end = NO_FD;
-    }
-
-    pub(super) fn reopen_log(&mut self) {}
 }
 
 /// The exit status of the daemon, if it has exited.

@@ -1,6 +1,6 @@
 //! Ending what a daemon leaves: the rest of its process group, and its other descendants.
 
-use super::process::Supervisor;
+use super::context::Supervisor;
 use crate::pidfile::{each_process, parent_of};
 use crate::protocol::{Errno, Nanoseconds, Pid, Signal};
 use crate::sys;
@@ -19,6 +19,7 @@ impl Supervisor<'_> {
     /// known, and what ends by itself.
     #[inline(never)]
     pub(super) fn end_rest(&mut self, daemon: Option<Pid>) {
+        let logger = self.logger.pid;
         for (signal, time) in TIMES {
             let Ok(now) = sys::monotonic_time() else {
                 return;
@@ -31,13 +32,13 @@ impl Supervisor<'_> {
                 }
                 let mut count = 0;
                 let _ = each_process(&mut |pid| {
-                    count += u32::from(is_rest(pid));
+                    count += u32::from(is_rest(pid, logger));
                     false
                 });
                 // What ends may leave children of its own: these are new.
                 if count != told || told == 0 {
                     told = count.max(1);
-                    signal_rest(daemon, signal);
+                    signal_rest(daemon, signal, logger);
                 }
                 let now = sys::monotonic_time().unwrap_or(Nanoseconds::MAX);
                 let next = deadline.min(now.saturating_add(CHECK_INTERVAL));
@@ -57,22 +58,24 @@ fn group_of(daemon: Option<Pid>) -> Option<Pid> {
     })
 }
 
-/// Whether a process is one of the supervisor's session, or a child of it.
-fn is_rest(pid: Pid) -> bool {
+/// Whether a process is one of the supervisor's session, or a child of it, but not the one that writes the log.
+fn is_rest(pid: Pid, logger: Option<Pid>) -> bool {
     let own = sys::getpid();
-    pid != own && (parent_of(pid) == Some(own) || sys::getsid(Some(pid)) == Ok(Some(own)))
+    pid != own
+        && Some(pid) != logger
+        && (parent_of(pid) == Some(own) || sys::getsid(Some(pid)) == Ok(Some(own)))
 }
 
-fn signal_rest(daemon: Option<Pid>, signal: Signal) {
+fn signal_rest(daemon: Option<Pid>, signal: Signal, logger: Option<Pid>) {
     let group = group_of(daemon);
     if let Some(group) = group {
         let _ = sys::killpg(group, signal.number());
     }
     let _ = each_process(&mut |pid| {
-        if (group.is_none() || sys::getpgid(pid) != group) && is_rest(pid) {
+        if (group.is_none() || sys::getpgid(pid) != group) && is_rest(pid, logger) {
             if let Ok(process) = sys::pidfd_open(pid) {
                 // Its pid may have been given to another process.
-                if is_rest(pid) {
+                if is_rest(pid, logger) {
                     let _ = sys::pidfd_send_signal(&process, signal.number());
                 }
             }

@@ -11,7 +11,7 @@ mod values;
 use core::time::Duration;
 
 use rawdaemon::internal::{
-    LogOptions, LogTarget, Respawn, Settings, parse_number, parse_signed, variable,
+    LogOptions, LogTarget, LogTime, Respawn, Settings, parse_number, parse_signed, variable,
 };
 use rawdaemon::{
     Capabilities, CpuSet, IntoCStr, IoPriority, Readiness, SchedPolicy, Securebits, Signal, Stdio,
@@ -43,9 +43,6 @@ const ACTIONS: u64 = Name::List.bit()
     | Name::Restart.bit()
     | Name::Signal.bit();
 
-/// These exclude each other, too.
-const IN_FOREGROUND: u64 = Name::Respawn.bit() | Name::Foreground.bit();
-
 /// The largest number of `--keep-fd` options.
 const MAX_KEPT_FDS: usize = 16;
 
@@ -67,6 +64,8 @@ pub(crate) struct Invocation<'a> {
     /// How long a stop waits before it sends a SIGKILL.
     pub(crate) kill_after: Option<Duration>,
     pub(crate) retry: Option<Schedule>,
+    /// The values of --stdin, --stdout and --stderr.
+    paths: [Option<ThinCStr<'a>>; 3],
     /// The log of a daemon that is supervised: the file for standard output, unless `--log` is given.
     pub(crate) log: LogOptions<'a>,
     pub(crate) verbosity: Verbosity,
@@ -109,12 +108,6 @@ impl<'a> Invocation<'a> {
         match options.rest {
             // More than one.
             _ if actions & actions.wrapping_sub(1) != 0 => Err(UsageError::Excluded(actions)),
-            _ if invocation.flags & IN_FOREGROUND == IN_FOREGROUND => {
-                Err(UsageError::Excluded(IN_FOREGROUND))
-            }
-            _ if invocation.start.forks && !invocation.has(Name::Respawn) => {
-                Err(UsageError::NeedsRespawn(Name::Ready))
-            }
             [None, ..] | [] if actions & !Name::Restart.bit() == 0 => Err(UsageError::NoCommand),
             _ if !has_file && invocation.flags & (ACTIONS | Name::StartOrOk.bit()) != 0 => {
                 Err(UsageError::NoPidfile)
@@ -126,8 +119,49 @@ impl<'a> Invocation<'a> {
             {
                 Err(UsageError::BadValue(Name::Signal, ThinCStr::new(c"0")))
             }
-            _ => Ok(invocation),
+            _ => invocation.check_supervision(),
         }
+    }
+
+    /// Checks the options of a supervisor together.
+    #[inline(never)]
+    fn check_supervision(self) -> Result<Self, UsageError<'a>> {
+        let is_supervised = self.has(Name::Respawn);
+        let log = &self.log;
+        let has_file_options = log.size != 0 || log.time != LogTime::None;
+        let has_stdout = self.start.streams.get(1).is_some_and(Option::is_some);
+        let is_file = matches!(log.target, LogTarget::File(_));
+        let is_record = matches!(log.target, LogTarget::Kmsg | LogTarget::Syslog(_));
+        if is_supervised && self.has(Name::Foreground) {
+            let both = Name::Respawn.bit() | Name::Foreground.bit();
+            Err(UsageError::Excluded(both))
+        } else if is_record && has_stdout {
+            Err(UsageError::Excluded(Name::Log.bit() | Name::Stdout.bit()))
+        } else if has_file_options && !is_file && !is_record {
+            Err(UsageError::Needs(Name::LogSize, Name::Stdout))
+        } else if !is_supervised && log.needs_process() {
+            Err(UsageError::Needs(Name::Log, Name::Respawn))
+        } else if !is_supervised && self.start.forks {
+            Err(UsageError::Needs(Name::Ready, Name::Respawn))
+        } else if let (true, Some((name, path))) = (is_supervised, self.own_descriptor()) {
+            Err(UsageError::BadValue(name, path))
+        } else {
+            Ok(self)
+        }
+    }
+
+    /// A path of a standard stream that names a descriptor of the caller: a supervisor does not have that any more
+    /// when it starts the daemon again.
+    fn own_descriptor(&self) -> Option<(Name, ThinCStr<'a>)> {
+        let names = [Name::Stdin, Name::Stdout, Name::Stderr];
+        let mut streams = names.iter().zip(&self.paths);
+        streams.find_map(|(name, path)| {
+            let path = (*path)?;
+            let is_own = [&b"/dev/fd/"[..], b"/dev/std", b"/proc/self/fd/"]
+                .iter()
+                .any(|folder| path.to_bytes().starts_with(folder));
+            is_own.then_some((*name, path))
+        })
     }
 
     /// Applies an option. Returns `None` if its value is invalid.
@@ -138,6 +172,7 @@ impl<'a> Invocation<'a> {
             // In the order of the settings, as the next six are.
             Name::Stdin | Name::Stdout | Name::Stderr => {
                 *self.start.streams.get_mut(name as usize)? = Some(values::stream(value)?);
+                *self.paths.get_mut(name as usize)? = Some(value);
                 let is_file = matches!(self.log.target, LogTarget::Off | LogTarget::File(_));
                 if name == Name::Stdout && is_file {
                     self.log.target = match text {

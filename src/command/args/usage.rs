@@ -20,8 +20,8 @@ pub(crate) enum UsageError<'a> {
     BadValue(Name, ThinCStr<'a>),
     /// The options of these flags exclude each other.
     Excluded(u64),
-    /// This option makes sense with --respawn only.
-    NeedsRespawn(Name),
+    /// The first option, or its value, makes sense with the second one only.
+    Needs(Name, Name),
     /// There is no command.
     NoCommand,
     /// The action needs a pidfile to find the daemon.
@@ -59,9 +59,10 @@ impl UsageError<'_> {
                     out(name.long());
                 }
             }
-            Self::NeedsRespawn(name) => {
+            Self::Needs(name, other) => {
                 name.describe(out);
-                packed!(" with this value needs --respawn").write(out);
+                packed!(" needs --").write(out);
+                out(other.long());
             }
             Self::NoCommand => packed!("no command given").write(out),
             Self::NoPidfile => packed!("no pidfile given").write(out),

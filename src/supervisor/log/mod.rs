@@ -20,5 +20,4 @@ mod records;
 mod stamp;
 
 pub use options::{LogOptions, LogTarget, LogTime, MAX_KEPT_LOGS, MIN_LOG_SIZE};
-#[allow(unused_imports, dead_code, reason = "the supervisor calls them")]
 pub(crate) use pump::{open, run};

@@ -1,0 +1,77 @@
+//! What the parts of a supervisor share.
+
+use super::logger::Logger;
+use super::respawn::{Respawn, Tally};
+use super::state::open_state;
+use crate::protocol::{Error, ErrorKind, Signal, Subject, failed};
+use crate::start::Supervised;
+use crate::sys::{self, NO_FD, RawFd, SIGCHLD, SignalSet};
+
+/// A supervisor.
+pub(super) struct Supervisor<'a> {
+    pub(super) supervised: &'a Supervised<'a>,
+    pub(super) respawn: &'a Respawn<'a>,
+    /// A signalfd.
+    pub(super) signals: RawFd,
+    pub(super) logger: Logger<'a>,
+    pub(super) request: Request,
+    pub(super) tally: Tally,
+    /// The file that tells the state.
+    pub(super) state: RawFd,
+}
+
+/// What a supervisor has been asked for. The larger one counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Request {
+    None,
+    /// The daemon is not started again.
+    Finish,
+    /// The daemon is stopped.
+    Stop,
+}
+
+/// How a supervision ends, with the exit status of the supervisor.
+pub(super) enum Outcome {
+    /// The daemon has ended, and was not to be started again.
+    Ended(u8),
+    /// It has failed too often.
+    GaveUp(u8),
+    /// It may run, and cannot be watched.
+    Lost(u8),
+}
+
+/// The signals that ask a supervisor to stop the daemon, or to start it no more.
+pub(super) const STOPS: SignalSet = set(Signal::TERM)
+    .and(set(Signal::INT))
+    .and(set(Signal::QUIT))
+    .and(set(Signal::USR2));
+
+/// All signals that it handles.
+const HANDLED: SignalSet = STOPS
+    .and(SignalSet::of(SIGCHLD))
+    .and(set(Signal::HUP))
+    .and(set(Signal::USR1));
+
+const fn set(signal: Signal) -> SignalSet {
+    SignalSet::of(signal.number() as u32)
+}
+
+impl<'a> Supervisor<'a> {
+    pub(super) fn new(
+        supervised: &'a Supervised<'a>,
+        respawn: &'a Respawn<'a>,
+        logger: Logger<'a>,
+    ) -> Result<Self, Error> {
+        let signals = sys::signalfd(HANDLED).map_err(failed(ErrorKind::SignalsFailed))?;
+        let pidfile = supervised.settings.string(Subject::Pidfile);
+        Ok(Self {
+            supervised,
+            respawn,
+            signals: signals.into_raw(),
+            logger,
+            request: Request::None,
+            tally: Tally::default(),
+            state: pidfile.map_or(NO_FD, open_state),
+        })
+    }
+}

@@ -1,0 +1,93 @@
+//! What a supervisor tells: by its locks, the pidfile, its state, and the daemon's error output.
+
+use super::context::Supervisor;
+use super::state::{StateText, write_state};
+use crate::options::Stream;
+use crate::packed::packed;
+use crate::pidfile::fingerprint_of;
+use crate::protocol::{Error, Nanoseconds};
+use crate::sys::{self, Locker, Missing, NO_FD, Open, RawFd, WORKING_DIRECTORY};
+
+const STDERR: RawFd = 2;
+
+impl Supervisor<'_> {
+    /// The first start is over: the lock shows that.
+    pub(super) fn hold_locks(&self) {
+        for lock in self.supervised.supervision.locks {
+            if lock != NO_FD {
+                let fingerprint = fingerprint_of(sys::getpid());
+                let _ = sys::fcntl_setlk(lock, Locker::Supervisor(fingerprint));
+            }
+        }
+    }
+
+    /// The daemon has ended: its pid must not be used any more.
+    pub(super) fn empty_pidfile(&self) {
+        let [pidfile, _] = self.supervised.supervision.locks;
+        if pidfile != NO_FD {
+            let _ = sys::ftruncate(pidfile, 0);
+        }
+    }
+
+    /// Tells the state: the time of the next start, how often there was one, and how the daemon ended last.
+    pub(super) fn tell(&self, next: Nanoseconds, last: Option<&Error>) {
+        let mut text = StateText::new();
+        self.add_tally(&mut text, last);
+        write_state(self.state, next, text.text());
+        if next != 0 {
+            text.say(packed!("; restart in ms: "));
+            text.add_number(self.tally.milliseconds());
+            self.say(&text);
+        }
+    }
+
+    /// Tells the last state.
+    pub(super) fn give_up(&mut self, error: &Error) {
+        let mut text = StateText::new();
+        text.say(packed!("gave up: "));
+        self.add_tally(&mut text, Some(error));
+        write_state(self.state, 0, text.text());
+        self.say(&text);
+    }
+
+    fn add_tally(&self, text: &mut StateText, last: Option<&Error>) {
+        text.say(packed!("restarted "));
+        text.add_number(self.tally.restarts);
+        text.say(packed!(" times"));
+        if let Some(last) = last {
+            text.say(packed!(", last ended: "));
+            text.add_end(last);
+        }
+    }
+
+    /// Writes a line to the daemon's standard error: its log, its file, or the stream that it inherits.
+    #[inline(never)]
+    fn say(&self, sentence: &StateText) {
+        let mut line = StateText::new();
+        line.say(packed!("rawdaemon: "));
+        line.add(sentence.text());
+        line.add(b"\n");
+        let settings = self.supervised.settings;
+        let opened;
+        let fd = match settings.stream(STDERR as usize) {
+            Stream::Null => return,
+            Stream::Inherit => STDERR,
+            // The pipe of the log.
+            stream => match (stream.fd(), stream.path()) {
+                (Some(fd), _) => fd as RawFd,
+                (None, Some(path)) => {
+                    match sys::open_at(WORKING_DIRECTORY, path, Open::Append, Missing::Fails) {
+                        Ok(file) => {
+                            opened = file;
+                            opened.raw()
+                        }
+                        Err(_) => return,
+                    }
+                }
+                (None, None) => return,
+            },
+        };
+        // Nobody is left to be told if this fails.
+        let _ = sys::write(fd, line.text());
+    }
+}
