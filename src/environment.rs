@@ -2,7 +2,7 @@
 
 use crate::protocol::Pid;
 use crate::sys::{CStrings, ThinCStr};
-use crate::text::{Lines, lines, parse_number, split_once};
+use crate::text::{Lines, after, lines, parse_number, split_once};
 
 /// The name in `NAME=VALUE`. `None` if there is no `=` or the name is empty.
 pub fn variable(assignment: ThinCStr<'_>) -> Option<&[u8]> {
@@ -85,7 +85,7 @@ pub fn search_path<'a>(environment: CStrings<'a>) -> &'a [u8] {
 #[inline(never)]
 pub(crate) fn value_of<'a>(environment: CStrings<'a>, start: &[u8]) -> Option<&'a [u8]> {
     let mut variables = environment.iter();
-    variables.find_map(|variable| variable.to_bytes().strip_prefix(start))
+    variables.find_map(|variable| after(variable.to_bytes(), start))
 }
 
 /// How many descriptors, from 3 on, a supervisor has opened for the process with this pid: socket activation

@@ -45,6 +45,20 @@ pub fn split_once(text: &[u8], byte: u8) -> (&[u8], Option<&[u8]>) {
     (next_field(&mut rest, byte), rest)
 }
 
+/// What comes before `end` in a text that ends in it.
+///
+/// The functions of slices for this, and for prefixes, have a panic that the compiler does not always remove.
+pub fn before<'t>(text: &'t [u8], end: &[u8]) -> Option<&'t [u8]> {
+    let (head, tail) = text.split_at_checked(text.len().checked_sub(end.len())?)?;
+    (tail == end).then_some(head)
+}
+
+/// What follows `start` in a text that begins with it.
+pub(crate) fn after<'t>(text: &'t [u8], start: &[u8]) -> Option<&'t [u8]> {
+    let (head, tail) = text.split_at_checked(start.len())?;
+    (head == start).then_some(tail)
+}
+
 /// Removes the part up to and including the first `byte` from a text, and returns it without that byte.
 /// The last field leaves `None`.
 pub fn next_field<'t>(text: &mut Option<&'t [u8]>, byte: u8) -> &'t [u8] {

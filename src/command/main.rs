@@ -17,7 +17,7 @@ mod progress;
 mod report;
 mod start;
 
-use rawdaemon::internal::{Packed, catch_traps, packed};
+use rawdaemon::internal::{Packed, before, catch_traps, packed};
 use rawdaemon::{CStrings, ErrorKind, ThinCStr};
 
 use crate::args::{Invocation, Name};
@@ -59,9 +59,8 @@ rawdaemon::entry!(main);
 fn main(argv: CStrings<'static>, envp: CStrings<'static>) -> u8 {
     catch_traps();
     let name = argv.iter().next().map_or(&b""[..], ThinCStr::to_bytes);
-    let is_daemonize = name
-        .strip_suffix(DAEMONIZE)
-        .is_some_and(|folder| matches!(folder, [] | [.., b'/']));
+    let is_daemonize =
+        before(name, DAEMONIZE).is_some_and(|folder| matches!(folder, [] | [.., b'/']));
     let given = &Given {
         arguments: argv.skip(1),
         environment: envp,

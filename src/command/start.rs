@@ -3,7 +3,7 @@
 use core::cell::Cell;
 
 use rawdaemon::internal::{
-    LogOptions, LookUp, Respawn, Step, Supervision, packed, spawn_as, supervise,
+    LogOptions, LookUp, Respawn, Step, Supervision, packed, spawn_as, split_once, supervise,
 };
 use rawdaemon::{Error, ErrorKind, Progress, Subject, ThinCStr};
 
@@ -112,6 +112,9 @@ pub(crate) fn start_daemon(given: &Given, invocation: Invocation<'static>) -> u8
 }
 
 /// What follows the last slash of a path.
-fn base_name(path: &[u8]) -> &[u8] {
-    path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
+fn base_name(mut path: &[u8]) -> &[u8] {
+    while let (_, Some(rest)) = split_once(path, b'/') {
+        path = rest;
+    }
+    path
 }

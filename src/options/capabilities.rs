@@ -4,7 +4,7 @@ use core::ops::BitOr;
 
 use linux_raw_sys::general as raw;
 
-use crate::text::{Lines, lines, next_field, parse_number};
+use crate::text::{Lines, before, lines, next_field, parse_number};
 
 /// A set of capabilities (capabilities(7)).
 ///
@@ -166,7 +166,7 @@ impl Securebits {
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Self> {
         let number = |name: &[u8]| {
-            let (name, is_locked) = match name.strip_suffix(b"-locked") {
+            let (name, is_locked) = match before(name, b"-locked") {
                 Some(name) => (name, 1),
                 None => (name, 0),
             };

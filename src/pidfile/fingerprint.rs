@@ -9,7 +9,7 @@
 //! releases the lock, but keeps the other.
 
 use crate::protocol::{Nanoseconds, Pid, SECOND};
-use crate::text::{next_field, parse_number, split_once};
+use crate::text::{before, next_field, parse_number, split_once};
 
 /// The unit of times in `/proc`. `USER_HZ` is 100 on every supported architecture.
 pub(super) const TICK: Nanoseconds = SECOND / 100;
@@ -80,7 +80,7 @@ pub fn pid_in(text: &[u8]) -> Option<Pid> {
 /// The pid in a pidfile that has nothing but digits and an optional newline.
 #[must_use]
 pub fn pid_of(text: &[u8]) -> Option<Pid> {
-    let digits = text.strip_suffix(b"\n").unwrap_or(text);
+    let digits = before(text, b"\n").unwrap_or(text);
     Pid::new(parse_number(digits, 10)?.try_into().ok()?)
 }
 

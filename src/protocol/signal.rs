@@ -5,7 +5,7 @@ use core::num::NonZeroU8;
 
 use linux_raw_sys::general as raw;
 
-use crate::text::{Lines, Sink, display, lines, parse_number, split_once, write_number};
+use crate::text::{Lines, Sink, after, display, lines, parse_number, split_once, write_number};
 
 /// A signal (signal(7)).
 ///
@@ -128,7 +128,7 @@ impl Signal {
 
     /// The number of the signal with this name in capital letters.
     fn named(text: &[u8]) -> Option<u64> {
-        let name = text.strip_prefix(b"SIG").unwrap_or(text);
+        let name = after(text, b"SIG").unwrap_or(text);
         let (name, above) = split_once(name, b'+');
         let (name, below) = split_once(name, b'-');
         let offset = match above.or(below) {
