@@ -98,8 +98,10 @@ fn run(given: &Given, is_daemonize: bool) -> u8 {
         Some(Name::Stop) => control::stop_daemon(&invocation),
         Some(Name::Signal) => control::signal_daemon(&invocation),
         // When the init process exits, the kernel kills every process of its pid namespace (pid_namespaces(7)).
-        _ if os::is_init() && !invocation.has(Name::Foreground) => {
-            write_line(packed!("process 1 must not exit; use --foreground"));
+        _ if os::is_init() && !invocation.has(Name::Foreground) && !invocation.has(Name::Init) => {
+            write_line(packed!(
+                "process 1 must not exit; use --init or --foreground"
+            ));
             ErrorKind::Usage.exit_code()
         }
         Some(_) => match control::stop_for_restart(&invocation) {

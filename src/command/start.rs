@@ -4,8 +4,9 @@ use core::cell::Cell;
 
 use rawdaemon::internal::{
     LogOptions, LookUp, Respawn, Step, Supervision, packed, spawn_as, split_once, supervise,
+    supervise_here,
 };
-use rawdaemon::{Error, ErrorKind, Progress, Subject, ThinCStr};
+use rawdaemon::{DaemonProcess, Error, ErrorKind, Progress, Subject, ThinCStr};
 
 use crate::args::{Invocation, Name, Verbosity};
 use crate::control;
@@ -62,22 +63,24 @@ pub(crate) fn start_daemon(given: &Given, invocation: Invocation<'static>) -> u8
         };
         loop {
             let mut show = |event: Progress<'_>| progress.show(event);
-            let outcome = match invocation.has(Name::Respawn) {
-                true => supervise(
-                    &Supervision {
-                        settings,
-                        credentials: ids,
-                        command,
-                        respawn: Respawn {
-                            stages: schedule.stages(),
-                            first_repeated: schedule.first_repeated,
-                            ..invocation.respawn
-                        },
-                        log: &log,
-                    },
-                    &mut show,
-                ),
-                false => spawn_as(settings, ids, command, before_exec, &mut show),
+            let supervision = Supervision {
+                settings,
+                credentials: ids,
+                command,
+                respawn: Respawn {
+                    stages: schedule.stages(),
+                    first_repeated: schedule.first_repeated,
+                    ..invocation.respawn
+                },
+                log: &log,
+                init: invocation.init,
+            };
+            let outcome = if invocation.has(Name::Init) {
+                supervise_here(&supervision).map(Outcome::Ended)
+            } else if invocation.has(Name::Respawn) {
+                supervise(&supervision, &mut show).map(Outcome::Runs)
+            } else {
+                spawn_as(settings, ids, command, before_exec, &mut show).map(Outcome::Runs)
             };
             match outcome {
                 // If another start holds the lock and fails, it is this one's turn.
@@ -88,7 +91,8 @@ pub(crate) fn start_daemon(given: &Given, invocation: Invocation<'static>) -> u8
     });
     progress.erase();
     match outcome {
-        Ok(daemon) => {
+        Ok(Outcome::Ended(status)) => status,
+        Ok(Outcome::Runs(daemon)) => {
             if is_verbose {
                 report.write_steps(Step::ALL);
                 let mut line = Line::new();
@@ -109,6 +113,13 @@ pub(crate) fn start_daemon(given: &Given, invocation: Invocation<'static>) -> u8
             if is_ok { SUCCESS } else { error.exit_code() }
         }
     }
+}
+
+/// The outcome of a start that is a success.
+enum Outcome {
+    Runs(DaemonProcess),
+    /// This process has supervised the command until it ended, and exits with this status.
+    Ended(u8),
 }
 
 /// What follows the last slash of a path.

@@ -115,7 +115,7 @@ impl<'a> Settings<'a> {
     }
 
     /// Sets the path or the name for this subject.
-    pub(crate) fn set(&mut self, subject: Subject, string: Option<CStrArg<'a>>) {
+    pub fn set(&mut self, subject: Subject, string: Option<CStrArg<'a>>) {
         let slot = index(subject).and_then(|index| self.strings.get_mut(index));
         if let Some(slot) = slot {
             *slot = string;

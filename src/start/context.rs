@@ -60,12 +60,15 @@ pub(super) trait Role: Sized {
 /// What a supervisor has for its daemons. It takes the place of original and intermediate.
 #[derive(Clone, Copy)]
 pub(crate) struct Supervision {
+    pub(crate) pid: Pid,
     /// The pidfile and the lock file, which it has locked.
     pub(crate) locks: [RawFd; 2],
     /// Whether the daemon has run before: its output files are not emptied again.
     pub(crate) is_restart: bool,
     /// The process that writes the log, which is a child of the supervisor.
     pub(crate) logger: Option<Pid>,
+    /// Whether the daemon gets the terminal.
+    pub(crate) has_terminal: bool,
     /// The signals that abandon a start.
     pub(crate) abandoning: SignalSet,
     /// The signal that the daemon gets when the supervisor ends; 0 for none.
@@ -113,9 +116,12 @@ impl<R> Context<'_, R> {
     /// True without an intermediate.
     #[inline(never)]
     pub(super) fn is_watched(&self) -> bool {
-        self.shared.verdict.writer == NO_FD && self.shared.supervision.is_none()
+        match self.shared.supervision {
+            Some(supervision) => sys::getppid() == Some(supervision.pid),
+            None if self.shared.verdict.writer == NO_FD => true,
             // A refused call is no answer.
-            || sys::getsid(None).map_or(true, |leader| sys::getppid() == leader)
+            None => sys::getsid(None).map_or(true, |leader| sys::getppid() == leader),
+        }
     }
 
     /// Reports that only the exec follows, if the intermediate cannot ask whether it has happened.

@@ -39,9 +39,14 @@ pub(crate) struct Running {
 impl Supervised<'_> {
     /// Starts the daemon, watches it until there is a verdict, and sends a success to the process that waits for it,
     /// if one does. All steps are taken anew. The process `logger` is another child.
-    pub(crate) fn start(&self, verdict: Pipe, logger: Option<Pid>) -> Result<Running, Error> {
+    pub(crate) fn start(
+        &self,
+        verdict: Pipe,
+        is_restart: bool,
+        logger: Option<Pid>,
+    ) -> Result<Running, Error> {
         let supervision = Supervision {
-            is_restart: verdict.writer == NO_FD,
+            is_restart,
             logger,
             ..self.supervision
         };

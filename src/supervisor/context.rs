@@ -5,11 +5,14 @@ use super::respawn::{Respawn, Tally};
 use super::state::open_state;
 use crate::protocol::{Error, ErrorKind, Signal, Subject, failed};
 use crate::start::Supervised;
-use crate::sys::{self, NO_FD, RawFd, SIGCHLD, SignalSet};
+use crate::sys::{self, NO_FD, Power, RawFd, SIGCHLD, SignalSet};
 
 /// A supervisor.
 pub(super) struct Supervisor<'a> {
     pub(super) supervised: &'a Supervised<'a>,
+    pub(super) init: Init,
+    /// What an image is to do at the end.
+    pub(super) power: Option<Power>,
     pub(super) respawn: &'a Respawn<'a>,
     /// A signalfd.
     pub(super) signals: RawFd,
@@ -18,6 +21,18 @@ pub(super) struct Supervisor<'a> {
     pub(super) tally: Tally,
     /// The file that tells the state.
     pub(super) state: RawFd,
+}
+
+/// Whether a supervisor is an init process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Init {
+    /// It is none.
+    #[default]
+    No,
+    /// That of a container: it passes signals on, and ends with the command.
+    Container,
+    /// That of an image: it stays when the command has ended, and ends by reboot(2).
+    Image,
 }
 
 /// What a supervisor has been asked for. The larger one counts.
@@ -30,14 +45,14 @@ pub(super) enum Request {
     Stop,
 }
 
-/// How a supervision ends, with the exit status of the supervisor.
+/// How a supervision ends, with the last end of the daemon.
 pub(super) enum Outcome {
-    /// The daemon has ended, and was not to be started again.
-    Ended(u8),
+    /// The daemon has ended, and is not to be started again.
+    Ended(Error),
     /// It has failed too often.
-    GaveUp(u8),
+    GaveUp(Error),
     /// It may run, and cannot be watched.
-    Lost(u8),
+    Lost(Error),
 }
 
 /// The signals that ask a supervisor to stop the daemon, or to start it no more.
@@ -59,13 +74,20 @@ const fn set(signal: Signal) -> SignalSet {
 impl<'a> Supervisor<'a> {
     pub(super) fn new(
         supervised: &'a Supervised<'a>,
+        init: Init,
         respawn: &'a Respawn<'a>,
         logger: Logger<'a>,
     ) -> Result<Self, Error> {
-        let signals = sys::signalfd(HANDLED).map_err(failed(ErrorKind::SignalsFailed))?;
+        let handled = match init {
+            Init::No => HANDLED,
+            _ => SignalSet::ALL,
+        };
+        let signals = sys::signalfd(handled).map_err(failed(ErrorKind::SignalsFailed))?;
         let pidfile = supervised.settings.string(Subject::Pidfile);
         Ok(Self {
             supervised,
+            init,
+            power: None,
             respawn,
             signals: signals.into_raw(),
             logger,

@@ -1,9 +1,9 @@
 //! The events that a supervisor waits for.
 
-use super::context::{Request, Supervisor};
+use super::context::{Init, Request, Supervisor};
 use crate::protocol::{Errno, Event as Message, Nanoseconds, Pid, Signal, WaitStatus};
 use crate::start::Running;
-use crate::sys::{self, NO_FD, SIGCHLD};
+use crate::sys::{self, NO_FD, Power, SIGCHLD};
 
 /// An event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,26 +76,62 @@ impl Supervisor<'_> {
     }
 
     /// Takes the pending signals. Returns whether there is something to look at.
-    fn read_signals(&mut self, running: Option<&Running>) -> bool {
+    pub(super) fn read_signals(&mut self, running: Option<&Running>) -> bool {
         let mut is_told = false;
         while let Some(number) = sys::read_signal(self.signals) {
             if number == SIGCHLD {
                 is_told = true;
                 continue;
             }
-            match Signal::new(number as u8) {
-                Some(Signal::HUP) => {
-                    if let Some(running) = running {
-                        running.signal(Signal::HUP);
-                    }
-                }
-                Some(Signal::USR1) => self.logger.reopen(),
-                Some(Signal::USR2) => self.request = self.request.max(Request::Finish),
-                _ => self.request = Request::Stop,
+            let Some(signal) = Signal::new(number as u8) else {
+                continue;
+            };
+            match self.init {
+                Init::No => self.obey(signal, running),
+                Init::Container => self.pass_on(signal, running),
+                Init::Image => self.power_off(signal, running),
             }
             is_told |= self.request != Request::None;
         }
         is_told
+    }
+
+    /// A signal to a supervisor.
+    fn obey(&mut self, signal: Signal, running: Option<&Running>) {
+        match signal {
+            Signal::HUP => {
+                if let Some(running) = running {
+                    running.signal(signal);
+                }
+            }
+            Signal::USR1 => self.logger.reopen(),
+            Signal::USR2 => self.request = self.request.max(Request::Finish),
+            _ => self.request = Request::Stop,
+        }
+    }
+
+    /// A signal to the init process of a container: it is the daemon's. When the daemon does not run, it ends the
+    /// container.
+    fn pass_on(&mut self, signal: Signal, running: Option<&Running>) {
+        let is_end = matches!(signal, Signal::TERM | Signal::INT | Signal::QUIT);
+        if let Some(running) = running {
+            running.signal(signal);
+        }
+        if is_end {
+            self.request = self.request.max(Request::Finish);
+        }
+    }
+
+    /// A signal to the init process of an image. They are those of BusyBox.
+    fn power_off(&mut self, signal: Signal, running: Option<&Running>) {
+        self.power = match signal {
+            Signal::TERM | Signal::INT => Some(Power::Restart),
+            Signal::USR1 => Some(Power::Halt),
+            Signal::USR2 => Some(Power::Off),
+            Signal::HUP => return self.obey(signal, running),
+            _ => return,
+        };
+        self.request = Request::Stop;
     }
 }
 

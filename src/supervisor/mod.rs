@@ -5,8 +5,10 @@
 //! for one event at a time. [`rest`] ends what a daemon leaves, [`state`] is what `--status` tells, and [`log`] writes
 //! the daemon's output, in a process of its own.
 
+mod begin;
 mod context;
 mod events;
+mod init;
 mod launch;
 mod log;
 mod logger;
@@ -16,7 +18,10 @@ mod rest;
 mod state;
 mod telling;
 
-pub use launch::{Supervision, supervise};
+pub use begin::Supervision;
+pub use context::Init;
+pub use init::supervise_here;
+pub use launch::supervise;
 pub use log::{LogOptions, LogTarget, LogTime, MAX_KEPT_LOGS, MIN_LOG_SIZE};
-pub use respawn::Respawn;
+pub use respawn::{After, Respawn};
 pub use state::{read_state, remove_state};

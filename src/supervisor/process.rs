@@ -27,10 +27,10 @@ impl Supervisor<'_> {
                     .map_err(failed(ErrorKind::WaitFailed))?;
                 Ok(running)
             }),
-            None => self.supervised.start(verdict, self.logger.pid),
+            None => self.supervised.start(verdict, false, self.logger.pid),
         };
         if first.is_err() {
-            self.end_rest(None);
+            self.end_rest(None, true);
         }
         let mut started = Ok(first?);
         sys::close(verdict.writer);
@@ -39,16 +39,16 @@ impl Supervisor<'_> {
             let (error, lived) = match started {
                 Ok(mut running) => self.run(&mut running),
                 Err(error) => {
-                    self.end_rest(None);
+                    self.read_signals(None);
+                    self.end_rest(None, false);
                     (error, 0)
                 }
             };
-            if error.kind() == ErrorKind::WaitFailed && self.request == Request::None
-                || error.has(Note::StillRuns)
-            {
+            let is_unwatched = error.kind() == ErrorKind::WaitFailed && error.has(Note::Other);
+            if is_unwatched || error.has(Note::StillRuns) {
                 // Whether the daemon runs is not known, or it does: a second one must not be started.
                 self.give_up(&error);
-                return Ok(Outcome::Lost(error.exit_code()));
+                return Ok(Outcome::Lost(error));
             }
             self.empty_pidfile();
             let status = exit_status(&error);
@@ -57,26 +57,26 @@ impl Supervisor<'_> {
                 _ => Next::Finish,
             };
             let Next::Restart(delay) = next else {
-                let status = status.unwrap_or(error.exit_code());
                 if next == Next::Finish {
-                    return Ok(Outcome::Ended(status));
+                    return Ok(Outcome::Ended(error));
                 }
                 self.give_up(&error);
-                return Ok(Outcome::GaveUp(status));
+                return Ok(Outcome::GaveUp(error));
             };
             if let Err(errno) = self.pause(delay, &error) {
-                self.give_up(&cannot_watch(errno));
-                return Ok(Outcome::GaveUp(ErrorKind::WaitFailed.exit_code()));
+                let error = cannot_watch(errno);
+                self.give_up(&error);
+                return Ok(Outcome::GaveUp(error));
             }
             if self.request != Request::None {
-                return Ok(Outcome::Ended(0));
+                return Ok(Outcome::Ended(error));
             }
             self.logger.start();
             for lock in self.supervised.supervision.locks {
                 // A daemon that was adopted has held it until now.
                 let _ = sys::flock(lock);
             }
-            started = self.supervised.start(Pipe::NONE, self.logger.pid);
+            started = self.supervised.start(Pipe::NONE, true, self.logger.pid);
             if started.is_ok() {
                 self.tell(0, Some(&error));
             }
@@ -116,7 +116,7 @@ impl Supervisor<'_> {
         let lived = time().saturating_sub(born);
         running.close(self.supervised);
         if status.is_ok() {
-            self.end_rest(Some(running.daemon));
+            self.end_rest(Some(running.daemon), false);
         }
         let error = match status {
             Ok(Some(status)) => Error::of_death(status, lived / 1_000_000),

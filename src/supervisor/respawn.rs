@@ -5,11 +5,22 @@ use core::time::Duration;
 use crate::pidfile::Stage;
 use crate::protocol::{Nanoseconds, nanoseconds};
 
+/// After which end a daemon is started again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// After none.
+    Nothing,
+    /// Not after it has exited with status 0.
+    Failure,
+    /// After any.
+    Everything,
+}
+
 /// How a daemon is supervised.
 #[derive(Clone, Copy, Debug)]
 pub struct Respawn<'a> {
-    /// Whether it is started again after it has exited with status 0, too.
-    pub always: bool,
+    /// After which end it is started again.
+    pub after: After,
     /// The time before the first restart. It doubles with each further one.
     pub delay: Duration,
     /// The longest such time.
@@ -31,7 +42,7 @@ pub struct Respawn<'a> {
 impl Respawn<'_> {
     /// The defaults.
     pub const DEFAULT: Self = Self {
-        always: false,
+        after: After::Failure,
         delay: Duration::from_millis(100),
         longest_delay: Duration::from_secs(60),
         good_run: Duration::from_secs(10),
@@ -87,7 +98,7 @@ impl Tally {
         if lived >= nanoseconds(respawn.good_run).max(self.delay) {
             (self.failures, self.delay) = (0, 0);
         }
-        if is_success && !respawn.always {
+        if respawn.after == After::Nothing || is_success && respawn.after == After::Failure {
             return Next::Finish;
         }
         if !is_success {
@@ -171,7 +182,7 @@ mod tests {
         let respawn = Respawn::DEFAULT;
         assert_eq!(Tally::default().judge(&respawn, true, 0), Next::Finish);
         let always = Respawn {
-            always: true,
+            after: After::Everything,
             max: 1,
             delay: Duration::from_millis(1),
             ..respawn

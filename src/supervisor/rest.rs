@@ -1,6 +1,6 @@
 //! Ending what a daemon leaves: the rest of its process group, and its other descendants.
 
-use super::context::Supervisor;
+use super::context::{Init, Supervisor};
 use crate::pidfile::{each_process, parent_of};
 use crate::protocol::{Errno, Nanoseconds, Pid, Signal};
 use crate::sys;
@@ -16,10 +16,15 @@ impl Supervisor<'_> {
     /// Ends what is left of a daemon that has ended.
     ///
     /// A child subreaper becomes the parent of what has lost its parent. Without `/proc` only the process group is
-    /// known, and what ends by itself.
+    /// known, and what ends by itself. An init process spares what is not in the group until it ends: not all orphans
+    /// are the daemon's.
     #[inline(never)]
-    pub(super) fn end_rest(&mut self, daemon: Option<Pid>) {
-        let logger = self.logger.pid;
+    pub(super) fn end_rest(&mut self, daemon: Option<Pid>, is_last: bool) {
+        let rest = Rest {
+            daemon,
+            logger: self.logger.pid,
+            has_others: self.init == Init::No || is_last,
+        };
         for (signal, time) in TIMES {
             let Ok(now) = sys::monotonic_time() else {
                 return;
@@ -27,18 +32,16 @@ impl Supervisor<'_> {
             let deadline = now.saturating_add(time);
             let mut told = 0;
             loop {
-                if group_of(daemon).is_none() && sys::try_wait_any() == Err(Errno::ECHILD) {
+                if rest.group().is_none()
+                    && !(rest.has_others && sys::try_wait_any() != Err(Errno::ECHILD))
+                {
                     return;
                 }
-                let mut count = 0;
-                let _ = each_process(&mut |pid| {
-                    count += u32::from(is_rest(pid, logger));
-                    false
-                });
                 // What ends may leave children of its own: these are new.
+                let count = rest.count();
                 if count != told || told == 0 {
                     told = count.max(1);
-                    signal_rest(daemon, signal, logger);
+                    rest.signal(signal);
                 }
                 let now = sys::monotonic_time().unwrap_or(Nanoseconds::MAX);
                 let next = deadline.min(now.saturating_add(CHECK_INTERVAL));
@@ -50,36 +53,60 @@ impl Supervisor<'_> {
     }
 }
 
-/// The process group of a daemon that was reaped, if it has members. The kernel does not give its id to another
-/// process as long as it has.
-fn group_of(daemon: Option<Pid>) -> Option<Pid> {
-    daemon.filter(|group| {
-        sys::getsid(Some(*group)) == Err(Errno::ESRCH) && sys::killpg(*group, 0).is_ok()
-    })
+/// What a daemon leaves.
+struct Rest {
+    daemon: Option<Pid>,
+    /// The process that writes the log.
+    logger: Option<Pid>,
+    /// Whether other processes than those of its group are its rest.
+    has_others: bool,
 }
 
-/// Whether a process is one of the supervisor's session, or a child of it, but not the one that writes the log.
-fn is_rest(pid: Pid, logger: Option<Pid>) -> bool {
-    let own = sys::getpid();
-    pid != own
-        && Some(pid) != logger
-        && (parent_of(pid) == Some(own) || sys::getsid(Some(pid)) == Ok(Some(own)))
-}
-
-fn signal_rest(daemon: Option<Pid>, signal: Signal, logger: Option<Pid>) {
-    let group = group_of(daemon);
-    if let Some(group) = group {
-        let _ = sys::killpg(group, signal.number());
+impl Rest {
+    /// The process group of a daemon that was reaped, if it has members. The kernel does not give its id to another
+    /// process as long as it has.
+    fn group(&self) -> Option<Pid> {
+        self.daemon.filter(|group| {
+            sys::getsid(Some(*group)) == Err(Errno::ESRCH) && sys::killpg(*group, 0).is_ok()
+        })
     }
-    let _ = each_process(&mut |pid| {
-        if (group.is_none() || sys::getpgid(pid) != group) && is_rest(pid, logger) {
-            if let Ok(process) = sys::pidfd_open(pid) {
-                // Its pid may have been given to another process.
-                if is_rest(pid, logger) {
-                    let _ = sys::pidfd_send_signal(&process, signal.number());
+
+    /// Whether a process is one of the supervisor's session, or a child of it, but not the one that writes the log.
+    fn includes(&self, pid: Pid) -> bool {
+        let own = sys::getpid();
+        self.has_others
+            && pid != own
+            && Some(pid) != self.logger
+            && (parent_of(pid) == Some(own) || sys::getsid(Some(pid)) == Ok(Some(own)))
+    }
+
+    fn count(&self) -> u32 {
+        let mut count = 0;
+        let _ = each_process(&mut |pid| {
+            count += u32::from(self.includes(pid));
+            false
+        });
+        count
+    }
+
+    fn signal(&self, signal: Signal) {
+        let group = self.group();
+        if let Some(group) = group {
+            let _ = sys::killpg(group, signal.number());
+        }
+        if self.has_others && sys::kill_all(signal.number()).is_ok() {
+            return;
+        }
+        let _ = each_process(&mut |pid| {
+            if (group.is_none() || sys::getpgid(pid) != group) && self.includes(pid) {
+                if let Ok(process) = sys::pidfd_open(pid) {
+                    // Its pid may have been given to another process.
+                    if self.includes(pid) {
+                        let _ = sys::pidfd_send_signal(&process, signal.number());
+                    }
                 }
             }
-        }
-        false
-    });
+            false
+        });
+    }
 }

@@ -29,6 +29,7 @@ mod pid;
 mod pidfd;
 mod poll;
 mod process;
+mod reboot;
 mod rseq;
 mod scheduling;
 mod signal;
@@ -67,7 +68,7 @@ pub(crate) use lock::{
 };
 pub(crate) use mmap::Mapping;
 pub use mmap::{Zeroed, leak_zeroed};
-pub(crate) use pid::{getpgid, getppid, gettid, kill, killpg};
+pub(crate) use pid::{getpgid, getppid, gettid, kill, kill_all, killpg};
 pub use pid::{getpid, getsid};
 pub(crate) use pidfd::{pidfd_open, pidfd_send_signal};
 pub(crate) use poll::{ppoll, sleep};
@@ -76,6 +77,7 @@ pub(crate) use process::{
     has_exited, lead_group, may_setpgid, set_child_subreaper, set_pdeathsig, setpgid, setsid,
     try_wait, try_wait_any, waitpid,
 };
+pub(crate) use reboot::{Power, reboot, sync};
 pub(crate) use scheduling::{
     ioprio_set, sched_setaffinity, sched_setscheduler, setpriority, setrlimit,
 };
@@ -90,6 +92,7 @@ pub(crate) use socket::{
 pub(crate) use stack::Stack;
 pub(crate) use stat::{Stat, UNFINISHED, fstat, lstat, lstat_at};
 pub use terminal::terminal_width;
+pub(crate) use terminal::{has_terminal, take_terminal};
 pub(crate) use thread::Thread;
 pub(crate) use tid::TidAddress;
 pub use trap::catch_traps;

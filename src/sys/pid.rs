@@ -24,6 +24,17 @@ pub(crate) fn killpg(group: Pid, signal: u8) -> Result<(), Errno> {
     unsafe { attempt!(Sysno::kill, group.get().wrapping_neg(), signal) }
 }
 
+/// `kill(-1, signal)`—Sends a signal to every process of the pid namespace but the caller, its init process.
+///
+/// `EPERM` if the caller is another process: it would end the machine.
+pub(crate) fn kill_all(signal: u8) -> Result<(), Errno> {
+    if getpid().get() != 1 {
+        return Err(Errno::EPERM);
+    }
+    // SAFETY: the call takes no pointers.
+    unsafe { attempt!(Sysno::kill, -1_isize, signal) }
+}
+
 /// `getpgid(pid)`—Returns the process group of a process. `None` if the process does not exist.
 pub(crate) fn getpgid(pid: Pid) -> Option<Pid> {
     // SAFETY: the call takes no pointers.

@@ -1,9 +1,11 @@
 //! Terminals.
 
-use linux_raw_sys::ioctl::TIOCGWINSZ;
+use linux_raw_sys::ioctl::{TIOCGPGRP, TIOCGWINSZ, TIOCSPGRP};
 use syscalls::Sysno;
 
 use super::fd::RawFd;
+use super::pid::{getpgid, getpid};
+use crate::protocol::Errno;
 
 /// `ioctl(fd, TIOCGWINSZ, _)`—Returns the number of columns of a terminal, or 0 if the kernel does not know
 /// it. `None` if the descriptor is not a terminal.
@@ -14,4 +16,20 @@ pub fn terminal_width(fd: RawFd) -> Option<usize> {
     let result = unsafe { attempt!(Sysno::ioctl, fd, TIOCGWINSZ, size.as_mut_ptr()) };
     let [_, columns, ..] = size;
     result.ok().map(|()| columns.into())
+}
+
+/// `ioctl(0, TIOCGPGRP, _)`—Returns whether standard input is a terminal whose foreground process group is the caller's.
+pub(crate) fn has_terminal() -> bool {
+    let mut group: i32 = 0;
+    // SAFETY: the kernel writes an int to `group`.
+    let got = unsafe { attempt!(Sysno::ioctl, 0, TIOCGPGRP, &raw mut group) };
+    got.is_ok() && getpgid(getpid()).is_some_and(|own| own.get() == group)
+}
+
+/// `ioctl(0, TIOCSPGRP, _)`—Makes the caller's process group, which it leads, that of the foreground of the terminal.
+/// SIGTTOU must be blocked.
+pub(crate) fn take_terminal() -> Result<(), Errno> {
+    let group = getpid().get();
+    // SAFETY: the kernel reads an int from `group`.
+    unsafe { attempt!(Sysno::ioctl, 0, TIOCSPGRP, &raw const group) }
 }

@@ -59,7 +59,7 @@ impl<'a> Options<'a> {
         let name = Name::find(b'-', long);
         let name = name.ok_or(UsageError::UnknownOption(argument))?;
         match attached {
-            None if name == Name::Respawn => Ok((name, EMPTY)),
+            None if matches!(name, Name::Respawn | Name::Init) => Ok((name, EMPTY)),
             _ if name.takes_value() => self.with_value(name, attached),
             None => Ok((name, EMPTY)),
             Some(_) => Err(UsageError::UnwantedValue(name)),

@@ -11,7 +11,8 @@ mod values;
 use core::time::Duration;
 
 use rawdaemon::internal::{
-    LogOptions, LogTarget, LogTime, Respawn, Settings, parse_number, parse_signed, variable,
+    After, Init, LogOptions, LogTarget, LogTime, Respawn, Settings, parse_number, parse_signed,
+    variable,
 };
 use rawdaemon::{
     Capabilities, CpuSet, IntoCStr, IoPriority, Readiness, SchedPolicy, Securebits, Signal, Stdio,
@@ -70,6 +71,8 @@ pub(crate) struct Invocation<'a> {
     pub(crate) log: LogOptions<'a>,
     pub(crate) verbosity: Verbosity,
     pub(crate) respawn: Respawn<'a>,
+    /// Whether this process is to be an init process.
+    pub(crate) init: Init,
     /// The flags that were given, as bits.
     pub(crate) flags: u64,
     /// The index of the command in the arguments.
@@ -126,15 +129,16 @@ impl<'a> Invocation<'a> {
     /// Checks the options of a supervisor together.
     #[inline(never)]
     fn check_supervision(self) -> Result<Self, UsageError<'a>> {
-        let is_supervised = self.has(Name::Respawn);
+        let supervisors = Name::Respawn.bit() | Name::Init.bit();
+        let is_supervised = self.flags & supervisors != 0;
         let log = &self.log;
         let has_file_options = log.size != 0 || log.time != LogTime::None;
         let has_stdout = self.start.streams.get(1).is_some_and(Option::is_some);
         let is_file = matches!(log.target, LogTarget::File(_));
         let is_record = matches!(log.target, LogTarget::Kmsg | LogTarget::Syslog(_));
         if is_supervised && self.has(Name::Foreground) {
-            let both = Name::Respawn.bit() | Name::Foreground.bit();
-            Err(UsageError::Excluded(both))
+            let given = self.flags & (supervisors | Name::Foreground.bit());
+            Err(UsageError::Excluded(given))
         } else if is_record && has_stdout {
             Err(UsageError::Excluded(Name::Log.bit() | Name::Stdout.bit()))
         } else if has_file_options && !is_file && !is_record {
@@ -234,9 +238,17 @@ impl<'a> Invocation<'a> {
             Name::KillAfter => self.kill_after = Some(values::seconds(text)?),
             Name::Retry => self.retry = Some(Schedule::parse(text)?),
             Name::Respawn => {
-                self.respawn.always = match text {
-                    b"" | b"failure" => false,
-                    b"always" => true,
+                self.respawn.after = match text {
+                    b"" | b"failure" => After::Failure,
+                    b"always" => After::Everything,
+                    _ => return None,
+                };
+                self.add_flag(name);
+            }
+            Name::Init => {
+                self.init = match text {
+                    b"" | b"container" => Init::Container,
+                    b"image" => Init::Image,
                     _ => return None,
                 };
                 self.add_flag(name);
@@ -322,6 +334,17 @@ impl<'a> Invocation<'a> {
             }
         }
         self.start.foreground = self.has(Name::Foreground);
+        if self.has(Name::Init) {
+            if !self.has(Name::Respawn) {
+                self.respawn.after = After::Nothing;
+            }
+            // As a container expects it.
+            self.start.inherit_umask |= self.start.umask.is_none();
+            if self.start.string(Subject::Chdir).is_none() {
+                self.start
+                    .set(Subject::Chdir, Some(ThinCStr::new(c".").into_arg()));
+            }
+        }
         self.start.no_new_privs = self.has(Name::NoNewPrivs);
         // With `--verbose`, the launcher prints its progress while it waits for an intermediate.
         // With `--start-or-ok` the launcher may still have to wait, and must stay in its session for that.

@@ -104,6 +104,7 @@ options! {
     LogKeep "- log-keep a number from 0 to 999",
     LogTime "- log-time utc or boot",
     Log "- log kmsg, syslog or syslog:FACILITY (syslog(3))",
+    Init "- init container or image",
     NoNewPrivs "- no-new-privs",
     ClearEnv "- clear-env",
     StartOrOk "- start-or-ok",

@@ -1,0 +1,130 @@
+//! The first steps of a supervisor, and its last.
+
+use super::context::{Init, Outcome, STOPS, Supervisor};
+use super::log::LogOptions;
+use super::logger::Logger;
+use super::respawn::Respawn;
+use super::state::remove_state;
+use crate::options::{Credentials, Settings, Stdio, Stream};
+use crate::pidfile::{self, is_missing, remove_locked};
+use crate::protocol::{Error, ErrorKind, Note, Pid, Signal, Subject, failed};
+use crate::start::{KeptFds, Supervised, Supervision as Held, close_all_but, open_null};
+use crate::sys::{self, CStrings, Locker, NO_FD, Pipe, RawFd, SIGCHLD, ThinCStr};
+
+/// A command that is to be supervised.
+#[derive(Clone, Copy, Debug)]
+pub struct Supervision<'a> {
+    /// The settings of each start.
+    pub settings: &'a Settings<'a>,
+    /// The ids of the daemon.
+    pub credentials: Credentials<'a>,
+    /// The path or name of the command, its arguments, and its environment.
+    pub command: (ThinCStr<'a>, CStrings<'a>, CStrings<'a>),
+    /// When it is started again.
+    pub respawn: Respawn<'a>,
+    /// Where its output goes.
+    pub log: &'a LogOptions<'a>,
+    /// Whether the supervisor is an init process.
+    pub init: Init,
+}
+
+/// Leads a session, and lets go of what belongs to the caller. Returns the session.
+pub(super) fn lead_session(settings: &Settings<'_>, verdict: RawFd) -> Result<Pid, Error> {
+    let session = sys::setsid().map_err(failed(ErrorKind::SetsidFailed))?;
+    close_all_but(KeptFds {
+        first: 3,
+        requested: settings.keep.unwrap_or_default(),
+        internal: &[verdict],
+        streams: &[],
+    })
+    .map_err(failed(ErrorKind::CloseFailed))?;
+    for fd in 0..3 {
+        let is_kept = matches!(settings.stream(fd), Stream::Inherit);
+        if !is_kept {
+            let null = open_null().map_err(failed(ErrorKind::OpenDevNullFailed))?;
+            sys::dup3(null.raw(), fd as RawFd).map_err(failed(ErrorKind::StdioFailed))?;
+        }
+    }
+    Ok(session)
+}
+
+/// Locks the files, and supervises the command until nothing is left to do.
+///
+/// # Errors
+///
+/// That of the first start. Nothing of it is left.
+pub(super) fn supervise_with(
+    supervision: &Supervision<'_>,
+    session: Pid,
+    may_setpgid: bool,
+    verdict: Pipe,
+) -> Result<Outcome, Error> {
+    // Before Linux 3.4, what the daemon leaves goes to init.
+    let _ = sys::set_child_subreaper();
+    sys::reset_sigaction(SIGCHLD).map_err(failed(ErrorKind::SignalsFailed))?;
+    let mut locks = [NO_FD; 2];
+    let is_new = is_missing(supervision.settings);
+    let mut settings = supervision.settings.clone();
+    if supervision.init != Init::No {
+        for stream in &mut settings.streams {
+            stream.get_or_insert(Stdio::inherit());
+        }
+    }
+    let opened =
+        lock(&settings, &mut locks).and_then(|()| Logger::open(supervision.log, &mut settings));
+    let [pidfile, _] = locks;
+    let stayed = opened.and_then(|logger| {
+        let supervised = Supervised {
+            settings: &settings,
+            credentials: supervision.credentials,
+            command: supervision.command,
+            supervision: Held {
+                pid: sys::getpid(),
+                locks,
+                is_restart: false,
+                logger: None,
+                has_terminal: supervision.init != Init::No && sys::has_terminal(),
+                abandoning: STOPS,
+                death_signal: match supervision.respawn.kills_orphan {
+                    true => Signal::KILL.number(),
+                    false => 0,
+                },
+            },
+            session,
+            may_setpgid,
+        };
+        let mut supervisor =
+            Supervisor::new(&supervised, supervision.init, &supervision.respawn, logger)?;
+        let stayed = supervisor.stay(verdict, pidfile::adopted(pidfile));
+        if !matches!(stayed, Ok(Outcome::Lost(_))) {
+            supervisor.end_all();
+            supervisor.logger.finish();
+        }
+        stayed
+    });
+    let may_be_empty = is_new || matches!(stayed, Ok(Outcome::Ended(_)));
+    let removes = !matches!(stayed, Ok(Outcome::GaveUp(_) | Outcome::Lost(_)));
+    if let (true, Some(path)) = (
+        removes && pidfile != NO_FD,
+        settings.string(Subject::Pidfile),
+    ) {
+        remove_state(path);
+        if !remove_locked(path, pidfile, may_be_empty) {
+            return stayed.map_err(|error| error.with(Note::FileLeft));
+        }
+    }
+    stayed
+}
+
+/// Locks the lock file and the pidfile.
+fn lock(settings: &Settings<'_>, locks: &mut [RawFd; 2]) -> Result<(), Error> {
+    let [pidfile, lock_file] = locks;
+    for (subject, lock) in [(Subject::LockFile, lock_file), (Subject::Pidfile, pidfile)] {
+        pidfile::lock(settings, subject, Locker::Starter, lock)?;
+        if *lock != NO_FD {
+            // The daemon inherits this one: it is there even if the supervisor is killed.
+            let _ = sys::flock(*lock);
+        }
+    }
+    Ok(())
+}
