@@ -28,7 +28,8 @@ pub use crate::sys::{
     getsid, leak_zeroed, take_pending, terminal_width, write,
 };
 pub use crate::text::{
-    Lines, Sink, before, join, next_field, parse_number, parse_signed, split_once, write_number,
+    Lines, NUMBER_LINE, Sink, before, join, next_field, number_line, parse_number, parse_signed,
+    split_once, write_number,
 };
 
 use crate::options::DaemonizeOptions;

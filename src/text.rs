@@ -6,10 +6,10 @@
 pub type Sink<'s> = dyn FnMut(&[u8]) + 's;
 
 /// The size of a buffer for the digits of any number, a sign and a newline.
-pub(crate) const NUMBER_LINE: usize = 22;
+pub const NUMBER_LINE: usize = 22;
 
 /// Formats a number in decimal, followed by a newline, as in a pidfile.
-pub(crate) fn number_line(number: i64, buffer: &mut [u8; NUMBER_LINE]) -> &[u8] {
+pub fn number_line(number: i64, buffer: &mut [u8; NUMBER_LINE]) -> &[u8] {
     let mut start = NUMBER_LINE;
     let mut put = |byte| {
         start = start.saturating_sub(1);

@@ -1,8 +1,8 @@
 //! Prepares a start: builds the environment and the arguments of the command.
 
 use rawdaemon::internal::{
-    self, Lines, Zeroed, effective_user, getpid, is_of_session, join, listen_fds, set_variable,
-    variable,
+    self, Lines, NUMBER_LINE, Zeroed, effective_user, getpid, is_of_session, join, listen_fds,
+    number_line, set_variable, split_once, variable,
 };
 use rawdaemon::{Account, CStrings, Cause, Errno, Error, ErrorKind, ThinCStr};
 
@@ -21,7 +21,9 @@ pub(crate) fn environment(
     account: Option<Account<'_>>,
 ) -> Result<CStrings<'static>, Error> {
     let mut inherited = given.environment.iter();
+    let watchdog = invocation.respawn.watchdog;
     let is_unchanged = account.is_none()
+        && watchdog.is_zero()
         && !invocation.has(Name::ClearEnv)
         && assignments(given.arguments.as_slice()).next().is_none()
         && !inherited.any(|string| supervisor_variable(string).is_some());
@@ -31,7 +33,7 @@ pub(crate) fn environment(
     // There are at most as many assignments as arguments.
     let given_size = given.environment.as_slice().len();
     let size = given_size.wrapping_add(given.arguments.as_slice().len());
-    let environment = zeroed(size.wrapping_add(USER_VARIABLES))?;
+    let environment = zeroed(size.wrapping_add(MORE_VARIABLES))?;
     let mut slots = environment.iter_mut();
     let is_activated = listen_fds(given.environment, getpid()) != 0;
     let is_cleared = invocation.has(Name::ClearEnv);
@@ -59,6 +61,12 @@ pub(crate) fn environment(
         set_variable(environment, assignment(b"LOGNAME=", account.name)?);
         set_variable(environment, assignment(b"SHELL=", account.shell)?);
     }
+    if !watchdog.is_zero() {
+        let mut buffer = [0; NUMBER_LINE];
+        let time = i64::try_from(watchdog.as_micros()).unwrap_or(i64::MAX);
+        let (time, _) = split_once(number_line(time, &mut buffer), b'\n');
+        set_variable(environment, assignment(b"WATCHDOG_USEC=", time)?);
+    }
     for string in assignments(given.arguments.as_slice()) {
         set_variable(environment, string);
     }
@@ -79,8 +87,9 @@ fn supervisor_variable(string: ThinCStr<'_>) -> Option<usize> {
     SUPERVISOR.position(variable(string)?)
 }
 
-/// The number of variables for the user: HOME, USER, LOGNAME and SHELL, as login(1) sets them.
-const USER_VARIABLES: usize = 4;
+/// The number of variables for the user, HOME, USER, LOGNAME and SHELL, as login(1) sets them, and of WATCHDOG_USEC. Its
+/// companion WATCHDOG_PID may be missing (sd_watchdog_enabled(3)).
+const MORE_VARIABLES: usize = 5;
 
 /// Joins `NAME=` and a value.
 fn assignment(name: &[u8], value: &[u8]) -> Result<ThinCStr<'static>, Error> {

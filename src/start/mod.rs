@@ -11,6 +11,7 @@ mod daemon_process;
 mod daemonize;
 mod descriptors;
 mod directories;
+mod ending;
 mod exec;
 mod file_head;
 mod foreground;

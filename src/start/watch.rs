@@ -13,17 +13,11 @@ use crate::protocol::{
 };
 use crate::sys::{self, Fd, NO_FD, RawFd, SIGCHLD, SignalSet, Stack};
 
-/// How long the daemon may take to end after a SIGTERM, before it gets a SIGKILL.
-const TERM_TIMEOUT: Nanoseconds = 1_000_000_000;
-
-/// How long a daemon that has reported a failure may take to exit, before it gets a SIGTERM.
-const REFUSAL_TIMEOUT: Nanoseconds = 100_000_000;
-
 /// How often the intermediate polls a condition that no descriptor reports.
 const CHECK_INTERVAL: Nanoseconds = 1_000_000;
 
-/// The unit in which it counts the time that the daemon takes to end.
-const END_INTERVAL: Nanoseconds = 10_000_000;
+/// How often it looks for what a daemon has left, and the unit in which it counts the time to the end.
+pub(super) const END_INTERVAL: Nanoseconds = 10_000_000;
 
 /// How many messages are read in a row before other events are checked. A full pipe (64 KiB) takes 16
 /// reads, and a socket queues 10 datagrams by default (net.unix.max_dgram_qlen).
@@ -32,9 +26,9 @@ const MAX_MESSAGES: u32 = 512;
 /// The watch over a daemon.
 pub(super) struct Watch<'w> {
     options: &'w Settings<'w>,
-    daemon: Pid,
+    pub(super) daemon: Pid,
     /// The process that is watched: the daemon, or a descendant that it has named by `MAINPID=`.
-    main: Pid,
+    pub(super) main: Pid,
     /// The process that the pidfile names: the daemon, or `None` after it has named another one.
     named: Option<Pid>,
     session: Pid,
@@ -65,15 +59,15 @@ pub(super) struct Watch<'w> {
     channel: &'w mut Channel,
     /// Readable when the daemon may have ended: a pidfd, or, before Linux 5.3 and where a sandbox refuses
     /// pidfds, a signalfd for SIGCHLD, which also reports stops. [`NO_FD`] before the first wait.
-    death: RawFd,
+    pub(super) death: RawFd,
     /// When the daemon starts its steps at the latest: it may wait for a lock before.
     started: Nanoseconds,
     /// When the daemon is created; [`Nanoseconds::MAX`] with [`Goal::Begun`], which needs no clock.
     born: Nanoseconds,
     /// Whether the daemon has been reaped, or is no longer a child.
-    has_ended: bool,
+    pub(super) has_ended: bool,
     /// Whether this process has reaped it.
-    is_reaped: bool,
+    pub(super) is_reaped: bool,
 }
 
 impl<'w> Watch<'w> {
@@ -250,7 +244,7 @@ impl<'w> Watch<'w> {
     }
 
     /// Prepares the descriptors for the first wait. In the original, a SIGTERM abandons the start.
-    fn prepare_to_wait(&mut self) -> Result<(), Errno> {
+    pub(super) fn prepare_to_wait(&mut self) -> Result<(), Errno> {
         self.close_report_writer();
         if self.death == NO_FD && self.forked.is_none() {
             let death =
@@ -389,28 +383,8 @@ impl<'w> Watch<'w> {
         self.named
     }
 
-    /// Ends the process that is watched in place of the daemon. Returns whether it has ended, or there is none.
-    #[inline(never)]
-    fn end_main(&mut self) -> bool {
-        if self.main == self.daemon {
-            return true;
-        }
-        let pidfd = Fd::from_raw(self.death);
-        let mut has_ended = false;
-        // One that has ended gets none of them. A wait may be interrupted.
-        for signal in [Signal::TERM, Signal::KILL, Signal::KILL] {
-            if !has_ended {
-                let _ = sys::pidfd_send_signal(&pidfd, signal.number());
-                let mut ready = [pidfd.raw(), NO_FD, NO_FD, NO_FD];
-                has_ended = sys::ppoll(&mut ready, TERM_TIMEOUT).is_ok() && ready != [NO_FD; 4];
-            }
-        }
-        (self.main, self.death) = (self.daemon, NO_FD);
-        has_ended
-    }
-
     /// Reaps the daemon if it has ended.
-    fn try_wait(&mut self) -> Option<Event> {
+    pub(super) fn try_wait(&mut self) -> Option<Event> {
         if self.main != self.daemon {
             // The process is no child of this one.
             let mut ready = [self.death, NO_FD, NO_FD, NO_FD];
@@ -437,64 +411,5 @@ impl<'w> Watch<'w> {
                 Some(Event::Reported(Record::Failed(cannot_watch(errno))))
             }
         }
-    }
-
-    /// Ends the daemon with a SIGTERM, and with a SIGKILL if that takes too long. A daemon that has
-    /// refused to start first gets time to exit.
-    fn end_daemon(&mut self, has_refused: bool) {
-        if self.has_ended || has_refused && self.ends_within(REFUSAL_TIMEOUT) {
-            return;
-        }
-        let _ = sys::kill(self.daemon, Signal::TERM.number());
-        if !self.ends_within(TERM_TIMEOUT) {
-            // kill(2) fails if the daemon has changed its user. Do not wait for it then.
-            let killed = sys::kill(self.daemon, Signal::KILL.number());
-            self.is_reaped = killed.and_then(|()| sys::waitpid(self.daemon)).is_ok();
-            self.has_ended = killed.is_ok();
-        }
-    }
-
-    /// Ends the rest of the daemon's process group: what it has started.
-    fn end_group(&self) {
-        // Those that are killed remain members until they are reaped.
-        for (signal, time) in [
-            (Signal::TERM, TERM_TIMEOUT),
-            (Signal::KILL, REFUSAL_TIMEOUT),
-        ] {
-            // A group that has members keeps its id. If another process has this id, the group is gone.
-            let is_gone = || self.has_ended && sys::getsid(Some(self.daemon)) != Err(Errno::ESRCH);
-            if is_gone() || sys::killpg(self.daemon, signal.number()).is_err() {
-                break;
-            }
-            for _ in 0..time / END_INTERVAL {
-                if is_gone() || sys::killpg(self.daemon, 0).is_err() {
-                    break;
-                }
-                sys::sleep(END_INTERVAL);
-            }
-        }
-    }
-
-    /// The kernel hangs up a process group with a stopped member when the last process that could continue it, its
-    /// parent in the same session, ends (setpgid(2)). So the group is continued before. No call tells whether a
-    /// member is stopped.
-    pub(super) fn continue_group(&self) {
-        if !self.has_ended {
-            let _ = sys::killpg(self.daemon, Signal::CONT.number());
-        }
-    }
-
-    /// Counts the time and reads no clock, which may be what is refused. Messages are ignored: the daemon may send
-    /// them forever.
-    fn ends_within(&mut self, time: Nanoseconds) -> bool {
-        let _ = self.prepare_to_wait();
-        for _ in 0..time / END_INTERVAL {
-            if self.has_ended {
-                break;
-            }
-            let _ = sys::ppoll(&mut [self.death, NO_FD, NO_FD, NO_FD], END_INTERVAL);
-            let _ = self.try_wait();
-        }
-        self.has_ended
     }
 }

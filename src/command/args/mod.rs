@@ -147,11 +147,21 @@ impl<'a> Invocation<'a> {
             Err(UsageError::Needs(Name::Log, Name::Respawn))
         } else if !is_supervised && self.start.forks {
             Err(UsageError::Needs(Name::Ready, Name::Respawn))
+        } else if !self.respawn.watchdog.is_zero() && !(is_supervised && self.notifies()) {
+            Err(UsageError::Needs(Name::Watchdog, Name::Ready))
         } else if let (true, Some((name, path))) = (is_supervised, self.own_descriptor()) {
             Err(UsageError::BadValue(name, path))
         } else {
             Ok(self)
         }
+    }
+
+    /// Whether the daemon has a socket for its messages.
+    const fn notifies(&self) -> bool {
+        matches!(
+            self.start.readiness,
+            Readiness::Notify | Readiness::NotifyAbstract | Readiness::NotifyAt(_)
+        )
     }
 
     /// A path of a standard stream that names a descriptor of the caller: a supervisor does not have that any more
