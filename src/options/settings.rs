@@ -167,6 +167,16 @@ impl<'a> Settings<'a> {
         paths.iter().any(Option::is_some) || streams.any(|stream| stream.stream().path().is_some())
     }
 
+    /// Whether one of the paths is relative.
+    pub(crate) fn has_relative_path(&self) -> bool {
+        let [paths @ .., _, _] = &self.strings;
+        let strings = paths.iter().chain(&self.directories).flatten();
+        let streams = self.streams.iter().flatten();
+        let mut files = streams.filter_map(|stream| stream.stream().path());
+        let is_relative = |path: ThinCStr<'_>| path.first_byte() != b'/';
+        strings.map(CStrArg::get).any(is_relative) || files.any(is_relative)
+    }
+
     /// Whether the daemon changes its user.
     pub(crate) fn sets_user(&self) -> bool {
         self.credentials.user.is_some() || self.string(Subject::User).is_some()

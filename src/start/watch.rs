@@ -46,11 +46,10 @@ pub(super) struct Watch<'w> {
     report_writer: RawFd,
     /// The write end of the verdict pipe; [`NO_FD`] in the original.
     verdict: RawFd,
-    /// ppoll(2) reports this descriptor when no process waits for the verdict: it is the verdict pipe,
-    /// or, in the original, a signalfd for SIGTERM.
-    abandoned: RawFd,
-    /// The signals that abandon it there.
+    /// The signals that abandon it there, and in a supervisor.
     abandoning: SignalSet,
+    /// A signalfd for these; [`NO_FD`] in an intermediate.
+    asked: RawFd,
     /// What a supervisor has, if there is one.
     supervision: Option<Supervision>,
     /// The end of the process that was started, if it has gone into the background: the process that is the daemon now
@@ -96,7 +95,7 @@ impl<'w> Watch<'w> {
             report: context.report.reader,
             report_writer: context.report.writer,
             verdict,
-            abandoned: verdict,
+            asked: NO_FD,
             abandoning: supervision.map_or(of_original, |it| it.abandoning),
             supervision,
             forked: None,
@@ -181,14 +180,16 @@ impl<'w> Watch<'w> {
                 }
                 left = left.min(END_INTERVAL);
             }
-            let mut ready = [self.report, self.channel.fd(), self.death, self.abandoned];
+            // ppoll(2) reports the verdict pipe when no process waits for the verdict.
+            let channel = self.channel.fd();
+            let mut ready = [self.report, channel, self.death, self.verdict, self.asked];
             match sys::ppoll(&mut ready, left) {
                 // ppoll(2) has reported nothing. The signal may be the daemon's SIGCHLD: check whether it
                 // has ended.
-                Err(Errno::EINTR) => ready = [NO_FD, NO_FD, self.death, NO_FD],
+                Err(Errno::EINTR) => ready = [NO_FD, NO_FD, self.death, NO_FD, NO_FD],
                 polled => polled?,
             }
-            let [_, _, death, abandoned] = ready;
+            let [_, _, death, verdict, asked] = ready;
             // Read the messages even if none was reported: a daemon that ended during the poll may have
             // sent one just before.
             let message = self.read_report().or_else(|| self.read_readiness());
@@ -211,11 +212,7 @@ impl<'w> Watch<'w> {
                     }
                 }
             }
-            if abandoned != NO_FD {
-                if self.verdict == NO_FD {
-                    sys::close(abandoned);
-                }
-                self.abandoned = NO_FD;
+            if verdict != NO_FD || asked != NO_FD {
                 return Ok(Event::Abandoned);
             }
             if let Some(event) = message {
@@ -250,8 +247,8 @@ impl<'w> Watch<'w> {
             let death =
                 sys::pidfd_open(self.daemon).or_else(|_| sys::signalfd(SignalSet::of(SIGCHLD)));
             self.death = death?.into_raw();
-            if self.verdict == NO_FD {
-                self.abandoned = sys::signalfd(self.abandoning).map_or(NO_FD, Fd::into_raw);
+            if self.verdict == NO_FD || self.supervision.is_some() {
+                self.asked = sys::signalfd(self.abandoning).map_or(NO_FD, Fd::into_raw);
             }
         }
         Ok(())
@@ -373,9 +370,7 @@ impl<'w> Watch<'w> {
         if self.named.is_some() {
             sys::close(self.death);
         }
-        if self.verdict == NO_FD {
-            sys::close(self.abandoned);
-        }
+        sys::close(self.asked);
     }
 
     /// The process that the pidfile names; `None` if that is one that the daemon has named.

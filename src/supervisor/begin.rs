@@ -8,7 +8,9 @@ use super::state::remove_state;
 use crate::options::{Credentials, Settings, Stdio, Stream};
 use crate::pidfile::{self, is_missing, remove_locked};
 use crate::protocol::{Error, ErrorKind, Note, Pid, Signal, Subject, failed};
-use crate::start::{KeptFds, Supervised, Supervision as Held, close_all_but, open_null};
+use crate::start::{
+    KeptFds, Supervised, Supervision as Held, close_all_but, is_relative, open_null,
+};
 use crate::sys::{self, CStrings, Locker, NO_FD, Pipe, RawFd, SIGCHLD, ThinCStr};
 
 /// A command that is to be supervised.
@@ -72,6 +74,11 @@ pub(super) fn supervise_with(
     }
     let opened =
         lock(&settings, &mut locks).and_then(|()| Logger::open(supervision.log, &mut settings));
+    let (program, _, environment) = supervision.command;
+    if !supervision.settings.has_relative_path() && !is_relative(program, environment) {
+        // The file system of the caller's working directory can then be unmounted. If this fails, it stays in use.
+        let _ = sys::chdir(ThinCStr::new(c"/"));
+    }
     let [pidfile, _] = locks;
     let stayed = opened.and_then(|logger| {
         let supervised = Supervised {

@@ -76,6 +76,7 @@ impl Supervisor<'_> {
                 // A daemon that was adopted has held it until now.
                 let _ = sys::flock(lock);
             }
+            self.tally.restarts = self.tally.restarts.saturating_add(1);
             started = self.supervised.start(Pipe::NONE, true, self.logger.pid);
             if started.is_ok() {
                 self.tell(0, Some(&error));
