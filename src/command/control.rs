@@ -52,7 +52,9 @@ pub(crate) fn print_status(invocation: &Invocation<'_>, listed: Option<ThinCStr<
         _ => None,
     };
     // The state of the supervisor of this daemon, or of one that has given up.
-    let state = path.and_then(read_state);
+    let state = path
+        .filter(|_| cfg!(feature = "supervisor"))
+        .and_then(read_state);
     let state = state.filter(|state| match (supervisor, pid) {
         (Some(supervisor), _) => supervisor == state.supervisor,
         (None, Some(pid)) => getsid(Some(pid)) == Ok(Some(state.supervisor)),

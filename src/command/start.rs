@@ -75,9 +75,10 @@ pub(crate) fn start_daemon(given: &Given, invocation: Invocation<'static>) -> u8
                 log: &log,
                 init: invocation.init,
             };
-            let outcome = if invocation.has(Name::Init) {
+            let has_supervisor = cfg!(feature = "supervisor");
+            let outcome = if has_supervisor && invocation.has(Name::Init) {
                 supervise_here(&supervision).map(Outcome::Ended)
-            } else if invocation.has(Name::Respawn) {
+            } else if has_supervisor && invocation.has(Name::Respawn) {
                 supervise(&supervision, &mut show).map(Outcome::Runs)
             } else {
                 spawn_as(settings, ids, command, before_exec, &mut show).map(Outcome::Runs)

@@ -136,7 +136,9 @@ impl<'a> Invocation<'a> {
         let has_stdout = self.start.streams.get(1).is_some_and(Option::is_some);
         let is_file = matches!(log.target, LogTarget::File(_));
         let is_record = matches!(log.target, LogTarget::Kmsg | LogTarget::Syslog(_));
-        if is_supervised && self.has(Name::Foreground) {
+        if is_supervised && !cfg!(feature = "supervisor") {
+            Err(UsageError::NotBuilt)
+        } else if is_supervised && self.has(Name::Foreground) {
             let given = self.flags & (supervisors | Name::Foreground.bit());
             Err(UsageError::Excluded(given))
         } else if is_record && has_stdout {

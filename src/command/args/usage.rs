@@ -22,6 +22,8 @@ pub(crate) enum UsageError<'a> {
     Excluded(u64),
     /// The first option, or its value, makes sense with the second one only.
     Needs(Name, Name),
+    /// The command was built without a supervisor.
+    NotBuilt,
     /// There is no command.
     NoCommand,
     /// The action needs a pidfile to find the daemon.
@@ -64,6 +66,7 @@ impl UsageError<'_> {
                 packed!(" needs --").write(out);
                 out(other.long());
             }
+            Self::NotBuilt => packed!("this rawdaemon was built without the supervisor").write(out),
             Self::NoCommand => packed!("no command given").write(out),
             Self::NoPidfile => packed!("no pidfile given").write(out),
         }
