@@ -26,8 +26,7 @@ impl Values<'_> {
     }
 
     fn seconds(&self) -> String {
-        let time = self.time();
-        format!("{}.{:09}", time.as_secs(), time.subsec_nanos())
+        seconds(self.time())
     }
 
     fn descriptor(&self) -> i32 {
@@ -79,9 +78,13 @@ pub fn check_effects(given: &[Given], words: &[CString]) {
     let mut expected = Invocation::default();
     let mut start = DaemonizeOptions::new();
     let prints = !is_given(Name::Help) || !is_given(Name::Version);
-    // Actions exclude each other, but the help and the version need none.
+    // Actions exclude each other, but the help and the version need none. So do these two.
     let is_possible = |name: Name| {
-        prints || !matches!(name, Name::Restart | Name::Stop | Name::List | Name::Signal)
+        prints
+            || !matches!(
+                name,
+                Name::Restart | Name::Stop | Name::List | Name::Signal | Name::Foreground
+            )
     };
     let lacking = Name::ALL.iter().copied().filter(|name| !is_given(*name));
     for name in lacking.filter(|name| is_possible(*name)) {
@@ -290,6 +293,47 @@ fn add_effect<'v>(
             expected.log.target = target;
             return text.into_bytes();
         }
+        Name::Respawn => {
+            expected.respawn.always = number % 2 == 0;
+            expected.add_flag(name);
+            return match number % 2 {
+                0 => b"always".to_vec(),
+                _ => b"failure".to_vec(),
+            };
+        }
+        Name::RespawnDelay => {
+            let delay = time + Duration::from_nanos(1);
+            expected.respawn.delay = delay;
+            expected.respawn.longest_delay = match number % 2 {
+                0 => delay,
+                _ => delay.max(Duration::from_secs(60)),
+            };
+            let text = seconds(delay);
+            return match number % 2 {
+                0 => format!("{text}:{text}"),
+                _ => text,
+            }
+            .into_bytes();
+        }
+        Name::RespawnMax => {
+            expected.respawn.max = number as u32;
+            return (number as u32).to_string().into_bytes();
+        }
+        Name::RespawnGood => {
+            expected.respawn.good_run = time;
+            return values.seconds().into_bytes();
+        }
+        Name::RespawnOrphan => {
+            expected.respawn.kills_orphan = number % 2 == 0;
+            return match number % 2 {
+                0 => b"kill".to_vec(),
+                _ => b"run".to_vec(),
+            };
+        }
+        Name::Watchdog => {
+            expected.respawn.watchdog = time;
+            return values.seconds().into_bytes();
+        }
         Name::NoNewPrivs => expected.add_flag(name),
         Name::ClearEnv => expected.add_flag(name),
         Name::StartOrOk => expected.add_flag(name),
@@ -311,6 +355,11 @@ fn add_effect<'v>(
         true => path.to_bytes().to_vec(),
         false => flag,
     }
+}
+
+/// A time as an option value.
+fn seconds(time: Duration) -> String {
+    format!("{}.{:09}", time.as_secs(), time.subsec_nanos())
 }
 
 /// A limit as an option value.

@@ -60,9 +60,13 @@ pub fn spell(given: &[Given], style: Style) -> Vec<CString> {
     let mut group = Vec::new();
     for Given { name, value } in given {
         let value = name.takes_value().then_some(value);
+        // Its value is optional, and must be attached.
+        let is_optional = *name == Name::Respawn;
+        let value = value.filter(|value| !(is_optional && value.is_empty()));
         let long = [b"--", name.long()].concat();
         let short = vec![b'-', name.letter()];
         let style = match (style, name.letter()) {
+            _ if is_optional => Style::Long,
             (Style::ShortApart | Style::Grouped, b'-') => Style::LongApart,
             _ => style,
         };
