@@ -78,14 +78,14 @@ pub fn check_effects(given: &[Given], words: &[CString]) {
     let mut expected = Invocation::default();
     let mut start = DaemonizeOptions::new();
     let prints = !is_given(Name::Help) || !is_given(Name::Version);
-    // Actions exclude each other, but the help and the version need none. So do these two.
-    let is_possible = |name: Name| {
-        prints
-            || !matches!(
-                name,
-                Name::Restart | Name::Stop | Name::List | Name::Signal | Name::Foreground
-            )
+    // Actions exclude each other, and some options of a supervisor need or exclude others, but the help and the
+    // version need none.
+    let is_alone = |name: Name| {
+        let actions = matches!(name, Name::Restart | Name::Stop | Name::List | Name::Signal);
+        let log = matches!(name, Name::LogSize | Name::LogKeep | Name::LogTime | Name::Log);
+        actions || log || name == Name::Respawn
     };
+    let is_possible = |name: Name| prints || !is_alone(name);
     let lacking = Name::ALL.iter().copied().filter(|name| !is_given(*name));
     for name in lacking.filter(|name| is_possible(*name)) {
         let value = add_effect(&mut expected, &mut start, name, &values);
