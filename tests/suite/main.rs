@@ -75,6 +75,9 @@ mod removal;
 mod start_or_ok;
 mod stop;
 
+// A supervised daemon.
+mod respawn;
+
 // The library in programs of several kinds.
 mod c_library;
 mod fork_crate;
