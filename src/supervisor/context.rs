@@ -18,6 +18,8 @@ pub(super) struct Supervisor<'a> {
     pub(super) signals: RawFd,
     pub(super) logger: Logger<'a>,
     pub(super) request: Request,
+    /// Whether signals were read outside a wait: children may have ended.
+    pub(super) is_told: bool,
     pub(super) tally: Tally,
     /// The file that tells the state.
     pub(super) state: RawFd,
@@ -92,6 +94,7 @@ impl<'a> Supervisor<'a> {
             signals: signals.into_raw(),
             logger,
             request: Request::None,
+            is_told: false,
             tally: Tally::default(),
             state: pidfile.map_or(NO_FD, open_state),
         })

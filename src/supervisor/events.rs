@@ -1,5 +1,7 @@
 //! The events that a supervisor waits for.
 
+use core::mem;
+
 use super::context::{Init, Request, Supervisor};
 use crate::protocol::{Errno, Event as Message, Nanoseconds, Pid, Signal, WaitStatus};
 use crate::start::Running;
@@ -31,6 +33,7 @@ impl Supervisor<'_> {
     ) -> Result<Event, Errno> {
         loop {
             let left = match deadline {
+                _ if self.is_told => 0,
                 Nanoseconds::MAX => deadline,
                 _ => deadline.saturating_sub(sys::monotonic_time()?),
             };
@@ -55,9 +58,9 @@ impl Supervisor<'_> {
                 }
             }
             let main = running.as_ref().map(|running| running.main);
-            let mut is_told = false;
-            if signals != NO_FD {
-                is_told = self.read_signals(running.as_deref());
+            let mut is_told = mem::take(&mut self.is_told);
+            if signals != NO_FD || is_told {
+                is_told |= self.read_signals(running.as_deref());
                 if let Some(status) = reap(main)? {
                     return Ok(Event::Ended(Some(status)));
                 }

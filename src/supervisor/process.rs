@@ -36,6 +36,11 @@ impl Supervisor<'_> {
         sys::close(verdict.writer);
         self.hold_locks();
         loop {
+            // A request has come during the start, perhaps from a process that has seen no daemon yet.
+            self.is_told = self.read_signals(started.as_ref().ok());
+            if self.request == Request::Finish {
+                self.request = Request::Stop;
+            }
             let (error, lived) = match started {
                 Ok(mut running) => self.run(&mut running),
                 Err(error) => {
