@@ -1,7 +1,8 @@
 //! The supervisor of a daemon, when that is stopped.
 
+use super::fingerprint::Match;
 use super::owner::Pidfile;
-use super::process::{has_ended, pidfd_has_ended};
+use super::process::{fingerprint_of, match_process, pidfd_has_ended};
 use super::wait::{deadline, wait_before};
 use crate::protocol::{Cause, Errno, Error, ErrorKind, Nanoseconds, Pid, Signal, failed};
 use crate::sys::{self, Fd};
@@ -11,6 +12,8 @@ pub(super) struct Supervisor {
     pub(super) pid: Pid,
     /// `None` where there are no pidfds.
     pidfd: Option<Fd>,
+    /// Zero without `/proc`.
+    fingerprint: u32,
 }
 
 /// How long a supervisor may take to end after its daemon: it ends the descendants of that first.
@@ -27,6 +30,7 @@ impl Pidfile<'_> {
             Err(Errno::ESRCH | Errno::EINVAL | Errno::ENOENT) => return Ok(None),
             pidfd => pidfd.ok(),
         };
+        let fingerprint = fingerprint_of(pid);
         // It is still the same process.
         if self.observe()?.supervisor != Some(pid) {
             return Ok(None);
@@ -44,7 +48,11 @@ impl Pidfile<'_> {
                 Err(errno) => return Err(failed(ErrorKind::SignalFailed)(errno)),
             }
         }
-        Ok(Some(Supervisor { pid, pidfd }))
+        Ok(Some(Supervisor {
+            pid,
+            pidfd,
+            fingerprint,
+        }))
     }
 }
 
@@ -59,7 +67,11 @@ impl Supervisor {
         loop {
             let is_gone = match &self.pidfd {
                 Some(pidfd) => pidfd_has_ended(pidfd),
-                None => has_ended(self.pid),
+                // Its parent may not have reaped it.
+                None => matches!(
+                    match_process(self.pid, self.fingerprint),
+                    Ok(Match::Ended | Match::Other)
+                ),
             };
             if is_gone {
                 return Ok(());
