@@ -45,6 +45,7 @@ fn every_way_to_write_an_option() {
             ..Invocation::default()
         };
         expected.log.target = LogTarget::File(c"out".into());
+        expected.paths[1] = Some(c"out".into());
         expected.add_flag(Name::Append);
         assert_eq!(format!("{invocation:?}"), format!("{expected:?}"));
     }
@@ -243,11 +244,14 @@ fn the_log_is_the_standard_output_or_another() {
     assert_eq!(target(&[c"-o", c"/dev/null"]), LogTarget::Off);
     assert_eq!(target(&[c"-o", c"/dev/null", c"-o", c"out"]), file);
     assert_eq!(target(&[c"-e", c"out"]), LogTarget::Off);
+    let supervised = |options: &[&'static CStr]| target(&[&[c"--respawn"], options].concat());
+    assert_eq!(supervised(&[c"--log", c"kmsg"]), LogTarget::Kmsg);
     for options in [
-        [c"--log", c"kmsg", c"-o", c"out"],
-        [c"-o", c"out", c"--log", c"kmsg"],
+        [c"--respawn", c"--log", c"kmsg", c"-o", c"out"],
+        [c"--respawn", c"-o", c"out", c"--log", c"kmsg"],
     ] {
-        assert_eq!(target(&options), LogTarget::Kmsg);
+        let text = "these exclude each other: --stdout --log";
+        assert_eq!(error(&[&options[..], &[c"web"]].concat()), text);
     }
     for (facility, number) in [
         (c"syslog", 3),
@@ -257,9 +261,10 @@ fn the_log_is_the_standard_output_or_another() {
         (c"syslog:local0", 16),
         (c"syslog:local7", 23),
     ] {
-        assert_eq!(target(&[c"--log", facility]), LogTarget::Syslog(number));
+        assert_eq!(supervised(&[c"--log", facility]), LogTarget::Syslog(number));
     }
     let options = log(&[
+        c"--respawn",
         c"-o",
         c"out",
         c"--log-size",

@@ -66,7 +66,7 @@ pub(crate) struct Invocation<'a> {
     pub(crate) kill_after: Option<Duration>,
     pub(crate) retry: Option<Schedule>,
     /// The values of --stdin, --stdout and --stderr.
-    paths: [Option<ThinCStr<'a>>; 3],
+    pub(crate) paths: [Option<ThinCStr<'a>>; 3],
     /// The log of a daemon that is supervised: the file for standard output, unless `--log` is given.
     pub(crate) log: LogOptions<'a>,
     pub(crate) verbosity: Verbosity,

@@ -82,7 +82,10 @@ pub fn check_effects(given: &[Given], words: &[CString]) {
     // version need none.
     let is_alone = |name: Name| {
         let actions = matches!(name, Name::Restart | Name::Stop | Name::List | Name::Signal);
-        let log = matches!(name, Name::LogSize | Name::LogKeep | Name::LogTime | Name::Log);
+        let log = matches!(
+            name,
+            Name::LogSize | Name::LogKeep | Name::LogTime | Name::Log
+        );
         actions || log || name == Name::Respawn
     };
     let is_possible = |name: Name| prints || !is_alone(name);
@@ -127,15 +130,22 @@ fn add_effect<'v>(
     let (number, time) = (values.number, values.time());
     let flag = Vec::new();
     match name {
-        Name::Stdin => *options = set.stdin(Stdio::file(path)),
+        Name::Stdin => {
+            *options = set.stdin(Stdio::file(path));
+            expected.paths[0] = Some(path.into());
+        }
         Name::Stdout => {
             *options = set.stdout(Stdio::file(path));
+            expected.paths[1] = Some(path.into());
             expected.log.target = match path.to_bytes() {
                 b"/dev/null" => LogTarget::Off,
                 _ => LogTarget::File(path.into()),
             };
         }
-        Name::Stderr => *options = set.stderr(Stdio::file(path)),
+        Name::Stderr => {
+            *options = set.stderr(Stdio::file(path));
+            expected.paths[2] = Some(path.into());
+        }
         Name::Pidfile => *options = set.pidfile(path),
         Name::LockFile => *options = set.lock_file(path),
         Name::Chroot => *options = set.chroot(path),
