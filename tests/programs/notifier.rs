@@ -40,6 +40,10 @@ fn main() {
                     let _ = socket().send(b"EXTEND_TIMEOUT_USEC=1");
                 }
             }),
+            "forever" => loop {
+                // The queue may be full, or the receiver gone.
+                let _ = socket().send(text.as_bytes());
+            },
             "burst" => (0..8).for_each(|number| say(&format!("STATUS=burst {number}"))),
             "too-long" => say_too_much(),
             "barrier" => barrier(),

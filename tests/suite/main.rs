@@ -77,6 +77,8 @@ mod stop;
 
 // A supervised daemon.
 mod respawn;
+mod respawn_signals;
+mod respawn_stop;
 
 // The library in programs of several kinds.
 mod c_library;

@@ -30,8 +30,10 @@ fn a_killed_daemon_is_started_again_and_again() {
     for restarts in 1..=20 {
         assert_eq!(supervised.kill_daemon(), daemon);
         let next = supervised.next(daemon);
-        let text =
-            format!("; restarted {restarts} times, last ended: killed by signal 9 (SIGKILL)\n");
+        let text = format!(
+            "; restarted {restarts} times, last ended: killed by signal 9 (SIGKILL); supervisor {}\n",
+            supervised.pid
+        );
         let status = supervised.says(0, &text);
         assert_eq!(status.stdout, format!("{next}\n"));
         says(&ask(&place, &["--status"]), 0, &format!("{next}\n"), "");
@@ -193,7 +195,7 @@ fn after_it_gave_up_there_can_be_another_start() {
     let supervised = Supervised::start(&place, &[SHORT, "--respawn-max=1"], &failing);
     supervised.ended();
     let supervised = Supervised::start(&place, &[], &["sleep", "1000"]);
-    supervised.says(0, "; restarted 0 times\n");
+    supervised.says(0, "; restarted 0 times; supervisor");
     says(&ask(&place, &["--stop"]), 0, "", "");
     supervised.ends_cleanly();
     drop(supervised);

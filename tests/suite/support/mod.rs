@@ -15,6 +15,7 @@ mod root;
 mod sandbox;
 mod skipped;
 mod state;
+pub mod states;
 pub mod supervised;
 
 use std::ffi::CString;
