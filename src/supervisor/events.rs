@@ -47,7 +47,7 @@ impl Supervisor<'_> {
             }
             let [signals, channel, end, logger] = ready;
             if logger != NO_FD {
-                self.logger.start();
+                self.logger.has_ended();
             }
             if channel != NO_FD {
                 if let Some(running) = &mut running {

@@ -3,10 +3,10 @@
 use core::convert::Infallible;
 
 use super::log::{self, LogOptions};
-use crate::options::{Settings, Stdio, Stream};
-use crate::protocol::{Error, ErrorKind, Nanoseconds, Pid, SECOND, Signal, failed};
+use crate::options::{Settings, Stdio};
+use crate::protocol::{Error, ErrorKind, Nanoseconds, Pid, Signal, failed};
 use crate::start::{KeptFds, close_all_but};
-use crate::sys::{self, End, ExitSignal, Fd, Fork, NO_FD, Pipe, RawFd, TidAddress};
+use crate::sys::{self, End, ExitSignal, Fork, NO_FD, Pipe, RawFd, TidAddress};
 
 /// How long it may take to write what the pipe holds.
 const DRAIN_TIMEOUT: Nanoseconds = 2_000_000_000;
@@ -17,9 +17,9 @@ pub(super) struct Logger<'a> {
     /// The daemons write to it. The supervisor keeps both ends, so nothing is lost if a process ends.
     pipe: Pipe,
     pub(super) pid: Option<Pid>,
-    /// Its pidfd.
+    /// The read end of a pipe whose other end only the process has: it is readable once the process has ended. Linux
+    /// has no pidfd for that before 5.3.
     pub(super) end: RawFd,
-    born: Nanoseconds,
 }
 
 impl<'a> Logger<'a> {
@@ -33,49 +33,46 @@ impl<'a> Logger<'a> {
             pipe: Pipe::NONE,
             pid: None,
             end: NO_FD,
-            born: 0,
         };
         if options.needs_process() {
             log::open(options)?;
             logger.pipe = sys::pipe().map_err(failed(ErrorKind::ChannelFailed))?;
             let writer = logger.pipe.writer;
             sys::set_status_flags(writer, false).map_err(failed(ErrorKind::ChannelFailed))?;
-            let [_, output, error] = &mut settings.streams;
-            *output = Some(Stdio::fd(writer as i32));
-            // Another file for the standard error remains.
-            if error
-                .as_ref()
-                .is_none_or(|it| matches!(it.stream(), Stream::Null))
-            {
-                *error = Some(Stdio::fd(writer as i32));
-            }
+            redirect(settings, options, writer);
             logger.start();
         }
         Ok(logger)
     }
 
-    /// Starts the process, if it does not run. At most once a second: if it cannot run, it ends at once.
+    /// Starts the process, if it does not run.
     pub(super) fn start(&mut self) {
-        if self.pipe.reader == NO_FD {
+        if self.pipe.reader == NO_FD || self.pid.is_some() {
             return;
         }
-        if let Some(pid) = self.pid {
-            if sys::try_wait(pid) == Ok(None) {
-                return;
-            }
-        }
-        sys::close(self.end);
-        (self.pid, self.end) = (None, NO_FD);
-        let now = sys::monotonic_time().unwrap_or(0);
-        if self.born != 0 && now.saturating_sub(self.born) < SECOND {
+        let Ok(life) = sys::pipe() else {
             return;
-        }
-        self.born = now;
-        let data = (self.options, self.pipe.reader);
+        };
+        let data = (self.options, self.pipe.reader, life.writer);
         // A wait for any child does not find it.
-        if let Ok(Fork::Parent(pid)) = sys::clone(ExitSignal::None, TidAddress::NONE, &data, run) {
-            self.pid = Some(pid);
-            self.end = sys::pidfd_open(pid).map_or(NO_FD, Fd::into_raw);
+        let created = sys::clone(ExitSignal::None, TidAddress::NONE, &data, run);
+        sys::close(life.writer);
+        if let Ok(Fork::Parent(pid)) = created {
+            (self.pid, self.end) = (Some(pid), life.reader);
+        } else {
+            sys::close(life.reader);
+        }
+    }
+
+    /// The process has ended. It is started again; if it could not run, not before the next start of the daemon.
+    pub(super) fn has_ended(&mut self) {
+        sys::close(self.end);
+        self.end = NO_FD;
+        let status = self.pid.take().map(sys::waitpid);
+        let has_failed =
+            matches!(status, Some(Ok(status)) if !matches!(status.exit_status(), None | Some(0)));
+        if !has_failed {
+            self.start();
         }
     }
 
@@ -95,24 +92,72 @@ impl<'a> Logger<'a> {
         let _ = sys::kill(pid, Signal::TERM.number());
         let mut ended = [self.end, NO_FD, NO_FD, NO_FD];
         let has_ended = sys::ppoll(&mut ended, DRAIN_TIMEOUT).is_ok() && ended != [NO_FD; 4];
-        if !has_ended && sys::try_wait(pid) == Ok(None) {
+        if !has_ended {
             let _ = sys::kill(pid, Signal::KILL.number());
         }
         let _ = sys::waitpid(pid);
     }
 }
 
-fn run((options, pipe): &(&LogOptions<'_>, RawFd)) -> End<Infallible> {
+/// Directs the output to the log. Another file for the standard error remains.
+fn redirect(settings: &mut Settings<'_>, options: &LogOptions<'_>, writer: RawFd) {
+    let [_, output, error] = &mut settings.streams;
+    *output = Some(Stdio::fd(writer as i32));
+    let is_another = |stream: &Stdio<'_>| match stream.stream().path() {
+        Some(path) => !options.is_to(path),
+        None => true,
+    };
+    if !error.as_ref().is_some_and(is_another) {
+        *error = Some(Stdio::fd(writer as i32));
+    }
+}
+
+fn run((options, pipe, life): &(&LogOptions<'_>, RawFd, RawFd)) -> End<Infallible> {
     let _ = sys::lead_group();
     // With a write end of its own, it would never see the end of the pipe.
     let closed = close_all_but(KeptFds {
-        first: 3,
+        first: 0,
         requested: &[],
-        internal: &[*pipe],
+        internal: &[*pipe, *life],
         streams: &[],
     });
     End::Exit(match closed {
         Ok(()) => log::run(options, *pipe),
         Err(_) => ErrorKind::CloseFailed.exit_code(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::log::{LogOptions, LogTarget};
+    use super::redirect;
+    use crate::options::{Settings, Stdio};
+    use crate::sys::ThinCStr;
+
+    #[test]
+    fn the_standard_error_keeps_another_file() {
+        let file = LogTarget::File(ThinCStr::new(c"log"));
+        let same = Some(Stdio::append(c"log"));
+        for (target, error, is_redirected) in [
+            (file, None, true),
+            (file, Some(Stdio::null()), false),
+            (file, Some(Stdio::file(c"/dev/null")), false),
+            (file, same, true),
+            (file, Some(Stdio::file(c"err")), false),
+            (file, Some(Stdio::inherit()), false),
+            (LogTarget::Kmsg, None, true),
+            (LogTarget::Kmsg, Some(Stdio::file(c"log")), false),
+        ] {
+            let mut settings = Settings::new();
+            settings.streams = [None, Some(Stdio::file(c"log")), error];
+            let options = LogOptions {
+                target,
+                ..LogOptions::new()
+            };
+            redirect(&mut settings, &options, 7);
+            let fds = [1, 2].map(|stream| settings.stream(stream).fd());
+            let expected = is_redirected.then_some(7);
+            assert_eq!(fds, [Some(7), expected], "{:?}", settings.streams);
+        }
+    }
 }

@@ -62,6 +62,11 @@ impl LogOptions<'_> {
         }
     }
 
+    /// Whether the log is the file with this path.
+    pub(crate) fn is_to(&self, path: ThinCStr<'_>) -> bool {
+        matches!(self.target, LogTarget::File(file) if file == path)
+    }
+
     /// Whether a process must read the output. The daemon itself can write to a file that is not rotated, without times.
     #[must_use]
     pub fn needs_process(&self) -> bool {
