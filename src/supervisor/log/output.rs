@@ -108,7 +108,11 @@ impl<'a> Log<'a> {
         }
         let length = self.held.saturating_add(count);
         self.used = self.used.max(length);
-        let text = input.get(..length)?;
+        let mut text = input.get(..length)?;
+        // A supervisor ends the line that its daemon has left unfinished.
+        if text.starts_with(b"\nrawdaemon: ") && !self.is_in_line() {
+            text = text.get(1..)?;
+        }
         match (&mut self.destination, self.time) {
             (Destination::Off, _) => {}
             (Destination::File(file), LogTime::None) => file.put(text),
@@ -134,6 +138,14 @@ impl<'a> Log<'a> {
             }
         }
         Some(count)
+    }
+
+    /// Whether the last line is unfinished.
+    fn is_in_line(&self) -> bool {
+        match &self.destination {
+            Destination::File(file) => file.is_in_line(),
+            _ => self.held > 0,
+        }
     }
 
     /// Writes what the pipe holds, without a wait for its end.
