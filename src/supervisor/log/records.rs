@@ -94,12 +94,15 @@ impl RecordLog {
         let mut buffer = [0; RECORD_SIZE + 1];
         let room = buffer.get_mut(..RECORD_SIZE).unwrap_or_default();
         let length = self.prefix.record(text, room).len();
-        match &self.socket {
-            None => self
-                .write_kmsg(buffer.get(..length).unwrap_or_default())
-                .is_ok(),
-            Some(_) => self.send_syslog(&buffer, length),
+        if self.socket.is_some() {
+            return self.send_syslog(&buffer, length);
         }
+        // Without a newline, the kernel shows a record only when another one follows.
+        if let Some(end) = buffer.get_mut(length) {
+            *end = b'\n';
+        }
+        let record = buffer.get(..=length).unwrap_or_default();
+        self.write_kmsg(record).is_ok()
     }
 
     fn open_kmsg(&mut self) -> Result<(), Errno> {
