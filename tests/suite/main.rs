@@ -79,6 +79,8 @@ mod stop;
 mod respawn;
 mod respawn_signals;
 mod respawn_stop;
+// A daemon that is supervised.
+mod logs;
 
 // The library in programs of several kinds.
 mod c_library;
