@@ -122,7 +122,7 @@ mod tests {
     use core::time::Duration;
     use std::vec::Vec;
 
-    use super::{Next, Respawn, Tally};
+    use super::{After, Next, Respawn, Tally};
     use crate::protocol::{Nanoseconds, SECOND};
 
     const MS: Nanoseconds = 1_000_000;

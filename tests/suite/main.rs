@@ -76,11 +76,10 @@ mod start_or_ok;
 mod stop;
 
 // A supervised daemon.
+mod logs;
 mod respawn;
 mod respawn_signals;
 mod respawn_stop;
-// A daemon that is supervised.
-mod logs;
 
 // The library in programs of several kinds.
 mod c_library;

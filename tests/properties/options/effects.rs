@@ -4,7 +4,7 @@ use std::ffi::{CStr, CString};
 use std::time::Duration;
 
 use crate::args::{Invocation, Name, Schedule, Verbosity};
-use rawdaemon::internal::{LogTarget, LogTime, settings};
+use rawdaemon::internal::{After, Init, LogTarget, LogTime, settings};
 use rawdaemon::{
     Capabilities, CpuSet, DaemonizeOptions, IoPriority, Limit, Readiness, Resource, SchedPolicy,
     Securebits, Signal, Stage, Stdio,
@@ -86,7 +86,7 @@ pub fn check_effects(given: &[Given], words: &[CString]) {
             name,
             Name::LogSize | Name::LogKeep | Name::LogTime | Name::Log
         );
-        actions || log || name == Name::Respawn
+        actions || log || matches!(name, Name::Respawn | Name::Init | Name::Watchdog)
     };
     let is_possible = |name: Name| prints || !is_alone(name);
     let lacking = Name::ALL.iter().copied().filter(|name| !is_given(*name));
@@ -304,12 +304,24 @@ fn add_effect<'v>(
             return text.into_bytes();
         }
         Name::Respawn => {
-            expected.respawn.always = number % 2 == 0;
+            expected.respawn.after = match number % 2 {
+                0 => After::Everything,
+                _ => After::Failure,
+            };
             expected.add_flag(name);
             return match number % 2 {
                 0 => b"always".to_vec(),
                 _ => b"failure".to_vec(),
             };
+        }
+        Name::Init => {
+            let (init, text) = match number % 2 {
+                0 => (Init::Image, "image"),
+                _ => (Init::Container, "container"),
+            };
+            expected.init = init;
+            expected.add_flag(name);
+            return text.into();
         }
         Name::RespawnDelay => {
             let delay = time + Duration::from_nanos(1);
