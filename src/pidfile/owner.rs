@@ -276,7 +276,11 @@ impl Observation {
             Some((pid, Match::Unseen)) if sys::getsid(Some(pid)) == Ok(Some(supervisor)) => {
                 Owner::Running(pid)
             }
-            Some((pid, Match::Unseen)) => Owner::Unknown(pid),
+            Some((pid, Match::Unseen)) => {
+                // Or it has just ended.
+                self.is_changing = true;
+                Owner::Unknown(pid)
+            }
             _ => Owner::Restarting(supervisor),
         })
     }
