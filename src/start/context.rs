@@ -131,3 +131,11 @@ impl<R> Context<'_, R> {
             || sys::write(self.report.writer, &encode(&Record::Executes)).is_ok()
     }
 }
+
+/// A daemon whose start is a success.
+pub(super) struct Watched {
+    pub(super) daemon: Pid,
+    /// The daemon, or the process that it has named by `MAINPID=`, and the pidfd of that.
+    pub(super) main: Pid,
+    pub(super) main_end: RawFd,
+}

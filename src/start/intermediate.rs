@@ -1,7 +1,7 @@
 //! The intermediate: leads the session, creates the daemon, watches it, and removes the files of a daemon
 //! that fails.
 
-use super::context::{Context, Role, Shared};
+use super::context::{Context, Role, Shared, Watched};
 use super::daemon_process::DaemonProcess;
 use super::descriptors::close_all_but;
 use super::directories::MadeDirectories;
@@ -19,7 +19,7 @@ use crate::protocol::{
     Errno, Error, ErrorKind, Goal, Nanoseconds, Note, Pid, Record, cannot_watch, encode, failed,
 };
 use crate::sys::{
-    self, End, Fork, Forked, Mapping, NO_FD, Pipe, RawFd, SIGCHLD, SignalSet, Stack, ThinCStr,
+    self, End, Fork, Forked, Mapping, NO_FD, Pipe, SIGCHLD, SignalSet, Stack, ThinCStr,
 };
 
 /// The intermediate, as a child of the original.
@@ -128,14 +128,6 @@ fn open_channel<R: Role>(
         true => created,
         false => created.map_err(|error| error.with(Note::FileLeft)),
     }
-}
-
-/// A daemon whose start is a success.
-pub(super) struct Watched {
-    pub(super) daemon: Pid,
-    /// The daemon, or the process that it has named by `MAINPID=`, and the pidfd of that.
-    pub(super) main: Pid,
-    pub(super) main_end: RawFd,
 }
 
 /// Creates the daemon, and watches it until there is a verdict.

@@ -2,10 +2,10 @@
 
 use core::mem::ManuallyDrop;
 
-use super::context::{Shared, Supervision};
+use super::context::{Shared, Supervision, Watched};
 use super::directories::MadeDirectories;
 use super::exec::Command;
-use super::intermediate::{Watched, create_daemon};
+use super::intermediate::create_daemon;
 use super::notify_folder::{NotifyFolder, VARIABLE_SIZE};
 use super::plan::{Memory, Plan};
 use super::readiness::Channel;

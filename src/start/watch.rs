@@ -1,8 +1,7 @@
 //! The watch over the daemon: the intermediate waits for events until there is a verdict.
 
-use super::context::{Context, Supervision};
+use super::context::{Context, Supervision, Watched};
 use super::forked::find_forked;
-use super::intermediate::Watched;
 use super::pipes::{read_record, send_verdict, wait_until_released};
 use super::readiness::Channel;
 use crate::options::Settings;
