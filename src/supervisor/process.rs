@@ -44,7 +44,6 @@ impl Supervisor<'_> {
             let (error, lived) = match started {
                 Ok(mut running) => self.run(&mut running),
                 Err(error) => {
-                    self.read_signals(None);
                     self.end_rest(None, false);
                     (error, 0)
                 }
