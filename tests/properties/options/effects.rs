@@ -86,7 +86,7 @@ pub fn check_effects(given: &[Given], words: &[CString]) {
             name,
             Name::LogSize | Name::LogKeep | Name::LogTime | Name::Log
         );
-        actions || log || matches!(name, Name::Respawn | Name::Init | Name::Watchdog)
+        actions || log || matches!(name, Name::Respawn | Name::Init)
     };
     let is_possible = |name: Name| prints || !is_alone(name);
     let lacking = Name::ALL.iter().copied().filter(|name| !is_given(*name));
@@ -304,24 +304,12 @@ fn add_effect<'v>(
             return text.into_bytes();
         }
         Name::Respawn => {
-            expected.respawn.after = match number % 2 {
-                0 => After::Everything,
-                _ => After::Failure,
-            };
+            expected.respawn.after = [After::Everything, After::Failure][number as usize % 2];
             expected.add_flag(name);
             return match number % 2 {
                 0 => b"always".to_vec(),
                 _ => b"failure".to_vec(),
             };
-        }
-        Name::Init => {
-            let (init, text) = match number % 2 {
-                0 => (Init::Image, "image"),
-                _ => (Init::Container, "container"),
-            };
-            expected.init = init;
-            expected.add_flag(name);
-            return text.into();
         }
         Name::RespawnDelay => {
             let delay = time + Duration::from_nanos(1);
@@ -355,6 +343,11 @@ fn add_effect<'v>(
         Name::Watchdog => {
             expected.respawn.watchdog = time;
             return values.seconds().into_bytes();
+        }
+        Name::Init => {
+            expected.init = [Init::Container, Init::Image][number as usize % 2];
+            expected.add_flag(name);
+            return ["container", "image"][number as usize % 2].into();
         }
         Name::NoNewPrivs => expected.add_flag(name),
         Name::ClearEnv => expected.add_flag(name),

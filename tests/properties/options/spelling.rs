@@ -61,7 +61,7 @@ pub fn spell(given: &[Given], style: Style) -> Vec<CString> {
     for Given { name, value } in given {
         let value = name.takes_value().then_some(value);
         // Its value is optional, and must be attached.
-        let is_optional = *name == Name::Respawn;
+        let is_optional = matches!(name, Name::Respawn | Name::Init);
         let value = value.filter(|value| !(is_optional && value.is_empty()));
         let long = [b"--", name.long()].concat();
         let short = vec![b'-', name.letter()];
