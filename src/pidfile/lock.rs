@@ -88,8 +88,10 @@ pub(crate) fn adopted(file: RawFd) -> Option<Pid> {
 fn holder(file: &Fd) -> Result<LockOwner, Errno> {
     let lock = sys::fcntl_getlk(file.raw())?;
     if let (LockOwner::Process(supervisor), true) = (lock.owner, lock.is_supervisor()) {
-        let (named, _) = read_pid(file.raw())?;
-        let daemon = named.filter(|pid| sys::getsid(Some(*pid)) == Ok(Some(supervisor)));
+        let daemon = match named_process(file)? {
+            (Some(daemon), Match::Daemon) => Some(daemon),
+            (named, _) => named.filter(|pid| sys::getsid(Some(*pid)) == Ok(Some(supervisor))),
+        };
         return Ok(LockOwner::Process(daemon.unwrap_or(supervisor)));
     }
     Ok(lock.owner)

@@ -4,6 +4,7 @@
 mod ask;
 mod life;
 mod processes;
+mod respawned;
 mod service;
 mod table;
 

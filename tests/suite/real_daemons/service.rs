@@ -115,7 +115,7 @@ impl Service {
     }
 
     /// A start, with these options besides.
-    fn starting(&self, options: &[&str]) -> Command {
+    pub fn starting(&self, options: &[&str]) -> Command {
         let mut options = [&["-a", "-o", "log", "-e", "log"], options].concat();
         if self.is_root && !self.row.user.is_empty() {
             options.extend(["-u", self.row.user]);

@@ -1,0 +1,145 @@
+//! The same daemons under `--respawn`: killed, started again, and stopped with all that they have started.
+
+use std::fs;
+use std::mem::ManuallyDrop;
+use std::path::Path;
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+
+use super::processes::Running;
+use super::service::{Service, quiet};
+use super::table::{self, Row};
+use crate::support::supervised::{assert_no_file, end_processes, named, supervisors};
+use crate::support::{Daemon, Place, eventually};
+
+/// A test for each of these.
+macro_rules! respawned {
+    ($($(#[$attribute:meta])* $name:ident: $row:ident,)*) => {
+        $(
+            $(#[$attribute])*
+            #[test]
+            fn $name() {
+                respawn(&table::$row);
+            }
+        )*
+    };
+}
+
+respawned! {
+    redis_server: REDIS,
+    postgres: POSTGRES,
+    haproxy: HAPROXY,
+    sshd: SSHD,
+    nginx: NGINX,
+    memcached: MEMCACHED,
+    mosquitto: MOSQUITTO,
+    lighttpd: LIGHTTPD,
+    dropbear: DROPBEAR,
+    rsyslogd: RSYSLOGD,
+    dbus_daemon: DBUS,
+    dnsmasq: DNSMASQ,
+    chronyd: CHRONYD,
+    python3: PYTHON,
+}
+
+/// Kills the daemon and its supervisor, and stops what runs then. Without its program, the test is skipped.
+fn respawn(row: &'static Row) {
+    let Some(service) = Service::new(row) else {
+        return;
+    };
+    let _guard = Guard(&service.place);
+    let daemon = service.start_supervised();
+    service.is_found(daemon);
+    // The daemon is killed, without its children.
+    let daemon = service.kill(daemon);
+    service.is_found(daemon);
+    // The supervisor is killed: the daemon runs on.
+    let [supervisor] = supervisors(&service.place)[..] else {
+        panic!("not one supervisor");
+    };
+    Daemon::new(supervisor).kill();
+    service.answers(daemon);
+    service.is_found(daemon);
+    // Another start adopts it, unless it has closed the descriptor with its lock.
+    if !holds(daemon, &service.place.path("pid")) {
+        service.stop(row);
+        return;
+    }
+    assert_eq!(service.start_supervised(), daemon);
+    service.is_found(daemon);
+    let daemon = service.kill(daemon);
+    service.is_found(daemon);
+    service.stop(row);
+}
+
+/// The processes of a test, which are killed if it fails.
+struct Guard<'p>(&'p Place);
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        end_processes(self.0);
+    }
+}
+
+impl Service {
+    /// Starts it, or finds it. Returns its pid.
+    #[track_caller]
+    fn start_supervised(&self) -> Pid {
+        let options = ["-v", "--respawn", "--respawn-delay", "0.05"];
+        let output = self.place.run(&mut self.starting(&options));
+        assert_eq!(output.code(), 0, "{output:?}: {}", self.place.read("log"));
+        self.answers(output.pid());
+        output.pid()
+    }
+
+    /// Kills the daemon, and waits for the next one. Returns that.
+    #[track_caller]
+    fn kill(&self, daemon: Pid) -> Pid {
+        rustix::process::kill_process(daemon, Signal::KILL).unwrap();
+        let mut next = daemon;
+        eventually("there is another daemon", || {
+            reap(daemon);
+            next = named(&self.place).unwrap_or(daemon);
+            next != daemon
+        });
+        self.answers(next);
+        next
+    }
+
+    /// The command finds it, and starts no other.
+    #[track_caller]
+    fn is_found(&self, daemon: Pid) {
+        assert_eq!(self.status(), (0, format!("{daemon}\n"), String::new()));
+        let says = format!("rawdaemon: already running as pid {daemon}\n");
+        assert_eq!(self.start_again(), (12, String::new(), says));
+    }
+
+    /// Waits until it serves.
+    #[track_caller]
+    fn answers(&self, daemon: Pid) {
+        // Dropping it would kill it.
+        let running = ManuallyDrop::new(Running::new(Daemon::new(daemon)));
+        self.serves(&running);
+    }
+
+    /// Stops it. Nothing is left.
+    #[track_caller]
+    fn stop(&self, row: &Row) {
+        assert_eq!(self.run(&[&["--stop"], row.stop].concat()), quiet());
+        eventually("all have ended", || self.place.processes().is_empty());
+        assert_no_file(&self.place);
+    }
+}
+
+/// Reaps a daemon that has ended, if it is a child of the test.
+fn reap(daemon: Pid) {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+    let _ = rustix::process::waitid(WaitId::Pid(daemon), options);
+}
+
+/// Whether a process has the file open.
+fn holds(pid: Pid, path: &Path) -> bool {
+    let files = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+    let mut files = files.filter_map(|entry| fs::read_link(entry.path()).ok());
+    files.any(|file| file == path)
+}
