@@ -60,8 +60,9 @@ fn respawn(row: &'static Row) {
     Daemon::new(supervisor).kill();
     service.answers(daemon);
     service.is_found(daemon);
-    // Another start adopts it, unless it has closed the descriptor with its lock.
-    if !holds(daemon, &service.place.path("pid")) {
+    // Another start adopts it, unless it has closed the descriptor with its lock. The children of postgres, which make
+    // sessions of their own, are not those of the new supervisor: when they have not ended yet, postgres does not start.
+    if row.program == "postgres" || !holds(daemon, &service.place.path("pid")) {
         service.stop(row);
         return;
     }
