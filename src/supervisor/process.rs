@@ -121,6 +121,8 @@ impl Supervisor<'_> {
         let lived = time().saturating_sub(born);
         running.close(self.supervised);
         if status.is_ok() {
+            // That may take long, and the daemon has ended.
+            self.empty_pidfile();
             self.end_rest(Some(running.daemon), false);
         }
         let error = match status {
