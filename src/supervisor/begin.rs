@@ -5,13 +5,13 @@ use super::log::LogOptions;
 use super::logger::Logger;
 use super::respawn::Respawn;
 use super::state::remove_state;
-use crate::options::{Credentials, Settings, Stdio, Stream};
+use crate::options::{Credentials, Readiness, Settings, Stdio, Stream};
 use crate::pidfile::{self, is_missing, remove_locked};
 use crate::protocol::{Error, ErrorKind, Note, Pid, Signal, Subject, failed};
 use crate::start::{
     KeptFds, Supervised, Supervision as Held, close_all_but, is_relative, open_null,
 };
-use crate::sys::{self, CStrings, Locker, NO_FD, Pipe, RawFd, SIGCHLD, ThinCStr};
+use crate::sys::{self, CStrings, Fd, Locker, NO_FD, Pipe, RawFd, SIGCHLD, ThinCStr};
 
 /// A command that is to be supervised.
 #[derive(Clone, Copy, Debug)]
@@ -72,8 +72,10 @@ pub(super) fn supervise_with(
             stream.get_or_insert(Stdio::inherit());
         }
     }
+    let reserved = reserve_notification_fd(&settings);
     let opened =
         lock(&settings, &mut locks).and_then(|()| Logger::open(supervision.log, &mut settings));
+    drop(reserved);
     let (program, _, environment) = supervision.command;
     if !supervision.settings.has_relative_path() && !is_relative(program, environment) {
         // The file system of the caller's working directory can then be unmounted. If this fails, it stays in use.
@@ -121,6 +123,16 @@ pub(super) fn supervise_with(
         }
     }
     stayed
+}
+
+/// Takes the number of the notification descriptor, so that no descriptor gets it that the daemon inherits.
+fn reserve_notification_fd(settings: &Settings<'_>) -> Option<Fd> {
+    let Readiness::Descriptor(number) = settings.readiness else {
+        return None;
+    };
+    sys::dupfd_cloexec(0, number as RawFd)
+        .ok()
+        .map(Fd::from_raw)
 }
 
 /// Locks the lock file and the pidfile.
