@@ -89,7 +89,7 @@ fn holder(file: &Fd) -> Result<LockOwner, Errno> {
     let lock = sys::fcntl_getlk(file.raw())?;
     if let (LockOwner::Process(supervisor), true) = (lock.owner, lock.is_supervisor()) {
         let daemon = match named_process(file)? {
-            (Some(daemon), Match::Daemon) => Some(daemon),
+            (named, Match::Daemon) => named,
             (named, _) => named.filter(|pid| sys::getsid(Some(*pid)) == Ok(Some(supervisor))),
         };
         return Ok(LockOwner::Process(daemon.unwrap_or(supervisor)));

@@ -1,7 +1,7 @@
 //! The supervisor of a daemon, when that is stopped.
 
 use super::fingerprint::Match;
-use super::owner::{Observation, Pidfile};
+use super::owner::Pidfile;
 use super::process::{fingerprint_of, match_process, pidfd_has_ended};
 use super::wait::{deadline, wait_before};
 use crate::protocol::{Cause, Errno, Error, ErrorKind, Nanoseconds, Pid, Signal, failed};
@@ -22,8 +22,8 @@ const TIMEOUT: Nanoseconds = 15_000_000_000;
 impl Pidfile<'_> {
     /// Asks the supervisor, if there is one, not to start the daemon again, and to end after it.
     #[inline(never)]
-    pub(super) fn wind_down(&self, seen: &Observation) -> Result<Option<Supervisor>, Error> {
-        let Some(pid) = seen.supervisor else {
+    pub(super) fn wind_down(&self) -> Result<Option<Supervisor>, Error> {
+        let Some(pid) = self.observe()?.supervisor else {
             return Ok(None);
         };
         let pidfd = match sys::pidfd_open(pid) {
