@@ -42,8 +42,8 @@ pub fn supervise_here(supervision: &Supervision<'_>) -> Result<u8, Error> {
     }
 }
 
-/// The exit code of a container, and of a supervisor, for the end of its command.
-pub(super) fn exit_code(error: &Error) -> u8 {
+/// The exit code of a container for the end of its command.
+fn exit_code(error: &Error) -> u8 {
     match error.cause() {
         Cause::Died { status, .. } if error.kind() == ErrorKind::DaemonDied => {
             let signal = status.terminating_signal().map_or(0, Signal::number);

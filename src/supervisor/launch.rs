@@ -4,7 +4,6 @@ use core::convert::Infallible;
 
 use super::begin::{Supervision, lead_session, supervise_with};
 use super::context::Outcome;
-use super::init::exit_code;
 use crate::protocol::{
     Errno, Error, ErrorKind, Pid, Record, cannot_watch, encode, failed, outcome,
 };
@@ -67,7 +66,7 @@ fn run((supervision, verdict): &(&Supervision<'_>, Pipe)) -> End<Infallible> {
         led.and_then(|session| supervise_with(supervision, session, may_setpgid, *verdict));
     match stayed {
         Ok(Outcome::Ended(error) | Outcome::GaveUp(error) | Outcome::Lost(error)) => {
-            End::Exit(exit_code(&error))
+            End::Exit(error.exit_code())
         }
         Err(error) => {
             // This fails if the launcher is gone.

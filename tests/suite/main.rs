@@ -78,7 +78,10 @@ mod stop;
 // A supervised daemon.
 mod logs;
 mod respawn;
+mod respawn_lost;
+mod respawn_rest;
 mod respawn_signals;
+mod respawn_start;
 mod respawn_stop;
 
 // The library in programs of several kinds.
