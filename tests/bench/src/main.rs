@@ -1,13 +1,16 @@
 //! Measures the cost of starting a daemon with rawdaemon and with its peers.
 //!
 //! `cargo run --release --manifest-path tests/bench/Cargo.toml` runs all benchmarks. Append `-- readiness`,
-//! `-- starts` or `-- callers` to run only that one. The benchmark builds the programs that it measures.
+//! `-- starts`, `-- callers` or `-- supervision` to run only that one, `-- soak` for the soak, which runs only
+//! when asked for. The benchmark builds the programs that it measures.
 
 mod callers;
 mod programs;
 mod readiness;
 mod report;
+mod stamps;
 mod starts;
+mod supervision;
 
 use std::{env, io};
 
@@ -19,7 +22,7 @@ fn main() -> io::Result<()> {
         ["daemon", protocol, file] => readiness::daemon_main(protocol, file.as_ref()),
         ["caller", way, mib] => callers::detach(way, mib),
         ["spawner", mib, rounds, file] => callers::spawn(mib, rounds, file.as_ref()),
-        [] => measure(&["readiness", "starts", "callers"]),
+        [] => measure(&["readiness", "starts", "callers", "supervision"]),
         [benchmark] => measure(&[benchmark]),
         _ => Err(io::Error::other("expected at most one argument")),
     }
@@ -34,7 +37,12 @@ fn measure(benchmarks: &[&str]) -> io::Result<()> {
             "readiness" => readiness::measure()?,
             "starts" => starts::measure()?,
             "callers" => callers::measure()?,
-            _ => return Err(io::Error::other("expected readiness, starts or callers")),
+            "supervision" => supervision::measure()?,
+            "soak" => supervision::soak()?,
+            _ => {
+                let names = "readiness, starts, callers, supervision or soak";
+                return Err(io::Error::other(format!("expected {names}")));
+            }
         }
     }
     Ok(())

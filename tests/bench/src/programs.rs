@@ -1,13 +1,16 @@
 //! The measured programs: the command, the C programs of the benchmark, and installed ones.
 
-use std::env;
-use std::io;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{env, fs, io};
 
 use tempfile::TempDir;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+/// What peers.sh unpacks.
+const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/peers");
 
 /// Compiler options for a static program without a C library.
 const BARE: &[&str] = &[
@@ -26,9 +29,11 @@ const BARE: &[&str] = &[
 ];
 
 /// The C programs: name, compiler and options.
-const SOURCES: [(&str, &str, &[&str]); 3] = [
+const SOURCES: [(&str, &str, &[&str]); 5] = [
     ("floor", "cc", BARE),
     ("stamp", "cc", BARE),
+    ("stay", "cc", BARE),
+    ("flood", "cc", BARE),
     ("daemon3", "musl-gcc", &["-O2", "-static", "-s"]),
 ];
 
@@ -76,17 +81,51 @@ impl Programs {
         Ok(Self(folder))
     }
 
-    /// Finds a program: the command, a C program, or one in PATH.
+    /// Finds a program: the command, a C program, one in PATH, or one that peers.sh has unpacked.
     pub fn find(&self, name: &str) -> Option<PathBuf> {
         if name == "rawdaemon" {
             return Some(rawdaemon());
         }
         let path = env::var_os("PATH").unwrap_or_default();
         let compiled = self.0.path().to_path_buf();
+        let unpacked =
+            ["usr/bin", "usr/sbin", "bin", "sbin"].map(|name| Path::new(PEERS).join(name));
         [compiled]
             .into_iter()
             .chain(env::split_paths(&path))
+            .chain(unpacked)
             .map(|folder| folder.join(name))
             .find(|path| path.is_file())
     }
+}
+
+/// The shared libraries that peers.sh has unpacked.
+pub fn libraries() -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = library_folders()
+        .into_iter()
+        .flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten())
+        .map(|entry| entry.path())
+        .collect();
+    found.sort();
+    found
+}
+
+/// The value of LD_LIBRARY_PATH for a program that peers.sh has unpacked.
+pub fn library_path() -> OsString {
+    env::join_paths(library_folders()).unwrap_or_default()
+}
+
+/// The folders of each architecture in `lib`.
+fn library_folders() -> Vec<PathBuf> {
+    ["lib", "usr/lib"]
+        .iter()
+        .flat_map(|name| {
+            fs::read_dir(Path::new(PEERS).join(name))
+                .into_iter()
+                .flatten()
+                .flatten()
+        })
+        .map(|entry| entry.path())
+        .filter(|path| path.to_string_lossy().ends_with("-linux-gnu"))
+        .collect()
 }

@@ -4,9 +4,10 @@ use std::io;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 
-use super::{Launcher, Stamps};
+use super::Launcher;
 use crate::reap;
 use crate::report::{machine, median, now};
+use crate::stamps::Stamps;
 
 const ROUNDS: usize = 5;
 const IN_A_ROW: usize = 1000;

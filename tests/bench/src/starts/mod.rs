@@ -6,7 +6,6 @@
 
 mod many;
 mod memory;
-mod stamps;
 mod system_calls;
 
 use std::io;
@@ -14,11 +13,10 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use stamps::Stamps;
-
 use crate::programs::Programs;
 use crate::reap;
 use crate::report::{now, report};
+use crate::stamps::Stamps;
 
 const ROUNDS: usize = 1000;
 
@@ -211,6 +209,6 @@ fn measure_once(launcher: &Launcher, daemon: &[PathBuf], stamps: &Stamps) -> Sta
     let succeeded = status.is_ok_and(|status| status.success());
     Start {
         launcher_exited: succeeded.then_some(exited - started),
-        daemon_began: stamps.take().first().map(|stamp| stamp - started),
+        daemon_began: stamps.take().first().map(|stamp| stamp.time - started),
     }
 }
