@@ -1,6 +1,7 @@
 //! Whether the answer is true and nothing is left.
 
 mod actions;
+mod supervised;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -14,6 +15,8 @@ use crate::faults::{Case, Kind, Role, codes};
 use crate::look::{State, children, differences, is_alive, owner};
 use crate::scenario::{Scenario, What};
 use crate::trace::{Ended, Run};
+
+pub use supervised::{Answer, Probe, judge_probe};
 
 /// What a run has left to look at.
 pub struct World {
@@ -173,6 +176,7 @@ impl Judge<'_> {
             self.add("untrue", "the older call does not replace the newer one");
         }
         match self.scenario.what {
+            What::Start if code == 0 && self.scenario.is_respawn() => self.runs_or_is_stopped(),
             What::Start | What::Library | What::Foreground if code == 0 => self.runs(),
             What::Start | What::Library | What::Foreground => self.failed(code),
             What::Fails(expected) => {
@@ -195,20 +199,26 @@ impl Judge<'_> {
             What::Stop => self.stop(code),
             What::Signal => self.signal(code),
             What::Restart => self.restart(code),
+            What::Respawn => self.respawned(),
+            What::StopAll => self.stopped_all(code),
+            What::EndAll => self.ended_all(),
+            What::Waiting => self.waiting(code),
+            What::Adopt => self.adopted(code),
         }
         self.message(code);
     }
 
     /// The launcher was killed: a daemon that was executed runs as it should, and otherwise nothing is left.
     fn ended_by(&mut self, signal: Signal) {
-        if !(self.was_hit(Role::Launcher, Kind::Kill) && signal == Signal::SIGKILL) {
-            self.add("untrue", "the launcher ended by a signal");
+        if !self.is_ended_by_case() {
+            self.add("untrue", format!("the launcher ended by {signal}"));
         }
         match self.scenario.what {
             What::Fails(_) if self.is_new_alive() && !self.scenario.has("sleep") => {
                 self.add("debris", "a daemon is left");
             }
             _ if self.is_new_alive() => self.runs(),
+            What::Respawn | What::StopAll | What::EndAll | What::Waiting | What::Adopt => {}
             What::Second
             | What::Status
             | What::List
@@ -260,8 +270,12 @@ impl Judge<'_> {
                 );
             }
             // The lock stays that of the process that was started.
-            if is_alive(daemon) && owner(&self.pidfile_path()) != Some(daemon) {
-                self.add("untrue", "the pidfile is not locked by the daemon");
+            let holder = match self.scenario.is_respawn() {
+                true => self.run.supervisor.unwrap_or(daemon),
+                false => daemon,
+            };
+            if is_alive(holder) && owner(&self.pidfile_path()) != Some(holder) {
+                self.add("untrue", format!("the pidfile is not locked by {holder}"));
             }
         }
         if let Some(status) = &self.world.status
@@ -346,6 +360,9 @@ impl Judge<'_> {
             self.add("debris", "a failure, but the daemon runs");
             return;
         }
+        if self.scenario.is_respawn() {
+            self.no_supervisor_left();
+        }
         match self.pidfile() {
             None => {}
             // What cannot be removed, or not be known to be the daemon's, stays, without a pid.
@@ -386,7 +403,12 @@ impl Judge<'_> {
             .lines()
             .filter(|line| !line.starts_with("LEFT:"))
             .count();
-        if code == 0 || matches!(self.scenario.what, What::Status | What::List) {
+        if code == 0
+            || matches!(
+                self.scenario.what,
+                What::Status | What::List | What::Waiting
+            )
+        {
             return;
         }
         if lines != 1 && !self.is_fault_of("write.file") {

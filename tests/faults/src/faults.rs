@@ -3,6 +3,7 @@
 use std::fmt;
 
 use nix::errno::Errno;
+use nix::sys::signal::Signal;
 
 /// The processes of a start. With `--foreground` the launcher is also the daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -10,16 +11,25 @@ pub enum Role {
     Launcher,
     Intermediate,
     Daemon,
+    /// With `--respawn`.
+    Supervisor,
+    /// The process that writes the log of a supervised daemon.
+    Log,
+    /// The process of `--stop`.
+    Stopper,
     /// Another process: a start makes none.
     Other,
     /// All of them.
     Any,
 }
 
-const ROLES: [(Role, &str); 5] = [
+const ROLES: [(Role, &str); 8] = [
     (Role::Launcher, "launcher"),
     (Role::Intermediate, "intermediate"),
     (Role::Daemon, "daemon"),
+    (Role::Supervisor, "supervisor"),
+    (Role::Log, "log"),
+    (Role::Stopper, "stopper"),
     (Role::Other, "other process"),
     (Role::Any, "any"),
 ];
@@ -42,7 +52,20 @@ pub enum Kind {
     Kill,
     /// SIGSTOP before the call, and SIGCONT a while later.
     Stop,
+    /// This signal before the call.
+    Signal(Signal),
 }
+
+/// The signals that the processes of a supervised daemon get.
+pub const SIGNALS: [Signal; 7] = [
+    Signal::SIGTERM,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGHUP,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGCONT,
+];
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -50,6 +73,7 @@ impl fmt::Display for Kind {
             Self::Errno(errno) => write!(f, "{errno:?}"),
             Self::Kill => f.write_str("kill"),
             Self::Stop => f.write_str("stop"),
+            Self::Signal(signal) => f.write_str(signal.as_str()),
         }
     }
 }
@@ -85,6 +109,7 @@ impl Case {
         let kind = match kind {
             "kill" => Kind::Kill,
             "stop" => Kind::Stop,
+            name if name.starts_with("SIG") => Kind::Signal(name.parse().ok()?),
             name => Kind::Errno(
                 (1..134)
                     .map(Errno::from_raw)

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use nix::unistd::Pid;
+
+use crate::arch;
 
 /// What a start sets up in the daemon, in words, by their names.
 pub type State = BTreeMap<String, String>;
@@ -110,6 +113,43 @@ pub fn is_alive(pid: Pid) -> bool {
     fields(pid)
         .first()
         .is_some_and(|state| !matches!(state.as_str(), "Z" | "X"))
+}
+
+/// Whether a process exists: it was not reaped.
+pub fn exists(pid: Pid) -> bool {
+    !fields(pid).is_empty()
+}
+
+/// Whether a process sleeps.
+pub fn is_asleep(pid: Pid) -> bool {
+    fields(pid).first().is_some_and(|state| state == "S")
+}
+
+/// Whether a process waits in ppoll(2) for centuries.
+pub fn waits(pid: Pid) -> bool {
+    let call = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
+    let words: Vec<_> = call.split(' ').collect();
+    let number = words.first().and_then(|word| word.parse().ok());
+    let is_poll = number.is_some_and(|number| arch::names(number, &[0; 6]).0 == "ppoll");
+    let address = words.get(3).and_then(|word| word.strip_prefix("0x"));
+    let address = address.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+    let (Some(address), true) = (address, is_poll) else {
+        return false;
+    };
+    let mut seconds = [0; 4];
+    let memory = fs::File::open(format!("/proc/{pid}/mem"));
+    let is_read = memory.is_ok_and(|memory| memory.read_exact_at(&mut seconds, address).is_ok());
+    is_read && u32::from_le_bytes(seconds) > 1_000_000 && is_asleep(pid)
+}
+
+/// The processes that execute this file.
+pub fn executing(program: &Path) -> Vec<Pid> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.map(Pid::from_raw)
+        .filter(|pid| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == program))
+        .filter(|pid| is_alive(*pid))
+        .collect()
 }
 
 /// The children of a process, with zombies.

@@ -6,6 +6,7 @@
 compile_error!("the driver replaces results in the registers of x86_64 and i686");
 
 mod arch;
+mod calls;
 mod check;
 mod faults;
 mod known;
@@ -13,6 +14,7 @@ mod look;
 mod pool;
 mod report;
 mod scenario;
+mod supervised;
 mod trace;
 mod worker;
 
@@ -21,11 +23,11 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 use std::{env, io};
 
-use faults::{Case, Kind, Role, errnos, is_answer, policy};
+use faults::{Case, Kind, Role, SIGNALS, errnos, is_answer, policy};
 use known::Known;
 use nix::errno::Errno;
 use report::Report;
-use scenario::{SCENARIOS, Scenario};
+use scenario::Scenario;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
@@ -140,7 +142,7 @@ fn cases(command: &Path, options: &Options) -> io::Result<Vec<Case>> {
     let is_root = unsafe { libc::geteuid() } == 0;
     let mut worker = pool::Member::start(command)?;
     let mut cases = Vec::new();
-    for scenario in SCENARIOS {
+    for scenario in Scenario::all() {
         if options
             .only
             .as_ref()
@@ -207,7 +209,16 @@ fn of_calls(scenario: &Scenario, calls: &[(Role, String, u32)]) -> Vec<Case> {
             .iter()
             .filter(is_fault)
             .map(|errno| Kind::Errno(*errno));
-        for kind in kinds.chain([Kind::Kill, Kind::Stop]) {
+        let signals = SIGNALS.map(Kind::Signal);
+        let signals = if scenario.is_respawn() {
+            &signals[..]
+        } else {
+            &[]
+        };
+        for kind in kinds
+            .chain([Kind::Kill, Kind::Stop])
+            .chain(signals.iter().copied())
+        {
             add(*role, call, Some(*number), kind);
         }
     }

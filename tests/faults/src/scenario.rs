@@ -1,5 +1,7 @@
 //! What is run, and what must come of it.
 
+mod respawn;
+
 use std::time::Duration;
 
 /// What a scenario does.
@@ -22,13 +24,26 @@ pub enum What {
     Stop,
     Signal,
     Restart,
+    /// A supervised daemon is killed, and started again.
+    Respawn,
+    /// It is stopped by `--stop`.
+    StopAll,
+    /// Its supervisor gets a SIGTERM.
+    EndAll,
+    /// `--status` while a supervised daemon waits for its restart.
+    Waiting,
+    /// A start by a new supervisor when that of the daemon was killed.
+    Adopt,
 }
 
 impl What {
     /// Whether a daemon runs already.
     pub fn needs_daemon(self) -> bool {
-        use What::{List, Restart, Second, Signal, Status, Stop};
-        matches!(self, Second | Status | List | Stop | Signal | Restart)
+        use What::{Adopt, List, Restart, Second, Signal, Status, Stop, Waiting};
+        matches!(
+            self,
+            Second | Status | List | Stop | Signal | Restart | Waiting | Adopt
+        )
     }
 
     /// The exit code if nothing is injected.
@@ -37,6 +52,7 @@ impl What {
             Self::Fails(code) => code,
             Self::Second => 12,
             Self::List => 1,
+            Self::Waiting => 2,
             _ => 0,
         }
     }
@@ -53,6 +69,8 @@ pub struct Scenario {
     /// Whether the launcher leads a process group.
     pub is_leader: bool,
     pub needs_root: bool,
+    /// Whether the daemon that runs already has a supervisor.
+    pub is_supervised: bool,
 }
 
 const fn start(name: &'static str, arguments: &'static [&'static str]) -> Scenario {
@@ -63,6 +81,7 @@ const fn start(name: &'static str, arguments: &'static [&'static str]) -> Scenar
         is_direct: false,
         is_leader: false,
         needs_root: false,
+        is_supervised: false,
     }
 }
 
@@ -82,9 +101,19 @@ impl Scenario {
         self
     }
 
+    const fn supervised(mut self) -> Self {
+        self.is_supervised = true;
+        self
+    }
+
     const fn which(mut self, what: What) -> Self {
         self.what = what;
         self
+    }
+
+    /// Whether the launcher starts a supervisor.
+    pub fn is_respawn(&self) -> bool {
+        self.has("--respawn")
     }
 
     pub fn has(&self, argument: &str) -> bool {
@@ -117,11 +146,15 @@ impl Scenario {
     }
 
     pub fn find(name: &str) -> Option<&'static Self> {
-        SCENARIOS.iter().find(|scenario| scenario.name == name)
+        Self::all().find(|scenario| scenario.name == name)
+    }
+
+    pub fn all() -> impl Iterator<Item = &'static Self> {
+        SCENARIOS.iter().chain(respawn::SCENARIOS)
     }
 }
 
-pub static SCENARIOS: &[Scenario] = &[
+static SCENARIOS: &[Scenario] = &[
     // The command is searched for, and the launcher is suspended until the exec.
     start("direct", &["faults-program", "sleep"]).direct(),
     start("pidfile", &["-p", "pid", "PROGRAM", "sleep"]).direct(),

@@ -3,8 +3,6 @@
 //! A process is followed until it executes the daemon's command. Its state is recorded at that moment.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -14,8 +12,9 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use crate::arch;
+use crate::calls::{call_info, name, string};
 use crate::faults::{Case, DONE_ANYWAY, Kind, Role};
-use crate::look::{State, is_alive, state};
+use crate::look::{State, is_alive, is_asleep, state, waits};
 use crate::scenario::{Scenario, What};
 
 /// A case that takes longer is a hang.
@@ -53,8 +52,9 @@ pub struct Run {
     pub launcher: Option<Pid>,
     pub calls: Vec<Call>,
     pub ended: Option<Ended>,
-    /// The daemon, when it executed its command.
+    /// The daemon, when it executed its command. Of several, the last one.
     pub daemon: Option<(Pid, State)>,
+    pub supervisor: Option<Pid>,
     /// The call that the fault has hit first.
     pub hit: Option<Call>,
     pub is_hang: bool,
@@ -62,6 +62,14 @@ pub struct Run {
     pub left: Vec<(Pid, Role)>,
     /// How often a process was stopped at a call: very often in one that spins.
     pub stops: u32,
+}
+
+/// Whether the calls of this moment count. Others are not disturbed; a policy stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    Before,
+    During,
+    After,
 }
 
 struct Tracee {
@@ -76,6 +84,7 @@ pub struct Tracer<'a> {
     case: Option<&'a Case>,
     scenario: &'a Scenario,
     launcher: Pid,
+    pub stage: Stage,
     tracees: BTreeMap<Pid, Tracee>,
     /// Children that stopped before their parent was heard.
     early: BTreeSet<Pid>,
@@ -83,7 +92,9 @@ pub struct Tracer<'a> {
     /// The process that gets a SIGSTOP, and when it gets its SIGCONT.
     stopping: Option<Pid>,
     stopped: Option<(Pid, Instant)>,
-    run: Run,
+    /// The exit statuses of children that are not traced.
+    statuses: BTreeMap<Pid, i32>,
+    pub run: Run,
 }
 
 impl<'a> Tracer<'a> {
@@ -93,9 +104,31 @@ impl<'a> Tracer<'a> {
         scenario: &'a Scenario,
         case: Option<&'a Case>,
     ) -> nix::Result<Self> {
+        let mut tracer = Self {
+            case,
+            scenario,
+            launcher,
+            stage: Stage::During,
+            tracees: BTreeMap::new(),
+            early: BTreeSet::new(),
+            statuses: BTreeMap::new(),
+            counts: BTreeMap::new(),
+            stopping: None,
+            stopped: None,
+            run: Run {
+                launcher: Some(launcher),
+                ..Run::default()
+            },
+        };
+        tracer.add(launcher, Role::Launcher)?;
+        Ok(tracer)
+    }
+
+    /// Follows another process that waits for this one, in the place of the launcher, which has ended.
+    pub fn add(&mut self, pid: Pid, role: Role) -> nix::Result<()> {
         use ptrace::Options;
         ptrace::seize(
-            launcher,
+            pid,
             Options::PTRACE_O_TRACESYSGOOD
                 | Options::PTRACE_O_TRACEFORK
                 | Options::PTRACE_O_TRACEVFORK
@@ -104,48 +137,95 @@ impl<'a> Tracer<'a> {
                 | Options::PTRACE_O_EXITKILL,
         )?;
         let tracee = Tracee {
-            role: Role::Launcher,
+            role,
             is_armed: false,
             children: 0,
             result: None,
         };
-        Ok(Self {
-            case,
-            scenario,
-            launcher,
-            tracees: BTreeMap::from([(launcher, tracee)]),
-            early: BTreeSet::new(),
-            counts: BTreeMap::new(),
-            stopping: None,
-            stopped: None,
-            run: Run {
-                launcher: Some(launcher),
-                ..Run::default()
-            },
-        })
+        self.tracees.insert(pid, tracee);
+        self.launcher = pid;
+        self.run.ended = None;
+        Ok(())
     }
 
     fn is_library(&self) -> bool {
         self.scenario.what == What::Library
     }
 
-    /// Follows all processes to their ends. A timer interrupts the waiting.
+    /// Waits for what a process does next. A timer interrupts the waiting.
+    fn wait(&mut self) {
+        match waitpid(None, Some(WaitPidFlag::__WALL)) {
+            Ok(status) => self.handle(status),
+            Err(Errno::EINTR) => {}
+            Err(_) => self.tracees.clear(),
+        }
+        if let Some((pid, until)) = self.stopped
+            && Instant::now() >= until
+        {
+            (self.stopping, self.stopped) = (None, None);
+            let _ = kill(pid, Signal::SIGCONT);
+        }
+    }
+
+    /// Follows the processes until the condition holds. If that takes too long, it is a hang.
+    pub fn follow_until(&mut self, mut is_over: impl FnMut(&Self) -> bool) {
+        if !self.follow_for(LIMIT, &mut is_over) {
+            self.run.is_hang = true;
+            let left = self.tracees.iter();
+            self.run.left = left.map(|(pid, it)| (*pid, it.role)).collect();
+        }
+    }
+
+    /// Follows the processes for this time, or until the condition holds. Returns whether it does.
+    pub fn follow_for(&mut self, time: Duration, mut is_over: impl FnMut(&Self) -> bool) -> bool {
+        let until = Instant::now() + time;
+        while !is_over(self) {
+            if Instant::now() >= until || self.run.stops > MOST_STOPS {
+                return false;
+            }
+            self.wait();
+        }
+        true
+    }
+
+    pub fn has(&self, pid: Pid) -> bool {
+        self.tracees.contains_key(&pid)
+    }
+
+    pub fn has_any(&self) -> bool {
+        !self.tracees.is_empty()
+    }
+
+    /// What the processes are that are followed.
+    pub fn roles(&self) -> Vec<String> {
+        self.tracees
+            .values()
+            .map(|it| it.role.to_string())
+            .collect()
+    }
+
+    /// Whether nothing happens any more: the launcher has ended, and a supervisor waits without end.
+    pub fn is_settled(&self) -> bool {
+        let is_still = |(pid, tracee): (&Pid, &Tracee)| match tracee.role {
+            Role::Supervisor => waits(*pid),
+            Role::Log => is_asleep(*pid),
+            _ => false,
+        };
+        self.run.ended.is_some() && self.stopping.is_none() && self.tracees.iter().all(is_still)
+    }
+
+    /// The exit status of a child that is not traced, when it has ended.
+    pub fn status(&self, pid: Pid) -> Option<i32> {
+        self.statuses.get(&pid).copied()
+    }
+
+    /// Follows all processes to their ends.
     pub fn follow(mut self) -> Run {
         let began = Instant::now();
         let mut launcher_ended = None;
         loop {
-            match waitpid(None, Some(WaitPidFlag::__WALL)) {
-                Ok(status) => self.handle(status),
-                Err(Errno::EINTR) => {}
-                Err(_) => self.tracees.clear(),
-            }
+            self.wait();
             let now = Instant::now();
-            if let Some((pid, until)) = self.stopped
-                && now >= until
-            {
-                self.stopped = None;
-                let _ = kill(pid, Signal::SIGCONT);
-            }
             if self.run.ended.is_some() && launcher_ended.is_none() {
                 launcher_ended = Some(now);
             }
@@ -189,6 +269,12 @@ impl<'a> Tracer<'a> {
 
     fn ended(&mut self, pid: Pid, how: Ended) {
         self.early.remove(&pid);
+        if self.stopping == Some(pid) {
+            (self.stopping, self.stopped) = (None, None);
+        }
+        if let Ended::Code(code) = how {
+            self.statuses.insert(pid, code);
+        }
         let was_traced = self.tracees.remove(&pid).is_some();
         if was_traced && pid == self.launcher && self.run.ended.is_none() {
             self.run.ended = Some(how);
@@ -232,17 +318,25 @@ impl<'a> Tracer<'a> {
     }
 
     fn created(&mut self, parent: Pid, child: Pid) {
+        let has_log = !self.scenario.has("--log-size")
+            || self.tracees.values().any(|it| it.role == Role::Log);
         let Some(tracee) = self.tracees.get_mut(&parent) else {
             return;
         };
         tracee.children += 1;
         let role = match (tracee.role, tracee.children) {
+            (Role::Launcher, 1) if self.scenario.is_respawn() => Role::Supervisor,
+            (Role::Supervisor, _) if !has_log => Role::Log,
+            (Role::Supervisor, _) => Role::Daemon,
             (Role::Launcher, 1) if self.scenario.is_direct => Role::Daemon,
             (Role::Launcher, 1) => Role::Intermediate,
             (Role::Intermediate, 1) => Role::Daemon,
             _ => Role::Other,
         };
         let is_armed = tracee.is_armed;
+        if role == Role::Supervisor {
+            self.run.supervisor = Some(child);
+        }
         self.tracees.insert(
             child,
             Tracee {
@@ -318,7 +412,10 @@ impl<'a> Tracer<'a> {
                 _ => {}
             }
         }
-        if !tracee.is_armed {
+        let is_policy = self.case.is_some_and(|case| case.number.is_none());
+        if !tracee.is_armed
+            || self.stage != Stage::During && !(is_policy && self.stage == Stage::After)
+        {
             return None;
         }
         let role = tracee.role;
@@ -361,6 +458,9 @@ impl<'a> Tracer<'a> {
             Kind::Kill => {
                 let _ = kill(pid, Signal::SIGKILL);
             }
+            Kind::Signal(signal) => {
+                let _ = kill(pid, signal);
+            }
             Kind::Stop => {
                 let _ = kill(pid, Signal::SIGSTOP);
                 self.stopping = Some(pid);
@@ -368,61 +468,4 @@ impl<'a> Tracer<'a> {
         }
         None
     }
-}
-
-/// What the kernel says of a stop at a call. The function of nix passes no size, so the kernel fills in nothing.
-fn call_info(pid: Pid) -> Option<libc::ptrace_syscall_info> {
-    let size = size_of::<libc::ptrace_syscall_info>();
-    // SAFETY: the structure is plain numbers, and the kernel fills in no more than its size.
-    unsafe {
-        let mut info: libc::ptrace_syscall_info = std::mem::zeroed();
-        let request = libc::PTRACE_GET_SYSCALL_INFO;
-        (libc::ptrace(request, pid.as_raw(), size, &raw mut info) > 0).then_some(info)
-    }
-}
-
-/// The name of a call, with the command of fcntl(2) or the kind of file, and the file that is read or written.
-fn name(pid: Pid, name: &str, arguments: &[u64; 6]) -> (String, String) {
-    match name {
-        "fcntl" => {
-            let command = match arguments[1] as i32 {
-                libc::F_DUPFD => "DUPFD",
-                libc::F_DUPFD_CLOEXEC => "DUPFD_CLOEXEC",
-                libc::F_GETFD => "GETFD",
-                libc::F_SETFD => "SETFD",
-                libc::F_GETFL => "GETFL",
-                libc::F_SETFL => "SETFL",
-                arch::GETLK => "GETLK",
-                arch::SETLK => "SETLK",
-                libc::F_OFD_GETLK => "OFD_GETLK",
-                _ => "other",
-            };
-            (format!("{name}.{command}"), String::new())
-        }
-        "read" | "write" => {
-            let file = fs::read_link(format!("/proc/{pid}/fd/{}", arguments[0] as i32));
-            let file = file.unwrap_or_default().to_string_lossy().into_owned();
-            let kind = if file.starts_with("pipe:") {
-                "pipe"
-            } else {
-                "file"
-            };
-            (format!("{name}.{kind}"), file)
-        }
-        _ => (name.into(), String::new()),
-    }
-}
-
-/// The string at an address of a process.
-fn string(pid: Pid, at: u64) -> String {
-    let mut buffer = [0; 256];
-    let memory = fs::File::open(format!("/proc/{pid}/mem"));
-    let length = memory
-        .and_then(|memory| memory.read_at(&mut buffer, at))
-        .unwrap_or(0);
-    let text = buffer[..length]
-        .split(|byte| *byte == 0)
-        .next()
-        .unwrap_or_default();
-    String::from_utf8_lossy(text).into_owned()
 }

@@ -23,8 +23,8 @@ use crate::trace::{Call, Ended, Run, Tracer};
 /// The files of all cases of a worker.
 pub struct Worker {
     folder: tempfile::TempDir,
-    command: PathBuf,
-    program: PathBuf,
+    pub command: PathBuf,
+    pub program: PathBuf,
     /// The state of the daemon when nothing is injected, by scenario.
     expected: BTreeMap<&'static str, Option<State>>,
 }
@@ -84,7 +84,7 @@ impl Worker {
         })
     }
 
-    fn here(&self) -> PathBuf {
+    pub fn here(&self) -> PathBuf {
         self.folder.path().join("case")
     }
 
@@ -174,32 +174,50 @@ impl Worker {
         let script = here.join("script");
         fs::write(&script, format!("exec {} sleep\n", self.program.display())).map_err(error)?;
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).map_err(error)?;
-        let old = if scenario.what.needs_daemon() {
+        let old = if scenario.is_supervised {
+            Some(self.start_supervised(scenario.what)?)
+        } else if scenario.what.needs_daemon() {
             Some(self.start_daemon()?)
         } else {
             None
         };
-        let launcher = self.launch(scenario).map_err(error)?;
+        let launcher = self.launch(scenario.arguments, scenario).map_err(error)?;
         let (pid, go) = launcher;
         let tracer = Tracer::seize(pid, scenario, case).map_err(|errno| errno.to_string())?;
         drop(go);
+        if scenario.is_respawn() {
+            let judged = self.supervise(scenario, case, tracer, old);
+            clean_up();
+            return judged;
+        }
         let run = tracer.follow();
-        let main = fs::read_to_string(here.join("main")).unwrap_or_default();
-        let main = main.parse().ok().map(Pid::from_raw);
+        let main = self.main();
         Self::settle(scenario, &run, old, main);
-        let read = |name: &str| fs::read_to_string(here.join(name)).unwrap_or_default();
-        let world = World {
-            here: here.clone(),
-            old,
-            main,
-            status: main.map(|_| self.status(scenario)),
-            printed: read("stdout"),
-            said: read("stderr"),
-            expected: self.expected.get(scenario.name).cloned().flatten(),
-        };
+        let mut world = self.world(scenario, old, main);
+        world.status = main.map(|_| self.status(scenario));
         let problems = judge(scenario, case, &run, &world);
         clean_up();
         Ok((run, problems))
+    }
+
+    /// The process that the daemon has named.
+    pub fn main(&self) -> Option<Pid> {
+        let main = fs::read_to_string(self.here().join("main")).unwrap_or_default();
+        main.parse().ok().map(Pid::from_raw)
+    }
+
+    pub fn world(&self, scenario: &Scenario, old: Option<Pid>, main: Option<Pid>) -> World {
+        let here = self.here();
+        let read = |name: &str| fs::read_to_string(here.join(name)).unwrap_or_default();
+        World {
+            old,
+            main,
+            status: None,
+            printed: read("stdout"),
+            said: read("stderr"),
+            expected: self.expected.get(scenario.name).cloned().flatten(),
+            here,
+        }
     }
 
     /// Starts the daemon that the scenario is about, untraced.
@@ -227,7 +245,11 @@ impl Worker {
     }
 
     /// Creates the launcher. It waits until the other end of the pipe is closed, and then executes.
-    fn launch(&self, scenario: &Scenario) -> io::Result<(Pid, io::PipeWriter)> {
+    pub fn launch(
+        &self,
+        arguments: &[&str],
+        scenario: &Scenario,
+    ) -> io::Result<(Pid, io::PipeWriter)> {
         let here = self.here();
         let (mut wait, go) = io::pipe()?;
         let is_library = scenario.what == What::Library;
@@ -236,7 +258,7 @@ impl Worker {
         } else {
             &self.command
         });
-        for argument in scenario.arguments {
+        for argument in arguments {
             let argument = argument.replace("HERE", here.to_str().unwrap_or_default());
             command.arg(argument.replace("PROGRAM", self.program.to_str().unwrap_or_default()));
         }

@@ -31,6 +31,7 @@ fn main() -> ExitCode {
             fs::write(word(2), "").unwrap();
             notify("READY=1").unwrap();
         }
+        "fork" => fork(word(1)).unwrap(),
         "main-pid" => name_child(word(1), word(2), word(3)).unwrap(),
         // SAFETY: nothing else uses the descriptor.
         "close" => drop(unsafe { OwnedFd::from_raw_fd(number()) }),
@@ -71,6 +72,18 @@ fn name_child(mode: &str, named: &str, ready: &str) -> io::Result<()> {
                 std::process::exit(0);
             }
             Ok(())
+        }
+    }
+}
+
+/// Goes into the background, as daemons without a supervisor do.
+fn fork(named: &str) -> io::Result<()> {
+    // SAFETY: this process has one thread.
+    match unsafe { libc::fork() } {
+        0 => Ok(()),
+        child => {
+            fs::write(named, child.to_string())?;
+            std::process::exit(0)
         }
     }
 }

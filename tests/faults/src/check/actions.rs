@@ -19,7 +19,8 @@ impl Judge<'_> {
     pub(super) fn old_is_untouched(&mut self) {
         if !self.old_lives() {
             self.add("untrue", "the old daemon is dead");
-        } else if self.written() != self.world.old || owner(&self.pidfile_path()) != self.world.old
+        } else if self.written() != self.world.old
+            || !self.scenario.is_supervised && owner(&self.pidfile_path()) != self.world.old
         {
             self.add("debris", "the pidfile of the old daemon is gone");
         }
