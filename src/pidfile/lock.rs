@@ -234,6 +234,10 @@ pub(super) fn remove_stale(
         Err(Errno::ENOENT) => return Ok(true),
         file => file.map_err(pidfile_failed)?,
     };
+    // The daemon of a supervisor that was killed: it may write its pid yet.
+    if daemon.is_none() && sys::has_flock(file.raw()) {
+        return Ok(false);
+    }
     match sys::fcntl_setlk(file.raw(), Locker::Remover) {
         Err(Errno::EAGAIN) => return Ok(false),
         locked => locked.map_err(pidfile_failed)?,

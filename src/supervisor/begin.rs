@@ -6,7 +6,7 @@ use super::logger::Logger;
 use super::respawn::Respawn;
 use super::state::remove_state;
 use crate::options::{Credentials, Readiness, Settings, Stdio, Stream};
-use crate::pidfile::{self, is_missing, remove_locked};
+use crate::pidfile::{self, remove_after_failure, remove_locked};
 use crate::protocol::{Error, ErrorKind, Note, Pid, Signal, Subject, failed};
 use crate::start::{
     KeptFds, Supervised, Supervision as Held, close_all_but, is_relative, open_null,
@@ -60,12 +60,12 @@ pub(super) fn supervise_with(
     session: Pid,
     may_setpgid: bool,
     verdict: Pipe,
+    is_new: bool,
 ) -> Result<Outcome, Error> {
     // Before Linux 3.4, what the daemon leaves goes to init.
     let _ = sys::set_child_subreaper();
     sys::reset_sigaction(SIGCHLD).map_err(failed(ErrorKind::SignalsFailed))?;
     let mut locks = [NO_FD; 2];
-    let is_new = is_missing(supervision.settings);
     let mut settings = supervision.settings.clone();
     if supervision.init != Init::No {
         for stream in &mut settings.streams {
@@ -82,6 +82,7 @@ pub(super) fn supervise_with(
         let _ = sys::chdir(ThinCStr::new(c"/"));
     }
     let [pidfile, _] = locks;
+    let mut is_cleaned = false;
     let stayed = opened.and_then(|logger| {
         let supervised = Supervised {
             settings: &settings,
@@ -105,20 +106,43 @@ pub(super) fn supervise_with(
         let mut supervisor =
             Supervisor::new(&supervised, supervision.init, &supervision.respawn, logger)?;
         let stayed = supervisor.stay(verdict, pidfile::adopted(pidfile));
+        let stayed = clean_up(&settings, pidfile, is_new, stayed);
+        is_cleaned = true;
+        for lock in locks {
+            // A stop, and the next start, need not wait for what follows.
+            sys::close(lock);
+        }
         if !matches!(stayed, Ok(Outcome::Lost(_))) {
-            supervisor.end_all();
+            supervisor.end_all(stayed.as_ref().err());
             supervisor.logger.finish();
         }
         stayed
     });
-    let may_be_empty = is_new || matches!(stayed, Ok(Outcome::Ended(_)));
-    let removes = !matches!(stayed, Ok(Outcome::GaveUp(_) | Outcome::Lost(_)));
-    if let (true, Some(path)) = (
-        removes && pidfile != NO_FD,
-        settings.string(Subject::Pidfile),
-    ) {
+    match stayed {
+        // It may have been created, and not be locked.
+        Err(error) if pidfile == NO_FD => {
+            let own = Some(sys::getpid());
+            Err(remove_after_failure(&settings, own, error, is_new))
+        }
+        Err(error) if !is_cleaned => clean_up(&settings, pidfile, is_new, Err(error)),
+        stayed => stayed,
+    }
+}
+
+/// Removes the pidfile and the state, unless they are to show what has happened.
+fn clean_up(
+    settings: &Settings<'_>,
+    pidfile: RawFd,
+    is_new: bool,
+    stayed: Result<Outcome, Error>,
+) -> Result<Outcome, Error> {
+    let path = match stayed {
+        Ok(Outcome::GaveUp(_) | Outcome::Lost(_)) => None,
+        _ => settings.string(Subject::Pidfile),
+    };
+    if let (Some(path), true) = (path, pidfile != NO_FD) {
         remove_state(path);
-        if !remove_locked(path, pidfile, may_be_empty) {
+        if !remove_locked(path, pidfile, is_new || stayed.is_ok()) {
             return stayed.map_err(|error| error.with(Note::FileLeft));
         }
     }

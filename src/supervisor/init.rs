@@ -2,6 +2,7 @@
 
 use super::begin::{Supervision, supervise_with};
 use super::context::{Init, Outcome, Supervisor};
+use crate::pidfile::is_missing;
 use crate::protocol::{Cause, Errno, Error, ErrorKind, Nanoseconds, Signal, failed};
 use crate::start::{check_descriptors, open_null};
 use crate::sys::{self, Pipe, Power, SignalSet};
@@ -33,7 +34,8 @@ pub fn supervise_here(supervision: &Supervision<'_>) -> Result<u8, Error> {
     }
     let session = sys::getsid(None).ok().flatten();
     let session = session.unwrap_or(sys::getpid());
-    let outcome = supervise_with(supervision, session, sys::may_setpgid(), Pipe::NONE);
+    let is_new = is_missing(supervision.settings);
+    let outcome = supervise_with(supervision, session, sys::may_setpgid(), Pipe::NONE, is_new);
     let _ = sys::set_signal_mask(mask);
     match outcome? {
         Outcome::Ended(error) | Outcome::GaveUp(error) | Outcome::Lost(error) => {
@@ -42,8 +44,8 @@ pub fn supervise_here(supervision: &Supervision<'_>) -> Result<u8, Error> {
     }
 }
 
-/// The exit code of a container for the end of its command.
-fn exit_code(error: &Error) -> u8 {
+/// The exit code of a container, and of a supervisor, for the end of its command.
+pub(super) fn exit_code(error: &Error) -> u8 {
     match error.cause() {
         Cause::Died { status, .. } if error.kind() == ErrorKind::DaemonDied => {
             let signal = status.terminating_signal().map_or(0, Signal::number);
@@ -56,8 +58,11 @@ fn exit_code(error: &Error) -> u8 {
 impl Supervisor<'_> {
     /// Before the end of the supervisor: an init process ends all others. That of an image waits for a request to do
     /// so, and then ends by reboot(2).
-    pub(super) fn end_all(&mut self) {
+    pub(super) fn end_all(&mut self, failure: Option<&Error>) {
         if self.init == Init::Image {
+            if let Some(error) = failure {
+                self.give_up(error);
+            }
             while self.power.is_none() {
                 if self.wait(None, Nanoseconds::MAX).is_err() {
                     return;
