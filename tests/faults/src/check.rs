@@ -68,9 +68,11 @@ impl Judge<'_> {
         });
     }
 
-    /// Whether the folder of a socket is left: its number ends in the 22 bits of the launcher's pid. Removes it.
+    /// Whether the folder of a socket is left: its number ends in the 22 bits of the pid of the launcher or
+    /// the supervisor. Removes it.
     fn has_folder(&self) -> bool {
-        let launcher = self.run.launcher.map(Pid::as_raw);
+        let makers = [self.run.launcher, self.run.supervisor];
+        let makers = makers.map(|pid| pid.map(Pid::as_raw));
         let mut is_left = false;
         let entries = fs::read_dir("/run").into_iter().chain(fs::read_dir("/tmp"));
         for entry in entries.flatten().flatten() {
@@ -80,7 +82,7 @@ impl Judge<'_> {
                 .and_then(|name| name.strip_prefix("rawdaemon-"));
             let number: Option<i64> = number.and_then(|number| number.parse().ok());
             let pid = number.map(|number| (number & 0x3f_ffff) as i32);
-            if pid.is_some() && pid == launcher {
+            if pid.is_some() && makers.contains(&pid) {
                 is_left |= fs::remove_dir_all(entry.path()).is_ok();
             }
         }

@@ -79,9 +79,10 @@ impl Judge<'_> {
                 format!("a second start, then {now:?}: {second:?}"),
             );
         }
+        let is_excused = probe.left == ["pid"] && (self.cannot_remove() || self.is_told());
         if probe.stop.code != 0 {
             self.add("untrue", format!("a stop: {:?}", probe.stop));
-        } else if !probe.left.is_empty() {
+        } else if !probe.left.is_empty() && !is_excused {
             self.add("debris", format!("after a stop: {}", probe.left.join(", ")));
         }
         if probe.third.code != 0 {
