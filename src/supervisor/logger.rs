@@ -89,13 +89,15 @@ impl<'a> Logger<'a> {
         let Some(pid) = self.pid else {
             return;
         };
+        // Without a writer, it ends by itself.
+        sys::close(self.pipe.writer);
         let _ = sys::kill(pid, Signal::TERM.number());
         let mut ended = [self.end, NO_FD, NO_FD, NO_FD];
         let has_ended = sys::ppoll(&mut ended, DRAIN_TIMEOUT).is_ok() && ended != [NO_FD; 4];
-        if !has_ended {
-            let _ = sys::kill(pid, Signal::KILL.number());
+        // A policy may refuse the signals.
+        if has_ended || sys::kill(pid, Signal::KILL.number()).is_ok() {
+            let _ = sys::waitpid(pid);
         }
-        let _ = sys::waitpid(pid);
     }
 }
 

@@ -144,8 +144,13 @@ impl Judge<'_> {
         if self.world.here.join("socket").exists() && !self.is_told() && is_removable {
             self.add("debris", "the socket is left");
         }
-        let has_folder = self.has_folder();
-        if has_folder && !self.is_told() && !self.is_fault_of("unlinkat") {
+        // A supervisor keeps it.
+        let has_folder = !self.is_supervised() && self.has_folder();
+        if has_folder
+            && !self.was_hit(Role::Supervisor, Kind::Kill)
+            && !self.is_told()
+            && !self.is_fault_of("unlinkat")
+        {
             self.add("debris", "the folder of the socket is left");
         }
         if self.world.said.contains("LEFT:") {

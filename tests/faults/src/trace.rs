@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 use crate::arch;
 use crate::calls::{call_info, name, string};
 use crate::faults::{Case, DONE_ANYWAY, Kind, Role};
-use crate::look::{State, exists, is_alive, is_asleep, state, waits};
+use crate::look::{State, children, exists, is_alive, is_asleep, state, waits};
 use crate::scenario::{Scenario, What};
 
 /// A case that takes longer is a hang.
@@ -206,17 +206,17 @@ impl<'a> Tracer<'a> {
 
     /// Whether nothing happens any more: the launcher has ended, a supervisor waits without end, and the daemon sleeps.
     pub fn is_settled(&self) -> bool {
-        let daemon = self.run.daemon.as_ref().map(|(pid, _)| *pid);
-        let is_moving = daemon.is_some_and(|pid| exists(pid) && !is_asleep(pid));
         let is_still = |(pid, tracee): (&Pid, &Tracee)| match tracee.role {
-            Role::Supervisor => waits(*pid),
+            // In this order: it may send a signal to the daemon and wait then.
+            Role::Supervisor => waits(*pid) && children(*pid).into_iter().all(is_asleep),
             Role::Log => is_asleep(*pid),
             _ => false,
         };
+        let daemon = self.run.daemon.as_ref().map(|(pid, _)| *pid);
         self.run.ended.is_some()
             && self.stopping.is_none()
-            && !is_moving
             && self.tracees.iter().all(is_still)
+            && daemon.is_none_or(|pid| is_asleep(pid) || !exists(pid))
     }
 
     /// The exit status of a child that is not traced, when it has ended.

@@ -85,6 +85,12 @@ impl Judge<'_> {
         } else if !probe.left.is_empty() && !is_excused {
             self.add("debris", format!("after a stop: {}", probe.left.join(", ")));
         }
+        if self.has_folder()
+            && !self.was_hit(Role::Supervisor, Kind::Kill)
+            && !self.is_fault_of("unlinkat")
+        {
+            self.add("debris", "after a stop: the folder of the socket");
+        }
         if probe.third.code != 0 {
             self.add("untrue", format!("another start: {:?}", probe.third));
         }
@@ -107,13 +113,19 @@ impl Judge<'_> {
             .any(|kind| self.was_hit(Role::Supervisor, kind))
     }
 
-    fn is_supervised(&self) -> bool {
+    pub(super) fn is_supervised(&self) -> bool {
         self.run.supervisor.is_some_and(is_alive)
     }
 
     /// After a success, the daemon runs, unless its supervisor has then been asked to stop it.
     pub(super) fn runs_or_is_stopped(&mut self) {
-        if !self.is_new_alive() && self.is_ended_on_purpose() {
+        let is_refused = self.case.is_some_and(|case| matches!(case.kind, Kind::Errno(_)));
+        let is_killed = self.was_hit(Role::Supervisor, Kind::Kill);
+        if self.is_new_alive() {
+            self.runs();
+        } else if is_killed || is_refused && !self.is_supervised() && self.scenario.has("kill") {
+            // The daemon has ended with its supervisor.
+        } else if self.is_ended_on_purpose() {
             self.nothing_left();
         } else {
             self.runs();
