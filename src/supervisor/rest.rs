@@ -83,7 +83,7 @@ impl Rest {
     fn count(&self) -> u32 {
         let mut count = 0;
         let _ = each_process(&mut |pid| {
-            count += u32::from(self.includes(pid));
+            count = u32::saturating_add(count, self.includes(pid).into());
             false
         });
         count
