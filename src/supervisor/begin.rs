@@ -67,15 +67,16 @@ pub(super) fn supervise_with(
     sys::reset_sigaction(SIGCHLD).map_err(failed(ErrorKind::SignalsFailed))?;
     let mut locks = [NO_FD; 2];
     let mut settings = supervision.settings.clone();
-    if supervision.init != Init::No {
-        for stream in &mut settings.streams {
-            stream.get_or_insert(Stdio::inherit());
-        }
-    }
     let reserved = reserve_notification_fd(&settings);
     let opened =
         lock(&settings, &mut locks).and_then(|()| Logger::open(supervision.log, &mut settings));
     drop(reserved);
+    if supervision.init != Init::No {
+        // What does not go to the log.
+        for stream in &mut settings.streams {
+            stream.get_or_insert(Stdio::inherit());
+        }
+    }
     let (program, _, environment) = supervision.command;
     if !supervision.settings.has_relative_path() && !is_relative(program, environment) {
         // The file system of the caller's working directory can then be unmounted. If this fails, it stays in use.

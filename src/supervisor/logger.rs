@@ -6,7 +6,7 @@ use super::log::{self, LogOptions};
 use crate::options::{Settings, Stdio};
 use crate::protocol::{Error, ErrorKind, Nanoseconds, Pid, Signal, failed};
 use crate::start::{KeptFds, close_all_but};
-use crate::sys::{self, End, ExitSignal, Fork, NO_FD, Pipe, RawFd, TidAddress};
+use crate::sys::{self, End, ExitSignal, Fork, NO_FD, Pipe, RawFd, ThinCStr, TidAddress};
 
 /// How long it may take to write what the pipe holds.
 const DRAIN_TIMEOUT: Nanoseconds = 2_000_000_000;
@@ -116,6 +116,10 @@ fn redirect(settings: &mut Settings<'_>, options: &LogOptions<'_>, writer: RawFd
 
 fn run((options, pipe, life): &(&LogOptions<'_>, RawFd, RawFd)) -> End<Infallible> {
     let _ = sys::lead_group();
+    if !options.has_relative_path() {
+        // The file system of the caller's working directory can then be unmounted. If this fails, it stays in use.
+        let _ = sys::chdir(ThinCStr::new(c"/"));
+    }
     // With a write end of its own, it would never see the end of the pipe.
     let closed = close_all_but(KeptFds {
         first: 0,

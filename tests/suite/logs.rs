@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal};
 
 use crate::support::{
-    DEADLINE, Daemon, Place, before_exec, eventually, is_root, own_mounts, pid_in, skip,
+    DEADLINE, Daemon, Place, State, before_exec, eventually, is_root, own_mounts, pid_in, skip,
     status_line, without_pidfds,
 };
 
@@ -339,6 +339,31 @@ fn an_idle_log_has_little_memory_of_its_own() {
     std::thread::sleep(Duration::from_millis(1200));
     assert_eq!(switches(), before, "it wakes up");
     stop(&place, supervisor);
+}
+
+/// It uses the working directory of the caller only if its path is relative.
+#[test]
+fn the_log_has_nothing_of_its_caller() {
+    let place = Place::new();
+    for (path, directory) in [
+        ("log".into(), place.path("").canonicalize().unwrap()),
+        (place.path("log"), PathBuf::from("/")),
+    ] {
+        let options = ["-o", path.to_str().unwrap(), "--log-size", "1M"];
+        let supervisor = start(&place, &options, "echo line; exec sleep 1000");
+        eventually("it is written", || place.read("log") == "line\n");
+        let log = logger(&place, &supervisor).unwrap();
+        let state = State::of(log);
+        assert_eq!(state.directory, directory);
+        assert_eq!(state.group, log.as_raw_pid());
+        let locks = [place.path("pid"), place.path("pid.supervisor")];
+        let files: Vec<_> = state.descriptors.values().collect();
+        // The log, two pipes, and a signalfd.
+        assert_eq!(files.len(), 4, "{files:?}");
+        assert!(!files.iter().any(|file| locks.contains(file)), "{files:?}");
+        stop(&place, supervisor);
+        fs::remove_file(place.path("log")).unwrap();
+    }
 }
 
 /// A shell script in mounts of its own, which runs the command.

@@ -67,6 +67,11 @@ impl LogOptions<'_> {
         matches!(self.target, LogTarget::File(file) if file == path)
     }
 
+    /// Whether the path of the log depends on the working directory.
+    pub(crate) fn has_relative_path(&self) -> bool {
+        matches!(self.target, LogTarget::File(file) if file.first_byte() != b'/')
+    }
+
     /// Whether a process must read the output. The daemon itself can write to a file that is not rotated, without times.
     #[must_use]
     pub fn needs_process(&self) -> bool {
