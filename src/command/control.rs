@@ -236,7 +236,9 @@ fn stop(invocation: &Invocation<'_>) -> Result<Option<(Pid, Option<Signal>)>, Er
     let stopped = pidfile(invocation).stop_by(schedule.stages(), schedule.first_repeated)?;
     // It is there if the supervisor was killed, or has given up.
     if let Some(path) = invocation.pidfile() {
-        remove_state(path);
+        if remove_state(path) && stopped.is_none() {
+            pidfile(invocation).remove_empty()?;
+        }
     }
     Ok(stopped.map(|(pid, signal)| (pid, Some(signal))))
 }

@@ -69,6 +69,9 @@ impl Report<'_> {
         }
         if error.kind() == ErrorKind::TimedOut && !error.has(Note::Other) {
             line.say(match self.settings.readiness {
+                _ if self.settings.forks => {
+                    packed!("; it has not gone into the background, or has left several processes")
+                }
                 Readiness::Executed => packed!("; it was not executed"),
                 Readiness::Descriptor(_) => packed!("; it wrote no line to its descriptor"),
                 _ => packed!("; it sent no READY=1 to NOTIFY_SOCKET"),

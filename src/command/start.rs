@@ -79,7 +79,10 @@ pub(crate) fn start_daemon(given: &Given, invocation: Invocation<'static>) -> u8
             let outcome = if has_supervisor && invocation.has(Name::Init) {
                 supervise_here(&supervision).map(Outcome::Ended)
             } else if has_supervisor && invocation.has(Name::Respawn) {
-                supervise(&supervision, &mut show).map(Outcome::Runs)
+                supervise(&supervision, &mut show).map(|(daemon, is_own)| match is_own {
+                    true => Outcome::Runs(daemon),
+                    false => Outcome::Adopted(daemon),
+                })
             } else {
                 spawn_as(settings, ids, command, before_exec, &mut show).map(Outcome::Runs)
             };
@@ -93,9 +96,11 @@ pub(crate) fn start_daemon(given: &Given, invocation: Invocation<'static>) -> u8
     progress.erase();
     match outcome {
         Ok(Outcome::Ended(status)) => status,
-        Ok(Outcome::Runs(daemon)) => {
+        Ok(outcome @ (Outcome::Runs(daemon) | Outcome::Adopted(daemon))) => {
             if is_verbose {
-                report.write_steps(Step::ALL);
+                if let Outcome::Runs(_) = outcome {
+                    report.write_steps(Step::ALL);
+                }
                 let mut line = Line::new();
                 line.say(packed!("the daemon runs as pid "));
                 line.add_number(daemon.pid().get() as u32);
@@ -119,6 +124,8 @@ pub(crate) fn start_daemon(given: &Given, invocation: Invocation<'static>) -> u8
 /// The outcome of a start that is a success.
 enum Outcome {
     Runs(DaemonProcess),
+    /// It has run before.
+    Adopted(DaemonProcess),
     /// This process has supervised the command until it ended, and exits with this status.
     Ended(u8),
 }

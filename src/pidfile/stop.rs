@@ -137,8 +137,8 @@ impl Pidfile<'_> {
             return match supervisor {
                 // Its daemon did not run.
                 Some(supervisor) => {
-                    supervisor.wait()?;
-                    Ok(Some((supervisor.pid, Signal::USR2)))
+                    supervisor.wait(self)?;
+                    Ok(Some((supervisor.pid, Signal::WIND_DOWN)))
                 }
                 None => Ok(None),
             };
@@ -167,7 +167,7 @@ impl Pidfile<'_> {
                     }
                     _ => {
                         if let Some(supervisor) = &supervisor {
-                            supervisor.wait()?;
+                            supervisor.wait(self)?;
                         }
                         return Ok(self.remove(daemon)?.map(|pid| (pid, stage.signal)));
                     }
@@ -200,6 +200,12 @@ impl Pidfile<'_> {
             Ok(_) => Ok(Some(pid)),
             Err(error) => Err(error.about(Subject::Pidfile).with(Note::Other)),
         }
+    }
+
+    /// Removes an empty pidfile that a supervisor has left, for the command.
+    #[doc(hidden)]
+    pub fn remove_empty(&self) -> Result<(), Error> {
+        remove_stale(self.path()?, None, true).map(drop)
     }
 
     /// Finds the daemon and pins it; `None` if no daemon runs.

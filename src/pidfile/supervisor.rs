@@ -35,7 +35,7 @@ impl Pidfile<'_> {
         if self.observe()?.supervisor != Some(pid) {
             return Ok(None);
         }
-        for signal in [Signal::USR2, Signal::CONT] {
+        for signal in [Signal::WIND_DOWN, Signal::CONT] {
             let sent = match &pidfd {
                 Some(pidfd) => sys::pidfd_send_signal(pidfd, signal.number()),
                 None => sys::kill(pid, signal.number()),
@@ -57,14 +57,19 @@ impl Pidfile<'_> {
 }
 
 impl Supervisor {
-    /// Waits until it has ended.
+    /// Waits until it has ended, or an init process has let go of the pidfile.
     ///
     /// # Errors
     ///
     /// `StillRunning` if that takes too long.
-    pub(super) fn wait(&self) -> Result<(), Error> {
+    pub(super) fn wait(&self, pidfile: &Pidfile<'_>) -> Result<(), Error> {
         let deadline = deadline(TIMEOUT)?;
         loop {
+            // The init process of an image goes on.
+            let is_init = self.pid.get() == 1;
+            if is_init && pidfile.observe()?.supervisor != Some(self.pid) {
+                return Ok(());
+            }
             let is_gone = match &self.pidfd {
                 Some(pidfd) => pidfd_has_ended(pidfd),
                 // Its parent may not have reaped it.
@@ -76,7 +81,7 @@ impl Supervisor {
             if is_gone {
                 return Ok(());
             }
-            if !wait_before(deadline, self.pidfd.as_ref())? {
+            if !wait_before(deadline, self.pidfd.as_ref().filter(|_| !is_init))? {
                 return Err(Error::new(ErrorKind::StillRunning, Cause::Owner(self.pid)));
             }
         }

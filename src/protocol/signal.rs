@@ -98,6 +98,13 @@ const RTMAX_NAME: usize = 33;
 const LONGEST_NAME: usize = 16;
 
 impl Signal {
+    /// By this one, a stop asks a supervisor not to start the daemon again: SIGRTMIN+10, which means nothing to others.
+    #[doc(hidden)]
+    pub const WIND_DOWN: Self = match Self::new(44) {
+        Some(signal) => signal,
+        None => Self::TERM,
+    };
+
     /// The signal with this number. `None` unless it is from 1 to 64.
     #[must_use]
     pub const fn new(number: u8) -> Option<Self> {

@@ -51,9 +51,9 @@ pub(super) struct Watch<'w> {
     asked: RawFd,
     /// What a supervisor has, if there is one.
     supervision: Option<Supervision>,
-    /// The end of the process that was started, if it has gone into the background: the process that is the daemon now
-    /// is looked for.
-    forked: Option<Event>,
+    /// Whether the process that was started has gone into the background: the process that is the daemon now is looked
+    /// for.
+    forked: bool,
     channel: &'w mut Channel,
     /// Readable when the daemon may have ended: a pidfd, or, before Linux 5.3 and where a sandbox refuses
     /// pidfds, a signalfd for SIGCHLD, which also reports stops. [`NO_FD`] before the first wait.
@@ -97,7 +97,7 @@ impl<'w> Watch<'w> {
             asked: NO_FD,
             abandoning: supervision.map_or(of_original, |it| it.abandoning),
             supervision,
-            forked: None,
+            forked: false,
             channel,
             death: NO_FD,
             started: born.saturating_add(nanoseconds(plan.options.lock_timeout)),
@@ -173,7 +173,7 @@ impl<'w> Watch<'w> {
                 Nanoseconds::MAX => deadline,
                 _ => deadline.saturating_sub(sys::monotonic_time()?),
             };
-            if self.forked.is_some() {
+            if self.forked {
                 if let Some(event) = self.find_forked() {
                     return Ok(event);
                 }
@@ -203,7 +203,7 @@ impl<'w> Watch<'w> {
                         Event::Died { status, .. }
                             if self.options.forks && status.exit_status() == Some(0) =>
                         {
-                            self.forked = Some(event);
+                            self.forked = true;
                             sys::close(self.death);
                             self.death = NO_FD;
                         }
@@ -232,7 +232,10 @@ impl<'w> Watch<'w> {
             None => loop {
                 match sys::try_wait_any() {
                     Ok(Some(_)) => {}
-                    Err(Errno::ECHILD) => return self.forked,
+                    Err(Errno::ECHILD) => {
+                        let died = Error::new(ErrorKind::DaemonDied, Cause::Unknown);
+                        return Some(Event::Reported(Record::Failed(died.with(Note::AllSteps))));
+                    }
                     _ => return None,
                 }
             },
@@ -242,7 +245,7 @@ impl<'w> Watch<'w> {
     /// Prepares the descriptors for the first wait. In the original, a SIGTERM abandons the start.
     pub(super) fn prepare_to_wait(&mut self) -> Result<(), Errno> {
         self.close_report_writer();
-        if self.death == NO_FD && self.forked.is_none() {
+        if self.death == NO_FD && !self.forked {
             let death =
                 sys::pidfd_open(self.daemon).or_else(|_| sys::signalfd(SignalSet::of(SIGCHLD)));
             self.death = death?.into_raw();
@@ -333,7 +336,7 @@ impl<'w> Watch<'w> {
                 Err(cannot_watch(errno))
             }
             // The end of a child is seen without.
-            Err(_) if self.forked.is_none() => return None,
+            Err(_) if !self.forked => return None,
             pidfd => {
                 sys::close(self.death);
                 self.death = pidfd.map_or(NO_FD, Fd::into_raw);

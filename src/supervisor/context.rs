@@ -61,7 +61,8 @@ pub(super) enum Outcome {
 pub(super) const STOPS: SignalSet = set(Signal::TERM)
     .and(set(Signal::INT))
     .and(set(Signal::QUIT))
-    .and(set(Signal::USR2));
+    .and(set(Signal::USR2))
+    .and(set(Signal::WIND_DOWN));
 
 /// All signals that it handles.
 const HANDLED: SignalSet = STOPS

@@ -90,6 +90,9 @@ impl Supervisor<'_> {
                 continue;
             };
             match self.init {
+                _ if signal == Signal::WIND_DOWN => {
+                    self.request = self.request.max(Request::Finish);
+                }
                 Init::No => self.obey(signal, running),
                 Init::Container => self.pass_on(signal, running),
                 Init::Image => self.power_off(signal, running),

@@ -6,7 +6,7 @@ use super::begin::{Supervision, lead_session, supervise_with};
 use super::context::Outcome;
 use super::init::exit_code;
 use super::state::remove_state;
-use crate::pidfile::{is_missing, remove_after_failure};
+use crate::pidfile::{is_missing, parent_of, remove_after_failure};
 use crate::protocol::{
     Errno, Error, ErrorKind, Pid, Record, Subject, cannot_watch, encode, failed, outcome,
 };
@@ -14,7 +14,7 @@ use crate::start::{DaemonProcess, Progress, check_descriptors, send_verdict, wai
 use crate::sys::{self, End, ExitSignal, Fd, Fork, NO_FD, Pipe, RawFd, SignalSet, TidAddress};
 
 /// Starts a command and a supervisor for it. Returns when the first start is over; if that is a failure, there is no
-/// supervisor.
+/// supervisor. Also returns whether the daemon was started, and not adopted.
 ///
 /// # Errors
 ///
@@ -23,7 +23,7 @@ use crate::sys::{self, End, ExitSignal, Fd, Fork, NO_FD, Pipe, RawFd, SignalSet,
 pub fn supervise(
     supervision: &Supervision<'_>,
     show: &mut dyn FnMut(Progress<'_>),
-) -> Result<DaemonProcess, Error> {
+) -> Result<(DaemonProcess, bool), Error> {
     check_descriptors(supervision.settings)?;
     match sys::ppoll(&mut [NO_FD; 4], 0) {
         Ok(()) | Err(Errno::EINTR) => {}
@@ -39,7 +39,11 @@ pub fn supervise(
     let (record, ended) = wait_for_verdict(reader.raw(), supervisor, true, show);
     let is_killed = ended.is_ok_and(|status| status.terminating_signal().is_some());
     match outcome(record, ended) {
-        Ok(pid) => Ok(DaemonProcess::new(pid, supervisor)),
+        Ok(pid) => {
+            let is_own = sys::getsid(Some(pid)) == Ok(Some(supervisor))
+                || parent_of(pid) == Some(supervisor);
+            Ok((DaemonProcess::new(pid, supervisor), is_own))
+        }
         // It has removed nothing. Its daemon may run on.
         Err(error) if is_killed && record.is_none() => {
             let error = remove_after_failure(settings, None, error, is_new);

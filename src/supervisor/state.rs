@@ -3,7 +3,7 @@
 //! Its lines are the supervisor's pid, the time of the next start in nanoseconds (CLOCK_MONOTONIC; 0 if none is due),
 //! and a sentence.
 
-use crate::packed::Packed;
+use crate::packed::{Packed, packed};
 use crate::pidfile::{open_or_create, pid_in};
 use crate::protocol::{Cause, Error, ErrorKind, Nanoseconds, Pid, describe};
 use crate::sys::{self, Fd, NO_FD, Open, PATH_SIZE, RawFd, ThinCStr};
@@ -49,6 +49,9 @@ impl StateText {
             Cause::Died { status, .. } if error.kind() == ErrorKind::DaemonDied => {
                 status.describe(&mut |piece| self.add(piece));
             }
+            Cause::Unknown if error.kind() == ErrorKind::DaemonDied => {
+                self.say(packed!("its status is not known"));
+            }
             _ => describe(error, None, &mut |piece| self.add(piece)),
         }
     }
@@ -77,13 +80,11 @@ pub(super) fn open_state(pidfile: ThinCStr<'_>) -> RawFd {
     opened.filter(is_own).map_or(NO_FD, Fd::into_raw)
 }
 
-/// Removes the file.
+/// Removes the file. Returns whether there was one.
 #[inline(never)]
-pub fn remove_state(pidfile: ThinCStr<'_>) {
+pub fn remove_state(pidfile: ThinCStr<'_>) -> bool {
     let mut buffer = [0; PATH_SIZE];
-    if let Some(path) = path_beside(pidfile, &mut buffer) {
-        let _ = sys::unlink(path);
-    }
+    path_beside(pidfile, &mut buffer).is_some_and(|path| sys::unlink(path).is_ok())
 }
 
 /// Writes the file.

@@ -59,7 +59,9 @@ impl<'a> Options<'a> {
         let name = Name::find(b'-', long);
         let name = name.ok_or(UsageError::UnknownOption(argument))?;
         match attached {
-            None if matches!(name, Name::Respawn | Name::Init) => Ok((name, EMPTY)),
+            // Their values may be left out.
+            None if name == Name::Respawn => Ok((name, ThinCStr::new(c"failure"))),
+            None if name == Name::Init => Ok((name, ThinCStr::new(c"container"))),
             _ if name.takes_value() => self.with_value(name, attached),
             None => Ok((name, EMPTY)),
             Some(_) => Err(UsageError::UnwantedValue(name)),

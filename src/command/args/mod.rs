@@ -11,8 +11,7 @@ mod values;
 use core::time::Duration;
 
 use rawdaemon::internal::{
-    After, Init, LogOptions, LogTarget, LogTime, Respawn, Settings, parse_number, parse_signed,
-    variable,
+    After, Init, LogOptions, LogTarget, Respawn, Settings, parse_number, parse_signed, variable,
 };
 use rawdaemon::{
     Capabilities, CpuSet, IntoCStr, IoPriority, Readiness, SchedPolicy, Securebits, Signal, Stdio,
@@ -43,6 +42,18 @@ const ACTIONS: u64 = Name::List.bit()
     | Name::Stop.bit()
     | Name::Restart.bit()
     | Name::Signal.bit();
+
+/// The options of a supervisor, and those that only it has. They are flags, too.
+const SUPERVISOR: u64 = Name::Respawn.bit() | Name::Init.bit();
+const SUPERVISED: u64 = SUPERVISOR
+    | Name::RespawnDelay.bit()
+    | Name::RespawnMax.bit()
+    | Name::RespawnGood.bit()
+    | Name::RespawnOrphan.bit()
+    | Name::Watchdog.bit()
+    | LOG;
+const LOG: u64 = OF_FILES | Name::Log.bit();
+const OF_FILES: u64 = Name::LogSize.bit() | Name::LogKeep.bit() | Name::LogTime.bit();
 
 /// The largest number of `--keep-fd` options.
 const MAX_KEPT_FDS: usize = 16;
@@ -129,33 +140,43 @@ impl<'a> Invocation<'a> {
     /// Checks the options of a supervisor together.
     #[inline(never)]
     fn check_supervision(self) -> Result<Self, UsageError<'a>> {
-        let supervisors = Name::Respawn.bit() | Name::Init.bit();
-        let is_supervised = self.flags & supervisors != 0;
-        let log = &self.log;
-        let has_file_options = log.size != 0 || log.time != LogTime::None;
+        let given = |flags: u64| self.first_of(self.flags & flags);
         let has_stdout = self.start.streams.get(1).is_some_and(Option::is_some);
-        let is_file = matches!(log.target, LogTarget::File(_));
-        let is_record = matches!(log.target, LogTarget::Kmsg | LogTarget::Syslog(_));
-        if is_supervised && !cfg!(feature = "supervisor") {
-            Err(UsageError::NotBuilt)
-        } else if is_supervised && self.has(Name::Foreground) {
-            let given = self.flags & (supervisors | Name::Foreground.bit());
-            Err(UsageError::Excluded(given))
-        } else if is_record && has_stdout {
-            Err(UsageError::Excluded(Name::Log.bit() | Name::Stdout.bit()))
-        } else if has_file_options && !is_file && !is_record {
-            Err(UsageError::Needs(Name::LogSize, Name::Stdout))
-        } else if !is_supervised && log.needs_process() {
-            Err(UsageError::Needs(Name::Log, Name::Respawn))
-        } else if !is_supervised && self.start.forks {
-            Err(UsageError::Needs(Name::Ready, Name::Respawn))
-        } else if !self.respawn.watchdog.is_zero() && !(is_supervised && self.notifies()) {
-            Err(UsageError::Needs(Name::Watchdog, Name::Ready))
-        } else if let (true, Some((name, path))) = (is_supervised, self.own_descriptor()) {
-            Err(UsageError::BadValue(name, path))
-        } else {
-            Ok(self)
+        let has_pidfile = self.pidfile().is_some();
+        let has_lock_file = self.start.string(Subject::LockFile).is_some();
+        let (needing, needed) = match given(SUPERVISOR) {
+            None if self.start.forks => (Some(Name::Ready), Name::Respawn),
+            None => (given(SUPERVISED), Name::Respawn),
+            Some(_) if !cfg!(feature = "supervisor") => return Err(UsageError::NotBuilt),
+            Some(name) if self.has(Name::Foreground) => {
+                return Err(UsageError::Excluded(name.bit() | Name::Foreground.bit()));
+            }
+            Some(_) if self.has(Name::Log) && has_stdout => {
+                return Err(UsageError::Excluded(Name::Log.bit() | Name::Stdout.bit()));
+            }
+            Some(_) if self.log.target == LogTarget::Off && given(OF_FILES).is_some() => {
+                (given(OF_FILES), Name::Stdout)
+            }
+            Some(_) if self.has(Name::Watchdog) && !self.notifies() => {
+                (Some(Name::Watchdog), Name::Ready)
+            }
+            // The supervisor has the lock, and only the pidfile tells the daemon.
+            Some(name) if has_lock_file && !has_pidfile => (Some(name), Name::Pidfile),
+            Some(_) => match self.own_descriptor() {
+                Some((name, path)) => return Err(UsageError::BadValue(name, path)),
+                None => (None, Name::Respawn),
+            },
+        };
+        match needing {
+            Some(name) => Err(UsageError::Needs(name, needed)),
+            None => Ok(self),
         }
+    }
+
+    /// The first option that is one of these flags.
+    fn first_of(&self, flags: u64) -> Option<Name> {
+        let mut names = Name::ALL.iter().copied();
+        names.find(|name| flags & name.bit() != 0)
     }
 
     /// Whether the daemon has a socket for its messages.
@@ -184,6 +205,9 @@ impl<'a> Invocation<'a> {
     #[inline(never)]
     fn apply(&mut self, name: Name, value: ThinCStr<'a>) -> Option<()> {
         let text = value.to_bytes();
+        if SUPERVISED & name.bit() != 0 {
+            self.add_flag(name);
+        }
         match name {
             // In the order of the settings, as the next six are.
             Name::Stdin | Name::Stdout | Name::Stderr => {
@@ -251,19 +275,17 @@ impl<'a> Invocation<'a> {
             Name::Retry => self.retry = Some(Schedule::parse(text)?),
             Name::Respawn => {
                 self.respawn.after = match text {
-                    b"" | b"failure" => After::Failure,
+                    b"failure" => After::Failure,
                     b"always" => After::Everything,
                     _ => return None,
                 };
-                self.add_flag(name);
             }
             Name::Init => {
                 self.init = match text {
-                    b"" | b"container" => Init::Container,
+                    b"container" => Init::Container,
                     b"image" => Init::Image,
                     _ => return None,
                 };
-                self.add_flag(name);
             }
             Name::RespawnDelay => {
                 (self.respawn.delay, self.respawn.longest_delay) = values::delays(text)?;

@@ -278,19 +278,23 @@ fn add_effect<'v>(
             return text.into_bytes();
         }
         Name::LogSize => {
+            expected.add_flag(name);
             let kilobytes = number % (1 << 40) + 4;
             expected.log.size = kilobytes << 10;
             return format!("{kilobytes}K").into_bytes();
         }
         Name::LogKeep => {
+            expected.add_flag(name);
             expected.log.keep = number as u32 % 1000;
             return expected.log.keep.to_string().into_bytes();
         }
         Name::LogTime => {
+            expected.add_flag(name);
             expected.log.time = [LogTime::Utc, LogTime::Boot][number as usize % 2];
             return ["utc", "boot"][number as usize % 2].into();
         }
         Name::Log => {
+            expected.add_flag(name);
             let facility = number as u8 % 8;
             let (target, text) = match number % 3 {
                 0 => (LogTarget::Kmsg, "kmsg".to_owned()),
@@ -312,6 +316,7 @@ fn add_effect<'v>(
             };
         }
         Name::RespawnDelay => {
+            expected.add_flag(name);
             let delay = time + Duration::from_nanos(1);
             expected.respawn.delay = delay;
             expected.respawn.longest_delay = match number % 2 {
@@ -326,14 +331,17 @@ fn add_effect<'v>(
             .into_bytes();
         }
         Name::RespawnMax => {
+            expected.add_flag(name);
             expected.respawn.max = number as u32;
             return (number as u32).to_string().into_bytes();
         }
         Name::RespawnGood => {
+            expected.add_flag(name);
             expected.respawn.good_run = time;
             return values.seconds().into_bytes();
         }
         Name::RespawnOrphan => {
+            expected.add_flag(name);
             expected.respawn.kills_orphan = number % 2 == 0;
             return match number % 2 {
                 0 => b"kill".to_vec(),
@@ -341,6 +349,7 @@ fn add_effect<'v>(
             };
         }
         Name::Watchdog => {
+            expected.add_flag(name);
             expected.respawn.watchdog = time;
             return values.seconds().into_bytes();
         }
