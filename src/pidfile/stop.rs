@@ -127,8 +127,8 @@ impl Pidfile<'_> {
         stages: &[Stage],
         first_repeated: usize,
     ) -> Result<Option<(Pid, Signal)>, Error> {
-        let supervisor = self.wind_down()?;
         let seen = self.observe()?;
+        let supervisor = self.wind_down(&seen)?;
         if let (Owner::Dead, Some(daemon)) = (seen.owner, seen.named_pid) {
             // If this fails, the daemon is still dead.
             let _ = remove_stale(self.path()?, Some(daemon), false);
@@ -138,7 +138,7 @@ impl Pidfile<'_> {
                 // Its daemon did not run.
                 Some(supervisor) => {
                     supervisor.wait(self)?;
-                    Ok(Some((supervisor.pid, Signal::WIND_DOWN)))
+                    Ok(Some((supervisor.pid, supervisor.signal)))
                 }
                 None => Ok(None),
             };

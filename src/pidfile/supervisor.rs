@@ -1,7 +1,7 @@
 //! The supervisor of a daemon, when that is stopped.
 
 use super::fingerprint::Match;
-use super::owner::Pidfile;
+use super::owner::{Observation, Owner, Pidfile};
 use super::process::{fingerprint_of, match_process, pidfd_has_ended};
 use super::wait::{deadline, wait_before};
 use crate::protocol::{Cause, Errno, Error, ErrorKind, Nanoseconds, Pid, Signal, failed};
@@ -10,6 +10,8 @@ use crate::sys::{self, Fd};
 /// A supervisor that does not start its daemon again.
 pub(super) struct Supervisor {
     pub(super) pid: Pid,
+    /// What it was sent.
+    pub(super) signal: Signal,
     /// `None` where there are no pidfds.
     pidfd: Option<Fd>,
     /// Zero without `/proc`.
@@ -22,8 +24,8 @@ const TIMEOUT: Nanoseconds = 15_000_000_000;
 impl Pidfile<'_> {
     /// Asks the supervisor, if there is one, not to start the daemon again, and to end after it.
     #[inline(never)]
-    pub(super) fn wind_down(&self) -> Result<Option<Supervisor>, Error> {
-        let Some(pid) = self.observe()?.supervisor else {
+    pub(super) fn wind_down(&self, seen: &Observation) -> Result<Option<Supervisor>, Error> {
+        let Some(pid) = seen.supervisor else {
             return Ok(None);
         };
         let pidfd = match sys::pidfd_open(pid) {
@@ -35,7 +37,12 @@ impl Pidfile<'_> {
         if self.observe()?.supervisor != Some(pid) {
             return Ok(None);
         }
-        for signal in [Signal::WIND_DOWN, Signal::CONT] {
+        // Without a daemon, there is none to be stopped here. To an init process, a SIGTERM may mean something else.
+        let signal = match seen.owner {
+            Owner::Restarting(_) if pid.get() != 1 => Signal::TERM,
+            _ => Signal::WIND_DOWN,
+        };
+        for signal in [signal, Signal::CONT] {
             let sent = match &pidfd {
                 Some(pidfd) => sys::pidfd_send_signal(pidfd, signal.number()),
                 None => sys::kill(pid, signal.number()),
@@ -50,6 +57,7 @@ impl Pidfile<'_> {
         }
         Ok(Some(Supervisor {
             pid,
+            signal,
             pidfd,
             fingerprint,
         }))

@@ -163,8 +163,13 @@ fn reserve_notification_fd(settings: &Settings<'_>) -> Option<Fd> {
 /// Locks the lock file and the pidfile.
 fn lock(settings: &Settings<'_>, locks: &mut [RawFd; 2]) -> Result<(), Error> {
     let [pidfile, lock_file] = locks;
-    for (subject, lock) in [(Subject::LockFile, lock_file), (Subject::Pidfile, pidfile)] {
-        pidfile::lock(settings, subject, Locker::Starter, lock)?;
+    // The daemon of a lock file is the supervisor: no file tells another one.
+    let files: [(_, fn(u32) -> Locker, _); 2] = [
+        (Subject::LockFile, Locker::Daemon, lock_file),
+        (Subject::Pidfile, Locker::Starter, pidfile),
+    ];
+    for (subject, locker, lock) in files {
+        pidfile::lock(settings, subject, locker, lock)?;
         if *lock != NO_FD {
             // The daemon inherits this one: it is there even if the supervisor is killed.
             let _ = sys::flock(*lock);

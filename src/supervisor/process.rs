@@ -34,7 +34,7 @@ impl Supervisor<'_> {
         }
         let mut started = Ok(first?);
         sys::close(verdict.writer);
-        self.hold_locks();
+        self.hold_lock();
         loop {
             // A request has come during the start, perhaps from a process that has seen no daemon yet.
             self.is_told = self.read_signals(started.as_ref().ok());

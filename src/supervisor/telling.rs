@@ -12,12 +12,11 @@ const STDERR: RawFd = 2;
 
 impl Supervisor<'_> {
     /// The first start is over: the lock shows that.
-    pub(super) fn hold_locks(&self) {
-        for lock in self.supervised.supervision.locks {
-            if lock != NO_FD {
-                let fingerprint = fingerprint_of(sys::getpid());
-                let _ = sys::fcntl_setlk(lock, Locker::Supervisor(fingerprint));
-            }
+    pub(super) fn hold_lock(&self) {
+        let [pidfile, _] = self.supervised.supervision.locks;
+        if pidfile != NO_FD {
+            let fingerprint = fingerprint_of(sys::getpid());
+            let _ = sys::fcntl_setlk(pidfile, Locker::Supervisor(fingerprint));
         }
     }
 

@@ -275,7 +275,7 @@ fn the_first_process_of_a_pid_namespace_may_not_exit() {
     let mut command = place.program(Path::new("unshare"), ["--pid", "--fork", "--kill-child"]);
     command.arg(tested_command());
     // The kernel would kill the daemon when the launcher exits.
-    let says = "rawdaemon: process 1 must not exit; use --foreground";
+    let says = "rawdaemon: process 1 must not exit; use --init or --foreground";
     place.fails(command.args(["-p", "pid", "sleep", "1000"]), 64, says);
     assert!(!place.path("pid").exists());
 }

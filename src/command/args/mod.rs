@@ -142,8 +142,6 @@ impl<'a> Invocation<'a> {
     fn check_supervision(self) -> Result<Self, UsageError<'a>> {
         let given = |flags: u64| self.first_of(self.flags & flags);
         let has_stdout = self.start.streams.get(1).is_some_and(Option::is_some);
-        let has_pidfile = self.pidfile().is_some();
-        let has_lock_file = self.start.string(Subject::LockFile).is_some();
         let (needing, needed) = match given(SUPERVISOR) {
             None if self.start.forks => (Some(Name::Ready), Name::Respawn),
             None => (given(SUPERVISED), Name::Respawn),
@@ -160,8 +158,6 @@ impl<'a> Invocation<'a> {
             Some(_) if self.has(Name::Watchdog) && !self.notifies() => {
                 (Some(Name::Watchdog), Name::Ready)
             }
-            // The supervisor has the lock, and only the pidfile tells the daemon.
-            Some(name) if has_lock_file && !has_pidfile => (Some(name), Name::Pidfile),
             Some(_) => match self.own_descriptor() {
                 Some((name, path)) => return Err(UsageError::BadValue(name, path)),
                 None => (None, Name::Respawn),
