@@ -65,10 +65,9 @@ pub(crate) fn print_status(invocation: &Invocation<'_>, listed: Option<ThinCStr<
             SUCCESS,
             packed!("running, and holds the lock on its pidfile"),
         ),
-        Ok(Owner::Unlocked(_)) if state.is_some() => (
-            SUCCESS,
-            packed!("running, by its fingerprint (its supervisor is lost)"),
-        ),
+        Ok(Owner::Unlocked(_)) if state.is_some() => {
+            (SUCCESS, packed!("running, but its supervisor is lost"))
+        }
         Ok(Owner::Unlocked(_)) => (
             SUCCESS,
             packed!("running, by its fingerprint (it has released its lock)"),

@@ -8,7 +8,7 @@
 use core::mem::ManuallyDrop;
 
 use super::fingerprint::{Match, NO_FINGERPRINT, pid_of};
-use super::process::{find_fingerprint, has_ended, match_process, read_pid, recorded_fingerprint};
+use super::process::{find_fingerprint, has_ended, match_named, read_pid};
 use crate::options::Settings;
 use crate::protocol::{
     Cause, Errno, Error, ErrorKind, Nanoseconds, Note, Pid, SECOND, Step, Subject, failed,
@@ -125,10 +125,10 @@ pub(super) fn refuse_other_daemon(file: &Fd, has_flock: bool) -> Result<(), Erro
 
 /// The process that the file names, and what is known of it.
 fn named_process(file: &Fd) -> Result<(Option<Pid>, Match), Errno> {
-    let recorded = recorded_fingerprint(sys::fstat(file.raw())?);
+    let stat = sys::fstat(file.raw())?;
     let (pid, is_exact) = read_pid(file.raw())?;
     let found = match pid {
-        Some(pid) => match_process(pid, recorded)?,
+        Some(pid) => match_named(file.raw(), stat, pid)?,
         None => Match::Unseen,
     };
     match found {

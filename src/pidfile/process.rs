@@ -4,7 +4,7 @@ use super::fingerprint::{
     BOOT_ID_SIZE, Match, NO_FINGERPRINT, Process, TICK, fingerprint, pid_in, pid_of, process,
 };
 use crate::protocol::{Errno, Pid, SECOND};
-use crate::sys::{self, EntryNames, Fd, NO_FD, Open, RawFd, Stat, ThinCStr};
+use crate::sys::{self, EntryNames, Fd, LockOwner, NO_FD, Open, RawFd, Stat, ThinCStr};
 use crate::text::{NUMBER_LINE, concat, next_field, number_line, split_once};
 
 /// Reads the pid at the start of the file, and whether it is all that the file contains. The caller's own
@@ -33,8 +33,22 @@ pub(super) fn match_process(pid: Pid, recorded: u32) -> Result<Match, Errno> {
     }
 }
 
+/// Compares the process that a pidfile with this status names with the fingerprint in it. Where there is none, a lock
+/// of the process shows it: that of a daemon whose supervisor has locked the file, or had.
+pub(super) fn match_named(file: RawFd, stat: Stat, pid: Pid) -> Result<Match, Errno> {
+    let found = match_process(pid, recorded_fingerprint(stat))?;
+    let has_lock = || {
+        sys::fcntl_getlk_supervised(file) == Ok(LockOwner::Process(pid))
+            && !sys::has_remote_locks(file)
+    };
+    Ok(match found {
+        Match::Unseen if has_lock() => Match::Daemon,
+        found => found,
+    })
+}
+
 /// The fingerprint in the status of a pidfile. Its owner may have chosen it: only root and the caller are believed.
-pub(super) fn recorded_fingerprint(stat: Stat) -> u32 {
+fn recorded_fingerprint(stat: Stat) -> u32 {
     match stat.is_ours() && stat.is_dated() {
         true => (stat.mtime() % SECOND) as u32,
         false => NO_FINGERPRINT,

@@ -67,6 +67,9 @@ pub(super) fn take<R: Role>(
             // The supervisor has locked both, and the fingerprint is the daemon's.
             Step::LockLockFile | Step::LockPidfile if context.shared.supervision.is_some() => {
                 fingerprint = pidfile::fingerprint_of(sys::getpid());
+                let [pidfile, _] = files.locks;
+                // If this fails, the supervisor's lock and the fingerprint are enough.
+                let _ = sys::fcntl_setlk(pidfile, Locker::Supervised);
                 Ok(())
             }
             Step::LockLockFile => {

@@ -23,6 +23,9 @@ pub(crate) enum Locker {
     /// The supervisor of a daemon, during the first start and after its success: the second lock includes the first.
     Starter(u32),
     Supervisor(u32),
+    /// A daemon whose supervisor has locked the file: one byte behind that lock. It is there even if the supervisor is
+    /// killed.
+    Supervised,
     /// The process that removes the pidfile of a daemon that has ended: from the second byte to the end.
     Remover,
     /// The process that replaces a pidfile: a lock for reading, which excludes the other lockers.
@@ -35,12 +38,15 @@ const FOREGROUND: i64 = 2 << 30;
 const STARTER: i64 = 3 << 30;
 const SUPERVISOR: i64 = 4 << 30;
 
+/// The offset of the lock of a daemon that has a supervisor.
+const SUPERVISED: i64 = 1 << 40;
+
 /// A lock of this type on a part of a file. A length of zero means to the end.
-fn record_lock(kind: u32, start: i32, length: i64) -> Flock64 {
+fn record_lock(kind: u32, start: i64, length: i64) -> Flock64 {
     // SAFETY: a flock consists of integers, which may be zero. F_OFD_GETLK wants a pid of zero.
     let mut lock: Flock64 = unsafe { MaybeUninit::zeroed().assume_init() };
     lock.l_type = kind as _;
-    lock.l_start = start.into();
+    lock.l_start = start;
     lock.l_len = length;
     lock
 }
@@ -56,6 +62,7 @@ fn record_lock(kind: u32, start: i32, length: i64) -> Flock64 {
 pub(crate) fn fcntl_setlk(fd: RawFd, locker: Locker) -> Result<(), Errno> {
     let lock = match locker {
         Locker::Replacer => record_lock(F_RDLCK, 0, 0),
+        Locker::Supervised => record_lock(F_WRLCK, SUPERVISED, 1),
         Locker::Remover => record_lock(F_WRLCK, 1, 0),
         Locker::Daemon(fingerprint) => record_lock(F_WRLCK, 0, DAEMON | i64::from(fingerprint)),
         Locker::Foreground(fingerprint) => {
@@ -120,7 +127,17 @@ impl Lock {
 /// reading. Before Linux 3.15 it uses F_GETLK, which does not report a lock of the calling process.
 pub(crate) fn fcntl_getlk(fd: RawFd) -> Result<Lock, Errno> {
     // All daemons' locks have the first byte. A read lock on other bytes hides none of them.
-    let mut lock = record_lock(F_WRLCK, 0, 1);
+    getlk(fd, 0)
+}
+
+/// As [`fcntl_getlk`], for the lock that the daemon itself holds if its supervisor has locked the file.
+pub(crate) fn fcntl_getlk_supervised(fd: RawFd) -> Result<LockOwner, Errno> {
+    Ok(getlk(fd, SUPERVISED)?.owner)
+}
+
+#[inline(never)]
+fn getlk(fd: RawFd, byte: i64) -> Result<Lock, Errno> {
+    let mut lock = record_lock(F_WRLCK, byte, 1);
     // SAFETY: the kernel reads a flock from `lock` and writes one to it.
     let mut result = unsafe { attempt!(FCNTL_64, fd, F_OFD_GETLK, &raw mut lock) };
     if result == Err(Errno::EINVAL) {

@@ -64,7 +64,8 @@ pub(crate) use file::{
     set_mtime, umask, unlink, with_umask,
 };
 pub(crate) use lock::{
-    Lock, LockOwner, Locker, fcntl_getlk, fcntl_setlk, flock, has_flock, has_remote_locks,
+    Lock, LockOwner, Locker, fcntl_getlk, fcntl_getlk_supervised, fcntl_setlk, flock, has_flock,
+    has_remote_locks,
 };
 pub(crate) use mmap::Mapping;
 pub use mmap::{Zeroed, leak_zeroed};
