@@ -266,7 +266,11 @@ impl Observation {
         match match_process(supervisor, lock.fingerprint())? {
             Match::Daemon => {}
             Match::Unseen | Match::Ending if !sys::has_remote_locks(file.raw()) => {}
-            _ => return Ok(Owner::Unknown(supervisor)),
+            found => {
+                // It has ended since it was seen to hold the lock.
+                self.is_changing = found == Match::Ended;
+                return Ok(Owner::Unknown(supervisor));
+            }
         }
         self.supervisor = Some(supervisor);
         self.is_starting = lock.is_starter();
