@@ -49,14 +49,11 @@ impl Supervisor<'_> {
             if logger != NO_FD {
                 self.logger.has_ended();
             }
-            if channel != NO_FD {
-                if let Some(running) = &mut running {
-                    // One at a time: a process may send messages forever.
-                    if let Some(Some(message)) = running.receive(self.supervised) {
-                        return Ok(Event::Heard(message));
-                    }
-                }
-            }
+            // One at a time: a process may send messages forever, and they must not hide the other events.
+            let message = match &mut running {
+                Some(running) if channel != NO_FD => running.receive(self.supervised).flatten(),
+                _ => None,
+            };
             let main = running.as_ref().map(|running| running.main);
             let mut is_told = mem::take(&mut self.is_told);
             if signals != NO_FD || is_told {
@@ -68,6 +65,9 @@ impl Supervisor<'_> {
             if let (true, Some(main)) = (end != NO_FD, main) {
                 // Its status is known if its parent has ended before.
                 return Ok(Event::Ended(sys::try_wait(main).unwrap_or(None)));
+            }
+            if let Some(message) = message {
+                return Ok(Event::Heard(message));
             }
             if is_told {
                 return Ok(Event::Other);

@@ -105,6 +105,7 @@ impl Supervisor<'_> {
                     Some(main) => running.follow(main, self.supervised),
                     None => break Ok(status),
                 },
+                Ok(_) if self.request == Request::Stop => break self.stop(running),
                 Ok(Event::Heard(Message::Watchdog { is_alive: true })) => deadline = due(time()),
                 Ok(Event::Heard(Message::Extended(microseconds))) if limit != 0 => {
                     let end = time().saturating_add(microseconds.saturating_mul(1000));
@@ -113,7 +114,7 @@ impl Supervisor<'_> {
                 Ok(Event::Timeout | Event::Heard(Message::Watchdog { is_alive: false })) => {
                     break self.abort(running);
                 }
-                Ok(_) if self.request == Request::Stop => break self.stop(running),
+                Ok(_) if time() >= deadline => break self.abort(running),
                 Ok(_) => {}
                 Err(errno) => break Err(errno),
             }
@@ -195,8 +196,8 @@ impl Supervisor<'_> {
         loop {
             match self.wait(Some(running), deadline)? {
                 Event::Ended(status) => return Ok(Some(status)),
-                Event::Timeout => return Ok(None),
-                Event::Heard(_) | Event::Other => {}
+                Event::Heard(_) | Event::Other if sys::monotonic_time()? < deadline => {}
+                _ => return Ok(None),
             }
         }
     }
