@@ -142,11 +142,21 @@ fn a_daemon_that_sends_messages_forever_can_be_stopped() {
     for message in ["EXTEND_TIMEOUT_USEC=1", "WATCHDOG=1", "STATUS=busy"] {
         let place = Place::new();
         let program = crate::support::example("notifier");
-        let words = ["say READY=1".to_owned(), format!("forever {message}")];
-        let command = [program.to_str().unwrap(), &words[0], &words[1]];
-        let options = ["-R", "notify", "--watchdog", "60", "--respawn-delay=0.01"];
-        let supervised = Supervised::start(&place, &options, &command);
-        // Its death is noticed, too.
+        let program = program.display();
+        // Several, so that a message always waits.
+        let script = format!(
+            "trap '' TERM; for n in 1 2 3 4 5 6; do {program} 'forever {message}' & done; exec {program} 'say READY=1'"
+        );
+        let options = [
+            "-R",
+            "notify",
+            "--watchdog",
+            "60",
+            "--respawn-delay=0.01",
+            "--kill-after=0.2",
+        ];
+        let supervised = Supervised::start(&place, &options, &["sh", "-c", &script]);
+        // Its death is noticed, too, and a SIGTERM that it ignores is followed by a SIGKILL.
         let daemon = supervised.kill_daemon();
         supervised.next(daemon);
         supervised.says(0, "restarted 1 times");
