@@ -66,6 +66,8 @@ pub(super) struct Watch<'w> {
     pub(super) has_ended: bool,
     /// Whether this process has reaped it.
     pub(super) is_reaped: bool,
+    /// How it has ended, if this process has seen it.
+    died: Option<Event>,
 }
 
 impl<'w> Watch<'w> {
@@ -104,6 +106,7 @@ impl<'w> Watch<'w> {
             born,
             has_ended: false,
             is_reaped: false,
+            died: None,
         }
     }
 
@@ -210,6 +213,11 @@ impl<'w> Watch<'w> {
                         event => return Ok(event),
                     }
                 }
+            }
+            if asked != NO_FD && self.supervision.is_some() && self.main == self.daemon {
+                // The launcher is told how it has ended.
+                self.end_daemon(false);
+                return Ok(self.died.unwrap_or(Event::Abandoned));
             }
             if verdict != NO_FD || asked != NO_FD {
                 return Ok(Event::Abandoned);
@@ -397,10 +405,11 @@ impl<'w> Watch<'w> {
                 self.is_reaped = true;
                 let now = sys::monotonic_time();
                 let lived = now.ok().and_then(|now| now.checked_sub(self.born));
-                Some(Event::Died {
+                self.died = Some(Event::Died {
                     status,
                     milliseconds: lived.map_or(u64::MAX, |lived| lived / 1_000_000),
-                })
+                });
+                self.died
             }
             Ok(None) => None,
             Err(errno) => {
