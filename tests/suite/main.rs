@@ -79,6 +79,7 @@ mod stop;
 mod logs;
 mod respawn;
 mod respawn_lost;
+mod respawn_moments;
 mod respawn_rest;
 mod respawn_signals;
 mod respawn_start;
