@@ -92,14 +92,12 @@ impl<'p> Supervised<'p> {
         wait_for(&self.pidfd, Duration::ZERO)
     }
 
-    /// Waits until the supervisor has ended. Returns its exit status, or `None` if a signal has killed it.
+    /// Waits until the supervisor has ended, and reaps it.
     #[track_caller]
-    pub fn ended(&self) -> Option<i32> {
+    pub fn ended(&self) {
         assert!(wait_for(&self.pidfd, DEADLINE), "the supervisor lives");
         let id = WaitId::PidFd(self.pidfd.as_fd());
-        let ended = rustix::process::waitid(id, WaitIdOptions::EXITED);
-        let ended = ended.unwrap().unwrap();
-        ended.exit_status().map(|status| status as i32)
+        rustix::process::waitid(id, WaitIdOptions::EXITED).unwrap();
     }
 
     /// Waits until the supervisor has ended. It must leave no process and no file.
