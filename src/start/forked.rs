@@ -1,6 +1,6 @@
 //! The process that a daemon has left running when it went into the background by itself.
 
-use crate::pidfile::{each_process, parent_of, pid_in};
+use crate::pidfile::{each_process, pid_in};
 use crate::protocol::Pid;
 use crate::sys::{self, Open, Stat, ThinCStr};
 use crate::text::{NUMBER_LINE, concat, number_line, split_once};
@@ -18,11 +18,9 @@ pub(crate) fn find_forked(own_pidfile: Option<ThinCStr<'_>>, spared: Option<Pid>
         // A stale file names no child that lives.
         return (sys::has_exited(pid) == Ok(false)).then_some(pid);
     }
-    let own = sys::getpid();
     let mut found = None;
     let has_several = each_process(&mut |pid| {
-        let is_child =
-            Some(pid) != spared && parent_of(pid) == Some(own) && sys::has_exited(pid) == Ok(false);
+        let is_child = Some(pid) != spared && sys::has_exited(pid) == Ok(false);
         is_child && found.replace(pid).is_some()
     });
     found.filter(|_| has_several == Some(false))

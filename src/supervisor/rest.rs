@@ -38,10 +38,8 @@ impl Supervisor<'_> {
                     return;
                 }
                 // What ends may leave children of its own: these are new.
-                let count = rest.count();
-                if count != told || told == 0 {
-                    told = count.max(1);
-                    rest.signal(signal);
+                if told == 0 || rest.count() != told {
+                    told = rest.signal(signal).max(1);
                 }
                 let now = sys::monotonic_time().unwrap_or(Nanoseconds::MAX);
                 let next = deadline.min(now.saturating_add(CHECK_INTERVAL));
@@ -77,28 +75,37 @@ impl Rest {
         self.has_others
             && pid != own
             && Some(pid) != self.logger
-            && (parent_of(pid) == Some(own) || sys::getsid(Some(pid)) == Ok(Some(own)))
+            && (sys::getsid(Some(pid)) == Ok(Some(own)) || is_child(pid))
     }
 
     fn count(&self) -> u32 {
-        let mut count = 0;
+        self.each(&mut |_| ())
+    }
+
+    /// Calls a function for each process of the rest, and returns their number.
+    fn each(&self, call: &mut dyn FnMut(Pid)) -> u32 {
+        let mut count = 0_u32;
         let _ = each_process(&mut |pid| {
-            count = u32::saturating_add(count, self.includes(pid).into());
+            if self.includes(pid) {
+                count = count.saturating_add(1);
+                call(pid);
+            }
             false
         });
         count
     }
 
-    fn signal(&self, signal: Signal) {
+    /// Sends a signal to the rest, and returns the number of its processes.
+    fn signal(&self, signal: Signal) -> u32 {
         let group = self.group();
         if let Some(group) = group {
             let _ = sys::killpg(group, signal.number());
         }
         if self.has_others && sys::kill_all(signal.number()).is_ok() {
-            return;
+            return self.count();
         }
-        let _ = each_process(&mut |pid| {
-            if (group.is_none() || sys::getpgid(pid) != group) && self.includes(pid) {
+        self.each(&mut |pid| {
+            if group.is_none() || sys::getpgid(pid) != group {
                 if let Ok(process) = sys::pidfd_open(pid) {
                     // Its pid may have been given to another process.
                     if self.includes(pid) {
@@ -106,7 +113,16 @@ impl Rest {
                     }
                 }
             }
-            false
-        });
+        })
+    }
+}
+
+/// Whether a process is a child. A file of `/proc` for each process of the machine would take much longer.
+fn is_child(pid: Pid) -> bool {
+    match sys::has_exited(pid) {
+        Ok(_) => true,
+        Err(Errno::ECHILD) => false,
+        // A policy refuses the call.
+        Err(_) => parent_of(pid) == Some(sys::getpid()),
     }
 }
