@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, kill_process, waitpid};
 
-use super::has_log;
 use super::log_rate::in_memory;
 use super::process::parent_of;
 use super::restarts::expect_no_children;
@@ -27,10 +26,6 @@ const KEEP: usize = 99;
 const LIMIT: Duration = Duration::from_secs(60);
 
 pub fn soak(programs: &Programs) -> io::Result<()> {
-    if !has_log() {
-        println!("skipped: the soak of the log: rawdaemon has none");
-        return Ok(());
-    }
     println!(
         "rawdaemon --respawn -o --log-size {SIZE}, {} lines",
         LINES * RUNS

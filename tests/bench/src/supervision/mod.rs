@@ -17,7 +17,7 @@ use std::io;
 use candidates::{CANDIDATES, Candidate};
 use process::Supervised;
 
-use crate::programs::{Programs, rawdaemon};
+use crate::programs::Programs;
 
 pub fn measure() -> io::Result<()> {
     let programs = Programs::compile()?;
@@ -52,12 +52,4 @@ fn find_candidates(programs: &Programs) -> Vec<&'static Candidate> {
         started.is_ok()
     };
     CANDIDATES.iter().filter(works).collect()
-}
-
-/// Whether the command has the options of a log.
-fn has_log() -> bool {
-    let help = std::process::Command::new(rawdaemon())
-        .arg("--help")
-        .output();
-    help.is_ok_and(|help| String::from_utf8_lossy(&help.stdout).contains("--log-size"))
 }

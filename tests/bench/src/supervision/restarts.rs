@@ -7,7 +7,6 @@ use std::time::Instant;
 use rustix::process::{Signal, WaitOptions, kill_process, wait};
 
 use super::candidates::{Candidate, Place};
-use super::has_log;
 use super::process::Supervised;
 use super::snapshot::{Snapshot, compare};
 use crate::programs::Programs;
@@ -36,7 +35,7 @@ const SOAKS: [(u32, Candidate); 3] = [
     (
         10_000,
         Candidate {
-            name: "the same, with -l -o -R notify",
+            name: "the same, with -l, -o, --log-size, -R notify",
             program: "rawdaemon",
             delay: Some(1),
             command: with_files,
@@ -60,22 +59,8 @@ const SOAKS: [(u32, Candidate); 3] = [
 
 fn with_files(place: &Place) -> io::Result<Command> {
     let [lock, out] = ["lock", "out"].map(|name| place.path(name).display().to_string());
-    let options = [
-        "--respawn-delay",
-        DELAY,
-        "-l",
-        &lock,
-        "-o",
-        &out,
-        "-R",
-        "notify",
-    ];
-    let log: &[&str] = if has_log() {
-        &["--log-size", "1M"]
-    } else {
-        &[]
-    };
-    place.rawdaemon(&[&options, log].concat())
+    let log = ["--log-size", "1M", "--respawn-delay", DELAY];
+    place.rawdaemon(&[&["-l", &lock, "-o", &out, "-R", "notify"], &log[..]].concat())
 }
 
 pub fn soak(programs: &Programs) -> io::Result<()> {
