@@ -1,7 +1,7 @@
 //! The report of a start: the steps that were taken, and the failure.
 
 use rawdaemon::internal::{
-    Note, Plan, Settings, Step, describe, describe_file, packed, split_once,
+    LogTarget, Note, Plan, Settings, Step, describe, describe_file, packed, split_once,
 };
 use rawdaemon::{CStrings, Cause, Errno, Error, ErrorKind, Readiness, Subject, ThinCStr};
 
@@ -11,6 +11,7 @@ use crate::progress::ProgressLine;
 /// The settings of the start that is reported on, and its command.
 pub(crate) struct Report<'r> {
     pub(crate) settings: &'r Settings<'r>,
+    pub(crate) log: LogTarget<'r>,
     pub(crate) program: ThinCStr<'static>,
     pub(crate) environment: CStrings<'static>,
 }
@@ -52,7 +53,7 @@ impl Report<'_> {
             if let Some(file) = file.or(self.settings.string(Subject::Stdout)) {
                 line.say(packed!("; its output is in "));
                 line.add(file.to_bytes());
-            } else if let [_, _, None] = self.settings.streams {
+            } else if let ([_, _, None], LogTarget::Off) = (&self.settings.streams, self.log) {
                 line.say(packed!("; --stderr FILE keeps its output"));
             }
         }
@@ -103,6 +104,9 @@ impl Report<'_> {
                 .and(self.settings.string(Subject::LockFile))
                 .and_then(|_| error.subject())?,
             ErrorKind::OpenFailed => match error.subject()? {
+                Subject::Stdout if self.log == LogTarget::Kmsg => {
+                    return Some(ThinCStr::new(c"/dev/kmsg"));
+                }
                 Subject::Mkdir => return self.settings.directory(error.number()),
                 subject => subject,
             },

@@ -38,6 +38,7 @@ pub(crate) fn start_daemon(given: &Given, invocation: Invocation<'static>) -> u8
     let is_verbose = invocation.verbosity == Verbosity::Verbose;
     let mut report = Report {
         settings,
+        log: log.target,
         program,
         environment: given.environment,
     };
