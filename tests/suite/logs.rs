@@ -389,9 +389,10 @@ fn lines_that_do_not_fit_on_a_disk_are_counted() {
     ] {
         let place = Place::new();
         fs::create_dir(place.path("disk")).unwrap();
-        let script = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo $i of the run; done
+        // A page of the disk does not end with a line.
+        let script = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo $i of the flood; done
             touch done; until [ -e free ]; do sleep 0.01; done
-            echo 20001 of the run; echo 20002 of the run; touch end; exec sleep 1000";
+            echo 20001 of the flood; echo 20002 of the flood; touch end; exec sleep 1000";
         let options = [&["-o", "disk/log"], options].concat();
         let command = supervised(&place, &options, script);
         let mount = "mount -t tmpfs -o size=256k none disk; head -c 220000 /dev/zero >disk/filler";
@@ -407,7 +408,7 @@ fn lines_that_do_not_fit_on_a_disk_are_counted() {
         fs::remove_file(disk.join("filler")).unwrap();
         fs::write(place.path("free"), "").unwrap();
         eventually("the last lines are there", || {
-            whole_log(&disk.join("log")).ends_with("20002 of the run\n")
+            whole_log(&disk.join("log")).ends_with("20002 of the flood\n")
         });
         let log = whole_log(&disk.join("log"));
         let (mut last, mut dropped, mut notices) = (0, 0, 0);
@@ -419,7 +420,7 @@ fn lines_that_do_not_fit_on_a_disk_are_counted() {
                 notices += 1;
                 continue;
             }
-            let number = line.strip_suffix(" of the run").unwrap().parse().unwrap();
+            let number = line.strip_suffix(" of the flood").unwrap().parse().unwrap();
             last = std::mem::replace(&mut dropped, 0) + last + 1;
             assert_eq!(last, number, "{options:?}: {log}");
         }
@@ -481,6 +482,63 @@ fn the_kernel_takes_each_line_as_a_record() {
     assert_eq!(records[53..], ["end"]);
 }
 
+/// The socket that is `/dev/log` for what [`start_with_log`] starts.
+fn bind_log(place: &Place) -> UnixDatagram {
+    let socket = UnixDatagram::bind(place.path("socket")).unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    socket
+}
+
+fn start_with_log(place: &Place, options: &[&str], script: &str) -> Daemon {
+    let mounts = "mkdir dev; mount -t tmpfs none dev; touch dev/null
+        mount --bind /dev/null dev/null; ln -s $PWD/socket dev/log; mount --rbind dev /dev";
+    let command = supervised(place, options, script);
+    start_by(place, &mut in_own_mounts(place, mounts, &command))
+}
+
+fn receive(socket: &UnixDatagram) -> String {
+    let mut record = [0; 2048];
+    let length = socket.recv(&mut record).unwrap();
+    String::from_utf8_lossy(&record[..length]).into_owned()
+}
+
+#[test]
+fn a_busy_syslogd_does_not_stop_the_daemon() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    // More than a pipe and the memory of the log hold.
+    let script = "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); echo $i; done; touch done
+        until [ -e read ]; do sleep 0.01; done
+        echo 60001; exec sleep 1000";
+    let socket = bind_log(&place);
+    let supervisor = start_with_log(&place, &["--log", "syslog", "--argv0", "web"], script);
+    eventually("all is written", || place.path("done").exists());
+    let (mut last, mut dropped) = (0, 0);
+    while last < 60001 {
+        let record = receive(&socket);
+        let text = record.strip_prefix("<30>web: ").unwrap();
+        if let Some(count) = text.strip_prefix("rawdaemon: ") {
+            let count: u32 = count
+                .strip_suffix(" lines dropped")
+                .unwrap()
+                .parse()
+                .unwrap();
+            dropped += count;
+            last += count;
+            continue;
+        }
+        last += 1;
+        assert_eq!(text, last.to_string());
+        if last == 1 {
+            fs::write(place.path("read"), "").unwrap();
+        }
+    }
+    assert!(dropped > 0);
+    stop(&place, supervisor);
+}
+
 #[test]
 fn syslogd_gets_each_line_when_it_is_there() {
     if !is_root() {
@@ -492,25 +550,9 @@ fn syslogd_gets_each_line_when_it_is_there() {
         i=0; while [ $i -lt 5000 ]; do i=$((i+1)); echo lost; done; touch lost
         until [ -e back ]; do sleep 0.01; done
         echo three; exec sleep 1000";
-    let command = supervised(
-        &place,
-        &["--log", "syslog:local3", "--argv0", "web"],
-        script,
-    );
-    let mounts = "mkdir dev; mount -t tmpfs none dev; touch dev/null
-        mount --bind /dev/null dev/null; ln -s $PWD/socket dev/log; mount --rbind dev /dev";
-    let bind = || {
-        let socket = UnixDatagram::bind(place.path("socket")).unwrap();
-        socket.set_read_timeout(Some(DEADLINE)).unwrap();
-        socket
-    };
-    let receive = |socket: &UnixDatagram| {
-        let mut record = [0; 2048];
-        let length = socket.recv(&mut record).unwrap();
-        String::from_utf8_lossy(&record[..length]).into_owned()
-    };
-    let socket = bind();
-    let supervisor = start_by(&place, &mut in_own_mounts(&place, mounts, &command));
+    let options = ["--log", "syslog:local3", "--argv0", "web"];
+    let socket = bind_log(&place);
+    let supervisor = start_with_log(&place, &options, script);
     assert_eq!(receive(&socket), "<158>web: one");
     assert_eq!(receive(&socket), "<158>web: two");
     drop(socket);
@@ -523,7 +565,7 @@ fn syslogd_gets_each_line_when_it_is_there() {
         let stat = fs::read_to_string(format!("/proc/{log}/stat")).unwrap();
         stat.contains(") S ")
     });
-    let socket = bind();
+    let socket = bind_log(&place);
     fs::write(place.path("back"), "").unwrap();
     assert_eq!(receive(&socket), "<158>web: rawdaemon: 5000 lines dropped");
     assert_eq!(receive(&socket), "<158>web: three");
