@@ -133,6 +133,7 @@ impl<'a> Log<'a> {
             }
             (Destination::Records(records), _) => {
                 let most = records.room();
+                records.begin();
                 self.held = split_lines(text, most, false, &mut |line| records.put(line));
                 move_to_front(input, length.saturating_sub(self.held), self.held);
             }
@@ -173,6 +174,7 @@ impl<'a> Log<'a> {
             Destination::Records(records) => {
                 let text = memory.get(..self.held).unwrap_or_default();
                 let most = records.room();
+                records.begin();
                 split_lines(text, most, true, &mut |line| records.put(line));
                 let _ = records.put_dropped();
             }

@@ -14,6 +14,9 @@ const BURST: u8 = 10;
 /// How long a record waits for a syslogd that is busy, in microseconds.
 const PATIENCE: u32 = 100_000;
 
+/// How many lines are dropped after one that failed.
+const SKIPPED: u8 = 63;
+
 /// A log of records.
 #[derive(Debug)]
 pub(super) struct RecordLog {
@@ -25,6 +28,8 @@ pub(super) struct RecordLog {
     /// How many records `/dev/kmsg` takes before it is opened anew.
     burst: u8,
     dropped: u32,
+    /// How many lines are dropped before another one is tried.
+    skipped: u8,
 }
 
 /// The socket of syslogd.
@@ -44,6 +49,7 @@ impl RecordLog {
             file: None,
             burst: 0,
             dropped: 0,
+            skipped: 0,
         }
     }
 
@@ -65,11 +71,19 @@ impl RecordLog {
         self.file = None;
     }
 
-    /// Passes a line on.
+    /// More lines have been read: the next one is tried.
+    pub(super) fn begin(&mut self) {
+        self.skipped = 0;
+    }
+
+    /// Passes a line on. After a failure, the next ones are dropped at once: the daemon may write faster than they can
+    /// be tried.
     pub(super) fn put(&mut self, line: &[u8]) {
-        if !self.put_dropped() || !self.send(line) {
-            self.dropped = self.dropped.saturating_add(1);
+        if self.skipped == 0 && self.put_dropped() && self.send(line) {
+            return;
         }
+        self.dropped = self.dropped.saturating_add(1);
+        self.skipped = self.skipped.checked_sub(1).unwrap_or(SKIPPED);
     }
 
     /// Says how many lines are missing. Returns false if some are, and that cannot be said.
