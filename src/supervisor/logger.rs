@@ -4,7 +4,7 @@ use core::convert::Infallible;
 
 use super::log::{self, LogOptions};
 use crate::options::{Settings, Stdio};
-use crate::protocol::{Error, ErrorKind, Nanoseconds, Pid, Signal, failed};
+use crate::protocol::{Errno, Error, ErrorKind, Nanoseconds, Pid, Signal, failed};
 use crate::start::{KeptFds, close_all_but};
 use crate::sys::{self, End, ExitSignal, Fork, NO_FD, Pipe, RawFd, ThinCStr, TidAddress};
 
@@ -17,8 +17,8 @@ pub(super) struct Logger<'a> {
     /// The daemons write to it. The supervisor keeps both ends, so nothing is lost if a process ends.
     pipe: Pipe,
     pub(super) pid: Option<Pid>,
-    /// The read end of a pipe whose other end only the process has: it is readable once the process has ended. Linux
-    /// has no pidfd for that before 5.3.
+    /// A socket whose other end only the process has: it is readable once the process has ended. Linux has no pidfd for
+    /// that before 5.3.
     pub(super) end: RawFd,
 }
 
@@ -40,28 +40,29 @@ impl<'a> Logger<'a> {
             let writer = logger.pipe.writer;
             sys::set_status_flags(writer, false).map_err(failed(ErrorKind::ChannelFailed))?;
             redirect(settings, options, writer);
-            logger.start();
+            logger.create().map_err(failed(ErrorKind::ForkFailed))?;
         }
         Ok(logger)
     }
 
     /// Starts the process, if it does not run.
     pub(super) fn start(&mut self) {
-        if self.pipe.reader == NO_FD || self.pid.is_some() {
-            return;
+        if self.pipe.reader != NO_FD && self.pid.is_none() {
+            // It is tried again with the next start of the daemon.
+            let _ = self.create();
         }
-        let Ok(life) = sys::pipe() else {
-            return;
-        };
-        let data = (self.options, self.pipe.reader, life.writer);
+    }
+
+    fn create(&mut self) -> Result<(), Errno> {
+        let [end, other] = sys::socketpair()?;
+        let data = (self.options, self.pipe.reader, other.raw());
         // A wait for any child does not find it.
         let created = sys::clone(ExitSignal::None, TidAddress::NONE, &data, run);
-        sys::close(life.writer);
-        if let Ok(Fork::Parent(pid)) = created {
-            (self.pid, self.end) = (Some(pid), life.reader);
-        } else {
-            sys::close(life.reader);
+        // The child does not return.
+        if let Fork::Parent(pid) = created? {
+            (self.pid, self.end) = (Some(pid), end.into_raw());
         }
+        Ok(())
     }
 
     /// The process has ended. It is started again; if it could not run, not before the next start of the daemon.
@@ -74,6 +75,11 @@ impl<'a> Logger<'a> {
         if !has_failed {
             self.start();
         }
+    }
+
+    /// Sends a line to the log. If nothing takes it, nobody is left to be told.
+    pub(super) fn say(&self, line: &[u8]) {
+        let _ = sys::send(self.end, line, false);
     }
 
     /// Makes it open the log again.
@@ -114,7 +120,7 @@ fn redirect(settings: &mut Settings<'_>, options: &LogOptions<'_>, writer: RawFd
     }
 }
 
-fn run((options, pipe, life): &(&LogOptions<'_>, RawFd, RawFd)) -> End<Infallible> {
+fn run((options, pipe, supervisor): &(&LogOptions<'_>, RawFd, RawFd)) -> End<Infallible> {
     let _ = sys::lead_group();
     if !options.has_relative_path() {
         // The file system of the caller's working directory can then be unmounted. If this fails, it stays in use.
@@ -124,11 +130,11 @@ fn run((options, pipe, life): &(&LogOptions<'_>, RawFd, RawFd)) -> End<Infallibl
     let closed = close_all_but(KeptFds {
         first: 0,
         requested: &[],
-        internal: &[*pipe, *life],
+        internal: &[*pipe, *supervisor],
         streams: &[],
     });
     End::Exit(match closed {
-        Ok(()) => log::run(options, *pipe),
+        Ok(()) => log::run(options, *pipe, *supervisor),
         Err(_) => ErrorKind::CloseFailed.exit_code(),
     })
 }

@@ -63,22 +63,15 @@ impl Supervisor<'_> {
     #[inline(never)]
     fn say(&self, sentence: &StateText) {
         let mut line = StateText::new();
-        let stream = self.supervised.settings.stream(STDERR as usize);
-        if stream.fd().is_some() {
-            // The daemon may have left a line unfinished. If not, the log leaves this out.
-            line.add(b"\n");
-        }
         line.say(packed!("rawdaemon: "));
         line.add(sentence.text());
         line.add(b"\n");
         let opened;
-        let fd = match stream {
+        let fd = match self.supervised.settings.stream(STDERR as usize) {
             Stream::Null => return,
             Stream::Inherit => STDERR,
-            // The pipe of the log.
             stream => match (stream.fd(), stream.path()) {
-                (Some(fd), _) if !has_room(fd as RawFd) => return,
-                (Some(fd), _) => fd as RawFd,
+                (Some(_), _) => return self.logger.say(line.text()),
                 (None, Some(path)) => {
                     match sys::open_at(WORKING_DIRECTORY, path, Open::Append, Missing::Fails) {
                         Ok(file) => {
@@ -94,18 +87,4 @@ impl Supervisor<'_> {
         // Nobody is left to be told if this fails.
         let _ = sys::write(fd, line.text());
     }
-}
-
-/// Waits until a pipe is empty, but not for long: a supervisor must not wait for the process that it is to start again.
-/// Returns whether there is room for a line at least. A pipe holds 65,536 bytes, or 4096 if the user has many.
-fn has_room(pipe: RawFd) -> bool {
-    let mut count = sys::fionread(pipe);
-    for _ in 0..100 {
-        if count == Ok(0) {
-            break;
-        }
-        sys::sleep(1_000_000);
-        count = sys::fionread(pipe);
-    }
-    count.is_ok_and(|count| count <= 2048)
 }

@@ -89,6 +89,7 @@ pub(crate) use signal::{
 pub use signal::{SignalSet, block_signals, take_pending};
 pub(crate) use socket::{
     SOCKET_PATH_SIZE, bind, client_socket, connect, datagram_socket, getsockname, recvmsg, send,
+    socketpair,
 };
 pub(crate) use stack::Stack;
 pub(crate) use stat::{Stat, UNFINISHED, fstat, lstat, lstat_at};

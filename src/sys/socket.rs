@@ -115,6 +115,26 @@ pub(crate) fn client_socket(is_stream: bool, microseconds: u32) -> Result<Fd, Er
     Ok(socket)
 }
 
+/// `socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, _)`—Creates two sockets that are connected to each
+/// other.
+pub(crate) fn socketpair() -> Result<[Fd; 2], Errno> {
+    let kind = SOCK_STREAM | O_CLOEXEC | O_NONBLOCK;
+    let mut ends = [0_u32; 2];
+    // SAFETY: the kernel writes two ints to `ends`.
+    unsafe {
+        socket_call!(
+            socketpair,
+            SYS_SOCKETPAIR,
+            AF_UNIX,
+            kind,
+            0,
+            ends.as_mut_ptr()
+        )
+    }?;
+    let [first, second] = ends.map(Fd::above_standard_streams);
+    Ok([first?, second?])
+}
+
 /// `sendmsg(socket, message, MSG_NOSIGNAL)`—Sends bytes on a connected socket, and returns their number. Without
 /// `waits`, `EAGAIN` if there is no room.
 pub(crate) fn send(socket: RawFd, bytes: &[u8], waits: bool) -> Result<u32, Errno> {

@@ -74,8 +74,11 @@ impl<'a> FileLog<'a> {
         self.position.is_in_line()
     }
 
-    /// Finishes a line that an earlier daemon has left unfinished.
+    /// Finishes a line that a daemon has left unfinished.
     pub(super) fn end_line(&mut self) {
+        if self.drops_line {
+            self.put(b"\n");
+        }
         if self.is_in_line() {
             self.put(b"\n");
         }

@@ -70,11 +70,20 @@ impl<'a> Log<'a> {
         }
     }
 
-    /// Ends a line that an earlier daemon has left unfinished.
-    pub(super) fn end_line(&mut self) {
-        if let Destination::File(file) = &mut self.destination {
-            file.end_line();
+    /// Ends a line that a daemon has left unfinished.
+    pub(super) fn end_line(&mut self, memory: &[u8]) {
+        match &mut self.destination {
+            Destination::Off => {}
+            Destination::File(file) => file.end_line(),
+            Destination::Records(records) => {
+                let line = memory.get(..self.held).unwrap_or_default();
+                let most = records.room();
+                records.begin();
+                split_lines(line, most, true, &mut |line| records.put(line));
+            }
         }
+        self.stamper.is_in_line = false;
+        self.held = 0;
     }
 
     /// Opens the log again, if its path leads elsewhere by now.
@@ -108,11 +117,21 @@ impl<'a> Log<'a> {
         }
         let length = self.held.saturating_add(count);
         self.used = self.used.max(length);
-        let mut text = input.get(..length)?;
-        // A supervisor ends the line that its daemon has left unfinished.
-        if text.starts_with(b"\nrawdaemon: ") && !self.is_in_line() {
-            text = text.get(1..)?;
-        }
+        let text = input.get(..length)?;
+        self.held = self.pass(text, output);
+        move_to_front(input, length.saturating_sub(self.held), self.held);
+        Some(count)
+    }
+
+    /// Writes a line of the supervisor's, after the end of an unfinished one.
+    pub(super) fn say(&mut self, line: &[u8], memory: &mut [u8]) {
+        self.end_line(memory);
+        let (_, output) = memory.split_at_mut_checked(INPUT).unwrap_or_default();
+        self.pass(line, output);
+    }
+
+    /// Passes text on, with the times. Returns how much of its end is an unfinished record.
+    fn pass(&mut self, text: &[u8], output: &mut [u8]) -> usize {
         match (&mut self.destination, self.time) {
             (Destination::Off, _) => {}
             (Destination::File(file), LogTime::None) => file.put(text),
@@ -126,27 +145,18 @@ impl<'a> Log<'a> {
                 let mut rest = text;
                 while !rest.is_empty() {
                     let (taken, filled) = self.stamper.fill(&stamp, rest, output);
-                    self.used = self.used.max(length.saturating_add(filled));
-                    file.put(output.get(..filled)?);
-                    rest = rest.get(taken..)?;
+                    self.used = self.used.max(text.len().saturating_add(filled));
+                    file.put(output.get(..filled).unwrap_or_default());
+                    rest = rest.get(taken..).unwrap_or_default();
                 }
             }
             (Destination::Records(records), _) => {
                 let most = records.room();
                 records.begin();
-                self.held = split_lines(text, most, false, &mut |line| records.put(line));
-                move_to_front(input, length.saturating_sub(self.held), self.held);
+                return split_lines(text, most, false, &mut |line| records.put(line));
             }
         }
-        Some(count)
-    }
-
-    /// Whether the last line is unfinished.
-    fn is_in_line(&self) -> bool {
-        match &self.destination {
-            Destination::File(file) => file.is_in_line(),
-            _ => self.held > 0,
-        }
+        0
     }
 
     /// Writes what the pipe holds, without a wait for its end.
@@ -163,7 +173,6 @@ impl<'a> Log<'a> {
                 None => break,
             }
         }
-        self.finish(memory);
     }
 
     /// Passes on what is left: an unfinished record, and the number of dropped lines.
@@ -171,13 +180,10 @@ impl<'a> Log<'a> {
         match &mut self.destination {
             Destination::Off => {}
             Destination::File(file) => file.finish(),
-            Destination::Records(records) => {
-                let text = memory.get(..self.held).unwrap_or_default();
-                let most = records.room();
-                records.begin();
-                split_lines(text, most, true, &mut |line| records.put(line));
-                let _ = records.put_dropped();
-            }
+            Destination::Records(_) => self.end_line(memory),
+        }
+        if let Destination::Records(records) = &mut self.destination {
+            let _ = records.put_dropped();
         }
     }
 }

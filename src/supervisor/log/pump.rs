@@ -2,7 +2,7 @@
 
 use super::options::LogOptions;
 use super::output::{Log, MEMORY};
-use crate::protocol::{Error, ErrorKind, Nanoseconds, SECOND, Signal, Subject, failed};
+use crate::protocol::{Errno, Error, ErrorKind, Nanoseconds, SECOND, Signal, Subject, failed};
 use crate::sys::{self, Fd, Mapping, NO_FD, RawFd, SignalSet};
 
 /// How much memory is kept while nothing is read.
@@ -22,15 +22,15 @@ pub(crate) fn open(options: &LogOptions<'_>) -> Result<(), Error> {
     let mut log = Log::new(options);
     log.open()
         .map_err(|errno| failed(ErrorKind::OpenFailed)(errno).about(Subject::Stdout))?;
-    log.end_line();
+    log.end_line(b"");
     Ok(())
 }
 
 /// Reads a pipe and writes what comes to the log, until the end of the pipe or a SIGTERM. Returns the exit code.
 ///
-/// All signals must be blocked. A SIGUSR1 opens the log again. A log that cannot be opened is tried again for each
+/// `supervisor` is the other end of a socket by which a supervisor sends lines of its own. All signals must be blocked. A SIGUSR1 opens the log again. A log that cannot be opened is tried again for each
 /// write: whatever happens, the pipe is read, so that the daemon never waits.
-pub(crate) fn run(options: &LogOptions<'_>, pipe: RawFd) -> u8 {
+pub(crate) fn run(options: &LogOptions<'_>, pipe: RawFd, mut supervisor: RawFd) -> u8 {
     let Ok(mut memory) = Mapping::new(MEMORY) else {
         return ErrorKind::OpenFailed as u8;
     };
@@ -41,7 +41,7 @@ pub(crate) fn run(options: &LogOptions<'_>, pipe: RawFd) -> u8 {
     let signals = sys::signalfd(SIGNALS).ok();
     let signals = signals.as_ref().map_or(NO_FD, Fd::raw);
     loop {
-        let mut ready = [pipe, signals, NO_FD, NO_FD];
+        let mut ready = [pipe, signals, supervisor, NO_FD];
         // After a burst, the memory is given back once nothing has come for a second. Then there is no timer.
         let timeout = if log.used > SMALL {
             SECOND
@@ -51,12 +51,16 @@ pub(crate) fn run(options: &LogOptions<'_>, pipe: RawFd) -> u8 {
         if sys::ppoll(&mut ready, timeout).is_err() {
             return ErrorKind::WaitFailed as u8;
         }
-        let [output, told, ..] = ready;
+        let [output, told, heard, _] = ready;
+        if heard != NO_FD && !hear(supervisor, pipe, &mut log, &mut memory) {
+            supervisor = NO_FD;
+            continue;
+        }
         if told != NO_FD {
             match sys::read_signal(signals).and_then(|number| Signal::new(number as u8)) {
                 Some(Signal::TERM) => {
                     log.drain(pipe, &mut memory);
-                    return 0;
+                    break;
                 }
                 Some(_) => log.reopen(),
                 None => {}
@@ -65,9 +69,26 @@ pub(crate) fn run(options: &LogOptions<'_>, pipe: RawFd) -> u8 {
         if output == NO_FD {
             log.give_back(&mut memory);
         } else if log.transfer(pipe, &mut memory).is_none() {
-            log.finish(&memory);
-            return 0;
+            break;
         }
+    }
+    hear(supervisor, pipe, &mut log, &mut memory);
+    log.finish(&memory);
+    0
+}
+
+/// Receives lines of the supervisor's, which stand behind what its daemon has written before. Returns whether there is
+/// still a supervisor.
+fn hear(supervisor: RawFd, pipe: RawFd, log: &mut Log<'_>, memory: &mut [u8]) -> bool {
+    let mut lines = [0; 1024];
+    match sys::read(supervisor, &mut lines) {
+        Ok(0) => false,
+        Ok(count) => {
+            log.drain(pipe, memory);
+            log.say(lines.get(..count as usize).unwrap_or_default(), memory);
+            true
+        }
+        Err(errno) => errno == Errno::EAGAIN,
     }
 }
 
@@ -84,7 +105,7 @@ mod tests {
     use super::super::options::{LogOptions, LogTarget, LogTime};
     use super::{open, run};
     use crate::protocol::{ErrorKind, Signal, Subject};
-    use crate::sys::{self, Pipe, RawFd, SignalSet};
+    use crate::sys::{self, NO_FD, Pipe, RawFd, SignalSet};
 
     /// A log that a thread writes.
     struct Running {
@@ -103,7 +124,7 @@ mod tests {
             let thread = std::thread::spawn(move || {
                 sys::block_signals(SignalSet::ALL).unwrap();
                 sender.send(sys::gettid()).unwrap();
-                let code = run(&options, reader);
+                let code = run(&options, reader, NO_FD);
                 sys::close(reader);
                 code
             });
