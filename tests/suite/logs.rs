@@ -167,7 +167,7 @@ fn no_line_is_lost_when_the_daemon_is_killed_in_a_flood() {
                 break;
             };
             assert!(text.len() <= 65536 && text.ends_with(b"\n"), "{number}");
-            assert!(text.len() > 65000 && text[0].is_ascii_digit(), "{number}");
+            assert!(text.len() > 65000, "{number}: {}", text.len());
         }
     }
 }
@@ -561,10 +561,12 @@ fn syslogd_gets_each_line_when_it_is_there() {
     // The daemon does not wait.
     eventually("it goes on", || place.path("lost").exists());
     let log = logger(&place, &supervisor).unwrap();
-    eventually("the lines are dropped", || {
+    let sleeps = || {
+        std::thread::sleep(Duration::from_millis(2));
         let stat = fs::read_to_string(format!("/proc/{log}/stat")).unwrap();
         stat.contains(") S ")
-    });
+    };
+    eventually("the lines are dropped", || (0..10).all(|_| sleeps()));
     let socket = bind_log(&place);
     fs::write(place.path("back"), "").unwrap();
     assert_eq!(receive(&socket), "<158>web: rawdaemon: 5000 lines dropped");
