@@ -32,20 +32,20 @@ Start COMMAND as a daemon, and exit with a code that says whether it started.
   -p, --pidfile FILE    write the pid to FILE and lock it; -l, --lock: only lock
   -i, --stdin, -o, --stdout, -e, --stderr FILE or inherit (default: /dev/null)
   -a, --append; -c, --chdir DIR (/); -r, --chroot DIR; -m, --umask MASK (022)
-  -u, --user USER[:GROUP], -g, --group GROUP    names or numbers
-  -n, --nice N; --oom-score-adj N; --rlimit NAME=SOFT[:HARD]; --no-new-privs
+  -u, --user USER[:GROUP]; -g, --group GROUP; -n, --nice N; --oom-score-adj N
   --sched POLICY; --ionice CLASS; --cpus LIST; --capabilities, --securebits LIST
-  -E, --env NAME=VALUE; --clear-env; --argv0 NAME; --keep-fd N; --mkdir DIR
+  --rlimit NAME=SOFT[:HARD]; --no-new-privs; --keep-fd N; --mkdir DIR
+  -E, --env NAME=VALUE; --clear-env; --argv0 NAME; -f, --foreground: do not fork
   -R, --ready HOW       success: exec (default), it was executed; fd:N, it has
-                        written a line to N; notify[:@|:/PATH]: sd_notify(3)
-  -t, --timeout SECS    give up waiting (60); with exec: it must still be alive
-                        after this time (0); with --stop: see --kill-after
-  -f, --foreground      do not fork: become COMMAND
+      written a line to N; notify[:@|:/PATH]: sd_notify(3); fork[:/PATH]: forked
+  -t, --timeout SECS    give up waiting (60); exec: it must live so long (0)
   --start-or-ok, --restart   if it already runs: exit with 0, or stop it first
-  -T, --status          print its pid; 0 runs, 1 dead, 3 not running, 4 unknown
-  -K, --stop; -s, --signal SIG    0 also if it does not run; --strict: then 7
-  --kill-after SECS (10); --retry TERM/10/KILL/5; --process-group   how to stop
-  --trust-pidfile       signal the pid in FILE without a lock: it may be wrong
+  --respawn[=always]    start it again when it fails; --init[=image]: as pid 1
+  --respawn-delay, --respawn-max, --respawn-good, --respawn-orphan, --watchdog
+  --log-size SIZE, --log-keep N, --log-time utc|boot, --log kmsg|syslog   output
+  -T, --status    print its pid; 0 runs, 1 dead, 2 restarts, 3 not, 4 unknown
+  -K, --stop; -s, --signal SIG; --process-group; --strict: 7 if it does not run
+  --kill-after SECS (10); --retry TERM/10/KILL/5; --trust-pidfile: with no lock
   -L, --list FILE...; -v, --verbose; -q, --quiet; -h, --help; -V, --version
 Exit codes: 0 it runs; 5 it ended too soon; 6 not ready in time; 12 it already
 runs; 18 it cannot start; 126, 127 not executed, not found. See rawdaemon(8).

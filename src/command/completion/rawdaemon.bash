@@ -6,12 +6,17 @@ _rawdaemon() {
     local options='--pidfile --lock --stdin --stdout --stderr --append --chdir --chroot --user --group
         --umask --nice --oom-score-adj --rlimit --sched --ionice --cpus --capabilities --securebits
         --no-new-privs --mkdir --keep-fd --env --clear-env --argv0
-        --ready --timeout --foreground --start-or-ok --restart --status --list --stop --signal --kill-after
+        --ready --timeout --foreground --start-or-ok --restart --respawn --respawn-delay --respawn-max
+        --respawn-good --respawn-orphan --watchdog --init --log --log-size --log-keep --log-time
+        --status --list --stop --signal --kill-after
         --retry --process-group --strict --trust-pidfile --verbose --quiet --help --version'
     # The options that take a value; the letters are those of which a group can end.
     local valued='pidfile|lock|stdin|stdout|stderr|chdir|chroot|user|group|umask|nice|oom-score-adj'
     valued+='|rlimit|sched|ionice|cpus|capabilities|securebits|mkdir|keep-fd|env|argv0|ready|timeout|signal|kill-after|retry'
+    valued+='|respawn-delay|respawn-max|respawn-good|respawn-orphan|watchdog|log|log-size|log-keep|log-time'
     local letters='plioecrugmnERts'
+    # Their values are attached, or missing.
+    local optional='respawn|init'
 
     # Words such as --ready=fd:3 and web:www are one word here.
     _get_comp_words_by_ref -n '=:' cur prev words cword || return
@@ -41,7 +46,7 @@ _rawdaemon() {
     # The option whose value stands at the cursor, and what is attached in front of the value.
     local attached=
     if [[ -z $option ]]; then
-        if [[ $cur =~ ^(--($valued)=)(.*)$ ]]; then
+        if [[ $cur =~ ^(--($valued|$optional)=)(.*)$ ]]; then
             option=--${BASH_REMATCH[2]} attached=${BASH_REMATCH[1]} cur=${BASH_REMATCH[3]}
         elif [[ $cur == -* ]]; then
             COMPREPLY=($(compgen -W "$options" -- "$cur"))
@@ -89,13 +94,14 @@ _rawdaemon() {
             compopt -o nospace
             ;;
         -R | --ready)
-            if [[ $cur == notify:* ]]; then
-                cur=${cur#notify:}
+            if [[ $cur == notify:* || $cur == fork:* ]]; then
+                local way=${cur%%:*}
+                cur=${cur#"$way:"}
                 _filedir
-                COMPREPLY=("${COMPREPLY[@]/#/notify:}")
-                cur=notify:$cur
+                COMPREPLY=("${COMPREPLY[@]/#/$way:}")
+                cur=$way:$cur
             else
-                COMPREPLY=($(compgen -W 'exec fd: notify notify:@ notify:/' -- "$cur"))
+                COMPREPLY=($(compgen -W 'exec fd: notify notify:@ notify:/ fork fork:/' -- "$cur"))
                 [[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == *[:/] ]] && compopt -o nospace
             fi
             ;;
@@ -103,6 +109,21 @@ _rawdaemon() {
             # Names without SIG, which -A signal has.
             COMPREPLY=($(compgen -W "$(compgen -A signal SIG | sed -n 's/^SIG\([A-Z][A-Z0-9]*\)$/\1/p')" \
                 -- "${cur#SIG}"))
+            ;;
+        --respawn)
+            COMPREPLY=($(compgen -W 'failure always' -- "$cur"))
+            ;;
+        --respawn-orphan)
+            COMPREPLY=($(compgen -W 'run kill' -- "$cur"))
+            ;;
+        --init)
+            COMPREPLY=($(compgen -W 'container image' -- "$cur"))
+            ;;
+        --log)
+            COMPREPLY=($(compgen -W 'kmsg syslog syslog:' -- "$cur"))
+            ;;
+        --log-time)
+            COMPREPLY=($(compgen -W 'utc boot' -- "$cur"))
             ;;
         --retry)
             COMPREPLY=($(compgen -W 'TERM/10/KILL/5' -- "$cur"))
