@@ -121,6 +121,7 @@ _rawdaemon() {
             ;;
         --log)
             COMPREPLY=($(compgen -W 'kmsg syslog syslog:' -- "$cur"))
+            [[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == *: ]] && compopt -o nospace
             ;;
         --log-time)
             COMPREPLY=($(compgen -W 'utc boot' -- "$cur"))
