@@ -14,7 +14,8 @@ use crate::sys::{self, Fd, Lock, LockOwner, Open, Stat, ThinCStr};
 /// fcntl(2)). Without that, it is the process that the file names. Either must have the fingerprint of the daemon: a
 /// hash of the start time since boot and the boot id, which the length of the lock has, and the nanoseconds of the
 /// file's modification time. Without `/proc`, a lock alone counts, but not on a file system whose locks may come from
-/// another machine. The pid in the file alone is not trusted. The path may also be that of a
+/// another machine. The pid in the file alone is not trusted. The supervisor of the command (`rawdaemon --respawn`) holds
+/// the lock in place of its daemon, which the file names. The path may also be that of a
 /// [`lock_file`](crate::DaemonizeOptions::lock_file).
 ///
 /// A process that asks for its own pidfile gets the error `PidfileFailed` with `EDEADLK`, and keeps a
@@ -53,8 +54,8 @@ pub enum Owner {
     /// The daemon runs as this process, and has released its lock by closing every descriptor, as sshd
     /// does. It is recognised by its fingerprint, which needs `/proc`.
     Unlocked(Pid),
-    /// The daemon does not run at this moment. Its supervisor, this process, will start it again, or is just starting
-    /// or stopping it.
+    /// The daemon does not run at this moment. Its supervisor, this process, starts it again after a delay, or is just
+    /// starting or stopping it: see `--respawn` of the command.
     Restarting(Pid),
     /// This process holds the lock, or has the pid in the file, but is not known to be the daemon. It may be a daemon
     /// that this crate did not start, or an unrelated process that has been given the pid of a dead daemon.

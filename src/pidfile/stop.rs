@@ -52,8 +52,8 @@ const ATTEMPTS: u32 = 100;
 const GROUP_TIMEOUT: Nanoseconds = 1_000_000_000;
 
 impl Pidfile<'_> {
-    /// Sends a signal to the daemon, and returns its pid; `None` if no daemon runs. Without a signal, only checks that
-    /// the daemon may be signalled.
+    /// Sends a signal to the daemon, and returns its pid; `None` if no daemon runs, or its supervisor is
+    /// about to start it again. Without a signal, only checks that the daemon may be signalled.
     ///
     /// # Errors
     ///
@@ -77,6 +77,9 @@ impl Pidfile<'_> {
     /// not removed. If the daemon is dead but its pidfile exists, this only removes the file, if
     /// the file contains a pid.
     ///
+    /// A supervisor of the daemon does not start it again, and ends after it: this waits for that, too. If the daemon
+    /// does not run at this moment, the pid is that of the supervisor.
+    ///
     /// After `MAINPID=`, the daemon is another process than the one that was started. If that still holds the lock when
     /// the daemon has ended, it is stopped, too.
     ///
@@ -98,7 +101,7 @@ impl Pidfile<'_> {
     ///
     /// Those of [`signal`](Self::signal), and:
     ///
-    /// - `StillRunning`: the daemon has not ended after the last stage.
+    /// - `StillRunning`: the daemon has not ended after the last stage, or its supervisor not within 15 seconds after it.
     /// - `PidfileFailed` about [`Subject::Pidfile`](crate::Subject::Pidfile): the daemon has ended, but its pidfile
     ///   cannot be removed. If possible, it is empty now.
     /// - `WaitFailed`: a clock cannot be read, or a wait is refused. Nothing is signalled without a clock.

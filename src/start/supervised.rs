@@ -132,7 +132,7 @@ impl Running {
             self.follow(main, supervised);
         }
         if let Some(Event::Reported(_)) = event {
-            // The channel cannot be read any more.
+            // The channel can no longer be read.
             self.close_channel(supervised);
             return None;
         }
@@ -143,7 +143,7 @@ impl Running {
     pub(crate) fn follow(&mut self, main: Pid, supervised: &Supervised<'_>) {
         let end = match sys::pidfd_open(main) {
             Ok(end) => end.into_raw(),
-            // The end of a child is seen without.
+            // The end of a child is seen without a pidfd.
             Err(_) if sys::has_exited(main) == Ok(false) => NO_FD,
             Err(_) => return,
         };
@@ -167,7 +167,7 @@ impl Running {
         };
     }
 
-    /// Closes what is left of a daemon that has ended.
+    /// Closes the descriptors for a daemon that has ended.
     pub(crate) fn close(&mut self, supervised: &Supervised<'_>) {
         self.close_channel(supervised);
         sys::close(self.main_end);

@@ -72,7 +72,7 @@ pub(super) fn supervise_with(
         lock(&settings, &mut locks).and_then(|()| Logger::open(supervision.log, &mut settings));
     drop(reserved);
     if supervision.init != Init::No {
-        // What does not go to the log.
+        // Streams that do not go to the log.
         for stream in &mut settings.streams {
             stream.get_or_insert(Stdio::inherit());
         }

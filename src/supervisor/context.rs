@@ -11,7 +11,7 @@ use crate::sys::{self, NO_FD, Power, RawFd, SIGCHLD, SignalSet};
 pub(super) struct Supervisor<'a> {
     pub(super) supervised: &'a Supervised<'a>,
     pub(super) init: Init,
-    /// What an image is to do at the end.
+    /// What becomes of the machine at the end.
     pub(super) power: Option<Power>,
     pub(super) respawn: &'a Respawn<'a>,
     /// A signalfd.
@@ -37,7 +37,7 @@ pub enum Init {
     Image,
 }
 
-/// What a supervisor has been asked for. The larger one counts.
+/// A request to a supervisor. The larger one takes precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Request {
     None,
@@ -47,7 +47,7 @@ pub(super) enum Request {
     Stop,
 }
 
-/// How a supervision ends, with the last end of the daemon.
+/// The end of a supervision, with the last end of the daemon.
 pub(super) enum Outcome {
     /// The daemon has ended, and is not to be started again.
     Ended(Error),

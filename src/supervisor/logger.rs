@@ -8,7 +8,7 @@ use crate::protocol::{Errno, Error, ErrorKind, Nanoseconds, Pid, Signal, failed}
 use crate::start::{KeptFds, close_all_but};
 use crate::sys::{self, End, ExitSignal, Fork, NO_FD, Pipe, RawFd, ThinCStr, TidAddress};
 
-/// How long it may take to write what the pipe holds.
+/// The time to write the contents of the pipe.
 const DRAIN_TIMEOUT: Nanoseconds = 2_000_000_000;
 
 /// The process that writes the log, if there is one.

@@ -50,7 +50,7 @@ impl Supervisor<'_> {
             };
             let is_unwatched = error.kind() == ErrorKind::WaitFailed && error.has(Note::Other);
             if is_unwatched || error.has(Note::StillRuns) {
-                // Whether the daemon runs is not known, or it does: a second one must not be started.
+                // The daemon runs, or may run: a second one must not be started.
                 self.give_up(&error);
                 return Ok(Outcome::Lost(error));
             }
@@ -164,7 +164,7 @@ impl Supervisor<'_> {
                     .iter();
             }
         }
-        // It waits for a device, perhaps.
+        // It may be waiting for a device.
         loop {
             if let Some(ended) = self.ends_within(running, Nanoseconds::MAX)? {
                 return Ok(ended);

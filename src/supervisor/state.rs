@@ -9,10 +9,10 @@ use crate::protocol::{Cause, Error, ErrorKind, Nanoseconds, Pid, describe};
 use crate::sys::{self, Fd, NO_FD, Open, PATH_SIZE, RawFd, ThinCStr};
 use crate::text::{NUMBER_LINE, concat, next_field, number_line, parse_number, write_number};
 
-/// What the name of the file adds to that of the pidfile.
+/// The suffix that the name of the file has in addition to that of the pidfile.
 const SUFFIX: &[u8] = b".supervisor\0";
 
-/// Text of a limited length. What does not fit is dropped.
+/// Text of a limited length. The rest is dropped.
 #[derive(Clone, Debug)]
 pub(super) struct StateText {
     bytes: [u8; 512],

@@ -1,4 +1,4 @@
-//! What a supervisor tells: by its locks, the pidfile, its state, and the daemon's error output.
+//! The reports of a supervisor: by its locks, the pidfile, its state, and the daemon's error output.
 
 use super::context::Supervisor;
 use super::state::{StateText, write_state};
@@ -20,7 +20,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// The daemon has ended: its pid must not be used any more.
+    /// The daemon has ended: its pid may be given to another process.
     pub(super) fn empty_pidfile(&self) {
         let [pidfile, _] = self.supervised.supervision.locks;
         if pidfile != NO_FD {
@@ -84,7 +84,7 @@ impl Supervisor<'_> {
                 (None, None) => return,
             },
         };
-        // Nobody is left to be told if this fails.
+        // If this fails, there is no process to report it to.
         let _ = sys::write(fd, line.text());
     }
 }

@@ -161,7 +161,7 @@ impl<'a> FileLog<'a> {
         is_written
     }
 
-    /// Appends bytes to the file. If not all can be written, what belongs to no whole line is removed and dropped.
+    /// Appends bytes to the file. If not all can be written, the part that belongs to no whole line is removed and dropped.
     fn append(&mut self, bytes: &[u8]) -> bool {
         let Some(file) = &self.file else {
             return false;
@@ -224,13 +224,13 @@ impl<'a> FileLog<'a> {
         };
         let stat = sys::fstat(file.raw())?;
         if stat.length() < self.position.length {
-            // Somebody has emptied it.
+            // Another process has emptied it.
             self.position = Position::at(stat.length());
             return Ok(());
         }
         match sys::lstat(self.path) {
             Ok(named) if named == stat => rename_files(self.path, self.keep)?,
-            // Somebody has removed or renamed it.
+            // Another process has removed or renamed it.
             Ok(_) | Err(Errno::ENOENT) => {}
             Err(errno) => return Err(errno),
         }

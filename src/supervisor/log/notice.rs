@@ -41,7 +41,7 @@ impl Notice {
         notice
     }
 
-    /// Appends what fits.
+    /// Appends as much as fits.
     fn put(&mut self, piece: &[u8]) {
         let room = self.text.get_mut(self.length..).unwrap_or_default();
         let count = concat(&[piece], room).len();

@@ -12,7 +12,7 @@ const SMALL: usize = 1 << 13;
 const SIGNALS: SignalSet =
     SignalSet::of(Signal::TERM.number() as u32).and(SignalSet::of(Signal::USR1.number() as u32));
 
-/// Opens a log for the first time, to see whether that is possible. An unfinished line that an earlier daemon has left
+/// Opens a log for the first time, to find out whether that is possible. An unfinished line that an earlier daemon has left
 /// in the file is ended.
 ///
 /// # Errors

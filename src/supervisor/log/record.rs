@@ -13,7 +13,7 @@ const PREFIX_SIZE: usize = 80;
 /// The severity `info` (syslog(3)).
 const INFO: u32 = 6;
 
-/// What stands in front of each record: `<30>web: `.
+/// The text in front of each record: `<30>web: `.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Prefix {
     text: [u8; PREFIX_SIZE],
@@ -28,7 +28,7 @@ impl Prefix {
         write_number(priority, &mut |piece| {
             count = concat(&[piece], &mut digits).len()
         });
-        // A longer name leaves room for what follows it.
+        // A longer name is cut: the text of the record needs room.
         let name = name.get(..PREFIX_SIZE.wrapping_sub(16)).unwrap_or(name);
         let mut text = [0; PREFIX_SIZE];
         let texts = [

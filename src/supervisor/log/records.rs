@@ -86,7 +86,7 @@ impl RecordLog {
         self.skipped = self.skipped.checked_sub(1).unwrap_or(SKIPPED);
     }
 
-    /// Says how many lines are missing. Returns false if some are, and that cannot be said.
+    /// Writes how many lines are missing. Returns false if some are, and this cannot be written.
     pub(super) fn put_dropped(&mut self) -> bool {
         if self.dropped == 0 {
             return true;

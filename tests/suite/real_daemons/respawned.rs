@@ -73,6 +73,40 @@ fn respawn(row: &'static Row) {
     service.stop(row);
 }
 
+/// An upgrade of nginx(8): on SIGUSR2 the old master executes the new program, which is the daemon once the old one has
+/// ended.
+#[test]
+fn nginx_is_upgraded_without_a_restart() {
+    // It executes itself by its path, and only when it has gone into the background.
+    static ROW: Row = Row {
+        line: "-R fork:DIR/nginx.pid /usr/sbin/nginx -p DIR/ -e stderr -c DIR/nginx.conf",
+        ..table::NGINX
+    };
+    let Some(service) = Service::new(&ROW) else {
+        return;
+    };
+    let _guard = Guard(&service.place);
+    let old = service.start_supervised();
+    assert_eq!(service.run(&["--signal", "USR2"]), quiet());
+    let name = |name| fs::read_to_string(service.home.join(name)).unwrap_or_default();
+    eventually("the new master has its pidfile", || {
+        name("nginx.pid.oldbin") == format!("{old}\n") && !name("nginx.pid").is_empty()
+    });
+    let new = Pid::from_raw(name("nginx.pid").trim().parse().unwrap()).unwrap();
+    assert_eq!(named(&service.place), Some(old));
+    assert_eq!(service.run(&["--signal", "QUIT"]), quiet());
+    eventually("the supervisor has followed it", || {
+        named(&service.place) == Some(new)
+    });
+    service.answers(new);
+    service.is_found(new);
+    let (_, _, said) = service.run(&["-v", "--status"]);
+    assert!(said.contains("; restarted 0 times"), "{said}");
+    // And it is supervised.
+    service.kill(new);
+    service.stop(&table::NGINX);
+}
+
 /// The processes of a test, which are killed if it fails.
 struct Guard<'p>(&'p Place);
 
