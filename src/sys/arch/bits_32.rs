@@ -34,13 +34,13 @@ pub(crate) fn ftruncate(fd: u32, length: u64) -> Result<(), Errno> {
         true => (high, low),
         false => (low, high),
     };
-    let number = Sysno::ftruncate64;
+    let arguments = match cfg!(any(target_arch = "arm", target_arch = "mips")) {
+        true => [0, first, second],
+        false => [first, second, 0],
+    };
+    let [second, third, fourth] = arguments;
     // SAFETY: the call takes no pointers.
-    match cfg!(any(target_arch = "arm", target_arch = "mips")) {
-        true => unsafe { call!(number, fd, 0, first, second) },
-        false => unsafe { call!(number, fd, first, second) },
-    }
-    .map(drop)
+    unsafe { call!(Sysno::ftruncate64, fd, second, third, fourth) }.map(drop)
 }
 
 /// `mmap(NULL, size, protection, flags, -1, 0)`
