@@ -425,6 +425,12 @@ fn lines_that_do_not_fit_on_a_disk_are_counted() {
             assert_eq!(last, number, "{options:?}: {log}");
         }
         assert_eq!((last, dropped), (20_002, 0));
+        for number in 1.. {
+            let Ok(file) = fs::metadata(old(&disk.join("log"), number)) else {
+                break;
+            };
+            assert!(file.len() > 0, "{number}");
+        }
         assert!(notices > 0);
         stop(&place, supervisor);
     }

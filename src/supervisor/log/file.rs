@@ -108,10 +108,8 @@ impl<'a> FileLog<'a> {
                 false => self.position.cut(self.limit, self.size, bytes),
             };
             let (fitting, rest) = bytes.split_at_checked(count).unwrap_or((bytes, b""));
-            if !fitting.is_empty() {
-                self.write(fitting);
-            }
-            if rotates {
+            // On a disk that is full, rotations would only remove the old files.
+            if (fitting.is_empty() || self.write(fitting)) && rotates {
                 self.rotate();
             }
             bytes = rest;
@@ -134,17 +132,20 @@ impl<'a> FileLog<'a> {
     }
 
     /// Writes bytes to the file, after the number of lines that are missing before them. That number stays as it is
-    /// if no line follows.
-    fn write(&mut self, bytes: &[u8]) {
+    /// if no line follows. Returns whether all was written.
+    fn write(&mut self, bytes: &[u8]) -> bool {
         let (position, dropped) = (self.position, self.dropped);
         if dropped > 0 && !self.write_dropped() {
-            return self.drop(bytes);
+            self.drop(bytes);
+            return false;
         }
         let start = self.position;
-        if !self.append(bytes) && dropped > 0 && self.position == start {
+        let is_written = self.append(bytes);
+        if !is_written && dropped > 0 && self.position == start {
             self.truncate(position);
             self.dropped = self.dropped.saturating_add(dropped);
         }
+        is_written
     }
 
     /// Writes the number of dropped lines. Returns whether that was possible.
