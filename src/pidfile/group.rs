@@ -50,7 +50,7 @@ impl Group {
             has_zombies |= is_member;
             is_member && !is_zombie(pid)
         });
-        each == Some(false) && has_zombies
+        each == Ok(false) && has_zombies
     }
 }
 

@@ -24,5 +24,7 @@ pub(crate) use lock::{
 };
 pub use owner::{Owner, Pidfile};
 pub use process::describe_process;
-pub(crate) use process::{each_process, fingerprint_of, is_descendant, notifying_child, parent_of};
+pub(crate) use process::{
+    each_process, fingerprint_of, is_descendant, is_zombie, notifying_child, parent_of,
+};
 pub use stop::Stage;

@@ -99,24 +99,24 @@ pub(super) fn read_process(pid: Pid) -> Result<Option<Process>, Errno> {
 }
 
 /// Whether `/proc` shows a process as a zombie.
-pub(super) fn is_zombie(pid: Pid) -> bool {
+pub(crate) fn is_zombie(pid: Pid) -> bool {
     matches!(read_process(pid), Ok(Some(process)) if process.has_ended)
 }
 
-/// Calls a function for each process in `/proc` until it returns true, and returns whether it has. `None` if `/proc`
+/// Calls a function for each process in `/proc` until it returns true, and returns whether it has. `ENOENT` if `/proc`
 /// is not mounted or shows another pid namespace.
-pub(crate) fn each_process(is_found: &mut dyn FnMut(Pid) -> bool) -> Option<bool> {
-    read_process(sys::getpid()).ok()??;
-    let folder = open_in_proc(&[b"/proc"], Open::Directory).ok()?;
+pub(crate) fn each_process(is_found: &mut dyn FnMut(Pid) -> bool) -> Result<bool, Errno> {
+    read_process(sys::getpid())?.ok_or(Errno::ENOENT)?;
+    let folder = open_in_proc(&[b"/proc"], Open::Directory)?;
     let mut buffer = [0; 1024];
     loop {
-        let length = sys::getdents(folder.raw(), &mut buffer).ok()?;
+        let length = sys::getdents(folder.raw(), &mut buffer)?;
         if length == 0 {
-            return Some(false);
+            return Ok(false);
         }
-        let mut names = EntryNames(buffer.get(..length as usize)?);
+        let mut names = EntryNames(buffer.get(..length as usize).unwrap_or_default());
         if names.any(|name| pid_of(name).is_some_and(&mut *is_found)) {
-            return Some(true);
+            return Ok(true);
         }
     }
 }

@@ -98,8 +98,13 @@ pub(super) fn take<R: Role>(
             Step::WritePidfile => {
                 files.wrote_pidfile = true;
                 let [pidfile, _] = files.locks;
-                pidfile::write(pidfile, sys::getpid(), fingerprint, false)
-                    .and_then(|()| at_step(chown_pidfile(plan, pidfile)))
+                let written = match options.forks {
+                    // This process is about to end. If the supervisor is killed before it finds the daemon, the empty
+                    // file and the lock that the daemon inherits keep a second start away.
+                    true => at_step(sys::ftruncate(pidfile, 0)),
+                    false => pidfile::write(pidfile, sys::getpid(), fingerprint, false),
+                };
+                written.and_then(|()| at_step(chown_pidfile(plan, pidfile)))
             }
             Step::SetLimits => set_limits(options),
             // The groups first: after the change of the user, the daemon may no longer change them.

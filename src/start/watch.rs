@@ -236,8 +236,9 @@ impl<'w> Watch<'w> {
     fn find_forked(&mut self) -> Option<Event> {
         let logger = self.supervision?.logger;
         match find_forked(self.options.own_pidfile, logger) {
-            Some(main) => self.follow(main).or(Some(Event::Ready)),
-            None => loop {
+            Err(errno) => Some(Event::Reported(Record::Failed(cannot_watch(errno)))),
+            Ok(Some(main)) => self.follow(main).or(Some(Event::Ready)),
+            Ok(None) => loop {
                 match sys::try_wait_any() {
                     Ok(Some(_)) => {}
                     Err(Errno::ECHILD) => {

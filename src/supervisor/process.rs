@@ -139,7 +139,7 @@ impl Supervisor<'_> {
     fn successor(&self, ended: Option<WaitStatus>, program: Option<Stat>) -> Option<Pid> {
         ended.filter(|status| status.exit_status() == Some(0))?;
         let own_pidfile = self.supervised.settings.own_pidfile;
-        let main = find_forked(own_pidfile, self.logger.pid)?;
+        let main = find_forked(own_pidfile, self.logger.pid).ok()??;
         let is_same = own_pidfile.is_some() || program_of(main) == Some(program?);
         is_same.then_some(main)
     }

@@ -74,6 +74,9 @@ impl Judge<'_> {
         let makers = [self.run.launcher, self.run.supervisor];
         let makers = makers.map(|pid| pid.map(Pid::as_raw));
         let mut is_left = false;
+        // An older one is that of a process that had the same pid.
+        let time = |path: PathBuf| fs::symlink_metadata(path).and_then(|it| it.modified()).ok();
+        let began = time(self.world.here.join("in"));
         let entries = fs::read_dir("/run").into_iter().chain(fs::read_dir("/tmp"));
         for entry in entries.flatten().flatten() {
             let name = entry.file_name();
@@ -82,7 +85,7 @@ impl Judge<'_> {
                 .and_then(|name| name.strip_prefix("rawdaemon-"));
             let number: Option<i64> = number.and_then(|number| number.parse().ok());
             let pid = number.map(|number| (number & 0x3f_ffff) as i32);
-            if pid.is_some() && makers.contains(&pid) {
+            if pid.is_some() && makers.contains(&pid) && time(entry.path()) >= began {
                 is_left |= fs::remove_dir_all(entry.path()).is_ok();
             }
         }
@@ -313,7 +316,11 @@ impl Judge<'_> {
     /// Whether the file of a daemon that has named another process is not known: the intermediate was killed, or the
     /// daemon has ended, and what it has named could not be watched.
     fn is_given_up(&self, main: Pid) -> bool {
-        self.was_hit(Role::Intermediate, Kind::Kill)
+        let watchers = [Role::Intermediate, Role::Supervisor];
+        watchers
+            .into_iter()
+            .any(|role| self.was_hit(role, Kind::Kill))
+            && !(self.scenario.is_respawn() && self.written() == Some(main))
             || self.is_fault_of("pidfd_open") && Some(main) != self.world.main && !is_alive(main)
     }
 

@@ -246,7 +246,9 @@ pub fn codes(call: &str, path: &str) -> &'static [i32] {
         "setgroups" => &[14],
         "setresgid" | "getresgid" => &[15],
         "setresuid" | "getresuid" => &[16],
-        "setpriority" | "getpriority" | "prlimit64" | "prctl" | "capset" | "capget"
+        // The death signal of --respawn-orphan=kill is one of the signals.
+        "prctl" => &[7, 17],
+        "setpriority" | "getpriority" | "prlimit64" | "capset" | "capget"
         | "sched_setscheduler" | "sched_getscheduler" | "sched_getparam" | "sched_setaffinity"
         | "sched_getaffinity" | "ioprio_set" | "ioprio_get" => &[17],
         // The pipe of `-R fd:N` too is put in place.

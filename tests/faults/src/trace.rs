@@ -304,7 +304,7 @@ impl<'a> Tracer<'a> {
         match event {
             libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE => {
                 if let Ok(child) = ptrace::getevent(pid) {
-                    self.created(pid, Pid::from_raw(child as libc::pid_t));
+                    self.created(pid, Pid::from_raw(child as libc::pid_t), event);
                 }
                 self.resume(pid, None);
             }
@@ -322,16 +322,15 @@ impl<'a> Tracer<'a> {
         }
     }
 
-    fn created(&mut self, parent: Pid, child: Pid) {
-        let has_log = !self.scenario.has("--log-size")
-            || self.tracees.values().any(|it| it.role == Role::Log);
+    fn created(&mut self, parent: Pid, child: Pid, event: i32) {
         let Some(tracee) = self.tracees.get_mut(&parent) else {
             return;
         };
         tracee.children += 1;
         let role = match (tracee.role, tracee.children) {
             (Role::Launcher, 1) if self.scenario.is_respawn() => Role::Supervisor,
-            (Role::Supervisor, _) if !has_log => Role::Log,
+            // No SIGCHLD tells its end.
+            (Role::Supervisor, _) if event == libc::PTRACE_EVENT_CLONE => Role::Log,
             (Role::Supervisor, _) => Role::Daemon,
             (Role::Launcher, 1) if self.scenario.is_direct => Role::Daemon,
             (Role::Launcher, 1) => Role::Intermediate,

@@ -52,6 +52,9 @@ pub fn judge_probe(
 
 impl Judge<'_> {
     fn probe(&mut self, probe: &Probe) {
+        if self.is_untold(probe) {
+            return;
+        }
         if probe.alive.len() > 1 {
             self.add("untrue", format!("{} daemons", probe.alive.len()));
         }
@@ -103,6 +106,21 @@ impl Judge<'_> {
         }
     }
 
+    /// Whether the supervisor was killed while it looked for a daemon that had gone into the background: the launcher
+    /// has lost track, and a second start is refused.
+    fn is_untold(&self, probe: &Probe) -> bool {
+        let is_refused = probe
+            .second
+            .as_ref()
+            .is_some_and(|second| second.code == 12);
+        self.was_hit(Role::Supervisor, Kind::Kill)
+            && self.run.ended == Some(Ended::Code(22))
+            && self.world.main.is_some()
+            && probe.alive.len() == 1
+            && probe.status.printed.is_empty()
+            && is_refused
+    }
+
     /// Whether the supervisor was killed, or was asked to stop the daemon.
     fn is_ended_on_purpose(&self) -> bool {
         use nix::sys::signal::Signal::{SIGINT, SIGQUIT, SIGTERM, SIGUSR2};
@@ -119,7 +137,9 @@ impl Judge<'_> {
 
     /// After a success, the daemon runs, unless its supervisor has then been asked to stop it.
     pub(super) fn runs_or_is_stopped(&mut self) {
-        let is_refused = self.case.is_some_and(|case| matches!(case.kind, Kind::Errno(_)));
+        let is_refused = self
+            .case
+            .is_some_and(|case| matches!(case.kind, Kind::Errno(_)));
         let is_killed = self.was_hit(Role::Supervisor, Kind::Kill);
         if self.is_new_alive() {
             self.runs();
