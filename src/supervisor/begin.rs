@@ -7,7 +7,7 @@ use super::respawn::Respawn;
 use super::state::remove_state;
 use crate::options::{Credentials, Readiness, Settings, Stdio, Stream};
 use crate::pidfile::{self, remove_after_failure, remove_locked};
-use crate::protocol::{Error, ErrorKind, Note, Pid, Signal, Subject, failed};
+use crate::protocol::{Error, ErrorKind, Note, Pid, Signal, Subject, cannot_watch, failed};
 use crate::start::{
     KeptFds, Supervised, Supervision as Held, close_all_but, is_relative, open_null,
 };
@@ -62,11 +62,18 @@ pub(super) fn supervise_with(
     verdict: Pipe,
     is_new: bool,
 ) -> Result<Outcome, Error> {
-    // Before Linux 3.4, what the daemon leaves goes to init.
-    let _ = sys::set_child_subreaper();
+    let settings = supervision.settings;
+    match sys::set_child_subreaper() {
+        // It would not be found when it has gone into the background.
+        Err(errno) if settings.forks && settings.own_pidfile.is_none() => {
+            return Err(cannot_watch(errno));
+        }
+        // Before Linux 3.4, what the daemon leaves goes to init.
+        _ => {}
+    }
     sys::reset_sigaction(SIGCHLD).map_err(failed(ErrorKind::SignalsFailed))?;
     let mut locks = [NO_FD; 2];
-    let mut settings = supervision.settings.clone();
+    let mut settings = settings.clone();
     let reserved = reserve_notification_fd(&settings);
     let opened =
         lock(&settings, &mut locks).and_then(|()| Logger::open(supervision.log, &mut settings));
