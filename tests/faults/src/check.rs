@@ -320,7 +320,7 @@ impl Judge<'_> {
         watchers
             .into_iter()
             .any(|role| self.was_hit(role, Kind::Kill))
-            && !(self.scenario.is_respawn() && self.written() == Some(main))
+            && !(self.scenario.is_respawn() && self.written() == self.world.main)
             || self.is_fault_of("pidfd_open") && Some(main) != self.world.main && !is_alive(main)
     }
 
@@ -453,7 +453,9 @@ impl Judge<'_> {
         }
         // Where wait4(2) is refused, waitid(2) has reaped the process, and its status is not known.
         let is_lost = hit.name == "wait4" && self.world.said.contains("(ECHILD)");
-        let is_named = is_lost || self.world.said.contains(&format!("({errno:?})"));
+        // What cannot be read of `/proc` counts as missing.
+        let is_missing = self.lacks_proc() && self.world.said.contains("(ENOENT)");
+        let is_named = is_lost || is_missing || self.world.said.contains(&format!("({errno:?})"));
         if !is_named {
             self.add("message", format!("it does not name {errno:?}"));
         }
