@@ -20,8 +20,8 @@ pub use crate::start::{
     KeptFds, LookUp, Plan, any_path, describe_file, interpreter, is_relative, spawn_as,
 };
 pub use crate::supervisor::{
-    After, Init, LogOptions, LogTarget, LogTime, MAX_KEPT_LOGS, MIN_LOG_SIZE, Respawn, Supervision,
-    read_state, remove_state, supervise, supervise_here,
+    After, ExitCodes, Init, LogOptions, LogTarget, LogTime, MAX_KEPT_LOGS, MIN_LOG_SIZE, Respawn,
+    Supervision, read_state, remove_state, supervise, supervise_here,
 };
 pub use crate::sys::{
     EntryNames, RawFd, SignalSet, Zeroed, block_signals, catch_traps, effective_user, getpid,

@@ -23,5 +23,5 @@ pub use context::Init;
 pub use init::supervise_here;
 pub use launch::supervise;
 pub use log::{LogOptions, LogTarget, LogTime, MAX_KEPT_LOGS, MIN_LOG_SIZE};
-pub use respawn::{After, Respawn};
+pub use respawn::{After, ExitCodes, Respawn};
 pub use state::{read_state, remove_state};

@@ -10,7 +10,7 @@ use crate::protocol::{
 use crate::start::{Running, find_forked, program_of, send_verdict};
 use crate::sys::{self, Pipe, Stat};
 
-/// How long a daemon that has missed its watchdog may take to end after a SIGABRT.
+/// How long a daemon that has missed its watchdog may take to end after the first signal.
 const ABORT_TIMEOUT: Nanoseconds = 5_000_000_000;
 
 impl Supervisor<'_> {
@@ -55,9 +55,8 @@ impl Supervisor<'_> {
                 return Ok(Outcome::Lost(error));
             }
             self.empty_pidfile();
-            let status = exit_status(&error);
             let next = match self.request {
-                Request::None => self.tally.judge(self.respawn, status == Some(0), lived),
+                Request::None => self.tally.judge(self.respawn, code_of(&error), lived),
                 _ => Next::Finish,
             };
             let Next::Restart(delay) = next else {
@@ -175,7 +174,7 @@ impl Supervisor<'_> {
     /// Ends a daemon that has missed its watchdog.
     fn abort(&mut self, running: &mut Running) -> Result<Option<WaitStatus>, Errno> {
         for (signal, time) in [
-            (Signal::ABRT, ABORT_TIMEOUT),
+            (self.respawn.watchdog_signal, ABORT_TIMEOUT),
             (Signal::KILL, Nanoseconds::MAX),
         ] {
             running.signal(signal);
@@ -211,10 +210,11 @@ impl Supervisor<'_> {
     }
 }
 
-/// The exit status of the daemon, if it has exited.
-fn exit_status(error: &Error) -> Option<u8> {
+/// The exit code of a daemon that has exited, or of a start that has failed.
+fn code_of(error: &Error) -> Option<u8> {
     match error.cause() {
         Cause::Died { status, .. } if error.kind() == ErrorKind::DaemonDied => status.exit_status(),
-        _ => None,
+        _ if error.kind() == ErrorKind::DaemonDied => None,
+        _ => Some(error.exit_code()),
     }
 }

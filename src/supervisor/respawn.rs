@@ -3,7 +3,8 @@
 use core::time::Duration;
 
 use crate::pidfile::Stage;
-use crate::protocol::{Nanoseconds, nanoseconds};
+use crate::protocol::{Nanoseconds, Signal, nanoseconds};
+use crate::text::{next_field, parse_number};
 
 /// After which end a daemon is started again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,10 +30,14 @@ pub struct Respawn<'a> {
     pub good_run: Duration,
     /// After how many restarts without a good run the supervisor gives up; 0 for never.
     pub max: u32,
+    /// The exit codes after which it is never started again.
+    pub final_codes: ExitCodes,
     /// Whether the daemon is ended if its supervisor is killed.
     pub kills_orphan: bool,
     /// How long the daemon may send no `WATCHDOG=1`; zero for no limit.
     pub watchdog: Duration,
+    /// The first signal to a daemon that has sent none.
+    pub watchdog_signal: Signal,
     /// How the supervisor stops the daemon.
     pub stages: &'a [Stage],
     /// The first of these that are repeated.
@@ -47,8 +52,10 @@ impl Respawn<'_> {
         longest_delay: Duration::from_secs(60),
         good_run: Duration::from_secs(10),
         max: 10,
+        final_codes: ExitCodes::NONE,
         kills_orphan: false,
         watchdog: Duration::ZERO,
+        watchdog_signal: Signal::ABRT,
         stages: Stage::TERM_THEN_KILL,
         first_repeated: usize::MAX,
     };
@@ -57,6 +64,37 @@ impl Respawn<'_> {
 impl Default for Respawn<'_> {
     fn default() -> Self {
         Self::DEFAULT
+    }
+}
+
+/// A set of exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExitCodes([u64; 4]);
+
+impl ExitCodes {
+    /// The empty set.
+    pub const NONE: Self = Self([0; 4]);
+
+    /// Parses a list of numbers, separated by commas: `126,127`.
+    #[must_use]
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        let mut codes = Self::NONE;
+        let mut rest = Some(text);
+        while rest.is_some() {
+            let code = u8::try_from(parse_number(next_field(&mut rest, b','), 10)?).ok()?;
+            let (word, bit) = Self::place(code);
+            *codes.0.get_mut(word)? |= bit;
+        }
+        Some(codes)
+    }
+
+    pub(super) fn has(&self, code: u8) -> bool {
+        let (word, bit) = Self::place(code);
+        self.0.get(word).is_some_and(|word| word & bit != 0)
+    }
+
+    const fn place(code: u8) -> (usize, u64) {
+        (code as usize / 64, 1 << (code % 64))
     }
 }
 
@@ -88,18 +126,22 @@ impl Tally {
         (self.delay / 1_000_000) as u32
     }
 
-    /// Decides what follows a run that took this time.
+    /// Decides what follows a run that took this time, and ended with this exit code, if it has one.
     pub(super) fn judge(
         &mut self,
         respawn: &Respawn<'_>,
-        is_success: bool,
+        code: Option<u8>,
         lived: Nanoseconds,
     ) -> Next {
+        let is_success = code == Some(0);
         if lived >= nanoseconds(respawn.good_run).max(self.delay) {
             (self.failures, self.delay) = (0, 0);
         }
         if respawn.after == After::Nothing || is_success && respawn.after == After::Failure {
             return Next::Finish;
+        }
+        if code.is_some_and(|code| respawn.final_codes.has(code)) {
+            return Next::GiveUp;
         }
         if !is_success {
             self.failures = self.failures.saturating_add(1);
@@ -122,7 +164,7 @@ mod tests {
     use core::time::Duration;
     use std::vec::Vec;
 
-    use super::{After, Next, Respawn, Tally};
+    use super::{After, ExitCodes, Next, Respawn, Tally};
     use crate::protocol::{Nanoseconds, SECOND};
 
     const MS: Nanoseconds = 1_000_000;
@@ -134,7 +176,7 @@ mod tests {
             ..Respawn::DEFAULT
         };
         let mut tally = Tally::default();
-        let mut fail = |lived| match tally.judge(&respawn, false, lived) {
+        let mut fail = |lived| match tally.judge(&respawn, None, lived) {
             Next::Restart(delay) => delay / MS,
             Next::Finish | Next::GiveUp => 0,
         };
@@ -163,23 +205,23 @@ mod tests {
             for lived in [SECOND, 3600 * SECOND] {
                 for _ in 0..max {
                     assert!(matches!(
-                        tally.judge(&respawn, false, lived),
+                        tally.judge(&respawn, None, lived),
                         Next::Restart(_)
                     ));
                 }
             }
             // The last run was good, and one failure is counted.
             for _ in 1..max {
-                assert!(matches!(tally.judge(&respawn, false, 0), Next::Restart(_)));
+                assert!(matches!(tally.judge(&respawn, None, 0), Next::Restart(_)));
             }
-            assert_eq!(tally.judge(&respawn, false, 0), Next::GiveUp);
+            assert_eq!(tally.judge(&respawn, None, 0), Next::GiveUp);
         }
     }
 
     #[test]
     fn a_success_ends_the_supervision_unless_the_daemon_is_always_restarted() {
         let respawn = Respawn::DEFAULT;
-        assert_eq!(Tally::default().judge(&respawn, true, 0), Next::Finish);
+        assert_eq!(Tally::default().judge(&respawn, Some(0), 0), Next::Finish);
         let always = Respawn {
             after: After::Everything,
             max: 1,
@@ -188,9 +230,37 @@ mod tests {
         };
         let mut tally = Tally::default();
         for delay in [1, 2, 4, 8] {
-            assert_eq!(tally.judge(&always, true, 0), Next::Restart(delay * MS));
+            assert_eq!(tally.judge(&always, Some(0), 0), Next::Restart(delay * MS));
         }
-        assert_eq!(tally.judge(&always, false, 0), Next::Restart(16 * MS));
-        assert_eq!(tally.judge(&always, false, 0), Next::GiveUp);
+        assert_eq!(tally.judge(&always, Some(1), 0), Next::Restart(16 * MS));
+        assert_eq!(tally.judge(&always, Some(1), 0), Next::GiveUp);
+    }
+
+    #[test]
+    fn some_exit_codes_are_final() {
+        for (text, codes) in [
+            ("0", &[0][..]),
+            ("126,127", &[126, 127]),
+            ("63,64,255", &[63, 64, 255]),
+        ] {
+            let parsed = ExitCodes::parse(text.as_bytes()).unwrap();
+            for code in 0..=255 {
+                assert_eq!(parsed.has(code), codes.contains(&code), "{text} {code}");
+            }
+        }
+        for bad in ["", "256", "1,", "x", "1-2"] {
+            assert_eq!(ExitCodes::parse(bad.as_bytes()), None, "{bad}");
+        }
+        let respawn = Respawn {
+            final_codes: ExitCodes::parse(b"100").unwrap(),
+            after: After::Everything,
+            ..Respawn::DEFAULT
+        };
+        let mut tally = Tally::default();
+        for code in [Some(99), None, Some(0)] {
+            let next = tally.judge(&respawn, code, 0);
+            assert!(matches!(next, Next::Restart(_)));
+        }
+        assert_eq!(tally.judge(&respawn, Some(100), 0), Next::GiveUp);
     }
 }

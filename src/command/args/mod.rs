@@ -11,7 +11,8 @@ mod values;
 use core::time::Duration;
 
 use rawdaemon::internal::{
-    After, Init, LogOptions, LogTarget, Respawn, Settings, parse_number, parse_signed, variable,
+    After, ExitCodes, Init, LogOptions, LogTarget, Respawn, Settings, parse_number, parse_signed,
+    split_once, variable,
 };
 use rawdaemon::{
     Capabilities, CpuSet, IntoCStr, IoPriority, Readiness, SchedPolicy, Securebits, Signal, Stdio,
@@ -49,6 +50,7 @@ const SUPERVISED: u64 = SUPERVISOR
     | Name::RespawnDelay.bit()
     | Name::RespawnMax.bit()
     | Name::RespawnGood.bit()
+    | Name::RespawnFinal.bit()
     | Name::RespawnOrphan.bit()
     | Name::Watchdog.bit()
     | LOG;
@@ -290,6 +292,7 @@ impl<'a> Invocation<'a> {
                 self.respawn.max = u32::try_from(parse_number(text, 10)?).ok()?;
             }
             Name::RespawnGood => self.respawn.good_run = values::seconds(text)?,
+            Name::RespawnFinal => self.respawn.final_codes = ExitCodes::parse(text)?,
             Name::RespawnOrphan => {
                 self.respawn.kills_orphan = match text {
                     b"run" => false,
@@ -297,7 +300,13 @@ impl<'a> Invocation<'a> {
                     _ => return None,
                 };
             }
-            Name::Watchdog => self.respawn.watchdog = values::seconds(text)?,
+            Name::Watchdog => {
+                let (time, signal) = split_once(text, b':');
+                self.respawn.watchdog = values::seconds(time)?;
+                if let Some(signal) = signal {
+                    self.respawn.watchdog_signal = Signal::parse(signal)?;
+                }
+            }
             Name::LogSize => self.log.size = values::log_size(text)?,
             Name::LogKeep => self.log.keep = values::log_keep(text)?,
             Name::LogTime => self.log.time = values::log_time(text)?,

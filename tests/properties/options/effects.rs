@@ -4,7 +4,7 @@ use std::ffi::{CStr, CString};
 use std::time::Duration;
 
 use crate::args::{Invocation, Name, Schedule, Verbosity};
-use rawdaemon::internal::{After, Init, LogTarget, LogTime, settings};
+use rawdaemon::internal::{After, ExitCodes, Init, LogTarget, LogTime, settings};
 use rawdaemon::{
     Capabilities, CpuSet, DaemonizeOptions, IoPriority, Limit, Readiness, Resource, SchedPolicy,
     Securebits, Signal, Stage, Stdio,
@@ -339,6 +339,12 @@ fn add_effect<'v>(
             expected.add_flag(name);
             expected.respawn.good_run = time;
             return values.seconds().into_bytes();
+        }
+        Name::RespawnFinal => {
+            expected.add_flag(name);
+            let text = format!("{},127", number as u8);
+            expected.respawn.final_codes = ExitCodes::parse(text.as_bytes()).unwrap();
+            return text.into_bytes();
         }
         Name::RespawnOrphan => {
             expected.add_flag(name);
