@@ -168,11 +168,23 @@ mod tests {
     }
 
     #[test]
+    fn the_watchdog_is_heard() {
+        assert_eq!(
+            event(b"WATCHDOG=1"),
+            Some(Event::Watchdog { is_alive: true })
+        );
+        assert_eq!(
+            event(b"WATCHDOG=trigger\n"),
+            Some(Event::Watchdog { is_alive: false })
+        );
+        assert_eq!(event(b"READY=1\nWATCHDOG=1"), Some(Event::Ready));
+    }
+
+    #[test]
     fn lines_for_a_service_manager_are_ignored() {
         for datagram in [
-            &b"WATCHDOG=1"[..],
-            b"WATCHDOG=trigger",
-            b"WATCHDOG_USEC=20000000",
+            &b"WATCHDOG_USEC=20000000"[..],
+            b"WATCHDOG=2",
             b"FDSTORE=1\nFDNAME=web",
             b"FDSTOREREMOVE=1\nFDNAME=web",
             b"NOTIFYACCESS=all",

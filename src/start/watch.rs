@@ -54,6 +54,8 @@ pub(super) struct Watch<'w> {
     /// Whether the process that was started has gone into the background: the process that is the daemon now is looked
     /// for.
     forked: bool,
+    /// The process that was found at the last look.
+    seen: Option<Pid>,
     channel: &'w mut Channel,
     /// Readable when the daemon may have ended: a pidfd, or, before Linux 5.3 and where a sandbox refuses
     /// pidfds, a signalfd for SIGCHLD, which also reports stops. [`NO_FD`] before the first wait.
@@ -100,6 +102,7 @@ impl<'w> Watch<'w> {
             abandoning: supervision.map_or(of_original, |it| it.abandoning),
             supervision,
             forked: false,
+            seen: None,
             channel,
             death: NO_FD,
             started: born.saturating_add(nanoseconds(plan.options.lock_timeout)),
@@ -237,6 +240,11 @@ impl<'w> Watch<'w> {
         let logger = self.supervision?.logger;
         match find_forked(self.options.own_pidfile, logger) {
             Err(errno) => Some(Event::Reported(Record::Failed(cannot_watch(errno)))),
+            // A daemon that forks twice leaves its first child for a moment: of an only child, two looks are needed.
+            Ok(Some(main)) if self.options.own_pidfile.is_none() && self.seen != Some(main) => {
+                self.seen = Some(main);
+                None
+            }
             Ok(Some(main)) => self.follow(main).or(Some(Event::Ready)),
             Ok(None) => loop {
                 match sys::try_wait_any() {

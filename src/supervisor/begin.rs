@@ -171,12 +171,9 @@ fn reserve_notification_fd(settings: &Settings<'_>) -> Option<Fd> {
 fn lock(settings: &Settings<'_>, locks: &mut [RawFd; 2]) -> Result<(), Error> {
     let [pidfile, lock_file] = locks;
     // The daemon of a lock file is the supervisor: no file tells another one.
-    let files: [(_, fn(u32) -> Locker, _); 2] = [
-        (Subject::LockFile, Locker::Daemon, lock_file),
-        (Subject::Pidfile, Locker::Starter, pidfile),
-    ];
-    for (subject, locker, lock) in files {
-        pidfile::lock(settings, subject, locker, lock)?;
+    pidfile::lock(settings, Subject::LockFile, Locker::Daemon, lock_file)?;
+    pidfile::lock(settings, Subject::Pidfile, Locker::Starter, pidfile)?;
+    for lock in [lock_file, pidfile] {
         if *lock != NO_FD {
             // The daemon inherits this one: it is there even if the supervisor is killed.
             let _ = sys::flock(*lock);

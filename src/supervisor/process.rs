@@ -8,7 +8,7 @@ use crate::protocol::{
     WaitStatus, cannot_watch, encode, failed, nanoseconds,
 };
 use crate::start::{Running, find_forked, program_of, send_verdict};
-use crate::sys::{self, Pipe, Stat};
+use crate::sys::{self, NO_FD, Pipe, Stat};
 
 /// How long a daemon that has missed its watchdog may take to end after the first signal.
 const ABORT_TIMEOUT: Nanoseconds = 5_000_000_000;
@@ -92,7 +92,11 @@ impl Supervisor<'_> {
         let time = || sys::monotonic_time().unwrap_or(0);
         let born = time();
         let program = program_of(running.main);
-        let limit = nanoseconds(self.respawn.watchdog);
+        let limit = match running.fd() {
+            // A daemon that was adopted has no channel.
+            NO_FD => 0,
+            _ => nanoseconds(self.respawn.watchdog),
+        };
         let due = |now: Nanoseconds| match limit {
             0 => Nanoseconds::MAX,
             limit => now.saturating_add(limit),
@@ -134,12 +138,13 @@ impl Supervisor<'_> {
     }
 
     /// The process that has taken the place of a daemon that has exited with status 0: the one that its own pidfile
-    /// names, or else its only child, if that executes the same program.
+    /// names, or else its only child, if that executes the same program, or the daemon goes into the background.
     fn successor(&self, ended: Option<WaitStatus>, program: Option<Stat>) -> Option<Pid> {
         ended.filter(|status| status.exit_status() == Some(0))?;
         let own_pidfile = self.supervised.settings.own_pidfile;
         let main = find_forked(own_pidfile, self.logger.pid).ok()??;
-        let is_same = own_pidfile.is_some() || program_of(main) == Some(program?);
+        let forks = self.supervised.settings.forks;
+        let is_same = forks || program_of(main) == Some(program?);
         is_same.then_some(main)
     }
 

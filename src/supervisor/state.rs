@@ -44,7 +44,7 @@ impl StateText {
     }
 
     /// Adds how a daemon has ended, or why it was not started.
-    pub(super) fn add_end(&mut self, error: &Error) {
+    pub(super) fn add_end(&mut self, error: &Error, program: ThinCStr<'_>) {
         match error.cause() {
             Cause::Died { status, .. } if error.kind() == ErrorKind::DaemonDied => {
                 status.describe(&mut |piece| self.add(piece));
@@ -52,7 +52,14 @@ impl StateText {
             Cause::Unknown if error.kind() == ErrorKind::DaemonDied => {
                 self.say(packed!("its status is not known"));
             }
-            _ => describe(error, None, &mut |piece| self.add(piece)),
+            _ => {
+                let path = match error.kind() {
+                    ErrorKind::ExecFailed | ErrorKind::CommandNotFound => Some(program),
+                    _ => None,
+                };
+                let path = path.map(ThinCStr::to_c_str);
+                describe(error, path, &mut |piece| self.add(piece));
+            }
         }
     }
 

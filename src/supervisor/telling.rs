@@ -55,7 +55,8 @@ impl Supervisor<'_> {
         text.say(packed!(" times"));
         if let Some(last) = last {
             text.say(packed!(", last ended: "));
-            text.add_end(last);
+            let (program, _, _) = self.supervised.command;
+            text.add_end(last, program);
         }
     }
 

@@ -154,6 +154,11 @@ impl<'a> Invocation<'a> {
             Some(_) if self.has(Name::Log) && has_stdout => {
                 return Err(UsageError::Excluded(Name::Log.bit() | Name::Stdout.bit()));
             }
+            // The daemon would have it, and not the process that it leaves.
+            Some(_) if self.respawn.kills_orphan && self.start.forks => {
+                let both = Name::RespawnOrphan.bit() | Name::Ready.bit();
+                return Err(UsageError::Excluded(both));
+            }
             Some(_) if self.log.target == LogTarget::Off && given(OF_FILES).is_some() => {
                 (given(OF_FILES), Name::Stdout)
             }
