@@ -2,7 +2,7 @@
 //! fingerprint.
 
 use super::fingerprint::Match;
-use super::process::{is_younger, match_named, match_process, read_pid};
+use super::process::{is_younger, match_named, match_process, read_pid, recorded_fingerprint};
 use crate::options::{CStrArg, IntoCStr};
 use crate::protocol::{Cause, Errno, Error, ErrorKind, Nanoseconds, Pid, Subject, failed};
 use crate::sys::{self, Fd, Lock, LockOwner, Open, Stat, ThinCStr};
@@ -212,6 +212,10 @@ impl Observation {
         let (named_pid, is_exact) = read_pid(file.raw())?;
         self.named_pid = named_pid;
         let found = match named_pid {
+            // The lock of a daemon without a supervisor is enough.
+            Some(pid) if lock.owner == LockOwner::Process(pid) => {
+                match_process(pid, recorded_fingerprint(stat))?
+            }
             Some(pid) => match_named(file.raw(), stat, pid)?,
             None => Match::Ended,
         };

@@ -48,7 +48,7 @@ pub(super) fn match_named(file: RawFd, stat: Stat, pid: Pid) -> Result<Match, Er
 }
 
 /// The fingerprint in the status of a pidfile. Its owner may have chosen it: only root and the caller are believed.
-fn recorded_fingerprint(stat: Stat) -> u32 {
+pub(super) fn recorded_fingerprint(stat: Stat) -> u32 {
     match stat.is_ours() && stat.is_dated() {
         true => (stat.mtime() % SECOND) as u32,
         false => NO_FINGERPRINT,
