@@ -55,6 +55,8 @@ fn a_first_start_that_fails_leaves_nothing() {
         for pidfile in [&["-p", "pid"][..], &["-p", "pid", "-l", "lock"], &[]] {
             let mut start = place.rawdaemon(["--respawn"]);
             start.args(pidfile).args(arguments);
+            // Without folders that this user may not search.
+            start.env("PATH", "/usr/local/bin:/usr/bin:/bin");
             let output = place.run(&mut start);
             assert_eq!(output.code(), code, "{arguments:?}: {output:?}");
             // The supervisor may just be ending.
