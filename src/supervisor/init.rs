@@ -10,7 +10,7 @@ use crate::sys::{self, Pipe, Power, SignalSet};
 /// Supervises a command in the calling process. Returns the exit status for it: that of the command, or 128 and the
 /// number of the signal that has ended it.
 ///
-/// In an image, the process ends by [`reboot`](sys::reboot).
+/// In an image, the process ends by reboot(2).
 ///
 /// # Errors
 ///
