@@ -41,8 +41,8 @@ Start COMMAND as a daemon, and exit with a code that says whether it started.
   -t, --timeout SECS    give up waiting (60); exec: it must live so long (0)
   --start-or-ok, --restart   if it already runs: exit with 0, or stop it first
   --respawn[=always]    start it again when it fails; --init[=image]: as pid 1
-  --respawn-delay, --respawn-max, --respawn-good, --respawn-orphan, --watchdog
-  --log-size SIZE, --log-keep N, --log-time utc|boot, --log kmsg|syslog   output
+  --respawn-delay, --respawn-max, --respawn-good, --respawn-final, --watchdog
+  --respawn-orphan; --log-size, --log-keep, --log-time, --log: of its output
   -T, --status    print its pid; 0 runs, 1 dead, 2 restarts, 3 not, 4 unknown
   -K, --stop; -s, --signal SIG; --process-group; --strict: 7 if it does not run
   --kill-after SECS (10); --retry TERM/10/KILL/5; --trust-pidfile: with no lock

@@ -7,13 +7,13 @@ _rawdaemon() {
         --umask --nice --oom-score-adj --rlimit --sched --ionice --cpus --capabilities --securebits
         --no-new-privs --mkdir --keep-fd --env --clear-env --argv0
         --ready --timeout --foreground --start-or-ok --restart --respawn --respawn-delay --respawn-max
-        --respawn-good --respawn-orphan --watchdog --init --log --log-size --log-keep --log-time
+        --respawn-good --respawn-final --respawn-orphan --watchdog --init --log --log-size --log-keep --log-time
         --status --list --stop --signal --kill-after
         --retry --process-group --strict --trust-pidfile --verbose --quiet --help --version'
     # The options that take a value; the letters are those of which a group can end.
     local valued='pidfile|lock|stdin|stdout|stderr|chdir|chroot|user|group|umask|nice|oom-score-adj'
     valued+='|rlimit|sched|ionice|cpus|capabilities|securebits|mkdir|keep-fd|env|argv0|ready|timeout|signal|kill-after|retry'
-    valued+='|respawn-delay|respawn-max|respawn-good|respawn-orphan|watchdog|log|log-size|log-keep|log-time'
+    valued+='|respawn-delay|respawn-max|respawn-good|respawn-final|respawn-orphan|watchdog|log|log-size|log-keep|log-time'
     local letters='plioecrugmnERts'
     # Their values are attached, or missing.
     local optional='respawn|init'
