@@ -2,8 +2,7 @@
 
 use crate::pidfile::{each_process, is_zombie, parent_of, pid_in};
 use crate::protocol::{Errno, Pid};
-use crate::sys::{self, Open, Stat, ThinCStr};
-use crate::text::{NUMBER_LINE, concat, number_line, split_once};
+use crate::sys::{self, Open, ThinCStr};
 
 /// The process that is the daemon now: that which the daemon's own pidfile names, or else the only child. All
 /// orphans below a child subreaper are its children; `spared` is none of them. `None` if there is none, or if several
@@ -43,14 +42,4 @@ fn is_child(pid: Pid, own: Pid) -> bool {
         Ok(has_exited) => !has_exited,
         Err(errno) => errno.is_refusal() && parent_of(pid) == Some(own) && !is_zombie(pid),
     }
-}
-
-/// The program that a process executes, if `/proc` tells.
-#[inline(never)]
-pub(crate) fn program_of(pid: Pid) -> Option<Stat> {
-    let (mut digits, mut path) = ([0; NUMBER_LINE], [0; 32]);
-    let digits = split_once(number_line(pid.get().into(), &mut digits), b'\n').0;
-    concat(&[b"/proc/", digits, b"/exe"], &mut path);
-    let program = sys::open(ThinCStr::at_start(&path)?, Open::Read).ok()?;
-    sys::fstat(program.raw()).ok()
 }

@@ -233,7 +233,7 @@ fn watch<R: Role>(
     }
     let watched = watch.watched();
     if supervision.is_some() {
-        watch.close();
+        watch.close(outcome.is_ok());
     }
     let named = watch.named();
     match outcome {

@@ -43,7 +43,7 @@ pub use daemon_process::DaemonProcess;
 pub use daemonize::{Identity, daemonize};
 pub(crate) use descriptors::close_all_but;
 pub use file_head::interpreter;
-pub(crate) use forked::{find_forked, program_of};
+pub(crate) use forked::find_forked;
 pub use interpreter::describe_file;
 pub use kept_fds::KeptFds;
 pub use look_up::LookUp;

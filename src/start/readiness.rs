@@ -208,7 +208,8 @@ fn open_socket(
     folder: &NotifyFolder<'_>,
     variable: &mut [u8; VARIABLE_SIZE],
 ) -> Result<Channel, Errno> {
-    let socket = sys::datagram_socket()?.into_raw();
+    let opened = sys::datagram_socket()?;
+    let socket = opened.raw();
     let buffer = Mapping::new(DATAGRAM_SIZE)?;
     // The daemon may run as any user, and must be able to write to the socket.
     let folder = sys::with_umask(0, || match folder.make_or_remove(socket, variable) {
@@ -226,7 +227,7 @@ fn open_socket(
         None => {}
     }
     Ok(Channel::Socket {
-        socket,
+        socket: opened.into_raw(),
         folder,
         buffer,
     })

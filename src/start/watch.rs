@@ -266,7 +266,7 @@ impl<'w> Watch<'w> {
             let death =
                 sys::pidfd_open(self.daemon).or_else(|_| sys::signalfd(SignalSet::of(SIGCHLD)));
             self.death = death?.into_raw();
-            if self.verdict == NO_FD || self.supervision.is_some() {
+            if self.asked == NO_FD && (self.verdict == NO_FD || self.supervision.is_some()) {
                 self.asked = sys::signalfd(self.abandoning).map_or(NO_FD, Fd::into_raw);
             }
         }
@@ -383,10 +383,11 @@ impl<'w> Watch<'w> {
         }
     }
 
-    /// Closes what the watch has opened, for a process that goes on.
-    pub(super) fn close(&mut self) {
+    /// Closes what the watch has opened, for a process that goes on, except for the pidfd that
+    /// [`watched`](Self::watched) has returned, if that `is_used`.
+    pub(super) fn close(&mut self, is_used: bool) {
         self.close_report_writer();
-        if self.named.is_some() {
+        if self.named.is_some() || !is_used {
             sys::close(self.death);
         }
         sys::close(self.asked);

@@ -7,7 +7,7 @@ use super::respawn::Respawn;
 use super::state::remove_state;
 use crate::options::{Credentials, Readiness, Settings, Stdio, Stream};
 use crate::pidfile::{self, remove_after_failure, remove_locked};
-use crate::protocol::{Error, ErrorKind, Note, Pid, Signal, Subject, cannot_watch, failed};
+use crate::protocol::{Errno, Error, ErrorKind, Note, Pid, Signal, Subject, cannot_watch, failed};
 use crate::start::{
     KeptFds, Supervised, Supervision as Held, close_all_but, is_relative, open_null,
 };
@@ -75,8 +75,9 @@ pub(super) fn supervise_with(
     let mut locks = [NO_FD; 2];
     let mut settings = settings.clone();
     let reserved = reserve_notification_fd(&settings);
-    let opened =
-        lock(&settings, &mut locks).and_then(|()| Logger::open(supervision.log, &mut settings));
+    let opened = lock(&settings, &mut locks)
+        .and_then(|()| refuse_locked(&settings, locks))
+        .and_then(|()| Logger::open(supervision.log, &mut settings));
     drop(reserved);
     if supervision.init != Init::No {
         // Streams that do not go to the log.
@@ -155,6 +156,19 @@ fn clean_up(
         }
     }
     stayed
+}
+
+/// Refuses files that the supervisor opens and closes later, if they are those that it has locked: that would release
+/// the lock (fcntl(2)).
+fn refuse_locked(settings: &Settings<'_>, locks: [RawFd; 2]) -> Result<(), Error> {
+    let [_, output, error] = [0, 1, 2].map(|index| settings.stream(index).path());
+    for path in [output, error, settings.own_pidfile].into_iter().flatten() {
+        let file = sys::stat(path);
+        if file.is_ok() && locks.iter().any(|lock| sys::fstat(*lock) == file) {
+            return Err(failed(ErrorKind::PidfileFailed)(Errno::EDEADLK));
+        }
+    }
+    Ok(())
 }
 
 /// Takes the number of the notification descriptor, so that no descriptor gets it that the daemon inherits.

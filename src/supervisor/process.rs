@@ -7,8 +7,8 @@ use crate::protocol::{
     Cause, Errno, Error, ErrorKind, Event as Message, Nanoseconds, Note, Pid, Record, Signal,
     WaitStatus, cannot_watch, encode, failed, nanoseconds,
 };
-use crate::start::{Running, find_forked, program_of, send_verdict};
-use crate::sys::{self, NO_FD, Pipe, Stat};
+use crate::start::{Running, find_forked, send_verdict};
+use crate::sys::{self, NO_FD, Pipe};
 
 /// How long a daemon that has missed its watchdog may take to end after the first signal.
 const ABORT_TIMEOUT: Nanoseconds = 5_000_000_000;
@@ -91,7 +91,6 @@ impl Supervisor<'_> {
     fn run(&mut self, running: &mut Running) -> (Error, Nanoseconds) {
         let time = || sys::monotonic_time().unwrap_or(0);
         let born = time();
-        let program = program_of(running.main);
         let limit = match running.fd() {
             // A daemon that was adopted has no channel.
             NO_FD => 0,
@@ -103,12 +102,14 @@ impl Supervisor<'_> {
         };
         let mut deadline = due(born);
         let status = loop {
+            if self.request == Request::Stop {
+                break self.stop(running);
+            }
             match self.wait(Some(running), deadline) {
-                Ok(Event::Ended(status)) => match self.successor(status, program) {
+                Ok(Event::Ended(status)) => match self.successor(status) {
                     Some(main) => running.follow(main, self.supervised),
                     None => break Ok(status),
                 },
-                Ok(_) if self.request == Request::Stop => break self.stop(running),
                 Ok(Event::Heard(Message::Watchdog { is_alive: true })) => deadline = due(time()),
                 Ok(Event::Heard(Message::Extended(microseconds))) if limit != 0 => {
                     let end = time().saturating_add(microseconds.saturating_mul(1000));
@@ -117,7 +118,9 @@ impl Supervisor<'_> {
                 Ok(Event::Timeout | Event::Heard(Message::Watchdog { is_alive: false })) => {
                     break self.abort(running);
                 }
-                Ok(_) if time() >= deadline => break self.abort(running),
+                Ok(_) if time() >= deadline && self.request != Request::Stop => {
+                    break self.abort(running);
+                }
                 Ok(_) => {}
                 Err(errno) => break Err(errno),
             }
@@ -137,15 +140,15 @@ impl Supervisor<'_> {
         (error, lived)
     }
 
-    /// The process that has taken the place of a daemon that has exited with status 0: the one that its own pidfile
-    /// names, or else its only child, if that executes the same program, or the daemon goes into the background.
-    fn successor(&self, ended: Option<WaitStatus>, program: Option<Stat>) -> Option<Pid> {
-        ended.filter(|status| status.exit_status() == Some(0))?;
-        let own_pidfile = self.supervised.settings.own_pidfile;
-        let main = find_forked(own_pidfile, self.logger.pid).ok()??;
-        let forks = self.supervised.settings.forks;
-        let is_same = forks || program_of(main) == Some(program?);
-        is_same.then_some(main)
+    /// The process that has taken the place of a daemon that goes into the background, and has exited with status 0:
+    /// the one that its own pidfile names, or else its only child.
+    fn successor(&self, ended: Option<WaitStatus>) -> Option<Pid> {
+        let settings = self.supervised.settings;
+        let is_success = ended.is_some_and(|status| status.exit_status() == Some(0));
+        if !is_success || !settings.forks || self.request != Request::None {
+            return None;
+        }
+        find_forked(settings.own_pidfile, self.logger.pid).ok()?
     }
 
     /// Stops the daemon by the schedule.

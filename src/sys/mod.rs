@@ -92,7 +92,7 @@ pub(crate) use socket::{
     socketpair,
 };
 pub(crate) use stack::Stack;
-pub(crate) use stat::{Stat, UNFINISHED, fstat, lstat, lstat_at};
+pub(crate) use stat::{Stat, UNFINISHED, fstat, lstat, lstat_at, stat};
 pub use terminal::terminal_width;
 pub(crate) use terminal::{has_terminal, take_terminal};
 pub(crate) use thread::Thread;

@@ -1,8 +1,8 @@
 //! The identity, type, owner and age of a file.
 
 use linux_raw_sys::general::{
-    S_IFCHR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK, S_IRWXG, S_IRWXO, S_ISGID, S_ISVTX,
-    S_IWGRP, S_IWOTH,
+    AT_SYMLINK_NOFOLLOW, S_IFCHR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK, S_IRWXG, S_IRWXO,
+    S_ISGID, S_ISVTX, S_IWGRP, S_IWOTH,
 };
 
 use super::arch::{self, RawStat};
@@ -172,5 +172,11 @@ pub(crate) fn lstat(path: ThinCStr<'_>) -> Result<Stat, Errno> {
 
 /// `fstatat(directory, path, _, AT_SYMLINK_NOFOLLOW)`—As [`lstat`], in this directory.
 pub(crate) fn lstat_at(directory: RawFd, path: ThinCStr<'_>) -> Result<Stat, Errno> {
-    Ok(Stat::from_raw(&arch::lstat_at(directory, path)?))
+    let stat = arch::stat_at(directory, path, AT_SYMLINK_NOFOLLOW)?;
+    Ok(Stat::from_raw(&stat))
+}
+
+/// `fstatat(AT_FDCWD, path, _, 0)`—Returns the status of a file, or of that to which a symbolic link leads.
+pub(crate) fn stat(path: ThinCStr<'_>) -> Result<Stat, Errno> {
+    Ok(Stat::from_raw(&arch::stat_at(WORKING_DIRECTORY, path, 0)?))
 }

@@ -2,8 +2,6 @@
 
 use core::mem::MaybeUninit;
 
-use linux_raw_sys::general::AT_SYMLINK_NOFOLLOW;
-
 use crate::protocol::Errno;
 use crate::sys::c_str::ThinCStr;
 use crate::sys::fd::RawFd;
@@ -40,11 +38,11 @@ pub(crate) fn fstat(fd: RawFd) -> Result<RawStat, Errno> {
 }
 
 #[inline(always)]
-pub(crate) fn lstat_at(directory: RawFd, path: ThinCStr<'_>) -> Result<RawStat, Errno> {
+pub(crate) fn stat_at(directory: RawFd, path: ThinCStr<'_>, flags: u32) -> Result<RawStat, Errno> {
     let mut stat = MaybeUninit::<RawStat>::zeroed();
     let (path, address) = (path.as_ptr(), stat.as_mut_ptr());
     // SAFETY: the kernel reads the C string `path`. `RawStat` is the structure that it writes for this call.
-    unsafe { call!(FSTATAT, directory, path, address, AT_SYMLINK_NOFOLLOW) }?;
+    unsafe { call!(FSTATAT, directory, path, address, flags) }?;
     // SAFETY: `stat` was initialized with zeros, which are a valid stat.
     Ok(unsafe { stat.assume_init() })
 }

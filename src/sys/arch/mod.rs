@@ -97,7 +97,7 @@ pub(crate) use current::{
 pub(crate) use linux_raw_sys::general::kernel_sigaction as RawSigAction;
 
 pub(crate) use ids::{FCHOWN, GETGROUPS, GETRESGID, GETRESUID, SETGROUPS, SETRESGID, SETRESUID};
-pub(crate) use status::{RawStat, fstat, lstat_at};
+pub(crate) use status::{RawStat, fstat, stat_at};
 pub(crate) use times::{CLOCK_GETTIME, PPOLL, RT_SIGTIMEDWAIT, TimeCall, UTIMENSAT};
 pub(crate) use wait::wait4;
 

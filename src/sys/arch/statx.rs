@@ -2,9 +2,7 @@
 
 use core::mem::MaybeUninit;
 
-use linux_raw_sys::general::{
-    AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, statx as Statx,
-};
+use linux_raw_sys::general::{AT_EMPTY_PATH, STATX_BASIC_STATS, statx as Statx};
 use syscalls::Sysno;
 
 use crate::protocol::Errno;
@@ -30,8 +28,8 @@ pub(crate) fn fstat(fd: RawFd) -> Result<RawStat, Errno> {
     statx(fd, ThinCStr::new(c""), AT_EMPTY_PATH)
 }
 
-pub(crate) fn lstat_at(directory: RawFd, path: ThinCStr<'_>) -> Result<RawStat, Errno> {
-    statx(directory, path, AT_SYMLINK_NOFOLLOW)
+pub(crate) fn stat_at(directory: RawFd, path: ThinCStr<'_>, flags: u32) -> Result<RawStat, Errno> {
+    statx(directory, path, flags)
 }
 
 /// `statx(directory, path, flags, STATX_BASIC_STATS, _)`
