@@ -34,10 +34,15 @@ impl<'p> Supervised<'p> {
         Self::find(place)
     }
 
-    /// Finds the only supervisor, whose launcher has ended.
+    /// Finds the only supervisor, whose launcher has ended. One that has given up has ended, but its file is left.
     #[track_caller]
     pub fn find(place: &'p Place) -> Self {
-        let supervisors = supervisors(place);
+        let state = fs::read_to_string(place.path("pid.supervisor")).unwrap_or_default();
+        let told = state.lines().next().and_then(|line| line.parse().ok());
+        let supervisors = match told.and_then(Pid::from_raw) {
+            Some(pid) => vec![pid],
+            None => supervisors(place),
+        };
         let [pid] = supervisors[..] else {
             panic!("not one supervisor: {supervisors:?}");
         };
@@ -122,6 +127,15 @@ impl<'p> Supervised<'p> {
             holds
         });
         last.unwrap()
+    }
+
+    /// Waits until `--status -v` says this, whatever its code is.
+    #[track_caller]
+    pub fn tells(&self, text: &str) {
+        eventually(text, || {
+            let output = ask(self.place, &["-v", "--status"]);
+            output.stderr.contains(text)
+        });
     }
 
     /// Kills the daemon, which has a long delay, and waits until the supervisor waits, too.
