@@ -5,7 +5,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::programs::{Programs, libraries, library_path, rawdaemon};
@@ -13,16 +13,16 @@ use crate::reap;
 use crate::report::{machine, median, now};
 use crate::stamps::Stamps;
 
-const ROUNDS: usize = 5;
-const LINES: u64 = 2_500_000;
+const ROUNDS: usize = 15;
+const LINES: u64 = 1_000_000;
 const LINE: u64 = 80;
 
 /// How long the program may take until it begins.
 const START: Duration = Duration::from_secs(10);
 
-struct Logger {
-    name: &'static str,
-    program: &'static str,
+pub struct Logger {
+    pub name: &'static str,
+    pub program: &'static str,
     /// The arguments. The folder of the log follows, if the logger is not the command.
     arguments: &'static [&'static str],
     /// Its configuration file in that folder.
@@ -56,7 +56,7 @@ const fn svlogd(
 }
 
 #[rustfmt::skip]
-const LOGGERS: [Logger; 13] = [
+pub const LOGGERS: [Logger; 13] = [
     logger("cat > file", "cat", &[]),
     logger("rawdaemon", "rawdaemon", &["--log-size", "1G"]),
     logger("s6-log", "s6-log", &["s268435456"]),
@@ -94,13 +94,17 @@ pub fn measure(programs: &Programs) -> io::Result<()> {
         "rate of a log in MB/s, {LINES} lines of {LINE} bytes, in memory, medians of {ROUNDS} rounds"
     );
     println!("{}", machine());
-    println!("{:42} {:>10} {:>8}", "", "MB/s", "ratio");
+    println!(
+        "{:42} {:>10} {:>8} {:>10}",
+        "", "MB/s", "ratio", "best MB/s"
+    );
+    let rate = |span: i64| (LINES * LINE) as f64 * 1e3 / span as f64;
     let mut first = None;
     for (logger, mut spans) in loggers.iter().zip(spans) {
-        if let Some(median) = median(&mut spans) {
-            let rate = (LINES * LINE) as f64 * 1e3 / median as f64;
+        if let (Some(median), Some(best)) = (median(&mut spans), spans.first()) {
+            let (rate, best) = (rate(median), rate(*best));
             let ratio = rate / *first.get_or_insert(rate);
-            println!("{:42} {rate:10.0} {ratio:8.2}", logger.name);
+            println!("{:42} {rate:10.0} {ratio:8.2} {best:10.0}", logger.name);
         }
     }
     println!();
@@ -110,38 +114,47 @@ pub fn measure(programs: &Programs) -> io::Result<()> {
 impl Logger {
     /// Writes a log, and returns the time that this took.
     fn measure(&self, programs: &Programs) -> io::Result<i64> {
-        let stamps = Stamps::new()?;
-        let folder = in_memory()?;
+        let (stamps, folder) = (Stamps::new()?, in_memory()?);
         let log = folder.path().join("log");
+        self.start(programs, &stamps.path, &log, &[LINES.to_string()])?;
+        let began = stamps.wait(START)?.time;
+        reap();
+        Ok(now() - began)
+    }
+
+    /// Starts the logger, and the program that writes to it. Returns the process of the logger, if it is not the
+    /// command: that starts both.
+    pub fn start(
+        &self,
+        programs: &Programs,
+        stamps: &Path,
+        log: &Path,
+        arguments: &[String],
+    ) -> io::Result<Option<Child>> {
         let mut flood = Command::new(programs.find("flood").unwrap_or_default());
-        flood.arg(&stamps.path).arg(LINES.to_string());
-        flood.stdin(Stdio::null());
+        flood.arg(stamps).args(arguments).stdin(Stdio::null());
         if self.program == "rawdaemon" {
             let mut command = Command::new(rawdaemon());
             command
                 .arg("--respawn")
                 .arg("-o")
-                .arg(&log)
+                .arg(log)
                 .args(self.arguments);
             command
                 .arg("--")
                 .arg(flood.get_program())
                 .args(flood.get_args());
             let status = command.stdin(Stdio::null()).status()?;
-            if !status.success() {
-                return Err(io::Error::other(status.to_string()));
-            }
-        } else {
-            let mut logger = self.command(programs, &log)?;
-            let mut logger = logger.stdin(Stdio::piped()).spawn()?;
-            let pipe = logger.stdin.take().map_or(Stdio::null(), Stdio::from);
-            flood.stdout(pipe).spawn()?;
+            return match status.success() {
+                true => Ok(None),
+                false => Err(io::Error::other(status.to_string())),
+            };
         }
-        // Nobody else has the pipe now: its end is the end of the logger.
-        drop(flood);
-        let began = stamps.wait(START)?.time;
-        reap();
-        Ok(now() - began)
+        let mut logger = self.command(programs, log)?.stdin(Stdio::piped()).spawn()?;
+        let pipe = logger.stdin.take().map_or(Stdio::null(), Stdio::from);
+        // Nobody else has the pipe afterwards: the end of the program is the end of the logger.
+        flood.stdout(pipe).spawn()?;
+        Ok(Some(logger))
     }
 
     fn command(&self, programs: &Programs, log: &Path) -> io::Result<Command> {

@@ -5,6 +5,7 @@
 mod candidates;
 mod latency;
 mod log_lines;
+mod log_memory;
 mod log_rate;
 mod memory;
 mod process;
@@ -31,6 +32,7 @@ pub fn measure() -> io::Result<()> {
     latency::measure(&found, &programs)?;
     memory::measure(&found, &programs)?;
     sizes::print(&programs)?;
+    log_memory::measure(&programs)?;
     log_rate::measure(&programs)
 }
 
