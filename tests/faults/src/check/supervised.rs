@@ -203,7 +203,11 @@ impl Judge<'_> {
         if self.is_supervised() {
             self.add("debris", "the supervisor is left");
         }
-        if self.world.here.join("pid.supervisor").exists() && !self.is_ended_on_purpose() {
+        let is_told = self.is_told() || self.is_fault_of("unlinkat");
+        if self.world.here.join("pid.supervisor").exists()
+            && !self.is_ended_on_purpose()
+            && !is_told
+        {
             self.add("debris", "the file of the supervisor is left");
         }
     }
