@@ -363,7 +363,9 @@ impl Judge<'_> {
 
     /// A stop that cannot wait does not know what became of the daemon.
     fn is_unknown(&self) -> bool {
-        self.scenario.what.needs_daemon() && self.world.said.contains("cannot watch the daemon")
+        let what = self.scenario.what;
+        (what.needs_daemon() || what == What::StopAll)
+            && self.world.said.contains("cannot watch the daemon")
     }
 
     fn nothing_left(&mut self) {
@@ -380,7 +382,7 @@ impl Judge<'_> {
         match self.pidfile() {
             None => {}
             // What cannot be removed, or not be known to be the daemon's, stays, without a pid.
-            Some(text) if text.is_empty() && self.cannot_remove() => {}
+            Some(text) if text.is_empty() && self.leaves_empty() => {}
             Some(_) if self.is_told() => {}
             // The killed launcher was the daemon, or the only process besides it.
             Some(_) if self.was_hit(Role::Launcher, Kind::Kill) && self.is_alone() => {}

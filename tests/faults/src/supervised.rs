@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 
 use crate::check::{Answer, Probe, Problem, judge, judge_probe};
 use crate::faults::{Case, Role};
-use crate::look::{executing, exists, is_alive};
+use crate::look::{executing, exists, is_alive, waits};
 use crate::scenario::{Scenario, What};
 use crate::trace::{Ended, Run, Stage, Tracer};
 use crate::worker::Worker;
@@ -109,7 +109,10 @@ impl Worker {
                 .map(|pid| format!("daemon {pid}")),
         );
         let files = FILES.iter().filter(|name| self.here().join(name).exists());
-        left.extend(files.map(|name| (*name).to_owned()));
+        left.extend(files.map(|name| {
+            let is_empty = fs::metadata(self.here().join(name)).is_ok_and(|it| it.len() == 0);
+            format!("{}{name}", if is_empty { "an empty " } else { "" })
+        }));
         let third = self.ask(tracer, &start);
         Probe {
             alive,
@@ -171,6 +174,11 @@ impl Worker {
         else {
             return Err(format!("cannot start the daemon: {status}"));
         };
+        let mut left = 2000;
+        while !waits(supervisor) && left > 0 {
+            std::thread::sleep(Duration::from_millis(1));
+            left -= 1;
+        }
         let ends = match what {
             What::Waiting => Some(daemon),
             What::Adopt => Some(supervisor),

@@ -208,7 +208,9 @@ impl<'a> Tracer<'a> {
     pub fn is_settled(&self) -> bool {
         let is_still = |(pid, tracee): (&Pid, &Tracee)| match tracee.role {
             // In this order: it may send a signal to the daemon and wait then.
-            Role::Supervisor => waits(*pid) && children(*pid).into_iter().all(is_asleep),
+            Role::Supervisor => {
+                waits(*pid) && children(*pid).into_iter().all(is_asleep) && waits(*pid)
+            }
             Role::Log => is_asleep(*pid),
             _ => false,
         };

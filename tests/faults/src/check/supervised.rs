@@ -82,7 +82,12 @@ impl Judge<'_> {
                 format!("a second start, then {now:?}: {second:?}"),
             );
         }
-        let is_excused = probe.left == ["pid"] && (self.cannot_remove() || self.is_told());
+        // A supervisor has no message when it ends.
+        let is_excused = match probe.left.as_slice() {
+            [left] if left == "an empty pid" => self.leaves_empty() || self.is_told(),
+            [left] if left == "pid" => self.is_told(),
+            _ => false,
+        };
         if probe.stop.code != 0 {
             self.add("untrue", format!("a stop: {:?}", probe.stop));
         } else if !probe.left.is_empty() && !is_excused {
@@ -104,6 +109,14 @@ impl Judge<'_> {
         {
             self.add("untrue", format!("it gave up without a word: {status:?}"));
         }
+    }
+
+    /// Whether the supervisor leaves an empty pidfile: it was killed, or could not make sure of the file.
+    pub(super) fn leaves_empty(&self) -> bool {
+        let calls = ["lseek", "fstat", "read.file", "newfstatat"];
+        self.cannot_remove()
+            || self.was_hit(Role::Supervisor, Kind::Kill)
+            || self.scenario.is_respawn() && calls.iter().any(|call| self.is_fault_of(call))
     }
 
     /// Whether the supervisor was killed while it looked for a daemon that had gone into the background: the launcher
@@ -176,7 +189,11 @@ impl Judge<'_> {
         if self.is_supervised() {
             self.add("debris", "the supervisor runs");
         }
-        if !self.was_hit(Role::Supervisor, Kind::Kill) {
+        // One that cannot wait gives up, and tells that.
+        let is_blind = ["clock_gettime", "ppoll"]
+            .iter()
+            .any(|call| self.is_fault_of(call));
+        if !self.was_hit(Role::Supervisor, Kind::Kill) && !is_blind {
             self.nothing_left();
         }
     }

@@ -114,6 +114,8 @@ pub static SCENARIOS: &[Scenario] = &[
     .which(What::StopAll),
     respawn!(
         "respawn-end",
+        "--retry",
+        "TERM/1/KILL/5",
         "-o",
         "log",
         "--log-size",
