@@ -21,7 +21,7 @@ pub use crate::start::{
 };
 pub use crate::supervisor::{
     After, ExitCodes, Init, LogOptions, LogTarget, LogTime, MAX_KEPT_LOGS, MIN_LOG_SIZE, Respawn,
-    Supervision, read_state, remove_state, supervise, supervise_here,
+    Supervision, await_power, read_state, remove_state, supervise, supervise_here,
 };
 pub use crate::sys::{
     EntryNames, RawFd, SignalSet, Zeroed, block_signals, catch_traps, effective_user, getpid,

@@ -57,7 +57,11 @@ pub(crate) fn print_status(invocation: &Invocation<'_>, listed: Option<ThinCStr<
         .and_then(read_state);
     let state = state.filter(|state| match (supervisor, pid) {
         (Some(supervisor), _) => supervisor == state.supervisor,
-        (None, Some(pid)) => getsid(Some(pid)) == Ok(Some(state.supervisor)),
+        (None, Some(pid)) => {
+            let leads = getsid(Some(pid)) == Ok(Some(state.supervisor));
+            // One that has gone into the background by itself has a session of its own.
+            leads || state.is_lost()
+        }
         (None, None) => matches!(owner, Ok(Owner::Dead)),
     });
     let (code, words) = match owner {
@@ -118,8 +122,9 @@ pub(crate) fn print_status(invocation: &Invocation<'_>, listed: Option<ThinCStr<
         line.say(packed!("; "));
         line.add(state.sentence());
         if let Some(left) = state.milliseconds_left() {
-            line.say(packed!("; restart in ms: "));
+            line.say(packed!("; next start in "));
             line.add_number(left);
+            line.add(b" ms");
         }
         if let Some(supervisor) = supervisor {
             line.say(packed!("; supervisor "));

@@ -62,15 +62,13 @@ pub(super) fn lock_open(path: ThinCStr<'_>, file: Fd, locker: Locker) -> Result<
     }
 }
 
-/// Whether a supervisor finds a daemon whose own supervisor was killed: the leader of its session has ended. It then
-/// adopts it. A daemon that inherited the lock of flock(2) had one.
+/// Whether a supervisor finds a daemon whose own supervisor was killed: it has inherited the lock of flock(2), and not
+/// the other one. It then adopts it.
 fn is_lost(error: &Error, locker: Locker) -> bool {
-    match (locker, error.cause()) {
-        (Locker::Starter(_), Cause::Owner(daemon)) => {
-            matches!(sys::getsid(Some(daemon)), Ok(Some(leader)) if has_ended(leader))
-        }
-        _ => false,
-    }
+    matches!(
+        (locker, error.cause()),
+        (Locker::Starter(_), Cause::Owner(_))
+    )
 }
 
 /// The daemon that a supervisor that has locked this pidfile adopts.

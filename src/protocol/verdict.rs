@@ -119,6 +119,12 @@ impl Verdict {
         self.deadline
     }
 
+    /// Whether the daemon has executed its command, or taken all its steps.
+    #[must_use]
+    pub const fn has_begun(&self) -> bool {
+        self.begun
+    }
+
     /// Takes the next event, and returns the verdict; `None` as long as there is none. The first verdict is
     /// final. `now` is the time of an event that [is timed](Event::is_timed).
     #[must_use]

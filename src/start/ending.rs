@@ -48,6 +48,10 @@ impl Watch<'_> {
 
     /// Ends the rest of the daemon's process group: what it has started.
     pub(super) fn end_group(&self) {
+        if self.forked {
+            // Its id may be that of another group by now.
+            return;
+        }
         // Those that are killed remain members until they are reaped.
         for (signal, time) in [
             (Signal::TERM, TERM_TIMEOUT),

@@ -248,7 +248,7 @@ pub(super) fn run_daemon<R: Role>(context: &Context<'_, R>) -> End<R::Output> {
     // If a policy refuses this, it stays in the session leader's group.
     let _ = sys::lead_group();
     if context.shared.supervision.is_some_and(|it| it.has_terminal) {
-        let _ = sys::take_terminal();
+        let _ = sys::set_foreground(sys::getpid());
     }
     let result = if sys::getpid().get() == 1 {
         // The caller has called unshare(CLONE_NEWPID): the daemon would be the init of the new namespace.

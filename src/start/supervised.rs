@@ -32,6 +32,8 @@ pub(crate) struct Running {
     pub(crate) main: Pid,
     /// The pidfd of that process.
     pub(crate) main_end: RawFd,
+    /// The process group of that process.
+    pub(crate) group: Option<Pid>,
     channel: Channel,
     variable: [u8; VARIABLE_SIZE],
 }
@@ -96,10 +98,18 @@ impl Supervised<'_> {
             daemon,
             main,
             main_end,
+            group: group_of(main),
             channel,
             variable,
         })
     }
+}
+
+/// The process group of a daemon, unless that is the supervisor's. The pid of the process that was started may be that of
+/// another process by now.
+fn group_of(daemon: Pid) -> Option<Pid> {
+    let own = sys::getpgid(sys::getpid());
+    sys::getpgid(daemon).filter(|group| Some(*group) != own)
 }
 
 impl Running {
@@ -110,6 +120,7 @@ impl Running {
             daemon,
             main: daemon,
             main_end: end.into_raw(),
+            group: group_of(daemon),
             channel: Channel::None,
             variable: [0; VARIABLE_SIZE],
         })
@@ -148,7 +159,7 @@ impl Running {
             Err(_) => return,
         };
         sys::close(self.main_end);
-        (self.main, self.main_end) = (main, end);
+        (self.main, self.main_end, self.group) = (main, end, group_of(main));
         let [pidfile, _] = supervised.supervision.locks;
         if pidfile != NO_FD {
             let _ = rewrite(pidfile, main);

@@ -53,7 +53,7 @@ pub(super) struct Watch<'w> {
     supervision: Option<Supervision>,
     /// Whether the process that was started has gone into the background: the process that is the daemon now is looked
     /// for.
-    forked: bool,
+    pub(super) forked: bool,
     /// The process that was found at the last look.
     seen: Option<Pid>,
     channel: &'w mut Channel,
@@ -157,7 +157,12 @@ impl<'w> Watch<'w> {
                 }
                 _ => 0,
             };
+            let is_restart = self.supervision.is_some_and(|it| it.is_restart);
             match verdict.judge(event, now) {
+                // Its supervisor stops it, and gives it the time that it needs.
+                Some(Err(_)) if event == Event::Abandoned && is_restart && verdict.has_begun() => {
+                    return Ok(());
+                }
                 // It may have ended just now. Its own word counts, whatever comes after it.
                 Some(Ok(())) if matches!(event, Event::Deadline) => match self.try_wait() {
                     Some(death) => return verdict.judge(death, 0).unwrap_or(Ok(())),
@@ -217,7 +222,8 @@ impl<'w> Watch<'w> {
                     }
                 }
             }
-            if asked != NO_FD && self.supervision.is_some() && self.main == self.daemon {
+            let is_first = self.supervision.is_some_and(|it| !it.is_restart);
+            if asked != NO_FD && is_first && self.main == self.daemon {
                 // The launcher is told how it has ended.
                 self.end_daemon(false);
                 return Ok(self.died.unwrap_or(Event::Abandoned));

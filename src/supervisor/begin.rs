@@ -1,6 +1,6 @@
 //! The first steps of a supervisor, and its last.
 
-use super::context::{Init, Outcome, STOPS, Supervisor};
+use super::context::{Init, Outcome, Supervisor};
 use super::log::LogOptions;
 use super::logger::Logger;
 use super::respawn::Respawn;
@@ -103,7 +103,7 @@ pub(super) fn supervise_with(
                 is_restart: false,
                 logger: None,
                 has_terminal: supervision.init != Init::No && sys::has_terminal(),
-                abandoning: STOPS,
+                abandoning: supervision.init.stops(),
                 death_signal: match supervision.respawn.kills_orphan {
                     true => Signal::KILL.number(),
                     false => 0,
@@ -121,9 +121,14 @@ pub(super) fn supervise_with(
             // A stop, and the next start, need not wait for what follows.
             sys::close(lock);
         }
-        if !matches!(stayed, Ok(Outcome::Lost(_))) {
-            supervisor.end_all(stayed.as_ref().err());
-            supervisor.logger.finish();
+        match stayed {
+            // The daemon may run, and needs its log.
+            Ok(Outcome::Lost(_)) => {}
+            Err(_) if supervision.init == Init::Image => supervisor.logger.finish(),
+            _ => {
+                supervisor.end_all();
+                supervisor.logger.finish();
+            }
         }
         stayed
     });

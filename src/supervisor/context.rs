@@ -57,15 +57,25 @@ pub(super) enum Outcome {
     Lost(Error),
 }
 
-/// The signals that ask a supervisor to stop the daemon, or to start it no more.
-pub(super) const STOPS: SignalSet = set(Signal::TERM)
+/// The signals that ask any supervisor to stop the daemon, or to start it no more.
+const STOPS: SignalSet = set(Signal::TERM)
     .and(set(Signal::INT))
-    .and(set(Signal::QUIT))
-    .and(set(Signal::USR2))
     .and(set(Signal::WIND_DOWN));
 
+impl Init {
+    /// The signals that abandon a start.
+    pub(super) const fn stops(self) -> SignalSet {
+        match self {
+            Self::No => STOPS.and(set(Signal::QUIT)).and(set(Signal::USR2)),
+            Self::Container => STOPS.and(set(Signal::QUIT)),
+            Self::Image => STOPS.and(set(Signal::USR1)).and(set(Signal::USR2)),
+        }
+    }
+}
+
 /// All signals that it handles.
-const HANDLED: SignalSet = STOPS
+const HANDLED: SignalSet = Init::No
+    .stops()
     .and(SignalSet::of(SIGCHLD))
     .and(set(Signal::HUP))
     .and(set(Signal::USR1));

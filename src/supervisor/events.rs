@@ -3,9 +3,10 @@
 use core::mem;
 
 use super::context::{Init, Request, Supervisor};
+use super::init;
 use crate::protocol::{Errno, Event as Message, Nanoseconds, Pid, Signal, WaitStatus};
 use crate::start::Running;
-use crate::sys::{self, NO_FD, Power, SIGCHLD};
+use crate::sys::{self, NO_FD, SIGCHLD};
 
 /// An event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,10 +33,11 @@ impl Supervisor<'_> {
         deadline: Nanoseconds,
     ) -> Result<Event, Errno> {
         loop {
-            let left = match deadline {
+            let is_logger_due = self.logger.due < deadline;
+            let left = match deadline.min(self.logger.due) {
                 _ if self.is_told => 0,
-                Nanoseconds::MAX => deadline,
-                _ => deadline.saturating_sub(sys::monotonic_time()?),
+                Nanoseconds::MAX => Nanoseconds::MAX,
+                next => next.saturating_sub(sys::monotonic_time()?),
             };
             let (channel, end) = running
                 .as_ref()
@@ -61,6 +63,9 @@ impl Supervisor<'_> {
                 if let Some(status) = reap(main)? {
                     return Ok(Event::Ended(Some(status)));
                 }
+                if let Some(running) = &running {
+                    self.stop_beside(running);
+                }
             }
             if let (true, Some(main)) = (end != NO_FD, main) {
                 // Its status is known if its parent has ended before.
@@ -72,7 +77,9 @@ impl Supervisor<'_> {
             if is_told {
                 return Ok(Event::Other);
             }
-            if left == 0 {
+            if left == 0 && is_logger_due {
+                self.logger.start();
+            } else if left == 0 {
                 return Ok(Event::Timeout);
             }
         }
@@ -130,13 +137,11 @@ impl Supervisor<'_> {
 
     /// A signal to the init process of an image. They are those of BusyBox.
     fn power_off(&mut self, signal: Signal, running: Option<&Running>) {
-        self.power = match signal {
-            Signal::TERM | Signal::INT => Some(Power::Restart),
-            Signal::USR1 => Some(Power::Halt),
-            Signal::USR2 => Some(Power::Off),
-            Signal::HUP => return self.obey(signal, running),
-            _ => return,
-        };
+        match init::power(signal) {
+            Some(power) => self.power = Some(power),
+            None if signal == Signal::HUP => return self.obey(signal, running),
+            None => return,
+        }
         self.request = Request::Stop;
     }
 }

@@ -29,6 +29,7 @@ pub fn supervise(
         Ok(()) | Err(Errno::EINTR) => {}
         Err(errno) => return Err(cannot_watch(errno)),
     }
+    sys::monotonic_time().map_err(cannot_watch)?;
     let settings = supervision.settings;
     let is_new = is_missing(settings);
     let mask = sys::block_signals(SignalSet::ALL).map_err(failed(ErrorKind::SignalsFailed))?;

@@ -4,9 +4,13 @@ use core::convert::Infallible;
 
 use super::log::{self, LogOptions};
 use crate::options::{Settings, Stdio};
-use crate::protocol::{Errno, Error, ErrorKind, Nanoseconds, Pid, Signal, failed};
+use crate::protocol::{Errno, Error, ErrorKind, Nanoseconds, Pid, SECOND, Signal, failed};
 use crate::start::{KeptFds, close_all_but};
 use crate::sys::{self, End, ExitSignal, Fork, NO_FD, Pipe, RawFd, ThinCStr, TidAddress};
+
+/// The shortest and the longest time after which a process that could not run is started again. The daemon waits in the
+/// meantime, once the pipe is full.
+const DELAYS: (Nanoseconds, Nanoseconds) = (SECOND, 60 * SECOND);
 
 /// The time to write the contents of the pipe.
 const DRAIN_TIMEOUT: Nanoseconds = 2_000_000_000;
@@ -20,6 +24,11 @@ pub(super) struct Logger<'a> {
     /// A socket whose other end only the process has: it is readable once the process has ended. Linux has no pidfd for
     /// that before 5.3.
     pub(super) end: RawFd,
+    /// When it is started again.
+    pub(super) due: Nanoseconds,
+    /// When it was started last, and the delay before that.
+    born: Nanoseconds,
+    delay: Nanoseconds,
 }
 
 impl<'a> Logger<'a> {
@@ -33,6 +42,9 @@ impl<'a> Logger<'a> {
             pipe: Pipe::NONE,
             pid: None,
             end: NO_FD,
+            due: Nanoseconds::MAX,
+            born: 0,
+            delay: 0,
         };
         if options.needs_process() {
             log::open(options)?;
@@ -45,12 +57,33 @@ impl<'a> Logger<'a> {
         Ok(logger)
     }
 
-    /// Starts the process, if it does not run.
-    pub(super) fn start(&mut self) {
-        if self.pipe.reader != NO_FD && self.pid.is_none() {
-            // It is tried again with the next start of the daemon.
-            let _ = self.create();
+    /// Prepares the pipe for the next daemon: the last one may have made it nonblocking.
+    pub(super) fn renew(&self) {
+        if self.pipe.writer != NO_FD {
+            let _ = sys::set_status_flags(self.pipe.writer, false);
         }
+    }
+
+    /// Starts the process again, which is due.
+    pub(super) fn start(&mut self) {
+        self.due = Nanoseconds::MAX;
+        if self.create().is_err() {
+            self.put_off(sys::monotonic_time().unwrap_or(0));
+        }
+    }
+
+    /// Makes the next start due: each time later, unless the process has run for a second.
+    fn put_off(&mut self, now: Nanoseconds) {
+        let (least, most) = DELAYS;
+        let has_run = now.saturating_sub(self.born) >= least;
+        (self.due, self.delay) = match (self.delay, has_run) {
+            (_, true) => (now, 0),
+            (0, _) => (now.saturating_add(least), least),
+            (delay, _) => {
+                let delay = delay.saturating_mul(2).min(most);
+                (now.saturating_add(delay), delay)
+            }
+        };
     }
 
     fn create(&mut self) -> Result<(), Errno> {
@@ -61,20 +94,19 @@ impl<'a> Logger<'a> {
         // The child does not return.
         if let Fork::Parent(pid) = created? {
             (self.pid, self.end) = (Some(pid), end.into_raw());
+            self.born = sys::monotonic_time().unwrap_or(0);
         }
         Ok(())
     }
 
-    /// The process has ended. It is started again; if it could not run, not before the next start of the daemon.
+    /// The process has ended, and is to be started again.
     pub(super) fn has_ended(&mut self) {
         sys::close(self.end);
         self.end = NO_FD;
-        let status = self.pid.take().map(sys::waitpid);
-        let has_failed =
-            matches!(status, Some(Ok(status)) if !matches!(status.exit_status(), None | Some(0)));
-        if !has_failed {
-            self.start();
+        if let Some(pid) = self.pid.take() {
+            let _ = sys::waitpid(pid);
         }
+        self.put_off(sys::monotonic_time().unwrap_or(0));
     }
 
     /// Sends a line to the log. If nothing takes it, nobody is left to be told.

@@ -20,7 +20,7 @@ mod telling;
 
 pub use begin::Supervision;
 pub use context::Init;
-pub use init::supervise_here;
+pub use init::{await_power, supervise_here};
 pub use launch::supervise;
 pub use log::{LogOptions, LogTarget, LogTime, MAX_KEPT_LOGS, MIN_LOG_SIZE};
 pub use respawn::{After, ExitCodes, Respawn};

@@ -1,6 +1,6 @@
 //! The supervisor: starts the daemon, waits until it ends, and starts it again.
 
-use super::context::{Outcome, Request, Supervisor};
+use super::context::{Init, Outcome, Request, Supervisor};
 use super::events::Event;
 use super::respawn::Next;
 use crate::protocol::{
@@ -30,7 +30,7 @@ impl Supervisor<'_> {
             None => self.supervised.start(verdict, false, self.logger.pid),
         };
         if first.is_err() {
-            self.end_rest(None, true);
+            self.end_rest(None, self.init != Init::Image);
         }
         let mut started = Ok(first?);
         sys::close(verdict.writer);
@@ -74,7 +74,7 @@ impl Supervisor<'_> {
             if self.request != Request::None {
                 return Ok(Outcome::Ended(error));
             }
-            self.logger.start();
+            self.logger.renew();
             for lock in self.supervised.supervision.locks {
                 // A daemon that was adopted has held it until now.
                 let _ = sys::flock(lock);
@@ -130,7 +130,8 @@ impl Supervisor<'_> {
         if status.is_ok() {
             // That may take long, and the daemon has ended.
             self.empty_pidfile();
-            self.end_rest(Some(running.daemon), false);
+            self.take_terminal();
+            self.end_rest(running.group, false);
         }
         let error = match status {
             Ok(Some(status)) => Error::of_death(status, lived / 1_000_000),

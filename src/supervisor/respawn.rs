@@ -123,7 +123,10 @@ pub(super) struct Tally {
 impl Tally {
     /// The last delay, in milliseconds.
     pub(super) const fn milliseconds(&self) -> u32 {
-        (self.delay / 1_000_000) as u32
+        match self.delay / 1_000_000 {
+            time @ 0..=0xffff_ffff => time as u32,
+            _ => u32::MAX,
+        }
     }
 
     /// Decides what follows a run that took this time, and ended with this exit code, if it has one.

@@ -19,9 +19,9 @@ impl Supervisor<'_> {
     /// known, and what ends by itself. An init process spares what is not in the group until it ends: not all orphans
     /// are the daemon's.
     #[inline(never)]
-    pub(super) fn end_rest(&mut self, daemon: Option<Pid>, is_last: bool) {
+    pub(super) fn end_rest(&mut self, group: Option<Pid>, is_last: bool) {
         let rest = Rest {
-            daemon,
+            group,
             logger: self.logger.pid,
             has_others: self.init == Init::No || is_last,
         };
@@ -53,7 +53,7 @@ impl Supervisor<'_> {
 
 /// What a daemon leaves.
 struct Rest {
-    daemon: Option<Pid>,
+    group: Option<Pid>,
     /// The process that writes the log.
     logger: Option<Pid>,
     /// Whether other processes than those of its group are its rest.
@@ -64,7 +64,7 @@ impl Rest {
     /// The process group of a daemon that was reaped, if it has members. The kernel does not give its id to another
     /// process as long as it has.
     fn group(&self) -> Option<Pid> {
-        self.daemon.filter(|group| {
+        self.group.filter(|group| {
             sys::getsid(Some(*group)) == Err(Errno::ESRCH) && sys::killpg(*group, 0).is_ok()
         })
     }

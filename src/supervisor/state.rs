@@ -5,7 +5,7 @@
 
 use crate::packed::{Packed, packed};
 use crate::pidfile::{open_or_create, pid_in};
-use crate::protocol::{Cause, Error, ErrorKind, Nanoseconds, Pid, describe};
+use crate::protocol::{Cause, Errno, Error, ErrorKind, Nanoseconds, Pid, describe};
 use crate::sys::{self, Fd, NO_FD, Open, PATH_SIZE, RawFd, ThinCStr};
 use crate::text::{NUMBER_LINE, concat, next_field, number_line, parse_number, write_number};
 
@@ -100,7 +100,10 @@ pub(super) fn write_state(file: RawFd, next: Nanoseconds, sentence: &[u8]) {
     let (mut pid, mut time) = ([0; NUMBER_LINE], [0; NUMBER_LINE]);
     let mut state = StateText::new();
     state.add(number_line(sys::getpid().get().into(), &mut pid));
-    state.add(number_line(next as i64, &mut time));
+    state.add(number_line(
+        i64::try_from(next).unwrap_or(i64::MAX),
+        &mut time,
+    ));
     state.add(sentence);
     state.add(b"\n");
     let _ = sys::ftruncate(file, 0);
@@ -122,6 +125,13 @@ impl State {
     #[must_use]
     pub fn sentence(&self) -> &[u8] {
         self.sentence.text()
+    }
+
+    /// Whether the supervisor has ended, and had not given up.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        let has_ended = sys::getsid(Some(self.supervisor)) == Err(Errno::ESRCH);
+        has_ended && !self.sentence().starts_with(b"gave")
     }
 
     /// The milliseconds until the next start; `None` if none is due.

@@ -34,8 +34,9 @@ impl Supervisor<'_> {
         self.add_tally(&mut text, last);
         write_state(self.state, next, text.text());
         if next != 0 {
-            text.say(packed!("; restart in ms: "));
+            text.say(packed!("; next start in "));
             text.add_number(self.tally.milliseconds());
+            text.add(b" ms");
             self.say(&text);
         }
     }
@@ -43,16 +44,15 @@ impl Supervisor<'_> {
     /// Tells the last state.
     pub(super) fn give_up(&mut self, error: &Error) {
         let mut text = StateText::new();
-        text.say(packed!("gave up: "));
+        text.say(packed!("gave up; "));
         self.add_tally(&mut text, Some(error));
         write_state(self.state, 0, text.text());
         self.say(&text);
     }
 
     fn add_tally(&self, text: &mut StateText, last: Option<&Error>) {
-        text.say(packed!("restarted "));
+        text.say(packed!("restarts: "));
         text.add_number(self.tally.restarts);
-        text.say(packed!(" times"));
         if let Some(last) = last {
             text.say(packed!(", last ended: "));
             let (program, _, _) = self.supervised.command;

@@ -75,8 +75,8 @@ pub(crate) use pidfd::{pidfd_open, pidfd_send_signal};
 pub(crate) use poll::{ppoll, sleep};
 pub(crate) use process::{
     End, ExitSignal, Fork, Forked, check_single_threaded, clone, execve, execveat, exit,
-    has_exited, lead_group, may_setpgid, set_child_subreaper, set_pdeathsig, setpgid, setsid,
-    try_wait, try_wait_any, waitpid,
+    has_exited, has_stopped, lead_group, may_setpgid, set_child_subreaper, set_pdeathsig, setpgid,
+    setsid, try_wait, try_wait_any, waitpid,
 };
 pub(crate) use reboot::{Power, reboot, sync};
 pub(crate) use scheduling::{
@@ -94,7 +94,7 @@ pub(crate) use socket::{
 pub(crate) use stack::Stack;
 pub(crate) use stat::{Stat, UNFINISHED, fstat, lstat, lstat_at, stat};
 pub use terminal::terminal_width;
-pub(crate) use terminal::{has_terminal, take_terminal};
+pub(crate) use terminal::{has_terminal, set_foreground};
 pub(crate) use thread::Thread;
 pub(crate) use tid::TidAddress;
 pub use trap::catch_traps;

@@ -4,7 +4,7 @@ use core::ffi::c_int;
 
 use linux_raw_sys::general::{
     __WALL, CLD_DUMPED, CLD_EXITED, CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_THREAD, P_ALL,
-    P_PID, SIGCHLD, WEXITED, WNOHANG, WNOWAIT,
+    P_PID, SIGCHLD, WEXITED, WNOHANG, WNOWAIT, WSTOPPED,
 };
 use linux_raw_sys::prctl::{PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG};
 use syscalls::Sysno;
@@ -168,6 +168,11 @@ pub(crate) fn try_wait_any() -> Result<Option<(Pid, WaitStatus)>, Errno> {
 /// it. Finds only children whose exit signal is SIGCHLD.
 pub(crate) fn has_exited(child: Pid) -> Result<bool, Errno> {
     Ok(waitid(Some(child), WEXITED | WNOHANG | WNOWAIT)?.is_some())
+}
+
+/// `waitid(P_PID, child, _, WSTOPPED | WNOHANG)`—Returns whether a child has been stopped since the last call.
+pub(crate) fn has_stopped(child: Pid) -> bool {
+    matches!(waitid(Some(child), WSTOPPED | WNOHANG), Ok(Some(_)))
 }
 
 /// `waitid(P_PID, child, _, options)` or `waitid(P_ALL, 0, _, options)`—Returns the pid and the status word of a

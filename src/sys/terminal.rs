@@ -5,7 +5,7 @@ use syscalls::Sysno;
 
 use super::fd::RawFd;
 use super::pid::{getpgid, getpid};
-use crate::protocol::Errno;
+use crate::protocol::{Errno, Pid};
 
 /// `ioctl(fd, TIOCGWINSZ, _)`—Returns the number of columns of a terminal, or 0 if the kernel does not know
 /// it. `None` if the descriptor is not a terminal.
@@ -26,10 +26,9 @@ pub(crate) fn has_terminal() -> bool {
     got.is_ok() && getpgid(getpid()).is_some_and(|own| own.get() == group)
 }
 
-/// `ioctl(0, TIOCSPGRP, _)`—Makes the caller's process group, which it leads, that of the foreground of the terminal.
-/// SIGTTOU must be blocked.
-pub(crate) fn take_terminal() -> Result<(), Errno> {
-    let group = getpid().get();
+/// `ioctl(0, TIOCSPGRP, _)`—Makes a process group that of the foreground of the terminal. SIGTTOU must be blocked.
+pub(crate) fn set_foreground(group: Pid) -> Result<(), Errno> {
+    let group = group.get();
     // SAFETY: the kernel reads an int from `group`.
     unsafe { attempt!(Sysno::ioctl, 0, TIOCSPGRP, &raw const group) }
 }

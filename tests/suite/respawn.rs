@@ -25,13 +25,13 @@ fn a_killed_daemon_is_started_again_and_again() {
     let place = Place::new();
     let options = [SHORT, "--respawn-max=0"];
     let supervised = Supervised::start(&place, &options, &["sleep", "1000"]);
-    supervised.says(0, "; restarted 0 times");
+    supervised.says(0, "; restarts: 0");
     let mut daemon = supervised.daemon();
     for restarts in 1..=20 {
         assert_eq!(supervised.kill_daemon(), daemon);
         let next = supervised.next(daemon);
         let text = format!(
-            "; restarted {restarts} times, last ended: killed by signal 9 (SIGKILL); supervisor {}\n",
+            "; restarts: {restarts}, last ended: killed by signal 9 (SIGKILL); supervisor {}\n",
             supervised.pid
         );
         let status = supervised.says(0, &text);
@@ -172,8 +172,7 @@ fn a_limit_of_restarts_ends_the_supervision() {
             place.assert_no_process();
             // The reason is kept.
             assert_eq!(place.read("pid"), "");
-            let reason =
-                format!("gave up: restarted {max} times, last ended: exited with status 3");
+            let reason = format!("gave up; restarts: {max}, last ended: exited with status 3");
             assert!(
                 place
                     .read("out")
@@ -195,7 +194,7 @@ fn after_it_gave_up_there_can_be_another_start() {
     let supervised = Supervised::start(&place, &[SHORT, "--respawn-max=1"], &failing);
     supervised.ended();
     let supervised = Supervised::start(&place, &[], &["sleep", "1000"]);
-    supervised.says(0, "; restarted 0 times; supervisor");
+    supervised.says(0, "; restarts: 0; supervisor");
     says(&ask(&place, &["--stop"]), 0, "", "");
     supervised.ends_cleanly();
     drop(supervised);
@@ -244,7 +243,7 @@ fn a_good_run_resets_the_delay_and_the_count() {
         std::thread::sleep(Duration::from_millis(700));
         supervised.kill_daemon();
         daemon = supervised.next(daemon);
-        supervised.says(0, &format!("restarted {restarts} times"));
+        supervised.says(0, &format!("restarts: {restarts}"));
     }
     // Without good runs.
     let began = Instant::now();
@@ -295,7 +294,7 @@ fn a_command_that_does_not_come_back_is_given_up() {
     supervised.ended();
     let status = ask(&place, &["--status"]);
     assert_eq!(status.code(), 1);
-    let text = format!("gave up: restarted 3 times, last ended: cannot find the command {path}: ");
+    let text = format!("gave up; restarts: 3, last ended: cannot find the command {path}: ");
     assert!(status.stderr.contains(&text), "{status:?}");
 }
 

@@ -200,7 +200,7 @@ fn an_adopted_daemon_is_started_again_and_stopped() {
     assert!(!status.stderr.contains("lost"), "{status:?}");
     adopted.kill();
     let next = supervised.next(daemon);
-    supervised.says(0, "restarted 1 times");
+    supervised.says(0, "restarts: 1");
     assert_eq!(supervised.daemon(), next);
     says(&ask(&place, &["--stop"]), 0, "", "");
     supervised.ends_cleanly();

@@ -123,7 +123,7 @@ fn the_pidfile_names_no_process_that_has_ended() {
     assert!(place.processes().len() > 1, "that was before their end");
     let status = ask(&place, &["--status"]);
     assert_eq!(status.code(), 2, "{status:?}");
-    supervised.says(2, "restart in ms");
+    supervised.says(2, "next start in");
     assert_eq!(place.read("pid"), "");
     assert_eq!(place.processes(), [supervised.pid]);
     supervised.signal(Signal::TERM);
@@ -206,7 +206,7 @@ fn a_supervisor_gathers_nothing_over_a_hundred_restarts() {
                 let daemon = supervised.kill_daemon();
                 supervised.next(daemon);
                 // It is ready.
-                supervised.says(0, &format!("; restarted {number} times"));
+                supervised.says(0, &format!("; restarts: {number}"));
             }
         };
         restart(3, 1);
@@ -235,7 +235,7 @@ fn a_supervisor_gathers_nothing_over_a_hundred_restarts() {
 fn a_supervisor_is_small_and_quiet() {
     let place = Place::new();
     let supervised = Supervised::start(&place, &[], &["sleep", "1000"]);
-    supervised.says(0, "restarted 0 times");
+    supervised.says(0, "restarts: 0");
     let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", supervised.pid)).unwrap();
     let dirty = rollup
         .lines()

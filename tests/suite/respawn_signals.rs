@@ -69,7 +69,7 @@ fn a_hangup_reaches_the_daemon_and_never_ends_the_supervisor() {
         match state {
             In::Run | In::Stop => eventually("the daemon has it", || log() == "up\nHUP\n"),
             In::Delay => {
-                supervised.says(2, "restart in ms");
+                supervised.says(2, "next start in");
                 assert_eq!(log(), "up\n");
             }
             In::Restart => {
@@ -159,7 +159,7 @@ fn a_daemon_that_sends_messages_forever_can_be_stopped() {
         // Its death is noticed, too, and a SIGTERM that it ignores is followed by a SIGKILL.
         let daemon = supervised.kill_daemon();
         supervised.next(daemon);
-        supervised.says(0, "restarted 1 times");
+        supervised.says(0, "restarts: 1");
         supervised.signal(Signal::TERM);
         supervised.ends_cleanly();
     }

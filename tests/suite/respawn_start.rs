@@ -128,7 +128,7 @@ fn a_restart_that_does_not_get_ready_is_a_failure() {
         let supervised = Supervised::start(&place, &options, &["sh", "-c", &script]);
         let daemon = supervised.kill_daemon();
         supervised.next(daemon);
-        supervised.says(0, "restarted 1 times");
+        supervised.says(0, "restarts: 1");
         fs::write(place.path("late"), "").unwrap();
         supervised.kill_daemon();
         supervised.ended();
@@ -136,7 +136,7 @@ fn a_restart_that_does_not_get_ready_is_a_failure() {
         assert_eq!(place.read("log"), "run\nrun\nrun\n");
         place.assert_no_process();
         let status = ask(&place, &["--status"]);
-        let text = "gave up: restarted 2 times, last ended: the daemon did not become ready within";
+        let text = "gave up; restarts: 2, last ended: the daemon did not become ready within";
         assert!(status.stderr.contains(text), "{status:?}");
         assert_eq!(status.code(), 1);
     }
@@ -191,7 +191,7 @@ fn the_output_is_emptied_by_the_first_start_only() {
         let text = place.read("out");
         assert_eq!(text.starts_with("old\n"), append, "{text}");
         // What the supervisor says is there, too.
-        let said = "rawdaemon: restarted 0 times, last ended: killed by signal 9 (SIGKILL)";
+        let said = "rawdaemon: restarts: 0, last ended: killed by signal 9 (SIGKILL)";
         assert_eq!(text.matches(said).count(), 1, "{text}");
         fs::remove_file(place.path("out")).unwrap();
         // The file is opened anew.
@@ -249,7 +249,7 @@ fn the_main_process_is_followed() {
     rustix::process::kill_process(second, Signal::KILL).unwrap();
     let third = supervised.next(second);
     assert_ne!(third, first);
-    supervised.says(0, "restarted 1 times");
+    supervised.says(0, "restarts: 1");
     // It is stopped, too.
     says(&ask(&place, &["--signal", "USR2"]), 0, "", "");
     let fourth = supervised.next(third);
@@ -296,7 +296,7 @@ fn a_watchdog_that_is_missed_ends_the_daemon() {
         } else {
             std::thread::sleep(Duration::from_millis(3000));
             assert_eq!(named(&place), Some(daemon));
-            supervised.says(0, "restarted 0 times");
+            supervised.says(0, "restarts: 0");
         }
     }
 }
@@ -355,7 +355,7 @@ fn a_notification_descriptor_may_have_any_number() {
             for restarts in 1..=2 {
                 let daemon = supervised.kill_daemon();
                 supervised.next(daemon);
-                supervised.says(0, &format!("restarted {restarts} times"));
+                supervised.says(0, &format!("restarts: {restarts}"));
             }
             let other = place.run(&mut place.rawdaemon(["-p", "pid", "true"]));
             assert_eq!(other.code(), 12, "{number}: {other:?}");

@@ -42,7 +42,7 @@ fn a_restart_replaces_daemon_and_supervisor_in_each_state() {
         supervised.ended();
         let next = Supervised::find(&place);
         assert_eq!(next.daemon(), output.pid());
-        next.says(0, "; restarted 0 times; supervisor");
+        next.says(0, "; restarts: 0; supervisor");
         assert_eq!(place.processes().len(), 2, "{state:?}");
         says(&ask(&place, &["--stop"]), 0, "", "");
         next.ends_cleanly();

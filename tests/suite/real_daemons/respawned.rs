@@ -100,7 +100,7 @@ fn nginx_is_upgraded_without_a_restart() {
     });
     service.answers(new);
     let (_, _, said) = service.run(&["-v", "--status"]);
-    assert!(said.contains("; restarted 0 times"), "{said}");
+    assert!(said.contains("; restarts: 0"), "{said}");
     // And it is supervised.
     service.kill(new);
     service.stop(&table::NGINX);

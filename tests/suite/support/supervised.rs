@@ -142,7 +142,7 @@ impl<'p> Supervised<'p> {
     #[track_caller]
     pub fn wait_for_delay(&self) {
         self.kill_daemon();
-        self.says(2, "restart in ms");
+        self.says(2, "next start in");
     }
 }
 
