@@ -348,7 +348,7 @@ fn a_notification_descriptor_may_have_any_number() {
             let place = Place::new();
             let readiness = format!("fd:{number}");
             // A shell redirects to a descriptor above 9 by a path only.
-            let script = format!("echo >/dev/fd/{number}; echo up; exec sleep 1000");
+            let script = format!("echo up; echo >/dev/fd/{number}; exec sleep 1000");
             let options = ["-R", &readiness, SHORT, "-l", "lock"];
             let options = [&options[..], log].concat();
             let supervised = Supervised::start(&place, &options, &["sh", "-c", &script]);
