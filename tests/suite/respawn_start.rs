@@ -236,7 +236,9 @@ fn the_main_process_is_followed() {
     let first = supervised.daemon();
     says(&ask(&place, &["--signal", "USR2"]), 0, "", "");
     let second = supervised.next(first);
-    assert_eq!(place.read("child"), format!("{second}\n"));
+    eventually("the child has told its pid", || {
+        fs::read_to_string(place.path("child")).is_ok_and(|text| text == format!("{second}\n"))
+    });
     says(&ask(&place, &["--status"]), 0, &format!("{second}\n"), "");
     // The end of the first is not the end of the daemon.
     rustix::process::kill_process(first, Signal::KILL).unwrap();
