@@ -63,6 +63,11 @@ impl Watch<'_> {
                 break;
             }
             for _ in 0..time / END_INTERVAL {
+                // A supervisor is the parent of those whose own has ended.
+                while self.has_ended
+                    && self.supervision.is_some()
+                    && matches!(sys::try_wait_any(), Ok(Some(_)))
+                {}
                 if is_gone() || sys::killpg(self.daemon, 0).is_err() {
                     break;
                 }

@@ -50,7 +50,7 @@ pub(super) struct Watch<'w> {
     /// A signalfd for these; [`NO_FD`] in an intermediate.
     asked: RawFd,
     /// What a supervisor has, if there is one.
-    supervision: Option<Supervision>,
+    pub(super) supervision: Option<Supervision>,
     /// Whether the process that was started has gone into the background: the process that is the daemon now is looked
     /// for.
     pub(super) forked: bool,

@@ -68,6 +68,26 @@ fn the_children_of_a_daemon_end_before_it_is_started_again() {
 }
 
 #[test]
+fn the_children_of_a_daemon_that_does_not_get_ready_delay_no_restart() {
+    let place = Place::new();
+    // The first run gets ready. Each further one fails at once, and leaves a child in its group.
+    let script = "[ -e ran ] && { sleep 1000 & exit 3; }; >ran; echo >&3; exit 3";
+    let folder = place.path("");
+    let options = [
+        "-R",
+        "fd:3",
+        "--respawn-delay=0.001:0.001",
+        "--respawn-max=60",
+        "-c",
+        folder.to_str().unwrap(),
+    ];
+    let supervised = Supervised::start(&place, &options, &["sh", "-c", script]);
+    // If the supervisor took these children for processes that live, each restart would take more than a second.
+    supervised.ended();
+    place.assert_no_process();
+}
+
+#[test]
 fn the_children_of_a_daemon_end_at_a_stop() {
     if !has("setsid") {
         return;
