@@ -13,7 +13,9 @@ use crate::options::Settings;
 use crate::protocol::{
     Cause, Errno, Error, ErrorKind, Nanoseconds, Note, Pid, SECOND, Step, Subject, failed,
 };
-use crate::sys::{self, Fd, LockOwner, Locker, Missing, Open, RawFd, ThinCStr, WORKING_DIRECTORY};
+use crate::sys::{
+    self, Fd, LockOwner, Locker, Missing, NO_FD, Open, RawFd, ThinCStr, WORKING_DIRECTORY,
+};
 use crate::text::{NUMBER_LINE, number_line};
 
 /// The interval at which a file is retried that other processes use.
@@ -71,14 +73,26 @@ fn is_lost(error: &Error, locker: Locker) -> bool {
     )
 }
 
-/// The daemon that a supervisor that has locked this pidfile adopts.
-pub(crate) fn adopted(file: RawFd) -> Option<Pid> {
+/// The daemon that a supervisor that has locked this pidfile adopts, if there is one.
+///
+/// # Errors
+///
+/// It is not known whether there is one.
+pub(crate) fn adopted(file: RawFd) -> Result<Option<Pid>, Error> {
+    if file == NO_FD {
+        return Ok(None);
+    }
     // The descriptor stays open: closing it would release the lock.
     let file = ManuallyDrop::new(Fd::from_raw(file));
-    sys::seek(file.raw(), 0).ok()?;
-    match named_process(&file) {
-        Ok((daemon, Match::Daemon)) => daemon,
-        _ => None,
+    let named = sys::seek(file.raw(), 0).and_then(|()| named_process(&file));
+    match named.map_err(pidfile_failed)? {
+        (daemon, Match::Daemon) => Ok(daemon),
+        (_, Match::Ended) => Ok(None),
+        // The daemon holds this lock.
+        _ if sys::flock(file.raw()) == Err(Errno::EAGAIN) => {
+            Err(Error::new(ErrorKind::AlreadyRunning, Cause::Unknown))
+        }
+        _ => Ok(None),
     }
 }
 

@@ -114,7 +114,8 @@ pub(super) fn supervise_with(
         };
         let mut supervisor =
             Supervisor::new(&supervised, supervision.init, &supervision.respawn, logger)?;
-        let stayed = supervisor.stay(verdict, pidfile::adopted(pidfile));
+        let adopted = pidfile::adopted(pidfile).map_err(|error| error.about(Subject::Pidfile));
+        let stayed = adopted.and_then(|daemon| supervisor.stay(verdict, daemon));
         let stayed = clean_up(&settings, pidfile, is_new, stayed);
         is_cleaned = true;
         for lock in locks {
