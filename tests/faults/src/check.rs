@@ -443,7 +443,7 @@ impl Judge<'_> {
         };
         // These fail by themselves, with their own reasons.
         if matches!(self.scenario.what, What::Fails(own) if own == code)
-            || (self.scenario.what == What::Second && code == 12)
+            || (matches!(self.scenario.what, What::Second | What::Adopt) && code == 12)
         {
             return;
         }

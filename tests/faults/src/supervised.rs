@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 
 use crate::check::{Answer, Probe, Problem, judge, judge_probe};
 use crate::faults::{Case, Role};
-use crate::look::{executing, exists, is_alive, waits};
+use crate::look::{executing, exists, is_alive, is_asleep, waits};
 use crate::scenario::{Scenario, What};
 use crate::trace::{Ended, Run, Stage, Tracer};
 use crate::worker::Worker;
@@ -35,7 +35,9 @@ impl Worker {
         if !is_start {
             tracer.stage = Stage::Before;
         }
-        tracer.follow_until(Tracer::is_settled);
+        tracer.follow_until(|it| {
+            it.is_settled() && old.is_none_or(|pid| is_asleep(pid) || !exists(pid))
+        });
         if !is_start {
             let daemon = tracer.run.daemon.as_ref().map(|(pid, _)| *pid);
             let (Some(daemon), Some(supervisor), Some(Ended::Code(0)), false) = (

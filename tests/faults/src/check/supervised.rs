@@ -1,5 +1,6 @@
 //! Daemons with a supervisor.
 
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 use super::{Judge, Problem, World};
@@ -136,7 +137,7 @@ impl Judge<'_> {
 
     /// Whether the supervisor was killed, or was asked to stop the daemon.
     fn is_ended_on_purpose(&self) -> bool {
-        use nix::sys::signal::Signal::{SIGINT, SIGQUIT, SIGTERM, SIGUSR2};
+        use Signal::{SIGINT, SIGQUIT, SIGTERM, SIGUSR2};
         let stops = [SIGTERM, SIGINT, SIGQUIT, SIGUSR2].map(Kind::Signal);
         let kinds = stops.into_iter().chain([Kind::Kill]);
         kinds
@@ -189,22 +190,21 @@ impl Judge<'_> {
         if self.is_supervised() {
             self.add("debris", "the supervisor runs");
         }
-        // One that cannot wait gives up, and tells that.
-        let is_blind = ["clock_gettime", "ppoll"]
-            .iter()
-            .any(|call| self.is_fault_of(call));
-        if !self.was_hit(Role::Supervisor, Kind::Kill) && !is_blind {
+        if !self.was_hit(Role::Supervisor, Kind::Kill) && !self.is_blind() {
             self.nothing_left();
         }
     }
 
-    /// The daemon goes on.
+    /// The daemon goes on, unless the new supervisor was asked to stop it, or to pass a SIGHUP on.
     pub(super) fn adopted(&mut self, code: i32) {
-        let is_alive = self.world.old.is_some_and(is_alive);
-        if !is_alive && !self.is_ended_on_purpose() {
+        let is_passed_on = self.was_hit(Role::Supervisor, Kind::Signal(Signal::SIGHUP));
+        if self.is_ended_on_purpose() || is_passed_on {
+            return;
+        }
+        if !self.world.old.is_some_and(is_alive) {
             self.add("untrue", "the daemon has ended");
         }
-        if code == 0 && !self.is_supervised() && !self.is_ended_on_purpose() {
+        if code == 0 && !self.is_supervised() && !self.is_blind() {
             self.add("untrue", "success, but there is no supervisor");
         }
         if code != 0 && self.is_supervised() {
@@ -213,6 +213,12 @@ impl Judge<'_> {
         if self.new_daemon().is_some() {
             self.add("untrue", "another daemon was started");
         }
+    }
+
+    /// Whether the supervisor cannot wait. It then gives up, and tells that.
+    fn is_blind(&self) -> bool {
+        let calls = ["clock_gettime", "ppoll"];
+        calls.iter().any(|call| self.is_fault_of(call))
     }
 
     /// What a supervisor leaves that has ended by itself.
@@ -241,7 +247,7 @@ impl Judge<'_> {
         let is_launcher = matches!(self.hit_role(), Some(Role::Launcher | Role::Stopper));
         match (kind, self.run.ended) {
             (Some(Kind::Kill), Some(Ended::Signal(signal))) => {
-                is_launcher && signal == nix::sys::signal::Signal::SIGKILL
+                is_launcher && signal == Signal::SIGKILL
             }
             (Some(Kind::Signal(sent)), Some(Ended::Signal(signal))) => {
                 is_launcher && signal == sent
