@@ -13,6 +13,7 @@ mod known;
 mod look;
 mod pool;
 mod report;
+mod run;
 mod scenario;
 mod supervised;
 mod trace;

@@ -10,8 +10,9 @@ use nix::unistd::Pid;
 use crate::check::{Answer, Probe, Problem, judge, judge_probe};
 use crate::faults::{Case, Role};
 use crate::look::{executing, exists, is_alive, is_asleep, waits};
+use crate::run::{Ended, Run};
 use crate::scenario::{Scenario, What};
-use crate::trace::{Ended, Run, Stage, Tracer};
+use crate::trace::{Stage, Tracer};
 use crate::worker::Worker;
 
 /// The files of a supervised daemon.

@@ -14,7 +14,8 @@ use nix::unistd::Pid;
 use crate::arch;
 use crate::calls::{call_info, name, string};
 use crate::faults::{Case, DONE_ANYWAY, Kind, Role};
-use crate::look::{State, children, exists, is_alive, is_asleep, state, waits};
+use crate::look::{children, exists, is_alive, is_asleep, state, waits};
+use crate::run::{Call, Ended, Run};
 use crate::scenario::{Scenario, What};
 
 /// A case that takes longer is a hang.
@@ -28,41 +29,6 @@ const AFTER_FAILURE: Duration = Duration::from_millis(2500);
 const BEGIN: u64 = -1001_i32 as u32 as u64;
 const END: u64 = -1002_i32 as u32 as u64;
 const PAUSE: u64 = -1003_i32 as u32 as u64;
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
-    pub role: Role,
-    pub name: String,
-    pub number: u32,
-    /// The path of calls that have one.
-    pub path: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    Code(i32),
-    Signal(Signal),
-    /// It has become the daemon.
-    Executed,
-}
-
-/// What a run was seen to do.
-#[derive(Debug, Default)]
-pub struct Run {
-    pub launcher: Option<Pid>,
-    pub calls: Vec<Call>,
-    pub ended: Option<Ended>,
-    /// The daemon, when it executed its command. Of several, the last one.
-    pub daemon: Option<(Pid, State)>,
-    pub supervisor: Option<Pid>,
-    /// The call that the fault has hit first.
-    pub hit: Option<Call>,
-    pub is_hang: bool,
-    /// Processes that have not executed and have not ended.
-    pub left: Vec<(Pid, Role)>,
-    /// How often a process was stopped at a call: very often in one that spins.
-    pub stops: u32,
-}
 
 /// Whether the calls of this moment count. Others are not disturbed; a policy stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,8 +17,9 @@ use nix::unistd::{ForkResult, Pid, fork, getpid};
 use crate::check::{Problem, World, judge};
 use crate::faults::{Case, Kind};
 use crate::look::{State, children, is_alive};
+use crate::run::{Call, Ended, Run};
 use crate::scenario::{Scenario, What};
-use crate::trace::{Call, Ended, Run, Tracer};
+use crate::trace::Tracer;
 
 /// The files of all cases of a worker.
 pub struct Worker {

@@ -6,8 +6,8 @@ use nix::unistd::Pid;
 use super::{Judge, Problem, World};
 use crate::faults::{Case, Kind, Role};
 use crate::look::is_alive;
+use crate::run::{Ended, Run};
 use crate::scenario::{Scenario, What};
-use crate::trace::{Ended, Run};
 
 /// What a command has answered that asked for the daemon.
 #[derive(Debug)]
