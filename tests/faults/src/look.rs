@@ -125,7 +125,7 @@ pub fn is_asleep(pid: Pid) -> bool {
     fields(pid).first().is_some_and(|state| state == "S")
 }
 
-/// Whether a process waits in ppoll(2) for centuries.
+/// Whether a process waits in ppoll(2) for more than a minute.
 pub fn waits(pid: Pid) -> bool {
     let call = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
     let words: Vec<_> = call.split(' ').collect();
@@ -139,7 +139,7 @@ pub fn waits(pid: Pid) -> bool {
     let mut seconds = [0; 4];
     let memory = fs::File::open(format!("/proc/{pid}/mem"));
     let is_read = memory.is_ok_and(|memory| memory.read_exact_at(&mut seconds, address).is_ok());
-    is_read && u32::from_le_bytes(seconds) > 1_000_000 && is_asleep(pid)
+    is_read && u32::from_le_bytes(seconds) > 60 && is_asleep(pid)
 }
 
 /// The processes that execute this file.

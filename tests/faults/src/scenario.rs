@@ -120,6 +120,11 @@ impl Scenario {
         self.arguments.contains(&argument)
     }
 
+    /// Whether the daemon is not started again while the case lasts.
+    pub fn is_waiting(&self) -> bool {
+        self.has("100:100") || self.what == What::Waiting
+    }
+
     /// The value of an option.
     pub fn value(&self, option: &str) -> Option<&'static str> {
         let mut arguments = self.arguments.iter();

@@ -49,6 +49,10 @@ impl Worker {
             ) else {
                 return Err("the start that is not disturbed has failed".into());
             };
+            if scenario.is_waiting() {
+                let _ = kill(daemon, Signal::SIGKILL);
+                tracer.follow_until(|it| !exists(daemon) && it.is_settled());
+            }
             tracer.stage = Stage::During;
             match scenario.what {
                 What::Respawn => {

@@ -71,7 +71,7 @@ impl Judge<'_> {
                 format!("the daemons are {:?}: {status:?}", probe.alive),
             );
         }
-        if probe.alive.is_empty() && probe.is_supervised {
+        if probe.alive.is_empty() && probe.is_supervised && !self.scenario.is_waiting() {
             self.add("untrue", "the supervisor waits for nothing");
         }
         if let Some(second) = &probe.second
@@ -178,8 +178,8 @@ impl Judge<'_> {
             _ if self.is_unknown() => {}
             (0, true) => self.add("untrue", "success, but the daemon runs"),
             (0, false) => self.ended_all(),
-            (_, true) => {}
-            (_, false) => self.add("untrue", "a failure, but the daemon was stopped"),
+            (_, is_alive) if is_alive != self.scenario.is_waiting() => {}
+            _ => self.add("untrue", "a failure, but the daemon was stopped"),
         }
     }
 

@@ -102,6 +102,15 @@ pub static SCENARIOS: &[Scenario] = &[
     )
     .which(What::Respawn),
     respawn!("respawn-stop", "PROGRAM", "sleep").which(What::StopAll),
+    // It is stopped while it waits for its restart.
+    respawn!(
+        "respawn-stop-waiting",
+        "--respawn-delay",
+        "100:100",
+        "PROGRAM",
+        "sleep"
+    )
+    .which(What::StopAll),
     respawn!(
         "respawn-stop-log",
         "-o",
