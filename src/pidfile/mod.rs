@@ -26,5 +26,6 @@ pub use owner::{Owner, Pidfile};
 pub use process::describe_process;
 pub(crate) use process::{
     each_process, fingerprint_of, is_descendant, is_zombie, notifying_child, parent_of,
+    signal_pinned,
 };
 pub use stop::Stage;

@@ -3,7 +3,7 @@
 use super::fingerprint::{
     BOOT_ID_SIZE, Match, NO_FINGERPRINT, Process, TICK, fingerprint, pid_in, pid_of, process,
 };
-use crate::protocol::{Errno, Pid, SECOND};
+use crate::protocol::{Errno, Pid, SECOND, Signal};
 use crate::sys::{self, EntryNames, Fd, LockOwner, NO_FD, Open, RawFd, Stat, ThinCStr};
 use crate::text::{NUMBER_LINE, concat, next_field, number_line, split_once};
 
@@ -72,6 +72,17 @@ pub(super) fn has_ended(pid: Pid) -> bool {
         // EINVAL and ENOENT: the number is the id of a thread other than the main thread.
         Err(Errno::ESRCH | Errno::EINVAL | Errno::ENOENT) => true,
         Err(_) => sys::kill(pid, 0) == Err(Errno::ESRCH),
+    }
+}
+
+/// Sends a signal to the process of this pidfd. If a policy refuses that, to its pid: as long as it has not ended, no
+/// other process has that.
+pub(crate) fn signal_pinned(pidfd: &Fd, pid: Pid, signal: Signal) -> Result<(), Errno> {
+    match sys::pidfd_send_signal(pidfd, signal.number()) {
+        Err(errno) if errno.is_refusal() && !pidfd_has_ended(pidfd) => {
+            sys::kill(pid, signal.number())
+        }
+        sent => sent,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The end of a daemon that has failed: of the daemon, and of what it has started.
 
 use super::watch::{END_INTERVAL, Watch};
+use crate::pidfile::signal_pinned;
 use crate::protocol::{Errno, Nanoseconds, Signal};
 use crate::sys::{self, Fd, NO_FD};
 
@@ -22,7 +23,7 @@ impl Watch<'_> {
         // One that has ended gets none of them. A wait may be interrupted.
         for signal in [Signal::TERM, Signal::KILL, Signal::KILL] {
             if !has_ended {
-                let _ = sys::pidfd_send_signal(&pidfd, signal.number());
+                let _ = signal_pinned(&pidfd, self.main, signal);
                 let mut ready = [pidfd.raw(), NO_FD, NO_FD, NO_FD];
                 has_ended = sys::ppoll(&mut ready, TERM_TIMEOUT).is_ok() && ready != [NO_FD; 4];
             }

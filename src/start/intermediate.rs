@@ -137,25 +137,37 @@ pub(super) fn create_daemon<R: Role>(
     channel: &mut Channel,
     variable: &[u8],
 ) -> Result<Fork<Forked<R::Output>, Watched>, Error> {
+    let notify = channel.notify_end();
+    // The daemon does not get it.
+    let failed_before = |error: Error| {
+        sys::close(notify.writer);
+        error
+    };
     let inherited = shared.role.environment();
     let channel_failed = failed(ErrorKind::ChannelFailed);
     let mut copy;
     let environment = match ThinCStr::at_start(variable) {
         Some(variable) if variable.first_byte() != 0 => {
             let size = inherited.as_slice().len().saturating_add(1);
-            copy = Mapping::new(size).map_err(&channel_failed)?;
+            copy = Mapping::new(size)
+                .map_err(&channel_failed)
+                .map_err(failed_before)?;
             copy_with_variable(inherited, variable, &mut copy)
-                .ok_or(channel_failed(Errno::EINVAL))?
+                .ok_or(channel_failed(Errno::EINVAL))
+                .map_err(failed_before)?
         }
         _ => inherited,
     };
     // If the clock is refused, the start fails here. The clone may take long.
     let before = match shared.plan.goal {
         Goal::Begun => Nanoseconds::MAX,
-        Goal::Alive | Goal::Ready => sys::monotonic_time().map_err(cannot_watch)?,
+        Goal::Alive | Goal::Ready => sys::monotonic_time()
+            .map_err(cannot_watch)
+            .map_err(failed_before)?,
     };
-    let report = sys::pipe().map_err(&channel_failed)?;
-    let notify = channel.notify_end();
+    let report = sys::pipe()
+        .map_err(&channel_failed)
+        .map_err(failed_before)?;
     // A command's exec closes these two. Keeping them until then saves a close_range(2), and if the
     // intermediate is killed, end of file on the verdict pipe shows the original that the daemon no
     // longer uses its memory.

@@ -148,7 +148,8 @@ impl Channel {
                     *main = pid;
                 }
                 let event = notice.event();
-                if event == Some(Event::Ready) {
+                // A supervisor keeps the socket.
+                if event == Some(Event::Ready) && verdict != NO_FD {
                     await_barrier(*socket, sender, daemon);
                 }
                 Some(event)
@@ -276,7 +277,7 @@ fn is_abandoned(path: ThinCStr<'_>) -> Result<bool, Errno> {
 /// Whether a process is the daemon or one of its descendants. Only these are members of the start's session, even
 /// if their parents have ended; of one that has left the session, its parents tell.
 #[inline(never)]
-fn belongs(sender: Pid, daemon: Pid, session: Pid) -> bool {
+pub(super) fn belongs(sender: Pid, daemon: Pid, session: Pid) -> bool {
     sender == daemon
         || sys::getsid(Some(sender)) == Ok(Some(session))
         || is_descendant(sender, daemon)

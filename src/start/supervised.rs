@@ -8,9 +8,9 @@ use super::exec::Command;
 use super::intermediate::create_daemon;
 use super::notify_folder::{NotifyFolder, VARIABLE_SIZE};
 use super::plan::{Memory, Plan};
-use super::readiness::Channel;
+use super::readiness::{Channel, belongs};
 use crate::options::{Credentials, Settings};
-use crate::pidfile::rewrite;
+use crate::pidfile::{rewrite, signal_pinned};
 use crate::protocol::{Error, ErrorKind, Event, Note, Pid, Signal, cannot_watch, failed};
 use crate::sys::{self, CStrings, Fd, Fork, NO_FD, Pipe, RawFd, Stack, ThinCStr};
 
@@ -152,11 +152,12 @@ impl Running {
 
     /// Takes another process for the daemon, if a pidfd shows its end.
     pub(crate) fn follow(&mut self, main: Pid, supervised: &Supervised<'_>) {
+        // The end of a child is seen without a pidfd, and its pid is not given to another process.
+        let is_child = sys::has_exited(main) == Ok(false);
         let end = match sys::pidfd_open(main) {
-            Ok(end) => end.into_raw(),
-            // The end of a child is seen without a pidfd.
-            Err(_) if sys::has_exited(main) == Ok(false) => NO_FD,
-            Err(_) => return,
+            Ok(end) if is_child || belongs(main, self.daemon, supervised.session) => end.into_raw(),
+            Err(_) if is_child => NO_FD,
+            _ => return,
         };
         sys::close(self.main_end);
         (self.main, self.main_end, self.group) = (main, end, group_of(main));
@@ -173,7 +174,7 @@ impl Running {
             // Its parent may have reaped it.
             end => {
                 let end = ManuallyDrop::new(Fd::from_raw(end));
-                sys::pidfd_send_signal(&end, signal.number())
+                signal_pinned(&end, self.main, signal)
             }
         };
     }

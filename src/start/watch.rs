@@ -3,7 +3,7 @@
 use super::context::{Context, Supervision, Watched};
 use super::forked::find_forked;
 use super::pipes::{read_record, send_verdict, wait_until_released};
-use super::readiness::Channel;
+use super::readiness::{Channel, belongs};
 use crate::options::Settings;
 use crate::pidfile::{hand_over, rewrite};
 use crate::protocol::{
@@ -17,6 +17,9 @@ const CHECK_INTERVAL: Nanoseconds = 1_000_000;
 
 /// How often it looks for what a daemon has left, and the unit in which it counts the time to the end.
 pub(super) const END_INTERVAL: Nanoseconds = 10_000_000;
+
+/// How often it looks for it at least.
+const LOOK_INTERVAL: Nanoseconds = 200_000_000;
 
 /// How many messages are read in a row before other events are checked. A full pipe (64 KiB) takes 16
 /// reads, and a socket queues 10 datagrams by default (net.unix.max_dgram_qlen).
@@ -54,8 +57,9 @@ pub(super) struct Watch<'w> {
     /// Whether the process that was started has gone into the background: the process that is the daemon now is looked
     /// for.
     pub(super) forked: bool,
-    /// The process that was found at the last look.
+    /// The process that was found at the last look, and the time to the next one.
     seen: Option<Pid>,
+    look_interval: Nanoseconds,
     channel: &'w mut Channel,
     /// Readable when the daemon may have ended: a pidfd, or, before Linux 5.3 and where a sandbox refuses
     /// pidfds, a signalfd for SIGCHLD, which also reports stops. [`NO_FD`] before the first wait.
@@ -103,6 +107,7 @@ impl<'w> Watch<'w> {
             supervision,
             forked: false,
             seen: None,
+            look_interval: END_INTERVAL,
             channel,
             death: NO_FD,
             started: born.saturating_add(nanoseconds(plan.options.lock_timeout)),
@@ -188,7 +193,8 @@ impl<'w> Watch<'w> {
                 if let Some(event) = self.find_forked() {
                     return Ok(event);
                 }
-                left = left.min(END_INTERVAL);
+                left = left.min(self.look_interval);
+                self.look_interval = self.look_interval.saturating_mul(2).min(LOOK_INTERVAL);
             }
             // ppoll(2) reports the verdict pipe when no process waits for the verdict.
             let channel = self.channel.fd();
@@ -360,6 +366,8 @@ impl<'w> Watch<'w> {
             }
             // The end of a child is seen without.
             Err(_) if !self.forked => return None,
+            // Its pid may have been given to another process before this.
+            Ok(_) if !self.forked && !belongs(main, self.daemon, self.session) => return None,
             pidfd => {
                 sys::close(self.death);
                 self.death = pidfd.map_or(NO_FD, Fd::into_raw);

@@ -4,10 +4,12 @@ use super::context::{Init, Outcome, Supervisor};
 use super::log::LogOptions;
 use super::logger::Logger;
 use super::respawn::Respawn;
-use super::state::remove_state;
+use super::state::{read_state, remove_state};
 use crate::options::{Credentials, Readiness, Settings, Stdio, Stream};
 use crate::pidfile::{self, remove_after_failure, remove_locked};
-use crate::protocol::{Errno, Error, ErrorKind, Note, Pid, Signal, Subject, cannot_watch, failed};
+use crate::protocol::{
+    Cause, Errno, Error, ErrorKind, Nanoseconds, Note, Pid, Signal, Subject, cannot_watch, failed,
+};
 use crate::start::{
     KeptFds, Supervised, Supervision as Held, close_all_but, is_relative, open_null,
 };
@@ -30,9 +32,17 @@ pub struct Supervision<'a> {
     pub init: Init,
 }
 
+/// How often, and at what interval, the lock of flock(2) is tried: another start may be looking for it.
+const FLOCK_ATTEMPTS: u32 = 20;
+const FLOCK_INTERVAL: Nanoseconds = 1_000_000;
+
 /// Leads a session, and lets go of what belongs to the caller. Returns the session.
 pub(super) fn lead_session(settings: &Settings<'_>, verdict: RawFd) -> Result<Pid, Error> {
     let session = sys::setsid().map_err(failed(ErrorKind::SetsidFailed))?;
+    if session.get() == 1 {
+        // The caller has called unshare(CLONE_NEWPID): the pids here would mean nothing to it.
+        return Err(failed(ErrorKind::FirstForkFailed)(Errno::EINVAL));
+    }
     close_all_but(KeptFds {
         first: 3,
         requested: settings.keep.unwrap_or_default(),
@@ -115,7 +125,14 @@ pub(super) fn supervise_with(
         let mut supervisor =
             Supervisor::new(&supervised, supervision.init, &supervision.respawn, logger)?;
         let adopted = pidfile::adopted(pidfile).map_err(|error| error.about(Subject::Pidfile));
-        let stayed = adopted.and_then(|daemon| supervisor.stay(verdict, daemon));
+        let stayed = adopted.and_then(|daemon| match daemon {
+            // It has not said that it is ready, and can no longer say it.
+            Some(daemon) if was_starting(&settings) => {
+                let running = Error::new(ErrorKind::AlreadyRunning, Cause::Owner(daemon));
+                Err(running.about(Subject::Pidfile))
+            }
+            daemon => supervisor.stay(verdict, daemon),
+        });
         let stayed = clean_up(&settings, pidfile, is_new, stayed);
         is_cleaned = true;
         for lock in locks {
@@ -153,6 +170,8 @@ fn clean_up(
 ) -> Result<Outcome, Error> {
     let path = match stayed {
         Ok(Outcome::GaveUp(_) | Outcome::Lost(_)) => None,
+        // They are those of a daemon that is not adopted.
+        Err(error) if error.kind() == ErrorKind::AlreadyRunning => None,
         _ => settings.string(Subject::Pidfile),
     };
     if let (Some(path), true) = (path, pidfile != NO_FD) {
@@ -162,6 +181,16 @@ fn clean_up(
         }
     }
     stayed
+}
+
+/// Whether a supervisor was killed while it waited for the daemon's word.
+fn was_starting(settings: &Settings<'_>) -> bool {
+    let has_word = settings.forks || settings.readiness != Readiness::Executed;
+    let path = settings.string(Subject::Pidfile);
+    has_word
+        && path
+            .and_then(read_state)
+            .is_some_and(|state| state.is_starting())
 }
 
 /// Refuses files that the supervisor opens and closes later, if they are those that it has locked: that would release
@@ -196,7 +225,12 @@ fn lock(settings: &Settings<'_>, locks: &mut [RawFd; 2]) -> Result<(), Error> {
     for lock in [lock_file, pidfile] {
         if *lock != NO_FD {
             // The daemon inherits this one: it is there even if the supervisor is killed.
-            let _ = sys::flock(*lock);
+            for _ in 0..FLOCK_ATTEMPTS {
+                if sys::flock(*lock) != Err(Errno::EAGAIN) {
+                    break;
+                }
+                sys::sleep(FLOCK_INTERVAL);
+            }
         }
     }
     Ok(())

@@ -132,10 +132,11 @@ impl<'a> Logger<'a> {
         let _ = sys::kill(pid, Signal::TERM.number());
         let mut ended = [self.end, NO_FD, NO_FD, NO_FD];
         let has_ended = sys::ppoll(&mut ended, DRAIN_TIMEOUT).is_ok() && ended != [NO_FD; 4];
-        // A policy may refuse the signals.
-        if has_ended || sys::kill(pid, Signal::KILL.number()).is_ok() {
-            let _ = sys::waitpid(pid);
+        if !has_ended {
+            // It may be waiting for a device: init reaps it.
+            let _ = sys::kill(pid, Signal::KILL.number());
         }
+        let _ = sys::try_wait(pid);
     }
 }
 

@@ -15,6 +15,7 @@ mod logger;
 mod process;
 mod respawn;
 mod rest;
+mod run;
 mod state;
 mod telling;
 

@@ -3,9 +3,10 @@
 use super::context::{Init, Outcome, Request, Supervisor};
 use super::events::Event;
 use super::respawn::Next;
+use super::run::{Act, Run};
 use crate::protocol::{
-    Cause, Errno, Error, ErrorKind, Event as Message, Nanoseconds, Note, Pid, Record, Signal,
-    WaitStatus, cannot_watch, encode, failed, nanoseconds,
+    Cause, Errno, Error, ErrorKind, Nanoseconds, Note, Pid, Record, Signal, WaitStatus,
+    cannot_watch, encode, failed, nanoseconds,
 };
 use crate::start::{Running, find_forked, send_verdict};
 use crate::sys::{self, NO_FD, Pipe};
@@ -20,7 +21,9 @@ impl Supervisor<'_> {
     ///
     /// That of the first start.
     pub(super) fn stay(&mut self, verdict: Pipe, adopted: Option<Pid>) -> Result<Outcome, Error> {
-        self.tell(0, None);
+        if adopted.is_none() {
+            self.tell_start();
+        }
         let first = match adopted {
             Some(daemon) => Running::adopt(daemon).and_then(|running| {
                 send_verdict(verdict.writer, encode(&Record::Runs(daemon)))
@@ -29,11 +32,17 @@ impl Supervisor<'_> {
             }),
             None => self.supervised.start(verdict, false, self.logger.pid),
         };
-        if first.is_err() {
-            self.end_rest(None, self.init != Init::Image);
-        }
-        let mut started = Ok(first?);
+        let mut started = match first {
+            Ok(running) => Ok(running),
+            Err(error) => {
+                return Err(match self.end_rest(None, self.init != Init::Image) {
+                    true => error,
+                    false => error.with(Note::StillRuns),
+                });
+            }
+        };
         sys::close(verdict.writer);
+        self.tell(0, None);
         self.hold_lock();
         loop {
             // A request has come during the start, perhaps from a process that has seen no daemon yet.
@@ -79,6 +88,7 @@ impl Supervisor<'_> {
                 // A daemon that was adopted has held it until now.
                 let _ = sys::flock(lock);
             }
+            self.tell_start();
             self.tally.restarts = self.tally.restarts.saturating_add(1);
             started = self.supervised.start(Pipe::NONE, true, self.logger.pid);
             if started.is_ok() {
@@ -91,39 +101,31 @@ impl Supervisor<'_> {
     fn run(&mut self, running: &mut Running) -> (Error, Nanoseconds) {
         let time = || sys::monotonic_time().unwrap_or(0);
         let born = time();
+        let settings = self.supervised.settings;
         let limit = match running.fd() {
             // A daemon that was adopted has no channel.
             NO_FD => 0,
             _ => nanoseconds(self.respawn.watchdog),
         };
-        let due = |now: Nanoseconds| match limit {
-            0 => Nanoseconds::MAX,
-            limit => now.saturating_add(limit),
-        };
-        let mut deadline = due(born);
+        let mut run = Run::new(limit, born, settings.forks);
+        // A request may have come during the start.
+        let mut event = Ok(Event::Other);
         let status = loop {
-            if self.request == Request::Stop {
-                break self.stop(running);
-            }
-            match self.wait(Some(running), deadline) {
-                Ok(Event::Ended(status)) => match self.successor(status) {
-                    Some(main) => running.follow(main, self.supervised),
-                    None => break Ok(status),
-                },
-                Ok(Event::Heard(Message::Watchdog { is_alive: true })) => deadline = due(time()),
-                Ok(Event::Heard(Message::Extended(microseconds))) if limit != 0 => {
-                    let end = time().saturating_add(microseconds.saturating_mul(1000));
-                    deadline = deadline.max(end);
-                }
-                Ok(Event::Timeout | Event::Heard(Message::Watchdog { is_alive: false })) => {
-                    break self.abort(running);
-                }
-                Ok(_) if time() >= deadline && self.request != Request::Stop => {
-                    break self.abort(running);
-                }
-                Ok(_) => {}
+            let act = match event {
+                Ok(event) => run.judge(event, self.request, time()),
                 Err(errno) => break Err(errno),
+            };
+            match act {
+                Act::Wait => {}
+                Act::Stop => break self.stop(running),
+                Act::Abort => break self.abort(running),
+                Act::End(status) => break Ok(status),
+                Act::FindSuccessor => match find_forked(settings.own_pidfile, self.logger.pid) {
+                    Ok(Some(main)) => running.follow(main, self.supervised),
+                    _ => break Ok(Some(WaitStatus::from_raw(0))),
+                },
             }
+            event = self.wait(Some(running), run.deadline);
         };
         let lived = time().saturating_sub(born);
         running.close(self.supervised);
@@ -139,17 +141,6 @@ impl Supervisor<'_> {
             Err(errno) => cannot_watch(errno),
         };
         (error, lived)
-    }
-
-    /// The process that has taken the place of a daemon that goes into the background, and has exited with status 0:
-    /// the one that its own pidfile names, or else its only child.
-    fn successor(&self, ended: Option<WaitStatus>) -> Option<Pid> {
-        let settings = self.supervised.settings;
-        let is_success = ended.is_some_and(|status| status.exit_status() == Some(0));
-        if !is_success || !settings.forks || self.request != Request::None {
-            return None;
-        }
-        find_forked(settings.own_pidfile, self.logger.pid).ok()?
     }
 
     /// Stops the daemon by the schedule.

@@ -1,7 +1,7 @@
 //! Ending what a daemon leaves: the rest of its process group, and its other descendants.
 
 use super::context::{Init, Supervisor};
-use crate::pidfile::{each_process, parent_of};
+use crate::pidfile::{each_process, parent_of, signal_pinned};
 use crate::protocol::{Errno, Nanoseconds, Pid, Signal};
 use crate::sys;
 
@@ -17,9 +17,9 @@ impl Supervisor<'_> {
     ///
     /// A child subreaper becomes the parent of what has lost its parent. Without `/proc` only the process group is
     /// known, and what ends by itself. An init process spares what is not in the group until it ends: not all orphans
-    /// are the daemon's.
+    /// are the daemon's. Returns whether nothing is left, as far as that is known.
     #[inline(never)]
-    pub(super) fn end_rest(&mut self, group: Option<Pid>, is_last: bool) {
+    pub(super) fn end_rest(&mut self, group: Option<Pid>, is_last: bool) -> bool {
         let rest = Rest {
             group,
             logger: self.logger.pid,
@@ -27,7 +27,7 @@ impl Supervisor<'_> {
         };
         for (signal, time) in TIMES {
             let Ok(now) = sys::monotonic_time() else {
-                return;
+                return false;
             };
             let deadline = now.saturating_add(time);
             let mut told = 0;
@@ -35,7 +35,7 @@ impl Supervisor<'_> {
                 if rest.group().is_none()
                     && !(rest.has_others && sys::try_wait_any() != Err(Errno::ECHILD))
                 {
-                    return;
+                    return true;
                 }
                 // What ends may leave children of its own: these are new.
                 if told == 0 || rest.count() != told {
@@ -48,6 +48,7 @@ impl Supervisor<'_> {
                 }
             }
         }
+        false
     }
 }
 
@@ -105,12 +106,16 @@ impl Rest {
             return self.count();
         }
         self.each(&mut |pid| {
-            if group.is_none() || sys::getpgid(pid) != group {
-                if let Ok(process) = sys::pidfd_open(pid) {
-                    // Its pid may have been given to another process.
-                    if self.includes(pid) {
-                        let _ = sys::pidfd_send_signal(&process, signal.number());
-                    }
+            if group.is_some() && sys::getpgid(pid) == group {
+                return;
+            }
+            // A child keeps its pid until it is reaped. The others become children when their parents have ended.
+            if sys::has_exited(pid).is_ok() {
+                let _ = sys::kill(pid, signal.number());
+            } else if let Ok(process) = sys::pidfd_open(pid) {
+                // Its pid may have been given to another process.
+                if self.includes(pid) {
+                    let _ = signal_pinned(&process, pid, signal);
                 }
             }
         })

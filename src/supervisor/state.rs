@@ -106,9 +106,10 @@ pub(super) fn write_state(file: RawFd, next: Nanoseconds, sentence: &[u8]) {
     ));
     state.add(sentence);
     state.add(b"\n");
-    let _ = sys::ftruncate(file, 0);
+    // It has contents at every moment.
     let _ = sys::seek(file, 0);
     let _ = sys::write(file, state.text());
+    let _ = sys::ftruncate(file, state.text().len() as u64);
 }
 
 /// What the file says.
@@ -125,6 +126,11 @@ impl State {
     #[must_use]
     pub fn sentence(&self) -> &[u8] {
         self.sentence.text()
+    }
+
+    /// Whether the supervisor was starting the daemon.
+    pub(super) fn is_starting(&self) -> bool {
+        self.sentence().starts_with(b"starting")
     }
 
     /// Whether the supervisor has ended, and had not given up.

@@ -41,6 +41,14 @@ impl Supervisor<'_> {
         }
     }
 
+    /// Tells that the daemon is being started.
+    pub(super) fn tell_start(&self) {
+        let mut text = StateText::new();
+        text.say(packed!("starting; "));
+        self.add_tally(&mut text, None);
+        write_state(self.state, 0, text.text());
+    }
+
     /// Tells the last state.
     pub(super) fn give_up(&mut self, error: &Error) {
         let mut text = StateText::new();
