@@ -52,8 +52,11 @@ pub(crate) fn run(options: &LogOptions<'_>, pipe: RawFd, mut supervisor: RawFd) 
             return ErrorKind::WaitFailed as u8;
         }
         let [output, told, heard, _] = ready;
-        if heard != NO_FD && !hear(supervisor, pipe, &mut log, &mut memory) {
-            supervisor = NO_FD;
+        if heard != NO_FD {
+            if !hear(supervisor, pipe, &mut log, &mut memory) {
+                supervisor = NO_FD;
+            }
+            // The pipe may be empty now.
             continue;
         }
         if told != NO_FD {
@@ -260,6 +263,38 @@ mod tests {
         log.end();
         assert_eq!(fs::read_to_string(old(&path, 1)).unwrap(), "one\ntwo\n");
         assert_eq!(fs::read_to_string(&path).unwrap(), "three\n");
+    }
+
+    #[test]
+    fn a_line_of_the_supervisor_behind_one_of_the_daemon_ends_nothing() {
+        let (_folder, path) = place();
+        let target = LogTarget::File(c_string(&path));
+        let Pipe { reader, writer } = sys::pipe().unwrap();
+        let [supervisor, other] = sys::socketpair().unwrap();
+        // At the first look, both can be read.
+        sys::write(writer, b"daemon\n").unwrap();
+        sys::send(supervisor.raw(), b"supervisor\n", false).unwrap();
+        let thread = std::thread::spawn(move || {
+            sys::block_signals(SignalSet::ALL).unwrap();
+            let options = LogOptions {
+                target,
+                ..LogOptions::default()
+            };
+            let code = run(&options, reader, other.raw());
+            sys::close(reader);
+            code
+        });
+        let first = "daemon\nsupervisor\n";
+        while fs::read_to_string(&path).unwrap_or_default() != first {
+            std::thread::yield_now();
+        }
+        sys::write(writer, b"more\n").unwrap();
+        sys::close(writer);
+        assert_eq!(thread.join().unwrap(), 0);
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            std::format!("{first}more\n")
+        );
     }
 
     #[test]
