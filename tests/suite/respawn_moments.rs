@@ -274,7 +274,7 @@ fn the_state_file_of_another_user_is_not_believed() {
     std::os::unix::fs::chown(place.path("pid.supervisor"), Some(65534), None).unwrap();
     let status = ask(&place, &["-v", "--status"]);
     assert_eq!(status.code(), 0);
-    assert!(!status.stderr.contains("restarted"), "{status:?}");
+    assert!(!status.stderr.contains("restarts"), "{status:?}");
     says(&ask(&place, &["--stop"]), 0, "", "");
     supervised.ends_cleanly();
     // A link is not followed, and what it names stays as it is.

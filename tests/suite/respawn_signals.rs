@@ -99,8 +99,9 @@ fn a_signal_during_the_first_start_is_not_lost() {
         });
         let daemon = crate::support::supervised::named(&place).unwrap();
         let supervisor = rustix::process::getsid(Some(daemon)).unwrap();
+        let end = watch(daemon);
         rustix::process::kill_process(supervisor, signal).unwrap();
-        let ended = wait_for(&watch(daemon), Duration::from_secs(10));
+        let ended = wait_for(&end, Duration::from_secs(10));
         if !ended {
             rustix::process::kill_process(daemon, Signal::KILL).unwrap();
         }

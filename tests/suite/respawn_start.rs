@@ -161,7 +161,7 @@ fn a_restart_that_refuses_is_a_failure_and_one_that_is_ready_is_none() {
     supervised.says(2, "last ended: the daemon");
     fs::remove_file(place.path("refuse")).unwrap();
     supervised.next(daemon);
-    supervised.says(0, "restarted");
+    supervised.says(0, "restarts: ");
     says(&ask(&place, &["--stop"]), 0, "", "");
     supervised.ends_cleanly();
 }
