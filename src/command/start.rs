@@ -78,14 +78,14 @@ pub(crate) fn start_daemon(given: &Given, invocation: Invocation<'static>) -> u8
                 init: invocation.init,
             };
             let outcome = if has_supervisor && invocation.has(Name::Init) {
-                supervise_here(&supervision).map(Outcome::Ended)
+                supervise_here(&supervision).map(Started::Ended)
             } else if has_supervisor && invocation.has(Name::Respawn) {
                 supervise(&supervision, &mut show).map(|(daemon, is_own)| match is_own {
-                    true => Outcome::Runs(daemon),
-                    false => Outcome::Adopted(daemon),
+                    true => Started::Runs(daemon),
+                    false => Started::Adopted(daemon),
                 })
             } else {
-                spawn_as(settings, ids, command, before_exec, &mut show).map(Outcome::Runs)
+                spawn_as(settings, ids, command, before_exec, &mut show).map(Started::Runs)
             };
             match outcome {
                 // If another start holds the lock and fails, it is this one's turn.
@@ -96,10 +96,10 @@ pub(crate) fn start_daemon(given: &Given, invocation: Invocation<'static>) -> u8
     });
     progress.erase();
     match outcome {
-        Ok(Outcome::Ended(status)) => status,
-        Ok(outcome @ (Outcome::Runs(daemon) | Outcome::Adopted(daemon))) => {
+        Ok(Started::Ended(status)) => status,
+        Ok(outcome @ (Started::Runs(daemon) | Started::Adopted(daemon))) => {
             if is_verbose {
-                if let Outcome::Runs(_) = outcome {
+                if let Started::Runs(_) = outcome {
                     report.write_steps(Step::ALL);
                 }
                 let mut line = Line::new();
@@ -126,7 +126,7 @@ pub(crate) fn start_daemon(given: &Given, invocation: Invocation<'static>) -> u8
 }
 
 /// The outcome of a start that is a success.
-enum Outcome {
+enum Started {
     Runs(DaemonProcess),
     /// It has run before.
     Adopted(DaemonProcess),

@@ -8,7 +8,7 @@ use crate::protocol::{Cause, Errno, Error, ErrorKind, Nanoseconds, Pid, Signal, 
 use crate::sys::{self, Fd};
 
 /// A supervisor that does not start its daemon again.
-pub(super) struct Supervisor {
+pub(super) struct EndingSupervisor {
     pub(super) pid: Pid,
     /// What it was sent.
     pub(super) signal: Signal,
@@ -24,7 +24,7 @@ const TIMEOUT: Nanoseconds = 15_000_000_000;
 impl Pidfile<'_> {
     /// Asks the supervisor, if there is one, not to start the daemon again, and to end after it.
     #[inline(never)]
-    pub(super) fn wind_down(&self, seen: &Observation) -> Result<Option<Supervisor>, Error> {
+    pub(super) fn wind_down(&self, seen: &Observation) -> Result<Option<EndingSupervisor>, Error> {
         let Some(pid) = seen.supervisor else {
             return Ok(None);
         };
@@ -55,7 +55,7 @@ impl Pidfile<'_> {
                 Err(errno) => return Err(failed(ErrorKind::SignalFailed)(errno)),
             }
         }
-        Ok(Some(Supervisor {
+        Ok(Some(EndingSupervisor {
             pid,
             signal,
             pidfd,
@@ -64,7 +64,7 @@ impl Pidfile<'_> {
     }
 }
 
-impl Supervisor {
+impl EndingSupervisor {
     /// Waits until it has ended, or an init process has let go of the pidfile.
     ///
     /// # Errors

@@ -57,9 +57,10 @@ pub(super) trait Role: Sized {
     fn begin(output: &Self::Output, masked: Result<(), Errno>);
 }
 
-/// What a supervisor has for its daemons. It takes the place of original and intermediate.
+/// A start by a supervisor, which takes the place of original and intermediate: what it has for its daemons.
 #[derive(Clone, Copy)]
-pub(crate) struct Supervision {
+pub(crate) struct SupervisedStart {
+    /// The pid of the supervisor.
     pub(crate) pid: Pid,
     /// The pidfile and the lock file, which it has locked.
     pub(crate) locks: [RawFd; 2],
@@ -89,7 +90,7 @@ pub(super) struct Shared<'a, R> {
     /// The folder of the notification socket.
     pub(super) folder: NotifyFolder<'a>,
     /// What the supervisor has, if there is one.
-    pub(super) supervision: Option<Supervision>,
+    pub(super) supervision: Option<SupervisedStart>,
     /// The stack for a daemon that shares its parent's memory until it executes the command.
     pub(super) stack: &'a Stack,
 }

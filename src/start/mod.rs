@@ -38,7 +38,7 @@ mod supervised;
 mod threads;
 mod watch;
 
-pub(crate) use context::Supervision;
+pub(crate) use context::SupervisedStart;
 pub use daemon_process::DaemonProcess;
 pub use daemonize::{Identity, daemonize};
 pub(crate) use descriptors::close_all_but;

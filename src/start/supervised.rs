@@ -2,7 +2,7 @@
 
 use core::mem::ManuallyDrop;
 
-use super::context::{Shared, Supervision, Watched};
+use super::context::{Shared, SupervisedStart, Watched};
 use super::directories::MadeDirectories;
 use super::exec::Command;
 use super::intermediate::create_daemon;
@@ -19,7 +19,7 @@ pub(crate) struct Supervised<'a> {
     pub(crate) settings: &'a Settings<'a>,
     pub(crate) credentials: Credentials<'a>,
     pub(crate) command: (ThinCStr<'a>, CStrings<'a>, CStrings<'a>),
-    pub(crate) supervision: Supervision,
+    pub(crate) supervision: SupervisedStart,
     pub(crate) session: Pid,
     /// What [`may_setpgid`](crate::sys::may_setpgid) returned before the session was created.
     pub(crate) may_setpgid: bool,
@@ -47,7 +47,7 @@ impl Supervised<'_> {
         is_restart: bool,
         logger: Option<Pid>,
     ) -> Result<Running, Error> {
-        let supervision = Supervision {
+        let supervision = SupervisedStart {
             is_restart,
             logger,
             ..self.supervision

@@ -1,6 +1,6 @@
 //! The watch over the daemon: the intermediate waits for events until there is a verdict.
 
-use super::context::{Context, Supervision, Watched};
+use super::context::{Context, SupervisedStart, Watched};
 use super::forked::find_forked;
 use super::pipes::{read_record, send_verdict, wait_until_released};
 use super::readiness::{Channel, belongs};
@@ -53,7 +53,7 @@ pub(super) struct Watch<'w> {
     /// A signalfd for these; [`NO_FD`] in an intermediate.
     asked: RawFd,
     /// What a supervisor has, if there is one.
-    pub(super) supervision: Option<Supervision>,
+    pub(super) supervision: Option<SupervisedStart>,
     /// Whether the process that was started has gone into the background: the process that is the daemon now is looked
     /// for.
     pub(super) forked: bool,

@@ -10,9 +10,7 @@ use crate::pidfile::{self, remove_after_failure, remove_locked};
 use crate::protocol::{
     Cause, Errno, Error, ErrorKind, Nanoseconds, Note, Pid, Signal, Subject, cannot_watch, failed,
 };
-use crate::start::{
-    KeptFds, Supervised, Supervision as Held, close_all_but, is_relative, open_null,
-};
+use crate::start::{KeptFds, Supervised, SupervisedStart, close_all_but, is_relative, open_null};
 use crate::sys::{self, CStrings, Fd, Locker, NO_FD, Pipe, RawFd, SIGCHLD, ThinCStr};
 
 /// A command that is to be supervised.
@@ -107,7 +105,7 @@ pub(super) fn supervise_with(
             settings: &settings,
             credentials: supervision.credentials,
             command: supervision.command,
-            supervision: Held {
+            supervision: SupervisedStart {
                 pid: sys::getpid(),
                 locks,
                 is_restart: false,
@@ -136,7 +134,7 @@ pub(super) fn supervise_with(
         let stayed = clean_up(&settings, pidfile, is_new, stayed);
         is_cleaned = true;
         for lock in locks {
-            // A stop, and the next start, need not wait for what follows.
+            // The next start need not wait for what follows.
             sys::close(lock);
         }
         match stayed {

@@ -1,7 +1,7 @@
 //! How does the output of a daemon get into its log?
 //!
 //! A process reads the pipe into which the daemon and its children write, and writes to a file, which it rotates, to the
-//! kernel's log, or to syslogd. It reads whatever happens: lines that cannot be written are dropped and counted, and
+//! kernel's log, or to syslogd. It reads as long as it runs: lines that cannot be written are dropped and counted, and
 //! the daemon never waits. It has no other task, so it outlives a supervisor that is killed, and the supervisor can
 //! start it again, since the pipe is open there too.
 //!

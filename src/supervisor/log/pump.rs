@@ -28,8 +28,9 @@ pub(crate) fn open(options: &LogOptions<'_>) -> Result<(), Error> {
 
 /// Reads a pipe and writes what comes to the log, until the end of the pipe or a SIGTERM. Returns the exit code.
 ///
-/// `supervisor` is the other end of a socket by which a supervisor sends lines of its own. All signals must be blocked. A SIGUSR1 opens the log again. A log that cannot be opened is tried again for each
-/// write: whatever happens, the pipe is read, so that the daemon never waits.
+/// `supervisor` is the other end of a socket by which a supervisor sends lines of its own. All signals must be blocked.
+/// A SIGUSR1 opens the log again. A log that cannot be opened is tried again for each write: the pipe is read as long
+/// as this process runs, so that the daemon does not wait.
 pub(crate) fn run(options: &LogOptions<'_>, pipe: RawFd, mut supervisor: RawFd) -> u8 {
     let Ok(mut memory) = Mapping::new(MEMORY) else {
         return ErrorKind::OpenFailed as u8;
