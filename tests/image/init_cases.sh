@@ -61,6 +61,24 @@ becomes 'busybox dmesg | grep -q "sh: a word for the kernel"'
 is 0 rawdaemon --stop --strict -p /run/b.pid
 is 0 [ "$(zombies)" = 0 ]
 
+echo '# the clock is set while a restart is due'
+is 0 rawdaemon --respawn --respawn-delay 2 --respawn-good 0 -p /run/c.pid -o /run/clock.log --log-size 4K -- sh -c 'echo up; exec sleep 9999'
+ups=up
+for year in 2040 1971; do
+    if ! date -s "$year-01-02 03:04:05" >/dev/null 2>&1; then
+        echo "# skipped: date(1) does not know the year $year"
+        continue
+    fi
+    old=$(cat /run/c.pid)
+    ups="$ups up"
+    is 0 kill -9 "$old"
+    date -s "$((year + 1))-01-02 03:04:05" >/dev/null
+    becomes 'new=$(rawdaemon --status -p /run/c.pid) && [ "$new" != "$old" ]'
+    is 12 rawdaemon -p /run/c.pid sleep 1
+done
+is 0 rawdaemon --stop --strict -p /run/c.pid
+is 0 [ "$(echo $(grep '^up$' /run/clock.log))" = "$ups" ]
+
 # What runs gets a SIGTERM, and time, before the machine is switched off.
 sh -c 'trap "echo \"# the last daemon ends\"; exit" TERM; sleep 9999 & wait' &
 sleep 0.5
