@@ -71,13 +71,13 @@ pub(super) fn supervise_with(
     is_new: bool,
 ) -> Result<Outcome, Error> {
     let settings = supervision.settings;
-    match sys::set_child_subreaper() {
-        // It would not be found when it has gone into the background.
-        Err(errno) if settings.forks && settings.own_pidfile.is_none() => {
-            return Err(cannot_watch(errno));
-        }
-        // Before Linux 3.4, what the daemon leaves goes to init.
-        _ => {}
+    // Before Linux 3.4, what the daemon leaves goes to init.
+    let subreaps = sys::set_child_subreaper();
+    if settings.forks && settings.own_pidfile.is_none() {
+        // It would not be found when it has gone into the background, and not be ended either.
+        subreaps
+            .and_then(|()| pidfile::each_process(&mut |_| true))
+            .map_err(cannot_watch)?;
     }
     sys::reset_sigaction(SIGCHLD).map_err(failed(ErrorKind::SignalsFailed))?;
     let mut locks = [NO_FD; 2];
