@@ -34,6 +34,9 @@ pub use crate::text::{
 
 use crate::options::DaemonizeOptions;
 
+/// Whether the command can supervise.
+pub const HAS_SUPERVISOR: bool = cfg!(feature = "supervisor");
+
 /// The values of these options.
 pub fn settings(options: DaemonizeOptions<'_>) -> Settings<'_> {
     options.settings

@@ -3,8 +3,8 @@
 //! The first three exit with the codes that the Linux Standard Base defines for init scripts.
 
 use rawdaemon::internal::{
-    Note, Packed, Plan, describe, describe_process, getsid, next_field, packed, read_state,
-    remove_state,
+    HAS_SUPERVISOR, Note, Packed, Plan, describe, describe_process, getsid, next_field, packed,
+    read_state, remove_state,
 };
 use rawdaemon::{CStrings, Cause, Error, ErrorKind, Owner, Pid, Pidfile, Signal, ThinCStr};
 
@@ -52,9 +52,7 @@ pub(crate) fn print_status(invocation: &Invocation<'_>, listed: Option<ThinCStr<
         _ => None,
     };
     // The state of the supervisor of this daemon, or of one that has given up.
-    let state = path
-        .filter(|_| cfg!(feature = "supervisor"))
-        .and_then(read_state);
+    let state = path.filter(|_| HAS_SUPERVISOR).and_then(read_state);
     let state = state.filter(|state| match (supervisor, pid) {
         (Some(supervisor), _) => supervisor == state.supervisor,
         (None, Some(pid)) => {

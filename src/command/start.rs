@@ -3,8 +3,8 @@
 use core::cell::Cell;
 
 use rawdaemon::internal::{
-    Init, LogOptions, LookUp, Respawn, Step, Supervision, await_power, packed, spawn_as,
-    split_once, supervise, supervise_here,
+    HAS_SUPERVISOR, Init, LogOptions, LookUp, Respawn, Step, Supervision, await_power, packed,
+    spawn_as, split_once, supervise, supervise_here,
 };
 use rawdaemon::{DaemonProcess, Error, ErrorKind, Progress, Subject, ThinCStr};
 
@@ -25,7 +25,6 @@ pub(crate) fn start_daemon(given: &Given, invocation: Invocation<'static>) -> u8
     invocation.start.keep = keep.get(..kept);
     invocation.complete();
     let settings = &invocation.start;
-    let has_supervisor = cfg!(feature = "supervisor");
     let schedule = invocation.schedule();
     let log = LogOptions {
         name: base_name(argv0.unwrap_or(program).to_bytes()),
@@ -77,9 +76,9 @@ pub(crate) fn start_daemon(given: &Given, invocation: Invocation<'static>) -> u8
                 log: &log,
                 init: invocation.init,
             };
-            let outcome = if has_supervisor && invocation.has(Name::Init) {
+            let outcome = if HAS_SUPERVISOR && invocation.has(Name::Init) {
                 supervise_here(&supervision).map(Started::Ended)
-            } else if has_supervisor && invocation.has(Name::Respawn) {
+            } else if HAS_SUPERVISOR && invocation.has(Name::Respawn) {
                 supervise(&supervision, &mut show).map(|(daemon, is_own)| match is_own {
                     true => Started::Runs(daemon),
                     false => Started::Adopted(daemon),
@@ -117,7 +116,7 @@ pub(crate) fn start_daemon(given: &Given, invocation: Invocation<'static>) -> u8
             if is_verbose || invocation.verbosity == Verbosity::Normal && !is_ok {
                 report.write_failure(&error, &progress);
             }
-            if has_supervisor && invocation.init == Init::Image {
+            if HAS_SUPERVISOR && invocation.init == Init::Image {
                 await_power();
             }
             if is_ok { SUCCESS } else { error.exit_code() }

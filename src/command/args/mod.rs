@@ -11,8 +11,8 @@ mod values;
 use core::time::Duration;
 
 use rawdaemon::internal::{
-    After, ExitCodes, Init, LogOptions, LogTarget, Respawn, Settings, parse_number, parse_signed,
-    split_once, variable,
+    After, ExitCodes, HAS_SUPERVISOR, Init, LogOptions, LogTarget, Respawn, Settings, parse_number,
+    parse_signed, split_once, variable,
 };
 use rawdaemon::{
     Capabilities, CpuSet, IntoCStr, IoPriority, Readiness, SchedPolicy, Securebits, Signal, Stdio,
@@ -147,7 +147,7 @@ impl<'a> Invocation<'a> {
         let (needing, needed) = match given(SUPERVISOR) {
             None if self.start.forks => (Some(Name::Ready), Name::Respawn),
             None => (given(SUPERVISED), Name::Respawn),
-            Some(_) if !cfg!(feature = "supervisor") => return Err(UsageError::NotBuilt),
+            Some(_) if !HAS_SUPERVISOR => return Err(UsageError::NotBuilt),
             Some(name) if self.has(Name::Foreground) => {
                 return Err(UsageError::Excluded(name.bit() | Name::Foreground.bit()));
             }
