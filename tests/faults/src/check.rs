@@ -137,6 +137,8 @@ impl Judge<'_> {
                 self.run.stops
             );
             self.add("hang", text);
+            // What is killed now does not remove it.
+            self.has_folder();
             return;
         }
         for (_, role) in &self.run.left {
