@@ -25,7 +25,7 @@ pub(crate) use lock::{
 pub use owner::{Owner, Pidfile};
 pub use process::describe_process;
 pub(crate) use process::{
-    each_process, fingerprint_of, is_descendant, is_zombie, notifying_child, parent_of,
+    each_process, fingerprint_of, has_ended, is_descendant, is_zombie, notifying_child, parent_of,
     signal_pinned,
 };
 pub use stop::Stage;

@@ -66,7 +66,7 @@ pub(super) fn is_younger(pid: Pid, stat: Stat) -> Result<bool, Errno> {
 
 /// Whether no process has this pid, or only a zombie. Does not need `/proc`. Where there are no pidfds
 /// (before Linux 5.3), a zombie is not detected.
-pub(super) fn has_ended(pid: Pid) -> bool {
+pub(crate) fn has_ended(pid: Pid) -> bool {
     match sys::pidfd_open(pid) {
         Ok(process) => pidfd_has_ended(&process),
         // EINVAL and ENOENT: the number is the id of a thread other than the main thread.

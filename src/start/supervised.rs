@@ -6,7 +6,7 @@ use super::context::{Shared, SupervisedStart, Watched};
 use super::directories::MadeDirectories;
 use super::exec::Command;
 use super::intermediate::create_daemon;
-use super::notify_folder::{NotifyFolder, VARIABLE_SIZE};
+use super::notify_folder::{NotifyFolder, VARIABLE, VARIABLE_SIZE};
 use super::plan::{Memory, Plan};
 use super::readiness::{Channel, belongs};
 use crate::options::{Credentials, Settings};
@@ -129,6 +129,15 @@ impl Running {
     /// The descriptor that is readable when the daemon has sent a message; [`NO_FD`] if there is no channel.
     pub(crate) fn fd(&self) -> RawFd {
         self.channel.fd()
+    }
+
+    /// The path of the folder of its notification socket; empty if there is none.
+    pub(crate) fn folder(&self) -> &[u8] {
+        let end = match self.channel {
+            Channel::Socket { folder, .. } => folder,
+            _ => 0,
+        };
+        self.variable.get(VARIABLE.len()..end).unwrap_or_default()
     }
 
     /// Reads the next message, and follows the process that it names by `MAINPID=`: the pidfile names that from now

@@ -4,7 +4,7 @@ use super::context::{Init, Outcome, Supervisor};
 use super::log::LogOptions;
 use super::logger::Logger;
 use super::respawn::Respawn;
-use super::state::{read_state, remove_state};
+use super::state::{read_state, remove_lost_folder, remove_state};
 use crate::options::{Credentials, Readiness, Settings, Stdio, Stream};
 use crate::pidfile::{self, remove_after_failure, remove_locked};
 use crate::protocol::{
@@ -129,7 +129,12 @@ pub(super) fn supervise_with(
                 let running = Error::new(ErrorKind::AlreadyRunning, Cause::Owner(daemon));
                 Err(running.about(Subject::Pidfile))
             }
-            daemon => supervisor.stay(verdict, daemon),
+            daemon => {
+                if let (Some(_), Some(path)) = (daemon, settings.string(Subject::Pidfile)) {
+                    remove_lost_folder(path);
+                }
+                supervisor.stay(verdict, daemon)
+            }
         });
         let stayed = clean_up(&settings, pidfile, is_new, stayed);
         is_cleaned = true;

@@ -42,12 +42,12 @@ impl Supervisor<'_> {
             }
         };
         sys::close(verdict.writer);
-        self.tell(0, None);
+        self.tell(0, None, started.as_ref().ok());
         self.hold_lock();
         loop {
-            // A request has come during the start, perhaps from a process that has seen no daemon yet.
+            // A request may have come during the start. A stop of an init process may have seen no daemon then.
             self.is_told = self.read_signals(started.as_ref().ok());
-            if self.request == Request::Finish {
+            if self.init != Init::No && self.request == Request::Finish {
                 self.request = Request::Stop;
             }
             let (error, lived) = match started {
@@ -92,7 +92,7 @@ impl Supervisor<'_> {
             self.tally.restarts = self.tally.restarts.saturating_add(1);
             started = self.supervised.start(Pipe::NONE, true, self.logger.pid);
             if started.is_ok() {
-                self.tell(0, Some(&error));
+                self.tell(0, Some(&error), started.as_ref().ok());
             }
         }
     }
@@ -204,7 +204,7 @@ impl Supervisor<'_> {
     /// Waits for this time, or until there is a request.
     fn pause(&mut self, delay: Nanoseconds, last: &Error) -> Result<(), Errno> {
         let due = sys::monotonic_time()?.saturating_add(delay);
-        self.tell(due, Some(last));
+        self.tell(due, Some(last), None);
         while self.request == Request::None && self.wait(None, due)? != Event::Timeout {}
         Ok(())
     }

@@ -1,10 +1,10 @@
 //! The state of a supervisor: a file beside the pidfile, for `--status`.
 //!
 //! Its lines are the supervisor's pid, the time of the next start in nanoseconds (CLOCK_MONOTONIC; 0 if none is due),
-//! and a sentence.
+//! the folder of the notification socket, which is to be removed if the supervisor is killed, and a sentence.
 
 use crate::packed::{Packed, packed};
-use crate::pidfile::{open_or_create, pid_in};
+use crate::pidfile::{has_ended, open_or_create, pid_in};
 use crate::protocol::{Cause, Errno, Error, ErrorKind, Nanoseconds, Pid, describe};
 use crate::sys::{self, Fd, NO_FD, Open, PATH_SIZE, RawFd, ThinCStr};
 use crate::text::{NUMBER_LINE, concat, next_field, number_line, parse_number, write_number};
@@ -90,13 +90,32 @@ pub(super) fn open_state(pidfile: ThinCStr<'_>) -> RawFd {
 /// Removes the file. Returns whether there was one.
 #[inline(never)]
 pub fn remove_state(pidfile: ThinCStr<'_>) -> bool {
+    remove_lost_folder(pidfile);
     let mut buffer = [0; PATH_SIZE];
     path_beside(pidfile, &mut buffer).is_some_and(|path| sys::unlink(path).is_ok())
 }
 
+/// Removes the folder of the notification socket of a supervisor that was killed.
+#[inline(never)]
+pub(super) fn remove_lost_folder(pidfile: ThinCStr<'_>) {
+    let lost = read_state(pidfile).filter(State::has_ended);
+    if let Some(folder) = lost.as_ref().map(|state| state.folder.text()) {
+        let mut buffer = [0; PATH_SIZE];
+        for (name, remove) in [
+            (&b"/notify\0"[..], sys::unlink as fn(ThinCStr<'_>) -> _),
+            (b"\0", sys::rmdir),
+        ] {
+            concat(&[folder, name], &mut buffer);
+            if let Some(path) = ThinCStr::at_start(&buffer).filter(|_| !folder.is_empty()) {
+                let _: Result<(), Errno> = remove(path);
+            }
+        }
+    }
+}
+
 /// Writes the file.
 #[inline(never)]
-pub(super) fn write_state(file: RawFd, next: Nanoseconds, sentence: &[u8]) {
+pub(super) fn write_state(file: RawFd, next: Nanoseconds, folder: &[u8], sentence: &[u8]) {
     let (mut pid, mut time) = ([0; NUMBER_LINE], [0; NUMBER_LINE]);
     let mut state = StateText::new();
     state.add(number_line(sys::getpid().get().into(), &mut pid));
@@ -104,6 +123,8 @@ pub(super) fn write_state(file: RawFd, next: Nanoseconds, sentence: &[u8]) {
         i64::try_from(next).unwrap_or(i64::MAX),
         &mut time,
     ));
+    state.add(folder);
+    state.add(b"\n");
     state.add(sentence);
     state.add(b"\n");
     // It has contents at every moment.
@@ -118,6 +139,7 @@ pub struct State {
     /// The pid of the supervisor.
     pub supervisor: Pid,
     next: Nanoseconds,
+    folder: StateText,
     sentence: StateText,
 }
 
@@ -136,8 +158,11 @@ impl State {
     /// Whether the supervisor has ended, and had not given up.
     #[must_use]
     pub fn is_lost(&self) -> bool {
-        let has_ended = sys::getsid(Some(self.supervisor)) == Err(Errno::ESRCH);
-        has_ended && !self.sentence().starts_with(b"gave")
+        self.has_ended() && !self.sentence().starts_with(b"gave")
+    }
+
+    fn has_ended(&self) -> bool {
+        has_ended(self.supervisor)
     }
 
     /// The milliseconds until the next start; `None` if none is due.
@@ -163,11 +188,13 @@ pub fn read_state(pidfile: ThinCStr<'_>) -> Option<State> {
     let mut rest = Some(text.get(..length as usize)?);
     let supervisor = pid_in(next_field(&mut rest, b'\n'))?;
     let next = parse_number(next_field(&mut rest, b'\n'), 10)?;
-    let mut sentence = StateText::new();
+    let (mut folder, mut sentence) = (StateText::new(), StateText::new());
+    folder.add(next_field(&mut rest, b'\n'));
     sentence.add(next_field(&mut rest, b'\n'));
     Some(State {
         supervisor,
         next,
+        folder,
         sentence,
     })
 }

@@ -6,6 +6,7 @@ use crate::options::Stream;
 use crate::packed::packed;
 use crate::pidfile::fingerprint_of;
 use crate::protocol::{Error, Nanoseconds};
+use crate::start::Running;
 use crate::sys::{self, Locker, Missing, NO_FD, Open, RawFd, WORKING_DIRECTORY};
 
 const STDERR: RawFd = 2;
@@ -29,10 +30,11 @@ impl Supervisor<'_> {
     }
 
     /// Tells the state: the time of the next start, how often there was one, and how the daemon ended last.
-    pub(super) fn tell(&self, next: Nanoseconds, last: Option<&Error>) {
+    pub(super) fn tell(&self, next: Nanoseconds, last: Option<&Error>, running: Option<&Running>) {
         let mut text = StateText::new();
         self.add_tally(&mut text, last);
-        write_state(self.state, next, text.text());
+        let folder = running.map_or(&[][..], Running::folder);
+        write_state(self.state, next, folder, text.text());
         if next != 0 {
             text.say(packed!("; next start in "));
             text.add_number(self.tally.milliseconds());
@@ -46,7 +48,7 @@ impl Supervisor<'_> {
         let mut text = StateText::new();
         text.say(packed!("starting; "));
         self.add_tally(&mut text, None);
-        write_state(self.state, 0, text.text());
+        write_state(self.state, 0, b"", text.text());
     }
 
     /// Tells the last state.
@@ -54,7 +56,7 @@ impl Supervisor<'_> {
         let mut text = StateText::new();
         text.say(packed!("gave up; "));
         self.add_tally(&mut text, Some(error));
-        write_state(self.state, 0, text.text());
+        write_state(self.state, 0, b"", text.text());
         self.say(&text);
     }
 

@@ -1,12 +1,14 @@
 //! A supervisor that is killed: its daemon runs on and is found, or ends with it.
 
 use std::fs;
+use std::path::PathBuf;
 
 use crate::support::control::{Kernel, NOT_RUNNING, ask, ask_on, kernels, says};
 use crate::support::states::{In, STATES, bring};
 use crate::support::supervised::{Supervised, assert_no_file, named, respawn};
 use crate::support::{
-    DEADLINE, Daemon, Place, eventually, has, is_root, is_root_for, wait_for, watch, without_proc,
+    DEADLINE, Daemon, Place, eventually, example, has, has_test_programs, is_root, is_root_for,
+    wait_for, watch, without_proc,
 };
 use rustix::process::Signal;
 
@@ -215,6 +217,43 @@ fn an_adopted_daemon_is_started_again_and_stopped() {
     says(&ask(&place, &["--stop"]), 0, "", "");
     adopted.ended();
     supervised.ends_cleanly();
+}
+
+#[test]
+fn the_folder_of_the_notification_socket_is_removed() {
+    if !has_test_programs() {
+        return;
+    }
+    let program = example("notifier");
+    let place = Place::new();
+    let start = || {
+        let command = [program.to_str().unwrap(), "say READY=1", "sleep"];
+        let supervised = Supervised::start(&place, &["-R", "notify"], &command);
+        let state = place.read("pid.supervisor");
+        let folder = PathBuf::from(state.lines().nth(2).unwrap());
+        (supervised, folder)
+    };
+    // By the supervisor that adopts the daemon, and by the stop of a daemon that has none.
+    for adopts in [true, false] {
+        let (lost, folder) = start();
+        let daemon = lost.daemon();
+        if folder.as_os_str().is_empty() {
+            // No folder can be made here: the socket has an abstract name.
+            continue;
+        }
+        assert!(folder.is_dir(), "{}", folder.display());
+        lost.kill();
+        std::mem::forget(lost);
+        let daemon = Daemon::new(daemon);
+        let adopted = adopts.then(start);
+        if adopts {
+            assert!(!folder.exists());
+        }
+        says(&ask(&place, &["--stop"]), 0, "", "");
+        assert!(!folder.exists());
+        daemon.ended();
+        drop(adopted);
+    }
 }
 
 #[test]
