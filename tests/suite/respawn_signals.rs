@@ -49,6 +49,11 @@ fn a_supervisor_that_is_asked_to_finish_starts_no_daemon() {
                 assert!(!supervised.has_ended());
                 rustix::process::kill_process(daemon, Signal::KILL).unwrap();
             }
+            // It goes on, too, ready or not.
+            (In::Restart, Some(daemon)) => {
+                assert!(!wait_for(&watch(daemon), Duration::from_millis(100)));
+                rustix::process::kill_process(daemon, Signal::KILL).unwrap();
+            }
             (_, Some(daemon)) => assert!(wait_for(&watch(daemon), DEADLINE), "{state:?}"),
             (_, None) => {}
         }

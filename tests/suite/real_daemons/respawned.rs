@@ -137,6 +137,11 @@ impl Service {
             next != daemon
         });
         self.answers(next);
+        // It may answer before it says so.
+        eventually("it is ready", || {
+            let (_, _, said) = self.run(&["-v", "--status"]);
+            !said.contains("; starting")
+        });
         next
     }
 
