@@ -2,7 +2,7 @@
 
 use super::fingerprint::Match;
 use super::owner::{Observation, Owner, Pidfile};
-use super::process::{fingerprint_of, match_process, pidfd_has_ended};
+use super::process::{fingerprint_of, match_process, pidfd_has_ended, signal_pinned};
 use super::wait::{deadline, wait_before};
 use crate::protocol::{Cause, Errno, Error, ErrorKind, Nanoseconds, Pid, Signal, failed};
 use crate::sys::{self, Fd};
@@ -44,14 +44,13 @@ impl Pidfile<'_> {
         };
         for signal in [signal, Signal::CONT] {
             let sent = match &pidfd {
-                Some(pidfd) => sys::pidfd_send_signal(pidfd, signal.number()),
+                Some(pidfd) => signal_pinned(pidfd, pid, signal),
                 None => sys::kill(pid, signal.number()),
             };
             match sent {
                 Ok(()) | Err(Errno::ESRCH) => {}
-                Err(errno) if errno.is_refusal() && pidfd.is_some() => {
-                    sys::kill(pid, signal.number()).map_err(failed(ErrorKind::SignalFailed))?;
-                }
+                // It has ended.
+                Err(_) if pidfd.as_ref().is_some_and(pidfd_has_ended) => {}
                 Err(errno) => return Err(failed(ErrorKind::SignalFailed)(errno)),
             }
         }

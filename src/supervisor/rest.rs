@@ -39,7 +39,11 @@ impl Supervisor<'_> {
                 }
                 // What ends may leave children of its own: these are new.
                 if told == 0 || rest.count() != told {
-                    told = rest.signal(signal).max(1);
+                    // If no signal gets through, there is nothing to wait for.
+                    let Some(count) = rest.signal(signal) else {
+                        return false;
+                    };
+                    told = count.max(1);
                 }
                 let now = sys::monotonic_time().unwrap_or(Nanoseconds::MAX);
                 let next = deadline.min(now.saturating_add(CHECK_INTERVAL));
@@ -96,29 +100,28 @@ impl Rest {
         count
     }
 
-    /// Sends a signal to the rest, and returns the number of its processes.
-    fn signal(&self, signal: Signal) -> u32 {
+    /// Sends a signal to the rest, and returns the number of its processes; `None` if no process gets it.
+    fn signal(&self, signal: Signal) -> Option<u32> {
         let group = self.group();
-        if let Some(group) = group {
-            let _ = sys::killpg(group, signal.number());
-        }
+        let mut is_sent = group.is_some_and(|group| sys::killpg(group, signal.number()).is_ok());
         if self.has_others && sys::kill_all(signal.number()).is_ok() {
-            return self.count();
+            return Some(self.count());
         }
-        self.each(&mut |pid| {
+        let count = self.each(&mut |pid| {
             if group.is_some() && sys::getpgid(pid) == group {
                 return;
             }
             // A child keeps its pid until it is reaped. The others become children when their parents have ended.
             if sys::has_exited(pid).is_ok() {
-                let _ = sys::kill(pid, signal.number());
+                is_sent |= sys::kill(pid, signal.number()).is_ok();
             } else if let Ok(process) = sys::pidfd_open(pid) {
                 // Its pid may have been given to another process.
                 if self.includes(pid) {
-                    let _ = signal_pinned(&process, pid, signal);
+                    is_sent |= signal_pinned(&process, pid, signal).is_ok();
                 }
             }
-        })
+        });
+        is_sent.then_some(count)
     }
 }
 
