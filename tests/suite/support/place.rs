@@ -206,7 +206,8 @@ impl Place {
         CString::new([MARK.as_bytes(), b"=", self.mark.as_bytes()].concat()).unwrap()
     }
 
-    /// The processes with this mark. A process that is exiting has no environment.
+    /// The processes with this mark, or with an open file of this test, as nginx writes its title over its environment.
+    /// A process that is exiting has neither.
     pub fn processes(&self) -> Vec<Pid> {
         let mark = self.variable().into_bytes();
         let is_marked = |environment: Vec<u8>| {
@@ -224,11 +225,24 @@ impl Place {
                 continue;
             };
             settle(pid);
-            if fs::read(entry.path().join("environ")).is_ok_and(is_marked) {
+            if fs::read(entry.path().join("environ")).is_ok_and(is_marked)
+                || self.has_file_of(&entry.path())
+            {
                 found.push(pid);
             }
         }
         found
+    }
+
+    /// Whether a process has a file of this test open. The test itself may, and so may a child of it that has not been
+    /// executed yet.
+    fn has_file_of(&self, process: &Path) -> bool {
+        let link = |path: &Path| fs::read_link(path).unwrap_or_default();
+        let fds = fs::read_dir(process.join("fd")).into_iter().flatten();
+        let has_file = fds
+            .flatten()
+            .any(|fd| link(&fd.path()).starts_with(self.path("")));
+        has_file && link(&process.join("exe")) != link(Path::new("/proc/self/exe"))
     }
 
     #[track_caller]

@@ -148,11 +148,17 @@ impl<'p> Supervised<'p> {
 
 impl Drop for Supervised<'_> {
     fn drop(&mut self) {
+        let state = fs::read_to_string(self.place.path("pid.supervisor")).unwrap_or_default();
         let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
         wait_for(&self.pidfd, DEADLINE);
         let id = WaitId::PidFd(self.pidfd.as_fd());
         let _ = rustix::process::waitid(id, WaitIdOptions::EXITED);
         end_processes(self.place);
+        // The folder of the notification socket, which a killed supervisor leaves.
+        let folder = state.lines().nth(2).unwrap_or_default();
+        if folder.contains("/rawdaemon-") {
+            let _ = fs::remove_dir_all(folder);
+        }
     }
 }
 
