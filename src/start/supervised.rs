@@ -10,7 +10,7 @@ use super::notify_folder::{NotifyFolder, VARIABLE, VARIABLE_SIZE};
 use super::plan::{Memory, Plan};
 use super::readiness::{Channel, belongs};
 use crate::options::{Credentials, Settings};
-use crate::pidfile::{rewrite, signal_pinned};
+use crate::pidfile::{Group, rewrite, signal_pinned};
 use crate::protocol::{Error, ErrorKind, Event, Note, Pid, Signal, cannot_watch, failed};
 use crate::sys::{self, CStrings, Fd, Fork, NO_FD, Pipe, RawFd, Stack, ThinCStr};
 
@@ -33,7 +33,7 @@ pub(crate) struct Running {
     /// The pidfd of that process.
     pub(crate) main_end: RawFd,
     /// The process group of that process.
-    pub(crate) group: Option<Pid>,
+    pub(crate) group: Option<Group>,
     channel: Channel,
     variable: [u8; VARIABLE_SIZE],
 }
@@ -98,18 +98,19 @@ impl Supervised<'_> {
             daemon,
             main,
             main_end,
-            group: group_of(main),
+            group: group_of(main, main_end),
             channel,
             variable,
         })
     }
 }
 
-/// The process group of a daemon, unless that is the supervisor's. The pid of the process that was started may be that of
-/// another process by now.
-fn group_of(daemon: Pid) -> Option<Pid> {
-    let own = sys::getpgid(sys::getpid());
-    sys::getpgid(daemon).filter(|group| Some(*group) != own)
+/// The process group of the process of this pidfd, if there is one.
+fn group_of(main: Pid, end: RawFd) -> Option<Group> {
+    match end {
+        NO_FD => Group::other(main, None),
+        end => Group::other(main, Some(&ManuallyDrop::new(Fd::from_raw(end)))),
+    }
 }
 
 impl Running {
@@ -119,8 +120,8 @@ impl Running {
         Ok(Self {
             daemon,
             main: daemon,
+            group: Group::other(daemon, Some(&end)),
             main_end: end.into_raw(),
-            group: group_of(daemon),
             channel: Channel::None,
             variable: [0; VARIABLE_SIZE],
         })
@@ -169,7 +170,7 @@ impl Running {
             _ => return,
         };
         sys::close(self.main_end);
-        (self.main, self.main_end, self.group) = (main, end, group_of(main));
+        (self.main, self.main_end, self.group) = (main, end, group_of(main, end));
         let [pidfile, _] = supervised.supervision.locks;
         if pidfile != NO_FD {
             let _ = rewrite(pidfile, main);

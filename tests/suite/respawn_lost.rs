@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use crate::support::control::{Kernel, NOT_RUNNING, ask, ask_on, kernels, says};
 use crate::support::states::{In, STATES, bring};
-use crate::support::supervised::{Supervised, assert_no_file, named, respawn};
+use crate::support::supervised::{Supervised, assert_no_file, named, pids, respawn};
 use crate::support::{
     DEADLINE, Daemon, Place, eventually, example, has, has_test_programs, is_root, is_root_for,
     wait_for, watch, without_proc,
@@ -217,6 +218,35 @@ fn an_adopted_daemon_is_started_again_and_stopped() {
     says(&ask(&place, &["--stop"]), 0, "", "");
     adopted.ended();
     supervised.ends_cleanly();
+}
+
+#[test]
+fn the_children_of_an_adopted_daemon_end_although_nobody_reaps_it() {
+    for is_stop in [false, true] {
+        let place = Place::new();
+        let folder = place.path("");
+        let options = ["--respawn-delay=0.01", "-c", folder.to_str().unwrap()];
+        let command = ["sh", "-c", "sleep 1000 & echo $! >child; exec sleep 1000"];
+        let lost = Supervised::start(&place, &options, &command);
+        let daemon = lost.daemon();
+        let child = watch(pids(&place, "child", 1)[0]);
+        lost.kill();
+        std::mem::forget(lost);
+        let supervised = Supervised::start_by(&place, &mut respawn(&place, &options, &command));
+        let begin = Instant::now();
+        // The test is the parent of both now, and reaps none of them.
+        if is_stop {
+            says(&ask(&place, &["--stop"]), 0, "", "");
+            supervised.ended();
+        } else {
+            supervised.kill_daemon();
+            supervised.next(daemon);
+        }
+        assert!(wait_for(&child, Duration::ZERO), "{is_stop}");
+        // It takes no zombie for a process that ignores SIGTERM, and waits for that.
+        let time = begin.elapsed();
+        assert!(time < Duration::from_secs(5), "{is_stop}: {time:?}");
+    }
 }
 
 #[test]

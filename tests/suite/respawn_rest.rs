@@ -5,22 +5,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::support::control::{ask, ask_on, kernels, says};
-use crate::support::supervised::{Supervised, named};
+use crate::support::supervised::{Supervised, named, pids};
 use crate::support::{DEADLINE, Place, State, eventually, has, status_line, wait_for, watch};
 use rustix::process::{Pid, Signal};
-
-/// The pids that a script has written to a file, one a line.
-#[track_caller]
-fn pids(place: &Place, name: &str, count: usize) -> Vec<Pid> {
-    let mut pids = Vec::new();
-    eventually("the processes run", || {
-        let text = fs::read_to_string(place.path(name)).unwrap_or_default();
-        let lines = text.lines().filter_map(|line| line.parse().ok());
-        pids = lines.filter_map(Pid::from_raw).collect();
-        pids.len() == count && text.ends_with('\n')
-    });
-    pids
-}
 
 /// Starts children of three kinds: one of the daemon's group, one in a session of its own, and one whose parent has
 /// ended.

@@ -206,6 +206,19 @@ pub fn named(place: &Place) -> Option<Pid> {
     Pid::from_raw(text.strip_suffix('\n')?.parse().ok()?)
 }
 
+/// The pids that a script has written to a file, one a line.
+#[track_caller]
+pub fn pids(place: &Place, name: &str, count: usize) -> Vec<Pid> {
+    let mut pids = Vec::new();
+    eventually("the processes run", || {
+        let text = fs::read_to_string(place.path(name)).unwrap_or_default();
+        let lines = text.lines().filter_map(|line| line.parse().ok());
+        pids = lines.filter_map(Pid::from_raw).collect();
+        pids.len() == count && text.ends_with('\n')
+    });
+    pids
+}
+
 /// There is neither a pidfile nor the file of a supervisor.
 #[track_caller]
 pub fn assert_no_file(place: &Place) {
