@@ -19,6 +19,7 @@ mod supervised;
 mod trace;
 mod worker;
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -92,9 +93,13 @@ fn main() -> io::Result<ExitCode> {
         eprintln!("{HELP}");
         return Ok(ExitCode::from(64));
     };
+    build(
+        Path::new(env!("CARGO_MANIFEST_DIR")),
+        &["--bin".as_ref(), "faults-program".as_ref()],
+    )?;
     let command = match &options.command {
         Some(path) => path.canonicalize()?,
-        None => build()?,
+        None => build_command()?,
     };
     let mut cases = cases(&command, &options)?;
     if options.is_list {
@@ -115,22 +120,30 @@ fn main() -> io::Result<ExitCode> {
 }
 
 /// Builds the command as it is released, for the architecture of this driver.
-fn build() -> io::Result<PathBuf> {
-    let target = Path::new(ROOT).join("target");
+fn build_command() -> io::Result<PathBuf> {
+    let mut folder = Path::new(ROOT).join("target");
+    let target = folder.clone();
+    build(
+        Path::new(ROOT),
+        &["--target-dir".as_ref(), target.as_os_str()],
+    )?;
+    folder.extend(arch::TARGET);
+    folder.join("release/rawdaemon").canonicalize()
+}
+
+/// Builds a package for the architecture of this driver. `cargo run` builds only the driver of this one.
+fn build(package: &Path, options: &[&OsStr]) -> io::Result<()> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["build", "--quiet", "--release", "--manifest-path"]);
-    command.arg(Path::new(ROOT).join("Cargo.toml"));
-    command.arg("--target-dir").arg(&target);
-    let mut folder = target.clone();
+    command.arg(package.join("Cargo.toml")).args(options);
     if let Some(name) = arch::TARGET {
         command.args(["--target", name]);
-        folder.push(name);
     }
-    if !command.status()?.success() {
-        return Err(io::Error::other("cannot build the command"));
+    match command.status()?.success() {
+        true => Ok(()),
+        false => Err(io::Error::other("cannot build what is tested")),
     }
-    folder.join("release/rawdaemon").canonicalize()
 }
 
 /// All cases of the scenarios that can run here, or those that were asked for.
