@@ -230,7 +230,7 @@ impl<'w> Watch<'w> {
             }
             let is_first = self.supervision.is_some_and(|it| !it.is_restart);
             if asked != NO_FD && is_first && self.main == self.daemon {
-                // The launcher is told how it has ended.
+                // The launcher learns its exit status.
                 self.end_daemon(false);
                 return Ok(self.died.unwrap_or(Event::Abandoned));
             }

@@ -109,7 +109,7 @@ impl<'a> Logger<'a> {
         self.put_off(sys::monotonic_time().unwrap_or(0));
     }
 
-    /// Sends a line to the log. If nothing takes it, nobody is left to be told.
+    /// Sends a line to the log. An error cannot be reported: the log is where it would go.
     pub(super) fn say(&self, line: &[u8]) {
         let _ = sys::send(self.end, line, false);
     }

@@ -183,11 +183,8 @@ fn an_adopted_daemon_is_started_again_and_stopped() {
     let options = ["--respawn-delay=0.01"];
     let lost = Supervised::start(&place, &options, &["sleep", "1000"]);
     let daemon = lost.daemon();
-    lost.kill();
-    std::mem::forget(lost);
+    let supervised = lost.replace(&options, &["sleep", "1000"]);
     let adopted = Daemon::new(daemon);
-    let supervised =
-        Supervised::start_by(&place, &mut respawn(&place, &options, &["sleep", "1000"]));
     adopted.assert_alive();
     assert_eq!(supervised.daemon(), daemon);
     let line = format!("rawdaemon: already running as pid {daemon}\n");
@@ -210,11 +207,8 @@ fn an_adopted_daemon_is_started_again_and_stopped() {
     // Once more, and the adopted one is stopped.
     let lost = Supervised::start(&place, &options, &["sleep", "1000"]);
     let daemon = lost.daemon();
-    lost.kill();
-    std::mem::forget(lost);
+    let supervised = lost.replace(&options, &["sleep", "1000"]);
     let adopted = Daemon::new(daemon);
-    let supervised =
-        Supervised::start_by(&place, &mut respawn(&place, &options, &["sleep", "1000"]));
     says(&ask(&place, &["--stop"]), 0, "", "");
     adopted.ended();
     supervised.ends_cleanly();
@@ -230,9 +224,7 @@ fn the_children_of_an_adopted_daemon_end_although_nobody_reaps_it() {
         let lost = Supervised::start(&place, &options, &command);
         let daemon = lost.daemon();
         let child = watch(pids(&place, "child", 1)[0]);
-        lost.kill();
-        std::mem::forget(lost);
-        let supervised = Supervised::start_by(&place, &mut respawn(&place, &options, &command));
+        let supervised = lost.replace(&options, &command);
         let begin = Instant::now();
         // The test is the parent of both now, and reaps none of them.
         if is_stop {

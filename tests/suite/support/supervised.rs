@@ -93,6 +93,16 @@ impl<'p> Supervised<'p> {
         self.ended();
     }
 
+    /// Kills the supervisor, and starts another one, which adopts the daemon.
+    #[track_caller]
+    pub fn replace(self, options: &[&str], command: &[&str]) -> Self {
+        let place = self.place;
+        self.kill();
+        // Its daemon must not be killed.
+        std::mem::forget(self);
+        Self::start(place, options, command)
+    }
+
     pub fn has_ended(&self) -> bool {
         wait_for(&self.pidfd, Duration::ZERO)
     }
