@@ -130,7 +130,7 @@ pub(super) fn supervise_with(
                 Err(running.about(Subject::Pidfile))
             }
             daemon => {
-                if let (Some(_), Some(path)) = (daemon, settings.string(Subject::Pidfile)) {
+                if let Some(path) = settings.string(Subject::Pidfile) {
                     remove_lost_folder(path);
                 }
                 supervisor.stay(verdict, daemon)

@@ -21,16 +21,12 @@ impl Supervisor<'_> {
     ///
     /// That of the first start.
     pub(super) fn stay(&mut self, verdict: Pipe, adopted: Option<Pid>) -> Result<Outcome, Error> {
-        if adopted.is_none() {
-            self.tell_start();
-        }
         let first = match adopted {
-            Some(daemon) => Running::adopt(daemon).and_then(|running| {
-                send_verdict(verdict.writer, encode(&Record::Runs(daemon)))
-                    .map_err(failed(ErrorKind::WaitFailed))?;
-                Ok(running)
-            }),
-            None => self.supervised.start(verdict, false, self.logger.pid),
+            Some(daemon) => self.adopt(daemon, verdict),
+            None => {
+                self.tell_start();
+                self.supervised.start(verdict, false, self.logger.pid)
+            }
         };
         let mut started = match first {
             Ok(running) => Ok(running),
@@ -95,6 +91,16 @@ impl Supervisor<'_> {
                 self.tell(0, Some(&error), started.as_ref().ok());
             }
         }
+    }
+
+    /// Takes a daemon whose supervisor was killed.
+    fn adopt(&self, daemon: Pid, verdict: Pipe) -> Result<Running, Error> {
+        let running = Running::adopt(daemon)?;
+        // The state must not be that of the killed supervisor when the launcher has ended.
+        self.tell(0, None, Some(&running));
+        send_verdict(verdict.writer, encode(&Record::Runs(daemon)))
+            .map_err(failed(ErrorKind::WaitFailed))?;
+        Ok(running)
     }
 
     /// Waits while the daemon runs, and stops it on request. Returns how it ended, and how long it has run.

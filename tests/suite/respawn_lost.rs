@@ -249,14 +249,15 @@ fn the_folder_of_the_notification_socket_is_removed() {
     let program = example("notifier");
     let place = Place::new();
     let start = || {
-        let command = [program.to_str().unwrap(), "say READY=1", "sleep"];
+        let command = [program.to_str().unwrap(), "say READY=1"];
         let supervised = Supervised::start(&place, &["-R", "notify"], &command);
+        supervised.says(0, "restarts: 0");
         let state = place.read("pid.supervisor");
         let folder = PathBuf::from(state.lines().nth(2).unwrap());
         (supervised, folder)
     };
-    // By the supervisor that adopts the daemon, and by the stop of a daemon that has none.
-    for adopts in [true, false] {
+    // By the supervisor that adopts the daemon, by that of the next daemon, and by the stop of a daemon that has none.
+    for (starts, is_killed) in [(true, false), (true, true), (false, false)] {
         let (lost, folder) = start();
         let daemon = lost.daemon();
         if folder.as_os_str().is_empty() {
@@ -267,14 +268,19 @@ fn the_folder_of_the_notification_socket_is_removed() {
         lost.kill();
         std::mem::forget(lost);
         let daemon = Daemon::new(daemon);
-        let adopted = adopts.then(start);
-        if adopts {
-            assert!(!folder.exists());
+        if is_killed {
+            daemon.signal(Signal::KILL);
+            daemon.ended();
+        }
+        let next = starts.then(start);
+        if let Some((next, _)) = &next {
+            assert_eq!(next.daemon() == daemon.pid, !is_killed);
+            assert!(!folder.exists(), "{is_killed}");
         }
         says(&ask(&place, &["--stop"]), 0, "", "");
         assert!(!folder.exists());
         daemon.ended();
-        drop(adopted);
+        drop(next);
     }
 }
 
