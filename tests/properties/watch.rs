@@ -99,7 +99,7 @@ impl Data<'_> {
     }
 }
 
-/// The meaning of a datagram: that the command is ready, else that it needs more time.
+/// The meaning of a datagram: that the command is ready, else that it needs more time, else a word for the watchdog.
 fn meaning(datagram: &[u8], is_whole: bool) -> Option<Event> {
     let mut text = datagram.to_vec();
     if text.last() == Some(&0) {
@@ -121,7 +121,16 @@ fn meaning(datagram: &[u8], is_whole: bool) -> Option<Event> {
     };
     let is_ready = lines.contains(&&b"READY=1"[..]).then_some(Event::Ready);
     let more = numbers(b"EXTEND_TIMEOUT_USEC=").last().copied();
-    is_ready.or(more.map(Event::Extended))
+    let words = lines
+        .iter()
+        .filter_map(|line| line.strip_prefix(b"WATCHDOG="));
+    let alive = words.filter_map(|word| match word {
+        b"1" => Some(true),
+        b"trigger" => Some(false),
+        _ => None,
+    });
+    let watchdog = alive.last().map(|is_alive| Event::Watchdog { is_alive });
+    is_ready.or(more.map(Event::Extended)).or(watchdog)
 }
 
 /// What was asked for, and all that was seen, with its times. The second reading looks at all of it each time, and
