@@ -124,12 +124,14 @@ fn meaning(datagram: &[u8], is_whole: bool) -> Option<Event> {
     let words = lines
         .iter()
         .filter_map(|line| line.strip_prefix(b"WATCHDOG="));
-    let alive = words.filter_map(|word| match word {
+    let mut alive = words.filter_map(|word| match word {
         b"1" => Some(true),
         b"trigger" => Some(false),
         _ => None,
     });
-    let watchdog = alive.last().map(|is_alive| Event::Watchdog { is_alive });
+    let watchdog = alive
+        .next_back()
+        .map(|is_alive| Event::Watchdog { is_alive });
     is_ready.or(more.map(Event::Extended)).or(watchdog)
 }
 
