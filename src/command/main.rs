@@ -20,7 +20,7 @@ mod start;
 use rawdaemon::internal::{Packed, before, catch_traps, packed};
 use rawdaemon::{CStrings, ErrorKind, ThinCStr};
 
-use crate::args::{Invocation, Name};
+use crate::args::{Invocation, Name, UsageError};
 use crate::line::{Line, write_line};
 use crate::os::{Given, OUTPUT_LOST};
 
@@ -75,28 +75,24 @@ const DAEMONIZE: &[u8] = b"daemonize";
 
 /// Runs the command, and returns its exit code.
 fn run(given: &Given, is_daemonize: bool) -> u8 {
-    let invocation = match Invocation::parse(given.arguments.as_slice()) {
-        Ok(mut invocation) => {
-            invocation.start.inherit_umask = is_daemonize && invocation.start.umask.is_none();
-            invocation.start.chown_pidfile = is_daemonize;
-            invocation
-        }
-        Err(error) => {
-            let mut line = Line::new();
-            error.describe(&mut |piece| line.add(piece));
-            line.say(packed!("; see rawdaemon --help"));
-            line.end();
-            return ErrorKind::Usage.exit_code();
-        }
+    // Its 1.4 kB are not moved.
+    let mut parsed = Invocation::parse(given.arguments.as_slice());
+    let invocation = match &mut parsed {
+        Ok(invocation) => invocation,
+        Err(error) => return refuse(error),
     };
+    invocation.start.inherit_umask = is_daemonize && invocation.start.umask.is_none();
+    invocation.start.chown_pidfile = is_daemonize;
+    let keep = invocation.keep;
+    invocation.start.keep = keep.get(..invocation.kept);
     let is_asked = |name: &&Name| invocation.has(**name);
     match ACTIONS.iter().find(is_asked) {
         Some(Name::Help) => print(HELP),
         Some(Name::Version) => print(VERSION),
-        Some(Name::Status) => control::print_status(&invocation, None),
-        Some(Name::List) => control::list(&invocation, given.arguments),
-        Some(Name::Stop) => control::stop_daemon(&invocation),
-        Some(Name::Signal) => control::signal_daemon(&invocation),
+        Some(Name::Status) => control::print_status(invocation, None),
+        Some(Name::List) => control::list(invocation, given.arguments),
+        Some(Name::Stop) => control::stop_daemon(invocation),
+        Some(Name::Signal) => control::signal_daemon(invocation),
         // When the init process exits, the kernel kills every process of its pid namespace (pid_namespaces(7)).
         _ if os::is_init() && !invocation.has(Name::Foreground) && !invocation.has(Name::Init) => {
             write_line(packed!(
@@ -104,12 +100,21 @@ fn run(given: &Given, is_daemonize: bool) -> u8 {
             ));
             ErrorKind::Usage.exit_code()
         }
-        Some(_) => match control::stop_for_restart(&invocation) {
+        Some(_) => match control::stop_for_restart(invocation) {
             Ok(()) => start::start_daemon(given, invocation),
             Err(code) => code,
         },
         None => start::start_daemon(given, invocation),
     }
+}
+
+#[inline(never)]
+fn refuse(error: &UsageError<'_>) -> u8 {
+    let mut line = Line::new();
+    error.describe(&mut |piece| line.add(piece));
+    line.say(packed!("; see rawdaemon --help"));
+    line.end();
+    ErrorKind::Usage.exit_code()
 }
 
 /// The actions other than a start, in the order in which the command looks for them: --signal may stand beside
@@ -124,6 +129,7 @@ static ACTIONS: &[Name] = &[
     Name::Signal,
 ];
 
+#[inline(never)]
 fn print(packed: Packed) -> u8 {
     let mut text = Line::empty();
     packed.write(&mut |piece| {

@@ -100,10 +100,10 @@ fn assignment(name: &[u8], value: &[u8]) -> Result<ThinCStr<'static>, Error> {
 }
 
 /// The arguments of the command. `--argv0` replaces the first one.
-pub(crate) fn command(
-    command: CStrings<'static>,
-    argv0: Option<ThinCStr<'static>>,
-) -> Result<CStrings<'static>, Error> {
+pub(crate) fn command<'a>(
+    command: CStrings<'a>,
+    argv0: Option<ThinCStr<'a>>,
+) -> Result<CStrings<'a>, Error> {
     let Some(argv0) = argv0 else {
         return Ok(command);
     };
@@ -118,12 +118,12 @@ pub(crate) fn command(
 }
 
 /// Checks that the list ends in `None`.
-fn terminated(list: &'static [Option<ThinCStr<'static>>]) -> Result<CStrings<'static>, Error> {
+fn terminated<'a>(list: &'a [Option<ThinCStr<'a>>]) -> Result<CStrings<'a>, Error> {
     CStrings::new(list).ok_or(prepare_failed(Errno::EINVAL))
 }
 
 /// Allocates a list that is never freed.
-fn zeroed<T: Zeroed>(count: usize) -> Result<&'static mut [T], Error> {
+fn zeroed<'a, T: Zeroed + 'a>(count: usize) -> Result<&'a mut [T], Error> {
     internal::leak_zeroed(count).map_err(prepare_failed)
 }
 

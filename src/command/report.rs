@@ -44,6 +44,7 @@ impl Report<'_> {
     }
 
     /// Writes a line with the step that failed, its subject, the cause, and what the daemon has said of itself.
+    #[inline(never)]
     pub(crate) fn write_failure(&self, error: &Error, progress: &ProgressLine) {
         let mut line = Line::new();
         let name = self.failed_name(error).map(ThinCStr::to_c_str);

@@ -3,8 +3,8 @@
 use core::cell::Cell;
 
 use rawdaemon::internal::{
-    HAS_SUPERVISOR, Init, LogOptions, LookUp, Respawn, Step, Supervision, await_power, packed,
-    spawn_as, split_once, supervise, supervise_here,
+    HAS_SUPERVISOR, Init, LogOptions, LookUp, Respawn, Step, Supervision, await_power,
+    packed, spawn_as, split_once, supervise, supervise_here,
 };
 use rawdaemon::{DaemonProcess, Error, ErrorKind, Progress, Subject, ThinCStr};
 
@@ -17,13 +17,12 @@ use crate::progress::ProgressLine;
 use crate::report::Report;
 
 /// Starts the daemon, reports the outcome, and returns the exit code.
-pub(crate) fn start_daemon(given: &Given, invocation: Invocation<'static>) -> u8 {
+pub(crate) fn start_daemon(given: &Given, invocation: &mut Invocation<'_>) -> u8 {
+    invocation.complete();
+    let invocation = &*invocation;
     let command = given.arguments.skip(invocation.command);
     let program = command.iter().next().unwrap_or(ThinCStr::new(c""));
-    let (argv0, keep, kept) = (invocation.argv0, invocation.keep, invocation.kept);
-    let mut invocation: Invocation<'_> = invocation;
-    invocation.start.keep = keep.get(..kept);
-    invocation.complete();
+    let argv0 = invocation.argv0;
     let settings = &invocation.start;
     let schedule = invocation.schedule();
     let log = LogOptions {
@@ -45,7 +44,7 @@ pub(crate) fn start_daemon(given: &Given, invocation: Invocation<'static>) -> u8
     let tells_steps = Cell::new(false);
     let mut look_up = LookUp::default();
     let outcome = look_up.credentials(settings).and_then(|(ids, account)| {
-        report.environment = prepare::environment(given, &invocation, account)?;
+        report.environment = prepare::environment(given, invocation, account)?;
         let command = prepare::command(command, argv0)?;
         // An empty command is refused before the start.
         tells_steps.set(is_verbose && program.first_byte() != 0);
@@ -88,7 +87,7 @@ pub(crate) fn start_daemon(given: &Given, invocation: Invocation<'static>) -> u8
             };
             match outcome {
                 // If another start holds the lock and fails, it is this one's turn.
-                Err(error) if is_ok(&error) && !control::runs(&invocation, &error)? => {}
+                Err(error) if is_ok(&error) && !control::runs(invocation, &error)? => {}
                 _ => break outcome,
             }
         }
@@ -101,10 +100,7 @@ pub(crate) fn start_daemon(given: &Given, invocation: Invocation<'static>) -> u8
                 if let Started::Runs(_) = outcome {
                     report.write_steps(Step::ALL);
                 }
-                let mut line = Line::new();
-                line.say(packed!("the daemon runs as pid "));
-                line.add_number(daemon.pid().get() as u32);
-                line.end();
+                tell_pid(daemon);
             }
             SUCCESS
         }
@@ -122,6 +118,14 @@ pub(crate) fn start_daemon(given: &Given, invocation: Invocation<'static>) -> u8
             if is_ok { SUCCESS } else { error.exit_code() }
         }
     }
+}
+
+#[inline(never)]
+fn tell_pid(daemon: DaemonProcess) {
+    let mut line = Line::new();
+    line.say(packed!("the daemon runs as pid "));
+    line.add_number(daemon.pid().get() as u32);
+    line.end();
 }
 
 /// The outcome of a start that is a success.

@@ -23,13 +23,41 @@ pub(super) fn take<R: Role>(
     context: &Context<'_, R>,
     files: &mut OpenFiles,
 ) -> Result<R::Output, Error> {
+    match context.shared.role.is_relative(context.environment) {
+        true => take_from_directory(context, files),
+        false => take_each(context, files, None),
+    }
+}
+
+/// Takes the steps for a command with a relative path. The buffer is not in the frame of the others, who would touch a
+/// page more.
+#[inline(never)]
+fn take_from_directory<R: Role>(
+    context: &Context<'_, R>,
+    files: &mut OpenFiles,
+) -> Result<R::Output, Error> {
+    let mut buffer = [0; PATH_SIZE];
+    let path = match context.shared.plan.options.string(Subject::Chroot) {
+        // After a chroot, relative paths are resolved in the daemon's working directory.
+        Some(_) => b".",
+        None => sys::getcwd(&mut buffer),
+    };
+    take_each(context, files, Some(path))
+}
+
+/// Takes the steps. A relative path of the command is resolved against the directory with this path, which is empty if it
+/// is not known. `None` if none of the command's paths is relative.
+#[inline(never)]
+fn take_each<R: Role>(
+    context: &Context<'_, R>,
+    files: &mut OpenFiles,
+    path: Option<&[u8]>,
+) -> Result<R::Output, Error> {
     let Shared { plan, role, .. } = context.shared;
     let options = plan.options;
     if !options.foreground {
         R::restore(context).map_err(failed(ErrorKind::SignalsFailed))?;
     }
-    let mut buffer = None;
-    let path = command_directory(context, &mut buffer);
     let mut fingerprint = 0;
     if let Some(supervision) = context.shared.supervision {
         files.locks = supervision.locks;
@@ -131,21 +159,6 @@ pub(super) fn take<R: Role>(
         fd: files.directory,
     };
     role.finish(context, working_directory, files.locks)
-}
-
-/// The path of the directory against which a relative path of the command is resolved, which is empty if it is not
-/// known. `None` if none of the command's paths is relative.
-fn command_directory<'b, R: Role>(
-    context: &Context<'_, R>,
-    buffer: &'b mut Option<[u8; PATH_SIZE]>,
-) -> Option<&'b [u8]> {
-    let Shared { plan, role, .. } = context.shared;
-    match plan.options.string(Subject::Chroot) {
-        _ if !role.is_relative(context.environment) => None,
-        // After a chroot, relative paths are resolved in the daemon's working directory.
-        Some(_) => Some(b"."),
-        None => Some(sys::getcwd(buffer.insert([0; PATH_SIZE]))),
-    }
 }
 
 /// Writes `/proc/self/oom_score_adj`, so this step precedes chroot(2). Reads it back.
