@@ -17,7 +17,7 @@ pub use crate::protocol::{
     Verdict, decode, describe, encode, outcome,
 };
 pub use crate::start::{
-    KeptFds, LookUp, Plan, any_path, describe_file, interpreter, is_relative, spawn_as,
+    KeptFds, LookUp, Plan, Show, any_path, describe_file, interpreter, is_relative, spawn_as,
 };
 pub use crate::supervisor::{
     After, ExitCodes, Init, LogOptions, LogTarget, LogTime, MAX_KEPT_LOGS, MIN_LOG_SIZE, Respawn,

@@ -3,10 +3,10 @@
 use core::cell::Cell;
 
 use rawdaemon::internal::{
-    HAS_SUPERVISOR, Init, LogOptions, LookUp, Respawn, Step, Supervision, await_power,
+    HAS_SUPERVISOR, Init, LogOptions, LookUp, Respawn, Show, Step, Supervision, await_power,
     packed, spawn_as, split_once, supervise, supervise_here,
 };
-use rawdaemon::{DaemonProcess, Error, ErrorKind, Progress, Subject, ThinCStr};
+use rawdaemon::{DaemonProcess, Error, ErrorKind, Progress, Readiness, Subject, ThinCStr};
 
 use crate::args::{Invocation, Name, Verbosity};
 use crate::control;
@@ -62,7 +62,13 @@ pub(crate) fn start_daemon(given: &Given, invocation: &mut Invocation<'_>) -> u8
             false => None,
         };
         loop {
+            // Without --verbose, it only keeps what the daemon has said.
+            let is_shown = is_verbose || settings.readiness != Readiness::Executed;
             let mut show = |event: Progress<'_>| progress.show(event);
+            let show: Show<'_> = match is_shown {
+                true => Some(&mut show),
+                false => None,
+            };
             let supervision = Supervision {
                 settings,
                 credentials: ids,
@@ -78,12 +84,12 @@ pub(crate) fn start_daemon(given: &Given, invocation: &mut Invocation<'_>) -> u8
             let outcome = if HAS_SUPERVISOR && invocation.has(Name::Init) {
                 supervise_here(&supervision).map(Started::Ended)
             } else if HAS_SUPERVISOR && invocation.has(Name::Respawn) {
-                supervise(&supervision, &mut show).map(|(daemon, is_own)| match is_own {
+                supervise(&supervision, show).map(|(daemon, is_own)| match is_own {
                     true => Started::Runs(daemon),
                     false => Started::Adopted(daemon),
                 })
             } else {
-                spawn_as(settings, ids, command, before_exec, &mut show).map(Started::Runs)
+                spawn_as(settings, ids, command, before_exec, show).map(Started::Runs)
             };
             match outcome {
                 // If another start holds the lock and fails, it is this one's turn.

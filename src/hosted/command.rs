@@ -121,7 +121,7 @@ impl<'a> Command<'a> {
     /// Those of [`DaemonizeOptions::spawn`]. The error is `Usage` about the command if the program, an
     /// argument or a variable contains a zero byte, or if the name of a variable is empty or contains `=`.
     pub fn spawn(&self) -> Result<DaemonProcess, Error> {
-        self.spawn_with_progress(&mut |_| {})
+        self.spawn_showing(None)
     }
 
     /// Like [`spawn`](Self::spawn), and calls `show` with the [`Progress`] of the start while it waits.
@@ -133,6 +133,13 @@ impl<'a> Command<'a> {
         &self,
         show: &mut dyn FnMut(Progress<'_>),
     ) -> Result<DaemonProcess, Error> {
+        self.spawn_showing(Some(show))
+    }
+
+    fn spawn_showing(
+        &self,
+        show: Option<&mut dyn FnMut(Progress<'_>)>,
+    ) -> Result<DaemonProcess, Error> {
         let argv = self.argv.iter();
         let argv: Vec<CString> = argv
             .map(|argument| c_string(argument.as_bytes()))
@@ -140,12 +147,13 @@ impl<'a> Command<'a> {
         let envp = self.environment()?;
         let (argv, envp): (CStringVec<'_>, CStringVec<'_>) =
             (argv.iter().collect(), envp.iter().collect());
-        self.options.spawn_with_progress(
-            &self.program,
-            argv.as_c_strings(),
-            envp.as_c_strings(),
-            show,
-        )
+        let (argv, envp) = (argv.as_c_strings(), envp.as_c_strings());
+        match show {
+            Some(show) => self
+                .options
+                .spawn_with_progress(&self.program, argv, envp, show),
+            None => self.options.spawn(&self.program, argv, envp),
+        }
     }
 
     /// The error of a start, for display: with the program, the path or the name that it is about.

@@ -172,7 +172,7 @@ impl DaemonizeOptions<'_> {
             child_action: sys::sigaction(SIGCHLD).map_err(failed(ErrorKind::SignalsFailed))?,
             trap_action: sys::trap_action().map_err(failed(ErrorKind::SignalsFailed))?,
         };
-        match start(&plan, &caller, &mut |_| {})? {
+        match start(&plan, &caller, None)? {
             Fork::Parent(daemon) => Ok(Identity::Original(daemon)),
             Fork::Child(report) => Ok(Identity::Daemon(Ready::new(report, sys::getpid()))),
         }

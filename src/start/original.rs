@@ -12,9 +12,9 @@ use super::daemon_process::DaemonProcess;
 use super::foreground;
 use super::intermediate::{Intermediate, lead_directly};
 use super::notify_folder::{NotifyFolder, VARIABLE_SIZE};
-use super::pipes::{wait_for_verdict, wait_until_released};
+use super::pipes::{Until, wait_for_verdict, wait_until_released};
 use super::plan::{Memory, Plan};
-use super::progress::Progress;
+use super::progress::Show;
 use super::readiness::remove_abandoned_socket;
 use crate::options::{Readiness, Settings};
 use crate::pidfile::{is_missing, remove_after_failure};
@@ -29,7 +29,7 @@ use crate::sys::{
 pub(super) fn start<R: Role>(
     plan: &Plan<'_>,
     role: &R,
-    show: &mut dyn FnMut(Progress<'_>),
+    show: Show<'_>,
 ) -> Result<Fork<R::Output, DaemonProcess>, Error> {
     check_descriptors(plan.options)?;
     if plan.options.foreground {
@@ -71,7 +71,7 @@ fn start_intermediate<R: Role>(
     plan: &Plan<'_>,
     role: &R,
     daemon: Stack,
-    show: &mut dyn FnMut(Progress<'_>),
+    show: Show<'_>,
 ) -> Result<Fork<R::Output, DaemonProcess>, Error> {
     let intermediate = match role.thread() {
         Some(thread) if !thread.is_known() => Stack::none(),
@@ -110,7 +110,13 @@ fn start_intermediate<R: Role>(
         let restored = sys::set_signal_mask(mask);
         let outcome = match intermediate {
             Ok(intermediate) => {
-                let (record, ended) = wait_for_verdict(reader.raw(), intermediate, false, show);
+                // The end of an intermediate that nothing can hold up follows at once: to be woken by that is enough.
+                // Otherwise the verdict wakes the original earlier.
+                let until = match (&show, plan.memory) {
+                    (None, Memory::SharedStopping) => Until::End,
+                    _ => Until::VerdictAndEnd,
+                };
+                let (record, ended) = wait_for_verdict(reader.raw(), intermediate, until, show);
                 if ended.is_ok() {
                     stacks.intermediate.mark_released();
                 }
@@ -156,7 +162,13 @@ fn start_intermediate<R: Role>(
         &Intermediate(&shared),
         wait,
     ) {
-        Fork::Parent(outcome) => outcome.map(Fork::Parent),
+        Fork::Parent(outcome) => {
+            if plan.options.ends_after {
+                // The end of this process unmaps them.
+                core::mem::forget(stacks);
+            }
+            outcome.map(Fork::Parent)
+        }
         Fork::Child(daemon) => {
             let mask = if plan.options.reset_signals {
                 SignalSet::NONE

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::progress::Progress;
+use super::progress::{Progress, Show};
 use crate::protocol::{
     Errno, Nanoseconds, Pid, RECORD_SIZE, Record, STATUS_SIZE, WaitStatus, decode,
 };
@@ -22,25 +22,45 @@ pub(super) fn read_record(pipe: RawFd) -> Option<Option<Record>> {
     Some(decode(&bytes))
 }
 
-/// Waits for the intermediate, and returns its last record and its wait status. Reports progress to
-/// `show`. A supervisor `stays` after a success, which has no wait status then.
+/// What the original waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// The verdict of a supervisor, which stays after a success.
+    Verdict,
+    /// The verdict of the intermediate, and then its end.
+    VerdictAndEnd,
+    /// The end of the intermediate, when the verdict is in the pipe: the original is woken once.
+    End,
+}
+
+/// Waits for the intermediate, and returns its last record and its wait status, which a supervisor that stays does not
+/// have. Reports progress to `show`.
 #[inline(never)]
 pub(crate) fn wait_for_verdict(
     pipe: RawFd,
     intermediate: Pid,
-    stays: bool,
-    show: &mut dyn FnMut(Progress<'_>),
+    until: Until,
+    show: Show<'_>,
 ) -> (Option<Record>, Result<WaitStatus, Errno>) {
+    // Only that there is no such child means that it has ended: any other error is no answer.
+    let is_answer = |ended: &Result<_, _>| matches!(ended, Ok(_) | Err(Errno::ECHILD));
+    let mut ended = None;
+    if until == Until::End {
+        ended = Some(sys::waitpid(intermediate)).filter(is_answer);
+    }
+    let mut ignore = |_: Progress<'_>| {};
+    let show = show.unwrap_or(&mut ignore);
     // Only the progress needs the clock, so none is shown if it cannot be read.
     let began = sys::monotonic_time().unwrap_or(Nanoseconds::MAX);
     let (mut now, mut next_report) = (began, began.saturating_add(REPORT_INTERVAL));
-    let mut ended = None;
     loop {
-        let left = next_report.saturating_sub(now).min(REPORT_INTERVAL);
-        match sys::ppoll(&mut [pipe, NO_FD, NO_FD, NO_FD], left) {
-            Ok(()) | Err(Errno::EINTR) => {}
-            // Then read(2) waits.
-            Err(_) => drop(sys::set_status_flags(pipe, false)),
+        if ended.is_none() {
+            let left = next_report.saturating_sub(now).min(REPORT_INTERVAL);
+            match sys::ppoll(&mut [pipe, NO_FD, NO_FD, NO_FD], left) {
+                Ok(()) | Err(Errno::EINTR) => {}
+                // Then read(2) waits.
+                Err(_) => drop(sys::set_status_flags(pipe, false)),
+            }
         }
         match read_record(pipe) {
             Some(Some(Record::Status(length))) => {
@@ -53,16 +73,13 @@ pub(crate) fn wait_for_verdict(
             Some(Some(Record::Errno(errno))) => show(Progress::Errno(errno)),
             Some(Some(Record::Ignored(pid))) => show(Progress::Ignored(Pid::new(pid as i32))),
             Some(Some(Record::Executes | Record::Created)) => {}
-            Some(record @ Some(Record::Runs(_))) if stays => break (record, Err(Errno::ECHILD)),
+            Some(record @ Some(Record::Runs(_))) if until == Until::Verdict => {
+                break (record, Err(Errno::ECHILD));
+            }
             Some(record) => break (record, ended.unwrap_or_else(|| sys::waitpid(intermediate))),
             // The intermediate was killed, and another process still has the write end of the pipe.
             None if ended.is_some() => break (None, ended.unwrap_or(Err(Errno::ECHILD))),
-            // Only that there is no such child means that it has ended: any other error is no answer.
-            None => {
-                ended = sys::try_wait(intermediate)
-                    .transpose()
-                    .filter(|ended| matches!(ended, Ok(_) | Err(Errno::ECHILD)));
-            }
+            None => ended = sys::try_wait(intermediate).transpose().filter(is_answer),
         }
         now = sys::monotonic_time().unwrap_or(0);
         if now >= next_report {

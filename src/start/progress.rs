@@ -20,3 +20,6 @@ pub enum Progress<'p> {
     /// it. It may have ended. `None` if it is a process of another pid namespace.
     Ignored(Option<Pid>),
 }
+
+/// What is called with the progress of a start; `None` if nobody asks for it.
+pub type Show<'s> = Option<&'s mut dyn FnMut(Progress<'_>)>;

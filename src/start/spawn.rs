@@ -8,7 +8,7 @@ use super::exec::Command;
 use super::look_up::LookUp;
 use super::original::start;
 use super::plan::Plan;
-use super::progress::Progress;
+use super::progress::{Progress, Show};
 use crate::options::{Credentials, DaemonizeOptions, Settings};
 use crate::protocol::{Errno, Error, ErrorKind, Subject, failed};
 use crate::sys::{CStrings, Fork, ThinCStr};
@@ -86,7 +86,7 @@ impl DaemonizeOptions<'_> {
         argv: CStrings<'_>,
         envp: CStrings<'_>,
     ) -> Result<DaemonProcess, Error> {
-        self.spawn_with_progress(program, argv, envp, &mut |_| {})
+        self.spawn_showing((program, argv, envp), None)
     }
 
     /// Like [`spawn`](Self::spawn), and calls `show` with the [`Progress`] of the start while it waits.
@@ -117,20 +117,28 @@ impl DaemonizeOptions<'_> {
         envp: CStrings<'_>,
         show: &mut dyn FnMut(Progress<'_>),
     ) -> Result<DaemonProcess, Error> {
+        let mut show = |progress: Progress<'_>| {
+            let _callback = Callback::begin();
+            show(progress);
+        };
+        self.spawn_showing((program, argv, envp), Some(&mut show))
+    }
+
+    fn spawn_showing(
+        &self,
+        (program, argv, envp): (&CStr, CStrings<'_>, CStrings<'_>),
+        show: Show<'_>,
+    ) -> Result<DaemonProcess, Error> {
         refuse_within_callback()?;
         self.settings.check(true)?;
         let mut look_up = LookUp::default();
         let (credentials, _) = look_up.credentials(&self.settings)?;
         let command = (program.into(), argv, envp);
-        let mut show = |progress: Progress<'_>| {
-            let _callback = Callback::begin();
-            show(progress);
-        };
-        spawn_as(&self.settings, credentials, command, None, &mut show).map_err(|error| match error
-            .kind()
-        {
-            ErrorKind::ExecFailed | ErrorKind::CommandNotFound => error.about(Subject::Command),
-            _ => error,
+        spawn_as(&self.settings, credentials, command, None, show).map_err(|error| {
+            match error.kind() {
+                ErrorKind::ExecFailed | ErrorKind::CommandNotFound => error.about(Subject::Command),
+                _ => error,
+            }
         })
     }
 }
@@ -147,7 +155,7 @@ pub fn spawn_as(
     credentials: Credentials<'_>,
     (program, argv, envp): (ThinCStr<'_>, CStrings<'_>, CStrings<'_>),
     before_exec: Option<&dyn Fn()>,
-    show: &mut dyn FnMut(Progress<'_>),
+    show: Show<'_>,
 ) -> Result<DaemonProcess, Error> {
     if program.first_byte() == 0 {
         return Err(failed(ErrorKind::CommandNotFound)(Errno::ENOENT));

@@ -123,8 +123,10 @@ impl<'w> Watch<'w> {
         if self.is_reaped {
             stack.mark_released();
         }
-        self.close_report_writer();
-        wait_until_released(stack, self.report);
+        if stack.in_use() {
+            self.close_report_writer();
+            wait_until_released(stack, self.report);
+        }
     }
 
     /// Watches the daemon until there is a verdict, and reports a success to the original. On an error,
@@ -132,10 +134,12 @@ impl<'w> Watch<'w> {
     /// that it still runs.
     #[inline(never)]
     pub(super) fn run(&mut self) -> Result<(), Error> {
-        let judged = self.reach_verdict();
-        let runs = encode(&Record::Runs(self.main));
-        let judged = judged
-            .and_then(|()| send_verdict(self.verdict, runs).map_err(failed(ErrorKind::WaitFailed)));
+        let judged = self.reach_verdict().and_then(|()| {
+            // Before the original is woken, which then waits for the end of this process.
+            self.continue_group();
+            let runs = encode(&Record::Runs(self.main));
+            send_verdict(self.verdict, runs).map_err(failed(ErrorKind::WaitFailed))
+        });
         judged.map_err(|error| {
             let has_ended = self.end_main();
             self.end_daemon(error.kind() == ErrorKind::Refused);

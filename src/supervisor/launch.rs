@@ -10,7 +10,7 @@ use crate::pidfile::{is_missing, parent_of, remove_after_failure};
 use crate::protocol::{
     Errno, Error, ErrorKind, Pid, Record, Subject, cannot_watch, encode, failed, outcome,
 };
-use crate::start::{DaemonProcess, Progress, check_descriptors, send_verdict, wait_for_verdict};
+use crate::start::{DaemonProcess, Show, Until, check_descriptors, send_verdict, wait_for_verdict};
 use crate::sys::{self, End, ExitSignal, Fd, Fork, NO_FD, Pipe, RawFd, SignalSet, TidAddress};
 
 /// Starts a command and a supervisor for it. Returns when the first start is over; if that is a failure, there is no
@@ -22,7 +22,7 @@ use crate::sys::{self, End, ExitSignal, Fd, Fork, NO_FD, Pipe, RawFd, SignalSet,
 #[inline(never)]
 pub fn supervise(
     supervision: &Supervision<'_>,
-    show: &mut dyn FnMut(Progress<'_>),
+    show: Show<'_>,
 ) -> Result<(DaemonProcess, bool), Error> {
     check_descriptors(supervision.settings)?;
     match sys::ppoll(&mut [NO_FD; 4], 0) {
@@ -37,7 +37,8 @@ pub fn supervise(
     let _ = sys::set_signal_mask(mask);
     let (supervisor, verdict) = launched?;
     let reader = Fd::from_raw(verdict);
-    let (record, ended) = wait_for_verdict(reader.raw(), supervisor, true, show);
+    let until = Until::Verdict;
+    let (record, ended) = wait_for_verdict(reader.raw(), supervisor, until, show);
     let is_killed = ended.is_ok_and(|status| status.terminating_signal().is_some());
     match outcome(record, ended) {
         Ok(pid) => {
