@@ -21,7 +21,17 @@ pub fn any_path(
         // No copy is needed.
         return attempt((name.to_bytes().len() < PATH_SIZE).then_some(name));
     }
-    let name = name.to_bytes();
+    any_joined_path(name.to_bytes(), environment, working_directory, attempt)
+}
+
+/// [`any_path`] with a buffer.
+#[inline(never)]
+fn any_joined_path(
+    name: &[u8],
+    environment: CStrings<'_>,
+    working_directory: &[u8],
+    attempt: &mut dyn FnMut(Option<ThinCStr<'_>>) -> bool,
+) -> bool {
     let (_, after_slash) = split_once(name, b'/');
     let mut directories = Some(match after_slash {
         Some(_) => b"",

@@ -1,8 +1,8 @@
 //! Measures the cost of starting a daemon with rawdaemon and with its peers.
 //!
 //! `cargo run --release --manifest-path tests/bench/Cargo.toml` runs all benchmarks. Append `-- readiness`,
-//! `-- starts`, `-- callers` or `-- supervision` to run only that one, `-- soak` for the soak, which runs only
-//! when asked for. The benchmark builds the programs that it measures.
+//! `-- starts`, `-- callers` (`-- callers 1`: of 1 MiB) or `-- supervision` to run only that one, `-- soak` for
+//! the soak, which runs only when asked for. The benchmark builds the programs that it measures.
 
 mod callers;
 mod programs;
@@ -22,13 +22,14 @@ fn main() -> io::Result<()> {
         ["daemon", protocol, file] => readiness::daemon_main(protocol, file.as_ref()),
         ["caller", way, mib] => callers::detach(way, mib),
         ["spawner", mib, rounds, file] => callers::spawn(mib, rounds, file.as_ref()),
-        [] => measure(&["readiness", "starts", "callers", "supervision"]),
-        [benchmark] => measure(&[benchmark]),
-        _ => Err(io::Error::other("expected at most one argument")),
+        [] => measure(&["readiness", "starts", "callers", "supervision"], None),
+        [benchmark] => measure(&[benchmark], None),
+        ["callers", mib] => measure(&["callers"], Some(mib)),
+        _ => Err(io::Error::other("expected at most one benchmark")),
     }
 }
 
-fn measure(benchmarks: &[&str]) -> io::Result<()> {
+fn measure(benchmarks: &[&str], size: Option<&str>) -> io::Result<()> {
     programs::build_rawdaemon()?;
     // The daemons become children of this process, which reaps them.
     rustix::process::set_child_subreaper(Some(rustix::process::Pid::INIT))?;
@@ -36,7 +37,7 @@ fn measure(benchmarks: &[&str]) -> io::Result<()> {
         match *benchmark {
             "readiness" => readiness::measure()?,
             "starts" => starts::measure()?,
-            "callers" => callers::measure()?,
+            "callers" => callers::measure(size)?,
             "supervision" => supervision::measure()?,
             "soak" => supervision::soak()?,
             _ => {

@@ -13,7 +13,7 @@ use crate::reap;
 use crate::report::TableBySize;
 
 /// How long a daemon runs, so that its exit does not compete with the original.
-const LIFE: Duration = Duration::from_millis(20);
+pub const LIFE: Duration = Duration::from_millis(20);
 
 const ABOUT: &str = "\
 With fork's daemon, the call ends when it exits the original. The daemon(3) of the C library also exits the

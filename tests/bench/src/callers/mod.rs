@@ -3,6 +3,7 @@
 //! The benchmark executes itself as the caller. A caller that daemonizes is a new process in each round,
 //! so that earlier forks do not affect it. A caller that starts commands is one process for all rounds.
 
+mod by_hand;
 mod detaching;
 mod memory;
 mod notes;
@@ -42,9 +43,14 @@ impl Size {
     }
 }
 
-pub fn measure() -> io::Result<()> {
+/// Measures callers of all sizes, or of this one, in MiB.
+pub fn measure(only: Option<&str>) -> io::Result<()> {
+    let only = only.map(number).transpose()?;
     let mut sizes = Vec::new();
-    for size in &SIZES {
+    for size in SIZES
+        .iter()
+        .filter(|size| only.is_none_or(|mib| mib == size.mib))
+    {
         if memory::has_room_for(size.mib)? {
             sizes.push(size);
         } else {

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use super::by_hand;
 use super::notes::Notes;
 
 pub struct Way {
@@ -10,10 +11,14 @@ pub struct Way {
     pub call: fn(&Notes) -> io::Result<()>,
 }
 
-pub const WAYS: [Way; 6] = [
+pub const WAYS: [Way; 7] = [
     Way {
         name: "daemonize, notify",
         call: rawdaemon,
+    },
+    Way {
+        name: "the same by hand",
+        call: by_hand::start,
     },
     Way {
         name: "fork-rs 0.4, no timeout",
