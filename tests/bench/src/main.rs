@@ -1,10 +1,11 @@
 //! Measures the cost of starting a daemon with rawdaemon and with its peers.
 //!
 //! `cargo run --release --manifest-path tests/bench/Cargo.toml` runs all benchmarks. Append `-- readiness`,
-//! `-- starts`, `-- callers` (`-- callers 1`: of 1 MiB) or `-- supervision` to run only that one, `-- soak` for
-//! the soak, which runs only when asked for. The benchmark builds the programs that it measures.
+//! `-- starts`, `-- control`, `-- callers` (`-- callers 1`: of 1 MiB) or `-- supervision` to run only that one,
+//! `-- soak` for the soak, which runs only when asked for. The benchmark builds the programs that it measures.
 
 mod callers;
+mod control;
 mod programs;
 mod readiness;
 mod report;
@@ -22,7 +23,10 @@ fn main() -> io::Result<()> {
         ["daemon", protocol, file] => readiness::daemon_main(protocol, file.as_ref()),
         ["caller", way, mib] => callers::detach(way, mib),
         ["spawner", mib, rounds, file] => callers::spawn(mib, rounds, file.as_ref()),
-        [] => measure(&["readiness", "starts", "callers", "supervision"], None),
+        [] => measure(
+            &["readiness", "starts", "control", "callers", "supervision"],
+            None,
+        ),
         [benchmark] => measure(&[benchmark], None),
         ["callers", mib] => measure(&["callers"], Some(mib)),
         _ => Err(io::Error::other("expected at most one benchmark")),
@@ -37,11 +41,12 @@ fn measure(benchmarks: &[&str], size: Option<&str>) -> io::Result<()> {
         match *benchmark {
             "readiness" => readiness::measure()?,
             "starts" => starts::measure()?,
+            "control" => control::measure()?,
             "callers" => callers::measure(size)?,
             "supervision" => supervision::measure()?,
             "soak" => supervision::soak()?,
             _ => {
-                let names = "readiness, starts, callers, supervision or soak";
+                let names = "readiness, starts, control, callers, supervision or soak";
                 return Err(io::Error::other(format!("expected {names}")));
             }
         }

@@ -35,22 +35,23 @@ pub fn report(title: &str, rows: impl Iterator<Item = (&'static str, Vec<i64>)>)
     println!("{title}, in microseconds");
     println!("{}", machine());
     println!(
-        "{:42} {:>7} {:>10} {:>10} {:>8}",
-        "", "rounds", "median", "90 %", "ratio"
+        "{:42} {:>7} {:>10} {:>10} {:>10} {:>8}",
+        "", "rounds", "median", "90 %", "99 %", "ratio"
     );
     let mut first = None;
     for (name, mut spans) in rows {
-        let (Some(median), Some(ninetieth)) = (median(&mut spans), percentile(&mut spans, 90))
-        else {
+        let Some(median) = median(&mut spans) else {
             continue;
         };
+        let tail = |spans: &mut [i64], percent| percentile(spans, percent).unwrap_or_default();
         let first = *first.get_or_insert(median);
         println!(
-            "{:42} {:7} {:10.1} {:10.1} {:8.2}",
+            "{:42} {:7} {:10.1} {:10.1} {:10.1} {:8.2}",
             name,
             spans.len(),
             median as f64 / 1e3,
-            ninetieth as f64 / 1e3,
+            tail(&mut spans, 90) as f64 / 1e3,
+            tail(&mut spans, 99) as f64 / 1e3,
             median as f64 / first as f64,
         );
     }

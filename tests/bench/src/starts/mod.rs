@@ -8,10 +8,14 @@ mod many;
 mod memory;
 mod system_calls;
 
+pub use system_calls::count_calls;
+
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::programs::Programs;
 use crate::reap;
@@ -133,7 +137,7 @@ impl Launcher {
 }
 
 /// A command that prints nothing.
-fn quiet(words: &[PathBuf]) -> Command {
+pub fn quiet(words: &[PathBuf]) -> Command {
     let mut command = Command::new(&words[0]);
     command
         .args(&words[1..])
@@ -152,7 +156,11 @@ pub fn measure() -> io::Result<()> {
         return Ok(());
     };
     let daemon = [stamp, stamps.path.clone()];
-    measure_times(&launchers, &daemon, &stamps);
+    measure_times(&launchers, &daemon, &stamps, "");
+    on_one_processor(|| {
+        measure_times(&launchers, &daemon, &stamps, ", on one processor");
+    })?;
+    println!("{ABOUT_TIMES}");
     system_calls::count(&launchers, &daemon);
     memory::measure(&launchers)?;
     many::measure(&launchers, &daemon, &stamps)
@@ -175,7 +183,21 @@ struct Start {
     daemon_began: Option<i64>,
 }
 
-fn measure_times(launchers: &[Launcher], daemon: &[PathBuf], stamps: &Stamps) {
+/// Runs this where only one processor can be used, as on many boards.
+fn on_one_processor(measure: impl FnOnce()) -> io::Result<()> {
+    let all = sched_getaffinity(None)?;
+    let mut one = CpuSet::new();
+    one.set(
+        (0..CpuSet::MAX_CPU)
+            .rfind(|cpu| all.is_set(*cpu))
+            .unwrap_or_default(),
+    );
+    sched_setaffinity(None, &one)?;
+    measure();
+    Ok(sched_setaffinity(None, &all)?)
+}
+
+fn measure_times(launchers: &[Launcher], daemon: &[PathBuf], stamps: &Stamps, place: &str) {
     let mut starts: Vec<Vec<Start>> = launchers.iter().map(|_| Vec::new()).collect();
     for _ in 0..ROUNDS {
         for (launcher, starts) in launchers.iter().zip(&mut starts) {
@@ -190,14 +212,13 @@ fn measure_times(launchers: &[Launcher], daemon: &[PathBuf], stamps: &Stamps) {
             .map(move |(launcher, starts)| (launcher.way.name, spans(starts)))
     };
     report(
-        "from the start of the launcher to its exit",
+        &format!("from the start of the launcher to its exit{place}"),
         rows(|start| start.launcher_exited),
     );
     report(
-        "from the start of the launcher to the first instruction of the daemon",
+        &format!("from the start of the launcher to the first instruction of the daemon{place}"),
         rows(|start| start.daemon_began),
     );
-    println!("{ABOUT_TIMES}");
 }
 
 fn measure_once(launcher: &Launcher, daemon: &[PathBuf], stamps: &Stamps) -> Start {

@@ -16,7 +16,11 @@ pub fn count(launchers: &[Launcher], daemon: &[PathBuf]) {
         .iter()
         .filter(|launcher| !launcher.way.leads_group)
     {
-        match count_calls(&launcher.words(daemon)) {
+        let words = launcher.words(daemon);
+        let argument = words.last().map(|word| format!("{word:?}"));
+        let counted = count_calls(&words, argument.as_deref());
+        reap();
+        match counted {
             Ok(count) => println!("{:42} {count:7}", launcher.way.name),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 println!("skipped: strace is not installed");
@@ -28,7 +32,8 @@ pub fn count(launchers: &[Launcher], daemon: &[PathBuf]) {
     println!();
 }
 
-fn count_calls(words: &[PathBuf]) -> io::Result<usize> {
+/// Counts the system calls of a command, or those until it has executed a daemon with this argument.
+pub fn count_calls(words: &[PathBuf], argument: Option<&str>) -> io::Result<usize> {
     let folder = tempfile::tempdir()?;
     let trace = folder.path().join("trace");
     let mut strace = ["strace", "-f", "-qq", "-s", "1000", "-o"]
@@ -37,13 +42,18 @@ fn count_calls(words: &[PathBuf]) -> io::Result<usize> {
     strace.push(trace.clone());
     strace.extend_from_slice(words);
     let status = quiet(&strace).status()?;
-    reap();
     if !status.success() {
         return Err(io::Error::other(status.to_string()));
     }
-    let last_word = words.last().map(|word| format!("{word:?}"));
     let text = fs::read_to_string(trace)?;
-    Ok(count_until_executed(&text, &last_word.unwrap_or_default()))
+    Ok(match argument {
+        Some(argument) => count_until_executed(&text, argument),
+        None => text.lines().filter(|line| is_call(line)).count(),
+    })
+}
+
+fn is_call(line: &str) -> bool {
+    line.contains('(') && !line.contains("resumed>") && !line.contains("rt_sigaction(")
 }
 
 /// Counts the calls in a trace until the daemon with this argument is executed.
@@ -56,9 +66,7 @@ fn count_until_executed(trace: &str, argument: &str) -> usize {
     let mut count = 0;
     for line in trace.lines() {
         let is_daemon = pid(line) == daemon;
-        let is_call =
-            line.contains('(') && !line.contains("resumed>") && !line.contains("rt_sigaction(");
-        if is_call && !(is_daemon && is_executed) {
+        if is_call(line) && !(is_daemon && is_executed) {
             count += 1;
         }
         is_executed |= is_daemon && is_exec(&line);
