@@ -22,7 +22,7 @@ fn main() -> io::Result<()> {
         // The benchmark executes itself as the measured daemon or caller.
         ["daemon", protocol, file] => readiness::daemon_main(protocol, file.as_ref()),
         ["caller", way, mib] => callers::detach(way, mib),
-        ["spawner", mib, rounds, file] => callers::spawn(mib, rounds, file.as_ref()),
+        ["spawner", mib, rounds, ways, file] => callers::spawn([mib, rounds, ways], file.as_ref()),
         [] => measure(
             &["readiness", "starts", "control", "callers", "supervision"],
             None,

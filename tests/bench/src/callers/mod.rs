@@ -73,8 +73,8 @@ pub fn detach(way: &str, mib: &str) -> io::Result<()> {
 }
 
 /// The caller that starts commands.
-pub fn spawn(mib: &str, rounds: &str, file: &Path) -> io::Result<()> {
-    spawning::caller_main(number(mib)?, number(rounds)?, file)
+pub fn spawn([mib, rounds, ways]: [&str; 3], file: &Path) -> io::Result<()> {
+    spawning::caller_main(number(mib)?, number(rounds)?, number(ways)?, file)
 }
 
 fn number(text: &str) -> io::Result<usize> {

@@ -15,7 +15,7 @@ use rustix::process::{Pid, set_child_subreaper};
 use rawdaemon::{CStrings, argv};
 
 use super::{Size, memory};
-use crate::report::{TableBySize, now};
+use crate::report::{TableBySize, median, now};
 use crate::{programs, reap};
 
 struct Way {
@@ -48,9 +48,15 @@ pub fn measure(sizes: &[&Size]) -> io::Result<()> {
     let names = WAYS.each_ref().map(|way| way.name);
     let mut table = TableBySize::new(&names, Size::names(sizes));
     for (column, size) in sizes.iter().enumerate() {
-        for (row, span) in run_caller(size)? {
+        for (row, span) in run_caller(size, WAYS.len())? {
             table.add(row, column, Some(span));
         }
+    }
+    // A fork of much memory leaves nothing of `spawn` in the caches of the processor.
+    let mut alone = Vec::new();
+    for size in sizes.first().into_iter().chain(sizes.last()) {
+        let mut spans: Vec<i64> = run_caller(size, 1)?.iter().map(|(_, span)| *span).collect();
+        alone.extend(median(&mut spans));
     }
     table.print("from the call to its return, starting a command");
     let last = sizes.len().saturating_sub(1);
@@ -62,17 +68,26 @@ pub fn measure(sizes: &[&Size]) -> io::Result<()> {
             sizes[0].name(),
         );
     }
+    if let [small, large] = alone[..] {
+        println!(
+            "Without the others in between: {:.1} and {:.1}, ratio {:.2}.",
+            large as f64 / 1e3,
+            small as f64 / 1e3,
+            large as f64 / small as f64,
+        );
+    }
     println!("{ABOUT}");
     Ok(())
 }
 
-/// Returns the way and the span of each start, in nanoseconds.
-fn run_caller(size: &Size) -> io::Result<Vec<(usize, i64)>> {
+/// Returns the way and the span of each start, in nanoseconds, of the first ways.
+fn run_caller(size: &Size, ways: usize) -> io::Result<Vec<(usize, i64)>> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("spans");
     let mut command = Command::new(env::current_exe()?);
     command.arg("spawner").arg(size.mib.to_string());
-    command.arg(size.spawning_rounds.to_string()).arg(&file);
+    command.arg(size.spawning_rounds.to_string());
+    command.arg(ways.to_string()).arg(&file);
     // The commands print their version.
     let status = command
         .stdin(Stdio::null())
@@ -92,15 +107,15 @@ fn run_caller(size: &Size) -> io::Result<Vec<(usize, i64)>> {
         .collect())
 }
 
-/// The caller: starts commands in all ways in turn, and writes the span of each start to the file.
-pub fn caller_main(mib: usize, rounds: usize, file: &Path) -> io::Result<()> {
+/// The caller: starts commands in the first ways in turn, and writes the span of each start to the file.
+pub fn caller_main(mib: usize, rounds: usize, ways: usize, file: &Path) -> io::Result<()> {
     set_child_subreaper(Some(Pid::INIT))?;
     let program = CString::new(programs::rawdaemon().as_os_str().as_bytes())?;
     let mut file = io::BufWriter::new(File::create(file)?);
     memory::occupy(mib)?;
     let mut works = [true; WAYS.len()];
     for _ in 0..rounds {
-        for (index, way) in WAYS.iter().enumerate() {
+        for (index, way) in WAYS.iter().enumerate().take(ways) {
             if !works[index] {
                 continue;
             }
