@@ -29,8 +29,8 @@ pub(super) fn take<R: Role>(
     }
 }
 
-/// Takes the steps for a command with a relative path. The buffer is not in the frame of the others, who would touch a
-/// page more.
+/// Takes the steps for a command with a relative path. Its buffer is in a frame of its own: other starts would touch a
+/// page for nothing.
 #[inline(never)]
 fn take_from_directory<R: Role>(
     context: &Context<'_, R>,
