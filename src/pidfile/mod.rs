@@ -18,7 +18,7 @@ pub(crate) use claim::lock;
 pub use fingerprint::{
     BOOT_ID_SIZE, Match, NO_FINGERPRINT, Process, fingerprint, pid_in, pid_of, process,
 };
-pub(crate) use group::Group;
+pub(crate) use group::has_members;
 pub(crate) use lock::{
     adopted, hand_over, is_missing, open_or_create, remove_after_failure, remove_locked, rewrite,
     write,

@@ -10,7 +10,7 @@ use super::notify_folder::{NotifyFolder, VARIABLE, VARIABLE_SIZE};
 use super::plan::{Memory, Plan};
 use super::readiness::{Channel, belongs};
 use crate::options::{Credentials, Settings};
-use crate::pidfile::{Group, rewrite, signal_pinned};
+use crate::pidfile::{rewrite, signal_pinned};
 use crate::protocol::{Error, ErrorKind, Event, Note, Pid, Signal, cannot_watch, failed};
 use crate::sys::{self, CStrings, Fd, Fork, NO_FD, Pipe, RawFd, Stack, ThinCStr};
 
@@ -33,7 +33,7 @@ pub(crate) struct Running {
     /// The pidfd of that process.
     pub(crate) main_end: RawFd,
     /// The process group of that process.
-    pub(crate) group: Option<Group>,
+    pub(crate) group: Option<Pid>,
     channel: Channel,
     variable: [u8; VARIABLE_SIZE],
 }
@@ -98,19 +98,18 @@ impl Supervised<'_> {
             daemon,
             main,
             main_end,
-            group: group_of(main, main_end),
+            group: group_of(main),
             channel,
             variable,
         })
     }
 }
 
-/// The process group of the process of this pidfd, if there is one.
-fn group_of(main: Pid, end: RawFd) -> Option<Group> {
-    match end {
-        NO_FD => Group::other(main, None),
-        end => Group::other(main, Some(&ManuallyDrop::new(Fd::from_raw(end)))),
-    }
+/// The process group of a daemon, unless that is the supervisor's. The pid of the process that was started may be that of
+/// another process by now.
+fn group_of(daemon: Pid) -> Option<Pid> {
+    let own = sys::getpgid(sys::getpid());
+    sys::getpgid(daemon).filter(|group| Some(*group) != own)
 }
 
 impl Running {
@@ -120,8 +119,8 @@ impl Running {
         Ok(Self {
             daemon,
             main: daemon,
-            group: Group::other(daemon, Some(&end)),
             main_end: end.into_raw(),
+            group: group_of(daemon),
             channel: Channel::None,
             variable: [0; VARIABLE_SIZE],
         })
@@ -170,7 +169,7 @@ impl Running {
             _ => return,
         };
         sys::close(self.main_end);
-        (self.main, self.main_end, self.group) = (main, end, group_of(main, end));
+        (self.main, self.main_end, self.group) = (main, end, group_of(main));
         let [pidfile, _] = supervised.supervision.locks;
         if pidfile != NO_FD {
             let _ = rewrite(pidfile, main);
@@ -189,14 +188,20 @@ impl Running {
         };
     }
 
-    /// Closes the descriptors for a daemon that has ended.
-    pub(crate) fn close(&mut self, supervised: &Supervised<'_>) {
-        self.close_channel(supervised);
+    /// Whether the daemon has ended, and its parent has not reaped it yet: its pid is still its own. Only another
+    /// process than the supervisor leaves it so.
+    pub(crate) fn is_pinned(&self) -> bool {
+        let end = ManuallyDrop::new(Fd::from_raw(self.main_end));
+        end.raw() != NO_FD && sys::pidfd_send_signal(&end, 0).is_ok()
+    }
+
+    /// Closes the pidfd of a daemon that has ended.
+    pub(crate) fn close_end(&mut self) {
         sys::close(self.main_end);
         self.main_end = NO_FD;
     }
 
-    fn close_channel(&mut self, supervised: &Supervised<'_>) {
+    pub(crate) fn close_channel(&mut self, supervised: &Supervised<'_>) {
         let readiness = supervised.settings.readiness;
         self.channel.close(readiness, &mut self.variable);
         self.channel = Channel::None;

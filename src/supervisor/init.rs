@@ -75,7 +75,7 @@ impl Supervisor<'_> {
             self.take_terminal();
             let _ = sys::kill(sys::getpid(), Signal::STOP.number());
             if let Some(group) = running.group {
-                let _ = sys::set_foreground(group.id);
+                let _ = sys::set_foreground(group);
             }
             running.signal(Signal::CONT);
         }

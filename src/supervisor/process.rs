@@ -134,13 +134,14 @@ impl Supervisor<'_> {
             event = self.wait(Some(running), run.deadline);
         };
         let lived = time().saturating_sub(born);
-        running.close(self.supervised);
+        running.close_channel(self.supervised);
         if status.is_ok() {
             // That may take long, and the daemon has ended.
             self.empty_pidfile();
             self.take_terminal();
-            self.end_rest(running.group, false);
+            self.end_rest(Some(running), false);
         }
+        running.close_end();
         let error = match status {
             Ok(Some(status)) => Error::of_death(status, lived / 1_000_000),
             Ok(None) => Error::new(ErrorKind::DaemonDied, Cause::Unknown),

@@ -1,8 +1,9 @@
 //! Ending what a daemon leaves: the rest of its process group, and its other descendants.
 
 use super::context::{Init, Supervisor};
-use crate::pidfile::{Group, each_process, parent_of, signal_pinned};
+use crate::pidfile::{each_process, has_members, parent_of, signal_pinned};
 use crate::protocol::{Errno, Nanoseconds, Pid, Signal};
+use crate::start::Running;
 use crate::sys;
 
 /// How long the rest may take to end after each signal.
@@ -19,9 +20,9 @@ impl Supervisor<'_> {
     /// known, and what ends by itself. An init process spares what is not in the group until it ends: not all orphans
     /// are the daemon's. Returns whether nothing is left, as far as that is known.
     #[inline(never)]
-    pub(super) fn end_rest(&mut self, group: Option<Group>, is_last: bool) -> bool {
+    pub(super) fn end_rest(&mut self, ended: Option<&Running>, is_last: bool) -> bool {
         let rest = Rest {
-            group,
+            ended,
             logger: self.logger.pid,
             has_others: self.init == Init::No || is_last,
         };
@@ -57,19 +58,27 @@ impl Supervisor<'_> {
 }
 
 /// What a daemon leaves.
-struct Rest {
-    group: Option<Group>,
+struct Rest<'r> {
+    /// The daemon.
+    ended: Option<&'r Running>,
     /// The process that writes the log.
     logger: Option<Pid>,
     /// Whether other processes than those of its group are its rest.
     has_others: bool,
 }
 
-impl Rest {
-    /// The process group of the daemon, if it has members. An adopted daemon may be a zombie of it.
-    fn group(&self) -> Option<Group> {
-        self.group
-            .filter(|group| group.send(0).is_ok() && group.has_members())
+impl Rest<'_> {
+    /// The process group of the daemon, if it has members. The kernel does not give its id to another process as long
+    /// as it has. If a process has this pid, that is the daemon itself, or another one's group.
+    fn group(&self) -> Option<Pid> {
+        let ended = self.ended?;
+        ended.group.filter(|group| {
+            let is_own = match sys::getsid(Some(*group)) {
+                Err(errno) => errno == Errno::ESRCH,
+                Ok(_) => ended.main == *group && ended.is_pinned(),
+            };
+            is_own && sys::killpg(*group, 0).is_ok() && has_members(*group)
+        })
     }
 
     /// Whether a process is one of the supervisor's session, or a child of it, but not the one that writes the log.
@@ -101,12 +110,12 @@ impl Rest {
     /// Sends a signal to the rest, and returns the number of its processes; `None` if no process gets it.
     fn signal(&self, signal: Signal) -> Option<u32> {
         let group = self.group();
-        let mut is_sent = group.is_some_and(|group| group.send(signal.number()).is_ok());
+        let mut is_sent = group.is_some_and(|group| sys::killpg(group, signal.number()).is_ok());
         if self.has_others && sys::kill_all(signal.number()).is_ok() {
             return Some(self.count());
         }
         let count = self.each(&mut |pid| {
-            if group.is_some_and(|group| sys::getpgid(pid) == Some(group.id)) {
+            if group.is_some() && sys::getpgid(pid) == group {
                 return;
             }
             // A child keeps its pid until it is reaped. The others become children when their parents have ended.
