@@ -90,15 +90,18 @@ pub(super) fn open_state(pidfile: ThinCStr<'_>) -> RawFd {
 /// Removes the file. Returns whether there was one.
 #[inline(never)]
 pub fn remove_state(pidfile: ThinCStr<'_>) -> bool {
-    remove_lost_folder(pidfile);
+    if read_state(pidfile).is_some_and(|state| state.has_ended()) {
+        remove_lost_folder(pidfile);
+    }
     let mut buffer = [0; PATH_SIZE];
     path_beside(pidfile, &mut buffer).is_some_and(|path| sys::unlink(path).is_ok())
 }
 
-/// Removes the folder of the notification socket of a supervisor that was killed.
+/// Removes the folder of the notification socket of a supervisor that was killed. Its pid may be that of another
+/// process by now, or of this one, which holds its lock.
 #[inline(never)]
 pub(super) fn remove_lost_folder(pidfile: ThinCStr<'_>) {
-    let lost = read_state(pidfile).filter(State::has_ended);
+    let lost = read_state(pidfile);
     if let Some(folder) = lost.as_ref().map(|state| state.folder.text()) {
         let mut buffer = [0; PATH_SIZE];
         for (name, remove) in [

@@ -271,6 +271,11 @@ fn the_folder_of_the_notification_socket_is_removed() {
         if is_killed {
             daemon.signal(Signal::KILL);
             daemon.ended();
+            // Another process has the pid of the supervisor now.
+            let state = place.read("pid.supervisor");
+            let (_, rest) = state.split_once('\n').unwrap();
+            let state = format!("{}\n{rest}", std::process::id());
+            fs::write(place.path("pid.supervisor"), state).unwrap();
         }
         let next = starts.then(start);
         if let Some((next, _)) = &next {
