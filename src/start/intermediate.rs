@@ -240,6 +240,9 @@ fn watch<R: Role>(
     let mut watch = Watch::new(context, session, channel, daemon, born);
     let outcome = watch.run();
     watch.wait_until_released(stack);
+    if outcome.is_ok() {
+        watch.continue_group();
+    }
     let watched = watch.watched();
     if supervision.is_some() {
         watch.close(outcome.is_ok());

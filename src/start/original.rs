@@ -110,8 +110,8 @@ fn start_intermediate<R: Role>(
         let restored = sys::set_signal_mask(mask);
         let outcome = match intermediate {
             Ok(intermediate) => {
-                // The end of an intermediate that nothing can hold up follows at once: to be woken by that is enough.
-                // Otherwise the verdict wakes the original earlier.
+                // If nothing holds up the start, the intermediate ends right after its verdict: to be woken once is
+                // enough. Otherwise the verdict wakes the original while the intermediate ends.
                 let until = match (&show, plan.memory) {
                     (None, Memory::SharedStopping) => Until::End,
                     _ => Until::VerdictAndEnd,

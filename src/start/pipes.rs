@@ -42,12 +42,11 @@ pub(crate) fn wait_for_verdict(
     until: Until,
     show: Show<'_>,
 ) -> (Option<Record>, Result<WaitStatus, Errno>) {
-    // Only that there is no such child means that it has ended: any other error is no answer.
-    let is_answer = |ended: &Result<_, _>| matches!(ended, Ok(_) | Err(Errno::ECHILD));
-    let mut ended = None;
-    if until == Until::End {
-        ended = Some(sys::waitpid(intermediate)).filter(is_answer);
-    }
+    let mut ended = match until {
+        // An error is no answer, and ECHILD is none as long as there is no verdict.
+        Until::End => Some(sys::waitpid(intermediate)).filter(Result::is_ok),
+        Until::Verdict | Until::VerdictAndEnd => None,
+    };
     let mut ignore = |_: Progress<'_>| {};
     let show = show.unwrap_or(&mut ignore);
     // Only the progress needs the clock, so none is shown if it cannot be read.
@@ -79,7 +78,12 @@ pub(crate) fn wait_for_verdict(
             Some(record) => break (record, ended.unwrap_or_else(|| sys::waitpid(intermediate))),
             // The intermediate was killed, and another process still has the write end of the pipe.
             None if ended.is_some() => break (None, ended.unwrap_or(Err(Errno::ECHILD))),
-            None => ended = sys::try_wait(intermediate).transpose().filter(is_answer),
+            // Only that there is no such child means that it has ended: any other error is no answer.
+            None => {
+                ended = sys::try_wait(intermediate)
+                    .transpose()
+                    .filter(|ended| matches!(ended, Ok(_) | Err(Errno::ECHILD)));
+            }
         }
         now = sys::monotonic_time().unwrap_or(0);
         if now >= next_report {

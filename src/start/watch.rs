@@ -134,12 +134,10 @@ impl<'w> Watch<'w> {
     /// that it still runs.
     #[inline(never)]
     pub(super) fn run(&mut self) -> Result<(), Error> {
-        let judged = self.reach_verdict().and_then(|()| {
-            // Before the original is woken, which then waits for the end of this process.
-            self.continue_group();
-            let runs = encode(&Record::Runs(self.main));
-            send_verdict(self.verdict, runs).map_err(failed(ErrorKind::WaitFailed))
-        });
+        let judged = self.reach_verdict();
+        let runs = encode(&Record::Runs(self.main));
+        let judged = judged
+            .and_then(|()| send_verdict(self.verdict, runs).map_err(failed(ErrorKind::WaitFailed)));
         judged.map_err(|error| {
             let has_ended = self.end_main();
             self.end_daemon(error.kind() == ErrorKind::Refused);

@@ -37,8 +37,7 @@ pub fn supervise(
     let _ = sys::set_signal_mask(mask);
     let (supervisor, verdict) = launched?;
     let reader = Fd::from_raw(verdict);
-    let until = Until::Verdict;
-    let (record, ended) = wait_for_verdict(reader.raw(), supervisor, until, show);
+    let (record, ended) = wait_for_verdict(reader.raw(), supervisor, Until::Verdict, show);
     let is_killed = ended.is_ok_and(|status| status.terminating_signal().is_some());
     match outcome(record, ended) {
         Ok(pid) => {

@@ -5,6 +5,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::time::{Duration, Instant};
 
 use crate::support::readiness::sleeps;
+use crate::support::supervised::end_processes;
 use crate::support::{
     DEADLINE, Daemon, Output, Place, State, before_exec, eventually, fails_under_strace, has,
     strace_rawdaemon, under_strace, wait_for, watch,
@@ -365,6 +366,20 @@ fn a_stack_is_not_unmapped_while_the_intermediate_runs() {
             assert!(!(start..end).contains(&stack), "{line}\n{trace}");
         }
     }
+}
+
+#[test]
+fn an_intermediate_that_is_no_child_is_not_taken_for_one_that_has_ended() {
+    if !has("strace") {
+        return;
+    }
+    // The launcher leads a process group, and waits for the end of its intermediate alone.
+    let place = Place::new();
+    let options = ["-D", "--inject=wait4:error=ECHILD"];
+    let mut command = strace_rawdaemon(&place, &options, &["sleep", "1000"]);
+    let output = place.run(command.process_group(0));
+    end_processes(&place);
+    assert_eq!(output.code(), 0, "{output:?}");
 }
 
 #[test]
