@@ -171,6 +171,8 @@ static SCENARIOS: &[Scenario] = &[
     )
     .direct(),
     start("leader", &["-p", "pid", "PROGRAM", "sleep"]).by_leader(),
+    // The launcher waits for the end of the intermediate alone.
+    start("job", &["PROGRAM", "sleep"]).by_leader(),
     start(
         "timeout",
         &["-t", "0.2", "-p", "pid", "-o", "log", "PROGRAM", "sleep"],

@@ -74,7 +74,9 @@ extern "C" fn intermediate(start: *mut c_void) -> c_int {
             events: libc::POLLIN,
             revents: 0,
         };
-        libc::poll(&raw mut ready, 1, TIMEOUT);
+        if libc::poll(&raw mut ready, 1, TIMEOUT) == 0 {
+            libc::kill(daemon, libc::SIGTERM);
+        }
         let (mut word, mut status) = (0_u8, 0);
         let answer = match libc::read(start.report[0], (&raw mut word).cast(), 1) {
             1 => daemon,
