@@ -69,7 +69,8 @@ struct Rest<'r> {
 
 impl Rest<'_> {
     /// The process group of the daemon, if it has members. The kernel does not give its id to another process as long
-    /// as it has. If a process has this pid, that is the daemon itself, or another one's group.
+    /// as it has. A process with this pid must be the daemon, which has not been reaped: any other leads a group that
+    /// is not the daemon's.
     fn group(&self) -> Option<Pid> {
         let ended = self.ended?;
         ended.group.filter(|group| {
