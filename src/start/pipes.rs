@@ -53,13 +53,11 @@ pub(crate) fn wait_for_verdict(
     let began = sys::monotonic_time().unwrap_or(Nanoseconds::MAX);
     let (mut now, mut next_report) = (began, began.saturating_add(REPORT_INTERVAL));
     loop {
-        if ended.is_none() {
-            let left = next_report.saturating_sub(now).min(REPORT_INTERVAL);
-            match sys::ppoll(&mut [pipe, NO_FD, NO_FD, NO_FD], left) {
-                Ok(()) | Err(Errno::EINTR) => {}
-                // Then read(2) waits.
-                Err(_) => drop(sys::set_status_flags(pipe, false)),
-            }
+        let left = next_report.saturating_sub(now).min(REPORT_INTERVAL);
+        match sys::ppoll(&mut [pipe, NO_FD, NO_FD, NO_FD], left) {
+            Ok(()) | Err(Errno::EINTR) => {}
+            // Then read(2) waits.
+            Err(_) => drop(sys::set_status_flags(pipe, false)),
         }
         match read_record(pipe) {
             Some(Some(Record::Status(length))) => {
