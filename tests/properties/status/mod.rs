@@ -292,10 +292,13 @@ fn check_notice(datagram: &[u8]) {
         (found, sent) => assert_eq!(found, sent),
     }
     assert_eq!(notice.errno, errno);
+    let mut words = values(b"WATCHDOG=").filter(|word| matches!(*word, b"1" | b"trigger"));
+    let is_alive = words.next_back().map(|word| word == b"1");
+    assert_eq!(notice.watchdog, is_alive);
     let expected = match (notice.is_ready, extension) {
         (true, _) => Some(Event::Ready),
         (false, Some(microseconds)) => Some(Event::Extended(microseconds)),
-        (false, None) => None,
+        (false, None) => is_alive.map(|is_alive| Event::Watchdog { is_alive }),
     };
     assert_eq!(notice.event(), expected);
 
