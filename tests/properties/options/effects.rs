@@ -86,7 +86,18 @@ pub fn check_effects(given: &[Given], words: &[CString]) {
             name,
             Name::LogSize | Name::LogKeep | Name::LogTime | Name::Log
         );
-        actions || log || matches!(name, Name::Respawn | Name::Init)
+        let supervisor = matches!(
+            name,
+            Name::Respawn
+                | Name::Init
+                | Name::RespawnDelay
+                | Name::RespawnMax
+                | Name::RespawnGood
+                | Name::RespawnFinal
+                | Name::RespawnOrphan
+                | Name::Watchdog
+        );
+        actions || log || supervisor
     };
     let is_possible = |name: Name| prints || !is_alone(name);
     let lacking = Name::ALL.iter().copied().filter(|name| !is_given(*name));
