@@ -21,5 +21,5 @@ pub enum Progress<'p> {
     Ignored(Option<Pid>),
 }
 
-/// What is called with the progress of a start; `None` if nobody asks for it.
+/// A function that gets the progress of a start; `None` without one.
 pub type Show<'s> = Option<&'s mut dyn FnMut(Progress<'_>)>;

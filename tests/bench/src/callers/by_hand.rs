@@ -1,7 +1,8 @@
 //! A start written by hand: the steps and the answer of `daemonize`, and nothing else.
 //!
 //! The intermediate shares the memory of the original, which stops until it ends, as with vfork(2): it cannot be
-//! interrupted. A call that fails is a panic. If the original or the intermediate is killed, nobody ends the daemon.
+//! interrupted. It panics if a call fails. A SIGKILL of the original or the intermediate leaves the daemon half
+//! started.
 
 use std::ffi::{c_int, c_long, c_void};
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
